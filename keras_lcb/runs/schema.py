@@ -1,0 +1,290 @@
+"""What a run may hold: names, meanings, units, dimensions, and the one builder of runs.
+
+A run is an `xarray.Dataset`. Every callback builds its results with `dataset`, so that a name
+means the same thing wherever it stands. A new quantity is one line in `VARIABLES`.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import os
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:  # xarray takes longer to import than the rest of the package together
+    import xarray as xr
+
+SCHEMA_VERSION = 1
+MARKER = "keras_lcb_run"
+
+# Attributes that stand in a run under their own name; everything else is a setting.
+PLAIN_ATTRIBUTES = (
+    "reference",
+    "provisional",
+    "seed",
+    "first_nonfinite_update",
+    "nonfinite_updates",
+    "skipped_updates",
+    "keras_version",
+    "backend",
+    "backend_version",
+    "optimizer",
+    "learning_rate",
+)
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """What one name in a run stands for.
+
+    Attributes:
+        long_name: The meaning, as an axis label would say it.
+        units: `"1"` for a pure number.
+        dims: The dimensions it may have, each alternative as names separated by spaces.
+        whole: Whether values are whole numbers.
+    """
+
+    long_name: str
+    units: str
+    dims: tuple[str, ...]
+    whole: bool = False
+
+
+COORDINATES: dict[str, Quantity] = {
+    "step": Quantity("optimiser updates applied", "updates", ("step",), whole=True),
+    "epoch": Quantity("epochs completed", "epochs", ("step",)),
+    "wall_time": Quantity("time since training began", "s", ("step",)),
+    "update": Quantity("number of the optimiser update", "updates", ("update",), whole=True),
+    "layer": Quantity("layer path relative to the model", "1", ("layer",)),
+    "depth": Quantity("position in the order of calls", "1", ("layer",), whole=True),
+    "parameters": Quantity("number of trainable parameters", "1", ("layer",), whole=True),
+    "kind": Quantity("class of the layer", "1", ("layer",)),
+    "role": Quantity("part the layer plays in the network", "1", ("layer",)),
+    "frequency": Quantity("wave number", "1", ("frequency",), whole=True),
+    "rank": Quantity("place among the largest eigenvalues", "1", ("rank",), whole=True),
+    "step_size": Quantity("step size along the gradient", "1", ("step_size",)),
+    "direction": Quantity("number of the random direction", "1", ("direction",), whole=True),
+    "alpha": Quantity("position along the first direction", "1", ("alpha",)),
+    "beta": Quantity("position along the second direction", "1", ("beta",)),
+    "seed": Quantity("seed of the run", "1", ("seed",), whole=True),
+}
+
+_STEP_LAYER = ("step layer",)
+_UPDATE_LAYER = ("update layer",)
+_LAYER = ("layer", "step layer")
+_LAYER_RANK = ("layer rank", "step layer rank")
+_LAYER_STEP_SIZE = ("layer step_size", "step layer step_size")
+
+VARIABLES: dict[str, Quantity] = {
+    # How far each layer is from where it ends.
+    "distance": Quantity("distance to the converged parameters", "1", _STEP_LAYER),
+    "distance_standard_error": Quantity("standard error of a sketched distance", "1", _STEP_LAYER),
+    "normalized_distance": Quantity("distance relative to its initial value", "1", _STEP_LAYER),
+    "angle": Quantity("1 - cosine between kernels now and at the start", "1", _STEP_LAYER),
+    "parameter_norm": Quantity("norm of the parameters", "1", _STEP_LAYER),
+    # How hard each layer is pulled, and how far it moves.
+    "gradient_norm": Quantity("RMS gradient norm since the last record", "1", _STEP_LAYER),
+    "update_norm": Quantity("RMS update norm since the last record", "1", _STEP_LAYER),
+    "gradient_norm_per_update": Quantity("gradient norm of each update", "1", _UPDATE_LAYER),
+    "update_norm_per_update": Quantity("norm of each update", "1", _UPDATE_LAYER),
+    # How training goes.
+    "loss": Quantity("training loss", "1", ("step", "direction alpha", "alpha beta")),
+    "validation_loss": Quantity("validation loss", "1", ("step",)),
+    "learning_rate": Quantity("learning rate", "1", ("step", "layer")),
+    # Which frequencies each layer carries.
+    "frequency_share": Quantity(
+        "share of the target's frequency carried by the layer", "1", ("step layer frequency",)
+    ),
+    "frequency_centroid": Quantity("energy centroid of the layer's spectrum", "1", _STEP_LAYER),
+    "frequency_error": Quantity(
+        "error at a frequency relative to the target", "1", ("step frequency",)
+    ),
+    "r2": Quantity(
+        "R² of a linear read-out for a frequency",
+        "1",
+        ("layer frequency", "step layer frequency"),
+    ),
+    # What the loss looks like around a layer.
+    "eigenvalue": Quantity("largest eigenvalues of the Hessian block", "1", _LAYER_RANK),
+    "smallest_eigenvalue": Quantity("smallest eigenvalue of the Hessian block", "1", _LAYER),
+    "residual": Quantity("relative residual of the eigenpair", "1", _LAYER_RANK),
+    "trace": Quantity("trace of the Hessian block", "1", _LAYER),
+    "trace_standard_error": Quantity("standard error of the trace", "1", _LAYER),
+    "gradient_change": Quantity("change of the gradient after a step", "1", _LAYER_STEP_SIZE),
+    "relative_gradient_change": Quantity(
+        "change of the gradient relative to its norm", "1", _LAYER_STEP_SIZE
+    ),
+    "gradient_cosine": Quantity(
+        "cosine between the gradients before and after a step", "1", _LAYER_STEP_SIZE
+    ),
+    "smoothness": Quantity("effective smoothness", "1", _LAYER),
+    "lower": Quantity("largest learning rate seen to be stable", "1", ("layer",)),
+    "upper": Quantity("smallest learning rate seen to be unstable", "1", ("layer",)),
+    "theory": Quantity("2 / largest eigenvalue", "1", ("layer",)),
+}
+
+
+def dataset(
+    variables: Mapping[str, tuple[tuple[str, ...], Any]],
+    coords: Mapping[str, Any],
+    attrs: Mapping[str, Any] | None = None,
+) -> xr.Dataset:
+    """Build a run from plain arrays.
+
+    Args:
+        variables: Name to `(dims, values)`. Names and dimensions are those of `VARIABLES`; a
+            leading `seed` dimension is allowed everywhere.
+        coords: Name to values. Each dimension in use needs its coordinate.
+        attrs: What is known of the run as a whole. Names in `PLAIN_ATTRIBUTES` become
+            attributes (left out where the value is `None`); `missing` is a dict
+            `{"variable/layer": reason}`; anything else is gathered as JSON text under
+            `settings`, since dicts, booleans and `None` are no netCDF attributes. A callback
+            puts its own settings under its class name: `settings={"GradientNorms": {…}}`.
+
+    Returns:
+        A run, its steps and layers in the order given.
+
+    Raises:
+        ValueError: If a name or a dimension is unknown, lengths disagree, or a setting is no
+            JSON.
+
+    Example:
+        >>> run = dataset(
+        ...     {"distance": (("step", "layer"), [[2.0], [0.0]])},
+        ...     {"step": [0, 10], "layer": ["dense"], "depth": [0]},
+        ...     {"reference": "final", "settings": {"LayerConvergence": {"every": "epoch"}}},
+        ... )
+        >>> run.distance.attrs["long_name"]
+        'distance to the converged parameters'
+        >>> settings(run)
+        {'LayerConvergence': {'every': 'epoch'}}
+    """
+    import xarray as xr
+
+    coordinates = {name: _coordinate(name, values) for name, values in coords.items()}
+    for name, (dims, array, _) in coordinates.items():
+        _check_size(f"coordinate '{name}'", dims[0], len(array), coords)
+    data = {
+        name: _variable(name, tuple(dims), values, coords)
+        for name, (dims, values) in variables.items()
+    }
+    return xr.Dataset(data, coords=coordinates, attrs=attributes(attrs or {}))
+
+
+def attributes(attrs: Mapping[str, Any]) -> dict[str, str | int | float]:
+    """Return `attrs` as netCDF can hold them; see `dataset` for what goes where."""
+    attrs = dict(attrs)
+    given_settings = dict(attrs.pop("settings", {}))
+    reasons = dict(attrs.pop("missing", {}))
+    plain = {name: attrs.pop(name, None) for name in PLAIN_ATTRIBUTES}
+    held = {name: _plain(name, value) for name, value in plain.items() if value is not None}
+    return {
+        MARKER: "1",
+        "schema_version": SCHEMA_VERSION,
+        **held,
+        "missing": _json("missing", reasons),
+        "settings": _json("settings", {**attrs, **given_settings}),
+    }
+
+
+def settings(run: xr.Dataset) -> dict[str, Any]:
+    """Return the settings that a run was made with, by callback; empty if it names none."""
+    return json.loads(run.attrs.get("settings", "{}"))
+
+
+def missing(run: xr.Dataset) -> dict[str, str]:
+    """Return why values are missing from a run: `{"variable/layer": reason}`."""
+    return json.loads(run.attrs.get("missing", "{}"))
+
+
+def is_run(data: xr.Dataset) -> bool:
+    """Tell whether a dataset is a run: marked as one, or holding one of its layer variables."""
+    if MARKER in data.attrs:
+        return True
+    return any(
+        name in VARIABLES and "layer" in values.dims and _own(values.dims) in _dims(name)
+        for name, values in data.data_vars.items()
+    )
+
+
+def _own(dims: tuple[Hashable, ...]) -> tuple[Hashable, ...]:
+    return tuple(dim for dim in dims if dim != "seed")
+
+
+def _dims(name: Hashable) -> list[tuple[str, ...]]:
+    return [tuple(choice.split()) for choice in VARIABLES[str(name)].dims]
+
+
+def _coordinate(name: str, values: Any) -> tuple[tuple[str, ...], np.ndarray, dict[str, str]]:
+    quantity = _lookup(name, COORDINATES, "coordinate")
+    array = np.asarray(values)
+    if array.ndim != 1:
+        raise ValueError(f"The coordinate '{name}' needs a list of values, got {values!r}.")
+    if quantity.whole:
+        array = array.astype(np.int64)
+    elif array.dtype.kind in "OUST":
+        array = array.astype(str)
+    if name in ("layer", "step", "update") and len(set(array.tolist())) != len(array):
+        raise ValueError(f"The values of '{name}' must differ from each other, got {array}.")
+    return (quantity.dims[0],), array, _described(quantity)
+
+
+def _variable(
+    name: str, dims: tuple[str, ...], values: Any, coords: Mapping[str, Any]
+) -> tuple[tuple[str, ...], np.ndarray, dict[str, str]]:
+    quantity = _lookup(name, VARIABLES, "variable")
+    if _own(dims) not in _dims(name):
+        choices = " or ".join(f"({choice.replace(' ', ', ')})" for choice in quantity.dims)
+        raise ValueError(f"The variable '{name}' has dimensions {choices}, got {dims}.")
+    array = np.asarray(values, dtype=np.float64)
+    if array.ndim != len(dims):
+        raise ValueError(f"The variable '{name}' needs an array over {dims}, got {array.shape}.")
+    for dim, size in zip(dims, array.shape, strict=True):
+        _check_size(f"variable '{name}'", dim, size, coords)
+    return dims, array, _described(quantity)
+
+
+def _described(quantity: Quantity) -> dict[str, str]:
+    return {"long_name": quantity.long_name, "units": quantity.units}
+
+
+def _check_size(what: str, dim: str, size: int, coords: Mapping[str, Any]) -> None:
+    if dim not in coords:
+        raise ValueError(f"The {what} lies along '{dim}', which has no coordinate values.")
+    if len(coords[dim]) != size:
+        raise ValueError(
+            f"The {what} has {size} values along '{dim}', whose coordinate has {len(coords[dim])}."
+        )
+
+
+def _lookup(name: str, table: Mapping[str, Quantity], what: str) -> Quantity:
+    if name in table:
+        return table[name]
+    near = difflib.get_close_matches(name, table, n=3) or sorted(table)
+    raise ValueError(f"A run has no {what} '{name}'; it has {', '.join(near)}.")
+
+
+def _plain(name: str, value: Any) -> str | int | float:
+    value = value.item() if isinstance(value, np.generic) else value
+    if isinstance(value, bool):
+        return int(value)
+    return value if isinstance(value, str | int | float) else _json(name, value)
+
+
+def _json(name: str, value: Any) -> str:
+    try:
+        return json.dumps(value, default=_encode)
+    except TypeError as error:
+        raise ValueError(f"The run's {name} must be JSON, got {value!r}: {error}.") from error
+
+
+def _encode(value: Any) -> Any:
+    if isinstance(value, np.generic | np.ndarray):
+        return value.tolist()
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    raise TypeError(f"{type(value).__name__} is no JSON value")
