@@ -1,0 +1,54 @@
+# make demo   installs into .venv and runs the demo
+# make test   installs into .venv and checks everything, on every backend
+#             (make test BACKEND=jax: all the tests on one backend)
+
+VENV := .venv
+BIN := $(VENV)/bin
+BACKEND ?= all
+# The tests whose outcome depends on the Keras backend; the others run on TensorFlow only.
+BACKEND_TESTS := $(wildcard tests/callbacks tests/synthetic tests/training tests/vision)
+
+# Two processes that take a core each: more threads would only wait for one another.
+PYTEST := TF_CPP_MIN_LOG_LEVEL=2 OMP_NUM_THREADS=1 TF_NUM_INTRAOP_THREADS=1 \
+          TF_NUM_INTEROP_THREADS=1 $(BIN)/python -m pytest -n 2 -q
+
+.PHONY: demo test lint clean test-all test-tensorflow test-jax test-torch
+
+demo: $(VENV)/installed
+	$(BIN)/keras-lcb demo
+
+test: lint test-$(BACKEND)
+
+lint: $(VENV)/installed-for-tests
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+test-all: $(VENV)/installed-for-tests
+	KERAS_BACKEND=tensorflow $(PYTEST)
+	KERAS_BACKEND=jax $(PYTEST) $(BACKEND_TESTS)
+	KERAS_BACKEND=torch $(PYTEST) $(BACKEND_TESTS)
+
+test-tensorflow test-jax test-torch: test-%: $(VENV)/installed-for-tests
+	KERAS_BACKEND=$* $(PYTEST)
+
+# The stamps keep a second run from installing again.
+$(VENV)/installed: pyproject.toml setup.py | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --editable .
+	touch $@
+
+$(VENV)/installed-for-tests: pyproject.toml setup.py tests/constraints.txt | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --editable '.[dev,jax,torch]' --constraint tests/constraints.txt
+	touch $@ $(VENV)/installed
+
+$(BIN)/python:
+	@for python in python3.11 python3.12 python3.13 python3; do \
+	    if $$python -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+	        echo "making $(VENV) with $$($$python --version)" && exec $$python -m venv $(VENV); \
+	    fi; \
+	done; \
+	echo "Python 3.11 or newer, with its venv module, was not found: install it (on Debian: apt install python3 python3-venv)." >&2; \
+	exit 1
+
+clean:
+	rm -rf $(VENV) build dist demo *.egg-info

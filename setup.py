@@ -1,0 +1,5 @@
+"""Metadata is in pyproject.toml; this file lets older tools find it."""
+
+from setuptools import setup
+
+setup()
