@@ -1,0 +1,133 @@
+"""Runs on disk: plain netCDF, written in one move and read with care."""
+
+from __future__ import annotations
+
+import io
+import os
+import stat
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from keras_lcb.runs import schema
+from keras_lcb.runs.atomic import write_atomically
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+_HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
+
+
+def save_run(run: xr.Dataset, path: str | os.PathLike[str]) -> None:
+    """Save a run as a netCDF file that `xarray.open_dataset` reads.
+
+    A process that is killed while it saves leaves the old file or the new one, never a damaged
+    one; and a run may be saved over the file that it was loaded from.
+
+    Args:
+        run: A run, as callbacks and `collect` return it.
+        path: The file to write, usually `….nc`. Its folder must exist.
+
+    Raises:
+        ValueError: If `run` is no run, or holds what netCDF cannot.
+        OSError: If the file cannot be written; the message names it, and what stood there stays.
+
+    Example:
+        >>> import tempfile
+        >>> run = schema.dataset(
+        ...     {"distance": (("step", "layer"), [[2.0], [0.0]])},
+        ...     {"step": [0, 10], "layer": ["dense"]},
+        ... )
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     save_run(run, f"{folder}/run.nc")
+        ...     load_run(f"{folder}/run.nc").identical(run)
+        True
+    """
+    import xarray as xr
+
+    if not isinstance(run, xr.Dataset) or not schema.is_run(run):
+        raise ValueError(
+            f"Expected a run, got {type(run).__name__}: pass a callback's `results` or what "
+            "`collect` returned."
+        )
+    try:
+        # Written in memory first: HDF5 that meets a full disk half-way cannot even close its file.
+        content = run.drop_encoding().to_netcdf(engine="h5netcdf")
+    except TypeError as error:
+        raise ValueError(f"The run holds what a netCDF file cannot: {error}") from error
+    write_atomically(path, content)
+
+
+def load_run(path: str | os.PathLike[str], *, max_bytes: int = 2 * 2**30) -> xr.Dataset:
+    """Load a run into memory and close its file.
+
+    Files from strangers are welcome: links to other files, data kept outside the file, and
+    declared sizes beyond `max_bytes` are refused before anything is read.
+
+    Args:
+        path: A file that `save_run` wrote.
+        max_bytes: The most memory that the run may need; 2 GiB by default.
+
+    Returns:
+        The run, equal in every value and attribute to the one that was saved.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If the file is no run, is damaged, or asks for what a run does not need.
+    """
+    import h5py
+    import xarray as xr
+
+    from keras_lcb.runs.screening import objection
+
+    content = _read(path, max_bytes)
+    try:
+        with h5py.File(io.BytesIO(content), "r") as file:
+            reason = objection(file, max_bytes)
+        if reason is None:
+            with xr.open_dataset(io.BytesIO(content), engine="h5netcdf") as lazy:
+                run = lazy.load().drop_encoding()
+    except Exception as error:  # a damaged file fails in as many ways as HDF5 has structures
+        raise ValueError(f"'{os.fspath(path)}' is damaged or cut short: {error}") from error
+    if reason is not None:
+        raise ValueError(
+            f"'{os.fspath(path)}' {reason}. If you trust it, open it with xarray.open_dataset."
+        )
+    return _recognised(run, path)
+
+
+def _read(path: str | os.PathLike[str], max_bytes: int) -> bytes:
+    name = os.fspath(path)
+    try:
+        status = os.stat(path)
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f"There is no file '{name}'.") from error
+    if not stat.S_ISREG(status.st_mode):
+        raise ValueError(f"'{name}' is not a file that holds a run.")
+    if status.st_size > max_bytes:
+        raise ValueError(
+            f"'{name}' has {status.st_size:,} bytes, more than the {max_bytes:,} that are loaded; "
+            "raise `max_bytes` if you trust it."
+        )
+    with open(path, "rb") as file:
+        content = file.read()
+    if not content.startswith(_HDF5_SIGNATURE):
+        raise ValueError(f"'{name}' is no netCDF-4 file, which a saved run is.")
+    return content
+
+
+def _recognised(run: xr.Dataset, path: str | os.PathLike[str]) -> xr.Dataset:
+    name = os.fspath(path)
+    if not schema.is_run(run):
+        raise ValueError(f"'{name}' is a netCDF file, but holds no run that save_run wrote.")
+    run.attrs = {
+        key: value.item() if isinstance(value, np.generic) else value
+        for key, value in run.attrs.items()
+    }
+    version = run.attrs.get("schema_version", schema.SCHEMA_VERSION)
+    if version != schema.SCHEMA_VERSION:
+        raise ValueError(
+            f"'{name}' was written with version {version} of the run's schema; this keras_lcb "
+            f"reads version {schema.SCHEMA_VERSION}. Install the release that wrote it."
+        )
+    return run
