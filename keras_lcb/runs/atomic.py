@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import glob
 import os
+import time
 import uuid
 from pathlib import Path
+
+# A file that is being written changes all the time; one that has not for so long was left behind.
+_LEFT_BEHIND_AFTER_SECONDS = 3600.0
 
 
 def write_atomically(path: str | os.PathLike[str], content: bytes | memoryview) -> None:
@@ -12,7 +17,8 @@ def write_atomically(path: str | os.PathLike[str], content: bytes | memoryview) 
 
     The content goes to a temporary file in the same folder, reaches the disk, and then takes the
     place of `path` in one step (`os.replace`). A process that is killed before that step leaves
-    the old file, and at most its temporary file (`.NAME.….tmp`) beside it.
+    the old file, and at most its temporary file (`.NAME.….tmp`) beside it, which a later call
+    removes.
 
     Args:
         path: The file to write. Its folder must exist.
@@ -38,6 +44,7 @@ def write_atomically(path: str | os.PathLike[str], content: bytes | memoryview) 
             os.fsync(file.fileno())
         os.replace(temporary, target)
         _sync_folder(target.parent)
+        _remove_leftovers(target)
     except OSError as error:
         raise _in_words(error, path) from error
     finally:
@@ -52,6 +59,13 @@ def _sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _remove_leftovers(target: Path) -> None:
+    now = time.time()
+    for path in target.parent.glob(f".{glob.escape(target.name)}.*.tmp"):
+        if now - path.stat().st_mtime > _LEFT_BEHIND_AFTER_SECONDS:
+            path.unlink(missing_ok=True)
 
 
 def _in_words(error: OSError, path: str | os.PathLike[str]) -> OSError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import os
 import stat
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     import xarray as xr
 
 _HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
+# A checksum follows the netCDF content, where HDF5 does not look. HDF5 itself notices a file that
+# was cut short, but reads changed bytes as they are, or crashes on them.
+_SEAL = b"keras_lcb sha256"
 
 
 def save_run(run: xr.Dataset, path: str | os.PathLike[str]) -> None:
@@ -55,7 +59,7 @@ def save_run(run: xr.Dataset, path: str | os.PathLike[str]) -> None:
         content = run.drop_encoding().to_netcdf(engine="h5netcdf")
     except TypeError as error:
         raise ValueError(f"The run holds what a netCDF file cannot: {error}") from error
-    write_atomically(path, content)
+    write_atomically(path, bytes(content) + _SEAL + hashlib.sha256(content).digest())
 
 
 def load_run(path: str | os.PathLike[str], *, max_bytes: int = 2 * 2**30) -> xr.Dataset:
@@ -113,6 +117,9 @@ def _read(path: str | os.PathLike[str], max_bytes: int) -> bytes:
         content = file.read()
     if not content.startswith(_HDF5_SIGNATURE):
         raise ValueError(f"'{name}' is no netCDF-4 file, which a saved run is.")
+    body, seal, digest = content[:-48], content[-48:-32], content[-32:]
+    if seal == _SEAL and hashlib.sha256(body).digest() != digest:
+        raise ValueError(f"'{name}' is damaged: it is not what save_run wrote.")
     return content
 
 

@@ -1,0 +1,198 @@
+"""Join what several callbacks recorded of one training into one run."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Hashable, Iterable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from keras_lcb.runs import schema
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+# Rounding differs between callbacks that take the same norm in different ways; trainings differ
+# by far more.
+_TOLERANCE = 1e-4
+
+
+def collect(*callbacks: Any) -> xr.Dataset:
+    """Merge the results of callbacks that watched the same training.
+
+    Steps are joined outer: a variable is NaN at steps that its callback did not record. Where
+    several callbacks hold the same quantity, the one with the most records comes first, and the
+    others fill its gaps.
+
+    Args:
+        *callbacks: Callbacks, or anything else with `results`; runs are taken as they are.
+
+    Returns:
+        One run, layers in depth order. It is provisional if one of its parts is; its settings
+        list those of each callback.
+
+    Raises:
+        ValueError: If there is nothing to collect, or the parts do not fit together: other
+            layers under the same depth, different values under the same name.
+
+    Example:
+        >>> step, over = {"step": [0, 10], "layer": ["dense"]}, ("step", "layer")
+        >>> distances = schema.dataset({"distance": (over, [[2.0], [0.0]])}, step)
+        >>> norms = schema.dataset({"gradient_norm": (over, [[float("nan")], [0.5]])}, step)
+        >>> sorted(collect(distances, norms).data_vars)
+        ['distance', 'gradient_norm']
+    """
+    import xarray as xr
+
+    if not callbacks:
+        raise ValueError("Nothing to collect: pass the callbacks that were given to `fit`.")
+    parts = [_results(callback) for callback in callbacks]
+    _check_layers(parts)
+    finest_first = sorted(parts, key=lambda part: -part.sizes.get("step", 0))
+    index = _joined_index(parts)
+    merged = xr.Dataset(attrs=_merged_attrs(parts)).assign_coords(index)
+    for name in dict.fromkeys(name for part in parts for name in part.data_vars):
+        merged[name] = _joined_variable(name, finest_first, index)
+    names = (name for part in parts for name in part.coords if name not in part.dims)
+    for name in dict.fromkeys(names):
+        merged = merged.assign_coords({name: _joined_coordinate(name, finest_first, index)})
+    return merged.sortby("depth") if "depth" in merged.coords else merged
+
+
+def _results(callback: Any) -> xr.Dataset:
+    import xarray as xr
+
+    results = callback if isinstance(callback, xr.Dataset) else getattr(callback, "results", None)
+    if not isinstance(results, xr.Dataset):
+        raise ValueError(
+            f"{type(callback).__name__} has no `results` to collect; pass callbacks such as "
+            "LayerConvergence and GradientNorms, or runs."
+        )
+    if "seed" in results.dims:
+        raise ValueError(
+            "collect joins the callbacks of one training; this run stacks several seeds."
+        )
+    return results
+
+
+def _check_layers(parts: list[xr.Dataset]) -> None:
+    """Refuse parts that read the network in different ways."""
+    name_of: dict[int, str] = {}
+    facts_of: dict[str, dict[Hashable, Any]] = {}
+    for part in parts:
+        if "layer" not in part.coords or "depth" not in part.coords:
+            continue
+        along = [name for name in part.coords if part[name].dims == ("layer",)]
+        for position, layer in enumerate(part["layer"].values.tolist()):
+            facts = {name: part[name].values.tolist()[position] for name in along}
+            for name, value in facts_of.setdefault(layer, facts).items():
+                if facts.get(name, value) != value:
+                    raise ValueError(
+                        f"The layer '{layer}' has {name} {value} for one callback and "
+                        f"{facts[name]} for another: give all callbacks the same `layers`."
+                    )
+            other = name_of.setdefault(facts["depth"], layer)
+            if other != layer:
+                raise ValueError(
+                    f"At depth {facts['depth']} one callback has the layer '{other}' and another "
+                    f"'{layer}': give all callbacks the same `layers`, or keep their runs apart."
+                )
+
+
+def _joined_index(parts: list[xr.Dataset]) -> dict[Hashable, xr.DataArray]:
+    import xarray as xr
+
+    index = {}
+    for dim in dict.fromkeys(dim for part in parts for dim in part.dims):
+        axes = [part[dim] for part in parts if dim in part.coords]
+        if axes:
+            values = np.concatenate([axis.values for axis in axes]).tolist()
+            distinct = list(dict.fromkeys(values))
+            dtype = axes[0].dtype
+            ordered = sorted(distinct) if dtype.kind in "iuf" else distinct
+            index[dim] = xr.DataArray(
+                np.array(ordered, dtype=dtype if dtype.kind in "iuf" else str),
+                dims=[dim],
+                attrs=axes[0].attrs,
+            )
+    return index
+
+
+def _joined_variable(
+    name: Hashable, parts: list[xr.Dataset], index: dict[Hashable, xr.DataArray]
+) -> xr.DataArray:
+    """Join a variable over the parts that hold it, the first of them first."""
+    own = [part[name].reset_coords(drop=True) for part in parts if name in part.data_vars]
+    if len({values.dims for values in own}) > 1:
+        raise ValueError(f"'{name}' has {' and '.join(str(values.dims) for values in own)}.")
+    aligned = [
+        values.reindex({dim: index[dim].values for dim in values.dims if dim in index})
+        for values in own
+    ]
+    joined = aligned[0]
+    for values in aligned[1:]:
+        # A loss is the mean since the last record, so it differs with how often one is taken.
+        if "layer" in values.dims:
+            _check_agreement(name, joined, values)
+        joined = joined.fillna(values)
+    return joined
+
+
+def _check_agreement(name: Hashable, one: xr.DataArray, other: xr.DataArray) -> None:
+    if bool((abs(one - other) > _TOLERANCE * abs(one).max()).any()):
+        raise ValueError(
+            f"Two callbacks hold different values of '{name}': they watched different trainings "
+            "or use different references. Keep their runs apart."
+        )
+
+
+def _joined_coordinate(
+    name: Hashable, parts: list[xr.Dataset], index: dict[Hashable, xr.DataArray]
+) -> xr.DataArray:
+    """Join a coordinate such as `epoch` or `depth`, value by value."""
+    holders = [part for part in parts if name in part.coords]
+    dim = holders[0][name].dims[0]
+    value_at: dict[Any, Any] = {}
+    for part in holders:
+        pairs = zip(part[dim].values.tolist(), part[name].values.tolist(), strict=True)
+        for place, value in pairs:
+            value_at.setdefault(place, value)
+    blank = "" if holders[0][name].dtype.kind in "OUST" else float("nan")
+    joined = index[dim].copy(
+        data=np.array([value_at.get(place, blank) for place in index[dim].values.tolist()])
+    )
+    joined.attrs = holders[0][name].attrs
+    return joined
+
+
+def _merged_attrs(parts: list[xr.Dataset]) -> dict[str, Any]:
+    merged: dict[str, Any] = {}
+    for part in parts:
+        for name, value in part.attrs.items():
+            if name in ("backend", "optimizer", "seed") and merged.get(name, value) != value:
+                raise ValueError(
+                    f"The callbacks watched different trainings: {name} {merged[name]!r} and "
+                    f"{value!r}. Keep their runs apart."
+                )
+            merged.setdefault(name, value)
+    for name in ("provisional", "nonfinite_updates", "skipped_updates"):
+        if name in merged:
+            merged[name] = max(part.attrs.get(name, 0) for part in parts)
+    first = [part.attrs.get("first_nonfinite_update", -1) for part in parts]
+    if "first_nonfinite_update" in merged:
+        merged["first_nonfinite_update"] = min((n for n in first if n >= 0), default=-1)
+    reasons = {name: why for part in parts for name, why in schema.missing(part).items()}
+    joined = {"missing": reasons, "settings": _merged_settings(map(schema.settings, parts))}
+    return {**merged, **schema.attributes(joined)}
+
+
+def _merged_settings(parts: Iterable[dict[str, Any]]) -> dict[str, Any]:
+    """Join settings; a second callback of one class stands under its name with `_1`, and so on."""
+    merged: dict[str, Any] = {}
+    for part in parts:
+        for name, value in part.items():
+            names = itertools.chain([name], (f"{name}_{n}" for n in itertools.count(1)))
+            free = next(key for key in names if merged.get(key, value) == value)
+            merged[free] = value
+    return merged

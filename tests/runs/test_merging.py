@@ -1,0 +1,150 @@
+"""What several callbacks recorded becomes one run, and what does not fit together is refused."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from keras_lcb.runs import schema
+from keras_lcb.runs.merging import collect
+
+LAYERS = {
+    "layer": ["a", "b"],
+    "depth": [0, 1],
+    "parameters": [6, 3],
+    "kind": ["Conv2D", "Dense"],
+    "role": ["hidden", "head"],
+}
+OVER = ("step", "layer")
+
+
+def part(steps, attrs=None, layers=LAYERS, **variables):
+    coords = {
+        "step": steps,
+        "epoch": np.asarray(steps) // 10,
+        "wall_time": np.asarray(steps) / 100,
+    }
+    return schema.dataset(
+        {
+            name: (("step",) if np.ndim(values) == 1 else OVER, values)
+            for name, values in variables.items()
+        },
+        {**coords, **layers},
+        attrs,
+    )
+
+
+def test_steps_are_joined_outer():
+    distances = part([0, 20], distance=[[2, 4], [0, 0]], loss=[np.nan, 0.3])
+    norms = part([0, 10, 20], gradient_norm=[[np.nan] * 2, [1, 2], [3, 4]], loss=[np.nan, 0.5, 0.4])
+    run = collect(SimpleNamespace(results=distances), SimpleNamespace(results=norms))
+    np.testing.assert_array_equal(run.step, [0, 10, 20])
+    assert run.step.dtype == np.int64 and run.epoch.dtype == np.int64
+    np.testing.assert_array_equal(run.distance.sel(layer="b"), [4, np.nan, 0])
+    np.testing.assert_array_equal(run.gradient_norm.sel(layer="b"), [np.nan, 2, 4])
+    np.testing.assert_array_equal(run.loss, [np.nan, 0.5, 0.4])  # the finer record's
+    np.testing.assert_array_equal(run.epoch, [0, 1, 2])
+    np.testing.assert_array_equal(run.wall_time, [0, 0.1, 0.2])
+    assert run.role.values.tolist() == ["hidden", "head"]
+    for name in run.variables:
+        assert run[name].attrs["long_name"] and run[name].attrs["units"], name
+
+
+def test_one_callback_is_its_own_run(run_factory):
+    run = run_factory()
+    xr.testing.assert_identical(collect(run), run)
+    xr.testing.assert_identical(collect(run, run), run)
+
+
+def test_the_parts_of_a_run_make_it_again(run_factory):
+    run = run_factory()
+    parts = [run[["distance", "loss"]], run[["gradient_norm", "update_norm"]].isel(step=[0, 3, 7])]
+    merged = collect(*parts)
+    xr.testing.assert_identical(merged.distance, run.distance)
+    xr.testing.assert_identical(merged.gradient_norm.isel(step=[0, 3, 7]), parts[1].gradient_norm)
+    assert merged.gradient_norm.isel(step=1).isnull().all()
+
+
+def test_updates_and_frequencies_keep_their_dimensions():
+    per_update = schema.dataset(
+        {"gradient_norm_per_update": (("update", "layer"), np.ones((3, 2)))},
+        {"update": [1, 2, 3], **LAYERS},
+    )
+    spectrum = schema.dataset(
+        {"frequency_error": (("step", "frequency"), np.ones((2, 2)))},
+        {"step": [0, 3], "frequency": [1, 10]},
+    )
+    run = collect(part([0, 3], distance=np.ones((2, 2))), per_update, spectrum)
+    assert dict(run.sizes) == {"step": 2, "layer": 2, "update": 3, "frequency": 2}
+    np.testing.assert_array_equal(run.frequency, [1, 10])
+
+
+def test_layers_stand_in_depth_order():
+    some = {name: values[1:] for name, values in LAYERS.items()}
+    rest = {name: values[:1] for name, values in LAYERS.items()}
+    run = collect(
+        part([0, 1], layers=some, distance=np.full((2, 1), 2.0)),
+        part([0, 1], layers=rest, distance=np.ones((2, 1))),
+    )
+    assert run.layer.values.tolist() == ["a", "b"] and run.depth.dtype == np.int64
+    np.testing.assert_array_equal(run.distance, [[1, 2], [1, 2]])
+
+
+def test_attributes_are_joined():
+    run = collect(
+        part(
+            [0],
+            {
+                "reference": "final",
+                "provisional": True,
+                "missing": {"angle/b": "no kernel"},
+                "settings": {"LayerConvergence": {"every": "epoch"}},
+                "backend": "jax",
+            },
+        ),
+        part(
+            [0],
+            {
+                "provisional": False,
+                "first_nonfinite_update": 7,
+                "nonfinite_updates": 2,
+                "missing": {"gradient_norm/a": "frozen"},
+                "settings": {"GradientNorms": {"log": False}},
+                "backend": "jax",
+            },
+        ),
+        part([0], {"first_nonfinite_update": -1, "settings": {"GradientNorms": {"log": True}}}),
+    )
+    assert run.attrs["reference"] == "final" and run.attrs["provisional"] == 1
+    assert run.attrs["first_nonfinite_update"] == 7 and run.attrs["nonfinite_updates"] == 2
+    assert schema.missing(run) == {"angle/b": "no kernel", "gradient_norm/a": "frozen"}
+    assert schema.settings(run) == {
+        "LayerConvergence": {"every": "epoch"},
+        "GradientNorms": {"log": False},
+        "GradientNorms_1": {"log": True},
+    }
+
+
+def test_nothing_to_collect():
+    with pytest.raises(ValueError, match="Nothing to collect"):
+        collect()
+    with pytest.raises(ValueError, match="str has no `results`"):
+        collect("LayerConvergence")
+    with pytest.raises(ValueError, match="SimpleNamespace has no `results`"):
+        collect(SimpleNamespace(results={"distance": 1}))
+
+
+def test_parts_that_do_not_fit_together(run_factory):
+    grouped = {**LAYERS, "layer": ["block1", "b"]}
+    with pytest.raises(ValueError, match="At depth 0 .* 'a' and another 'block1'"):
+        collect(part([0]), part([0], layers=grouped))
+    with pytest.raises(ValueError, match="layer 'b' has parameters 3 .* 5 for another"):
+        collect(part([0]), part([0], layers={**LAYERS, "parameters": [6, 5]}))
+    with pytest.raises(ValueError, match="different values of 'distance'"):
+        collect(part([0], distance=[[1, 2]]), part([0], distance=[[1, 3]]))
+    with pytest.raises(ValueError, match="different trainings: optimizer 'SGD' and 'Adam'"):
+        collect(part([0], {"optimizer": "SGD"}), part([0], {"optimizer": "Adam"}))
+    stacked = xr.concat([run_factory(), run_factory()], "seed")
+    with pytest.raises(ValueError, match="stacks several seeds"):
+        collect(stacked)
