@@ -1,0 +1,11 @@
+"""Figures of a run: each function takes a run and an optional `ax`, and returns the artists.
+
+Nothing here shows a figure or changes Matplotlib's settings. Without `ax` a pyplot figure is made.
+"""
+
+from keras_lcb.plotting.convergence import plot_convergence
+from keras_lcb.plotting.gradient_norms import plot_gradient_norms
+from keras_lcb.plotting.loss import plot_loss
+from keras_lcb.plotting.style import PROJECTOR, depth_colors
+
+__all__ = ["PROJECTOR", "depth_colors", "plot_convergence", "plot_gradient_norms", "plot_loss"]

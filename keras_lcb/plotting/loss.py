@@ -1,0 +1,71 @@
+"""How training went."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from keras_lcb.plotting.layer_lines import frame_training, over_seeds, remark, remarks_on
+from keras_lcb.plotting.style import new_axes
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from matplotlib.axes import Axes
+    from matplotlib.lines import Line2D
+
+_STYLES = {"loss": ("training", "solid"), "validation_loss": ("validation", "dashed")}
+
+
+def plot_loss(run: xr.Dataset, ax: Axes | None = None) -> list[Line2D]:
+    """Plot the training loss and, where there is one, the validation loss.
+
+    Distances to the final weights say little as long as the loss still falls, and a falling
+    learning rate lets anything look converged: the figure tells of both. Runs stacked over
+    seeds have their mean and a band from the lowest to the highest.
+
+    Args:
+        run: A run with `loss`.
+        ax: Where to draw; a new pyplot figure by default.
+
+    Returns:
+        One `matplotlib.lines.Line2D` a loss, training first.
+
+    Raises:
+        ValueError: If the run holds no loss.
+
+    Example:
+        >>> training, validation = plot_loss(run)  # doctest: +SKIP
+    """
+    held = [name for name in _STYLES if name in run and np.isfinite(run[name]).any()]
+    if not held:
+        raise ValueError("The run holds no loss: it was recorded without one.")
+    ax = new_axes(ax)
+    color = ax.xaxis.label.get_color()
+    lines = []
+    for name in held:
+        values = run[name].where(np.isfinite(run[name])).dropna("step", how="all")
+        low, middle, high = over_seeds(values)
+        label, style = _STYLES[name]
+        lines += ax.plot(middle["step"], middle, color=color, linestyle=style, label=label)
+        if "seed" in values.dims:
+            ax.fill_between(low["step"], low, high, color=color, alpha=0.15, linewidth=0)
+    if all((line.get_ydata() > 0).all() for line in lines):
+        ax.set_yscale("log")
+    remark(ax, "Loss", [*remarks_on(run, run[held[0]]), *_learning_rate(run)])
+    ax.set_ylabel("loss")
+    frame_training(run, ax)
+    ax.legend(fontsize="small", frameon=False)
+    return lines
+
+
+def _learning_rate(run: xr.Dataset) -> list[str]:
+    if "learning_rate" not in run or "step" not in run["learning_rate"].dims:
+        return []
+    rates = run["learning_rate"].transpose("step", ...).values
+    rates = rates[np.isfinite(rates)]
+    if len(rates) == 0:
+        return []
+    if rates.min() == rates.max():
+        return [f"Learning rate {rates[0]:.3g} throughout."]
+    return [f"Learning rate {rates[0]:.3g} at first, {rates[-1]:.3g} at last."]

@@ -1,0 +1,144 @@
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+
+from keras_lcb.plotting import plot_convergence
+
+
+def texts(ax):
+    return " ".join(text.get_text() for text in [*ax.texts, ax.title, ax._left_title])
+
+
+def legend_texts(ax):
+    return [text.get_text() for text in ax.get_legend().get_texts()]
+
+
+def test_draws_one_line_a_layer_with_its_values(run_factory, ax):
+    run = run_factory()
+    lines = plot_convergence(run, ax)
+    assert [line.get_label() for line in lines] == ["layer_0", "layer_1", "layer_2"]
+    for line, name in zip(lines, run["layer"].values, strict=True):
+        np.testing.assert_array_equal(line.get_xdata(), run["step"])
+        np.testing.assert_array_equal(line.get_ydata(), run["normalized_distance"].sel(layer=name))
+        assert line.axes is ax
+    assert ax.get_xlabel() == "optimiser updates applied"
+    assert "final weights" in texts(ax)
+
+
+def test_makes_a_figure_but_shows_none(run_factory, monkeypatch):
+    from matplotlib import pyplot
+
+    monkeypatch.setattr(pyplot, "show", lambda: pytest.fail("shown"))
+    before = pyplot.get_fignums()
+    lines = plot_convergence(run_factory())
+    (made,) = set(pyplot.get_fignums()) - set(before)
+    assert lines[0].figure is pyplot.figure(made)
+    pyplot.close(made)
+
+
+def test_with_an_ax_pyplot_knows_nothing_of_it(run_factory, ax):
+    from matplotlib import pyplot
+
+    before = pyplot.get_fignums()
+    plot_convergence(run_factory(), ax)
+    assert pyplot.get_fignums() == before
+
+
+def test_without_distances_names_the_callback(run_factory, ax):
+    with pytest.raises(ValueError, match="LayerConvergence"):
+        plot_convergence(run_factory().drop_vars("normalized_distance"), ax)
+
+
+def test_records_of_another_callback_leave_no_gaps(run_factory, ax):
+    run = run_factory().reindex(step=[0, 5, 10, 20, 25, 30, 40, 60, 80, 100])
+    for line in plot_convergence(run, ax):
+        assert line.get_xdata().tolist() == [0, 10, 20, 30, 40, 60, 80, 100]
+
+
+def test_roles_have_styles_and_a_legend(run_factory, ax):
+    run = run_factory(roles=["embedding", "hidden", "head"])
+    lines = plot_convergence(run, ax)
+    assert len({line.get_linestyle() + str(line._dash_pattern) for line in lines}) == 3
+    assert lines[1].get_linewidth() > lines[0].get_linewidth()
+    assert legend_texts(ax) == ["hidden", "head (feeds an output)", "embedding"]
+
+
+def test_hidden_layers_alone_need_no_legend(run_factory, ax):
+    plot_convergence(run_factory(roles=["hidden"] * 3), ax)
+    assert ax.get_legend() is None
+
+
+def test_provisional_runs_say_so(run_factory, ax):
+    lines = plot_convergence(run_factory(attrs={"provisional": True}), ax)
+    assert "Provisional" in texts(ax)
+    assert {line.get_linestyle() for line in lines} == {"--"}
+
+
+def test_marks_where_nan_began(run_factory, ax):
+    distance = np.exp(-np.arange(8.0))[:, None] * [1.0, 2.0]
+    distance[5:] = np.nan
+    run = run_factory(distance, attrs={"first_nonfinite_update": 55, "nonfinite_updates": 45})
+    lines = plot_convergence(run, ax)
+    assert "NaN or infinity from update 55" in texts(ax)
+    assert [55, 55] in [list(line.get_xdata()) for line in ax.lines]
+    assert lines[0].get_xdata()[-1] == 40
+    assert ax.get_xlim()[1] >= 100  # the rest of training stays in view
+
+
+def test_a_layer_that_never_moved_is_named_and_keeps_its_place(run_factory, ax):
+    run = run_factory([[1.0, 0.0, 1.0], [0.0, 0.0, 0.0]], steps=(0, 10))
+    lines = plot_convergence(run, ax)
+    assert len(lines) == 3 and len(lines[1].get_xdata()) == 0
+    assert "layer_1" in texts(ax)
+
+
+def test_sketched_distances_have_a_band_of_one_standard_error(run_factory, ax):
+    run = run_factory()
+    run["distance_standard_error"] = 0.1 * run["distance"]
+    plot_convergence(run, ax)
+    assert "± 1 standard error of the sketch" in legend_texts(ax)
+    first = run["normalized_distance"].isel(layer=0)
+    band = ax.collections[0].get_paths()[0].vertices
+    np.testing.assert_allclose(band[:, 1].max(), 1.1 * first.max())
+
+
+def test_seeds_are_drawn_as_mean_and_band(seeds, ax):
+    lines = plot_convergence(seeds, ax)
+    values = seeds["normalized_distance"].isel(layer=0)
+    np.testing.assert_allclose(lines[0].get_ydata(), values.mean("seed"))
+    band = ax.collections[0].get_paths()[0].vertices
+    at_20 = band[band[:, 0] == 20, 1]
+    np.testing.assert_allclose(
+        [at_20.min(), at_20.max()], [values.sel(step=20).min(), values.sel(step=20).max()]
+    )
+    assert "lowest to highest of 3 seeds" in legend_texts(ax)
+
+
+def test_deep_networks_have_a_key_in_place_of_names(run_factory, ax):
+    run = run_factory(rates=np.linspace(4, 1, 40))
+    lines = plot_convergence(run, ax)
+    (key,) = ax.child_axes
+    ax.figure.draw_without_rendering()
+    names = [label.get_text() for label in key.get_yticklabels()]
+    assert names[0] == "layer_0" and names[-1] == "layer_39"
+    boxes = [label.get_window_extent() for label in key.get_yticklabels()]
+    assert all(not one.overlaps(other) for one, other in zip(boxes, boxes[1:], strict=False))
+    assert len(key.patches) == len(lines) == 40
+    assert key.get_ylim()[0] > key.get_ylim()[1]  # shallow at the top
+
+
+def test_colors_go_by_depth_and_suit_the_background(run_factory, ax):
+    run = run_factory()
+    colors = [line.get_color() for line in plot_convergence(run, ax)]
+    backwards = run.isel(layer=[2, 1, 0])
+    assert [line.get_color() for line in plot_convergence(backwards, ax)] == colors[::-1]
+    dark = Figure(facecolor="black").subplots()
+    dark.set_facecolor("black")
+    assert colors != [line.get_color() for line in plot_convergence(run, dark)]
+
+
+def test_names_that_look_like_mathematics_or_markup_are_drawn_as_they_are(run_factory, ax):
+    run = run_factory(layers=[r"$\frac$", "<script>", "_hidden"])
+    plot_convergence(run, ax)
+    ax.figure.draw_without_rendering()
+    assert {r"$\frac$", "<script>", "_hidden"} <= {text.get_text() for text in ax.texts}
