@@ -1,0 +1,6 @@
+"""Image data and small image networks, for demonstrations and experiments."""
+
+from keras_lcb.vision.data import ImageData, load
+from keras_lcb.vision.networks import build_cnn
+
+__all__ = ["ImageData", "build_cnn", "load"]

@@ -1,0 +1,63 @@
+"""Image networks small enough for a laptop, with layers named by depth."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+
+
+def build_cnn(
+    input_shape: tuple[int, int, int],
+    classes: int,
+    depth: int = 4,
+    width: int = 16,
+    normalization: bool = False,
+    residual: bool = False,
+    seed: int = 0,
+) -> keras.Model:
+    """Builds a convolutional classifier: `conv_0`, `conv_1`, … and a linear `head`.
+
+    Each block is a 3x3 convolution and a ReLU. Each second block halves the image, as long as
+    at least 4x4 pixels are left. The head reads the average of all pixels and gives logits.
+
+    Example:
+        >>> model = build_cnn((8, 8, 1), classes=10)
+        >>> [layer.name for layer in model.layers if layer.weights]
+        ['conv_0', 'conv_1', 'conv_2', 'conv_3', 'head']
+
+    Args:
+        input_shape: (height, width, channels) of an image.
+        classes: number of logits.
+        depth: number of convolutions.
+        width: channels of each convolution.
+        normalization: puts a batch normalisation (`norm_0`, …) before each ReLU.
+        residual: adds each block's input to its output, from the second block on.
+        seed: of the initial weights.
+
+    Returns:
+        An uncompiled functional model.
+    """
+    if depth < 1:
+        raise ValueError(f"`depth` counts convolutions and is at least 1, not {depth}.")
+    seeds = iter(np.random.SeedSequence(seed).generate_state(depth + 1).tolist())
+    inputs = x = keras.Input(input_shape)
+    for index in range(depth):
+        block_input = x
+        x = keras.layers.Conv2D(
+            width,
+            3,
+            padding="same",
+            kernel_initializer=keras.initializers.HeNormal(next(seeds)),
+            name=f"conv_{index}",
+        )(x)
+        if normalization:
+            x = keras.layers.BatchNormalization(name=f"norm_{index}")(x)
+        x = keras.layers.ReLU(name=f"relu_{index}")(x)
+        if residual and index:
+            x = keras.layers.Add(name=f"add_{index}")([block_input, x])
+        if index % 2 and min(x.shape[1:3]) >= 8:
+            x = keras.layers.AveragePooling2D(2, name=f"pool_{index}")(x)
+    x = keras.layers.GlobalAveragePooling2D(name="average")(x)
+    initializer = keras.initializers.GlorotUniform(next(seeds))
+    outputs = keras.layers.Dense(classes, kernel_initializer=initializer, name="head")(x)
+    return keras.Model(inputs, outputs, name="cnn")
