@@ -7,11 +7,11 @@ change until the figure is drawn. So each artist here places its names as it is 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from matplotlib.artist import Artist
-from matplotlib.transforms import Bbox, offset_copy
+from matplotlib.transforms import Bbox, ScaledTranslation
 
 from keras_lcb.plotting.style import short_name
 
@@ -20,9 +20,13 @@ if TYPE_CHECKING:
     from matplotlib.backend_bases import RendererBase
     from matplotlib.collections import PathCollection
     from matplotlib.lines import Line2D
+    from matplotlib.text import Annotation
 
 _ROOM = 18  # points between the axes and the names, for the leaders
 _LINE_HEIGHT = 1.25
+_SIDES = ((1, 0), (-1, 0), (0, 1), (0, -1), (1, 1), (1, -1), (-1, 1), (-1, -1))
+_ALIGNED: dict[int, Literal["left", "center", "right"]] = {1: "left", 0: "center", -1: "right"}
+_RAISED: dict[int, Literal["bottom", "center", "top"]] = {1: "bottom", 0: "center", -1: "top"}
 
 
 def spread(wanted: Sequence[float], gap: float, low: float, high: float) -> np.ndarray:
@@ -72,17 +76,18 @@ class LineEndLabels(Artist):
 
     def __init__(self, ax: Axes, lines: Sequence[Line2D]) -> None:
         super().__init__()
+        self._ax = ax
         self.set_in_layout(False)
         self.set_zorder(-1)  # before the names, which are then drawn where they belong
         self._named = [(line, self._name(ax, line)) for line in lines]
         ax.add_artist(self)
 
-    def _name(self, ax: Axes, line: Line2D):
+    def _name(self, ax: Axes, line: Line2D) -> Annotation:
         return ax.annotate(
             short_name(str(line.get_label())),
-            xy=tuple(line.get_xydata()[-1]),
+            xy=tuple(_data(line)[-1]),
             xytext=(1, 0.5),
-            textcoords=offset_copy(ax.transAxes, ax.figure, _ROOM, units="points"),
+            textcoords=ax.transAxes + ScaledTranslation(_ROOM / 72, 0, ax.figure.dpi_scale_trans),
             va="center",
             fontsize="small",
             annotation_clip=False,
@@ -101,16 +106,16 @@ class LineEndLabels(Artist):
         """Place the names; the axes draw them afterwards."""
         if not self._named:
             return
-        box = self.axes.bbox
-        gap = _LINE_HEIGHT * renderer.points_to_pixels(self._named[0][1].get_fontsize())
+        box = self._ax.bbox
+        gap = _LINE_HEIGHT * _pixels(renderer, self._named[0][1].get_fontsize())
         room = max(1, int(box.height / gap) + 1)
         chosen = _evenly(len(self._named), room)
         ends = []
         for place, (line, name) in enumerate(self._named):
             name.set_visible(place in chosen)
             if place in chosen:
-                name.xy = tuple(line.get_xydata()[-1])
-                points = self.axes.transData.transform(line.get_xydata())
+                name.xy = tuple(_data(line)[-1])
+                points = self._ax.transData.transform(_data(line))
                 end = float(np.clip(points[-1, 1], box.y0, box.y1))
                 ends.append((round(end / gap), points[:, 1].mean(), end, name))
         ends.sort(key=lambda entry: entry[:2])
@@ -128,10 +133,9 @@ class PointLabels(Artist):
         names: One name a point; those that come first get room first.
     """
 
-    _SIDES = ((1, 0), (-1, 0), (0, 1), (0, -1), (1, 1), (1, -1), (-1, 1), (-1, -1))
-
     def __init__(self, ax: Axes, points: PathCollection, names: Sequence[str]) -> None:
         super().__init__()
+        self._ax = ax
         self.set_in_layout(False)
         self.set_zorder(-1)
         self._points = points
@@ -143,9 +147,8 @@ class PointLabels(Artist):
                 textcoords="offset points",
                 fontsize="small",
                 parse_math=False,
-                annotation_clip=True,
             )
-            for name, place in zip(names, points.get_offsets(), strict=True)
+            for name, place in zip(names, np.asarray(points.get_offsets()), strict=True)
         ]
         for name in self._names:
             name.set_in_layout(False)
@@ -153,8 +156,8 @@ class PointLabels(Artist):
 
     def draw(self, renderer: RendererBase) -> None:
         """Place the names; the axes draw them afterwards."""
-        centres = self.axes.transData.transform(self._points.get_offsets())
-        radius = renderer.points_to_pixels(np.sqrt(self._points.get_sizes().max()) / 2)
+        centres = self._ax.transData.transform(np.asarray(self._points.get_offsets()))
+        radius = _pixels(renderer, self._radius())
         taken = [Bbox.from_extents(*(centre - radius), *(centre + radius)) for centre in centres]
         for name in self._names:
             name.set_visible(True)
@@ -163,18 +166,31 @@ class PointLabels(Artist):
             if box is not None:
                 taken.append(box)
 
-    def _first_free(self, name, renderer: RendererBase, taken: list[Bbox]) -> Bbox | None:
-        distance = np.sqrt(self._points.get_sizes().max()) / 2 + 2
-        for right, up in self._SIDES:
+    def _radius(self) -> float:
+        return float(np.sqrt(self._points.get_sizes().max()) / 2)
+
+    def _first_free(
+        self, name: Annotation, renderer: RendererBase, taken: list[Bbox]
+    ) -> Bbox | None:
+        distance = self._radius() + 2
+        for right, up in _SIDES:
             name.set_position((right * distance, up * distance))
-            name.set_horizontalalignment({1: "left", 0: "center", -1: "right"}[right])
-            name.set_verticalalignment({1: "bottom", 0: "center", -1: "top"}[up])
+            name.set_horizontalalignment(_ALIGNED[right])
+            name.set_verticalalignment(_RAISED[up])
             box = name.get_window_extent(renderer)
-            inside = self.axes.bbox.x0 <= box.x0 and box.x1 <= self.axes.bbox.x1
-            inside = inside and self.axes.bbox.y0 <= box.y0 and box.y1 <= self.axes.bbox.y1
+            inside = self._ax.bbox.x0 <= box.x0 and box.x1 <= self._ax.bbox.x1
+            inside = inside and self._ax.bbox.y0 <= box.y0 and box.y1 <= self._ax.bbox.y1
             if inside and box.count_overlaps(taken) == 0:
                 return box
         return None
+
+
+def _data(line: Line2D) -> np.ndarray:
+    return np.asarray(line.get_xydata())
+
+
+def _pixels(renderer: RendererBase, points: float) -> float:
+    return float(np.asarray(renderer.points_to_pixels(points)))
 
 
 def _evenly(count: int, room: int) -> set[int]:

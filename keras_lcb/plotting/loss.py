@@ -50,7 +50,7 @@ def plot_loss(run: xr.Dataset, ax: Axes | None = None) -> list[Line2D]:
         lines += ax.plot(middle["step"], middle, color=color, linestyle=style, label=label)
         if "seed" in values.dims:
             ax.fill_between(low["step"], low, high, color=color, alpha=0.15, linewidth=0)
-    if all((line.get_ydata() > 0).all() for line in lines):
+    if all(np.all(np.asarray(line.get_ydata()) > 0) for line in lines):
         ax.set_yscale("log")
     remark(ax, "Loss", [*remarks_on(run, run[held[0]]), *_learning_rate(run)])
     ax.set_ylabel("loss")

@@ -49,7 +49,7 @@ def depth_colors(count: int, dark: bool = False) -> list[str]:
 
     Example:
         >>> depth_colors(3)
-        ['#0d0887', '#9e199d', '#e76e5b']
+        ['#0d0887', '#9613a1', '#e87059']
     """
     colormap = matplotlib.colormaps["plasma"]
     start, stop = _ON_DARK if dark else _ON_WHITE
