@@ -1,9 +1,49 @@
 """keras_lcb: how fast each layer of a Keras model converges, and how large its gradients are.
 
-The public names, by room; everything else may move. What trains needs Keras only and is
-imported at once, so that Keras knows the saved classes; the rest on first use.
+These are the public names; everything else may move. What watches a training is imported at
+once, and needs Keras only. The rest is imported on first use, since xarray, pandas, Matplotlib
+and the like take longer to load than a training should have to wait.
 """
 
 from __future__ import annotations
 
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from keras_lcb import plotting, synthetic, vision
+    from keras_lcb.report import write_report
+    from keras_lcb.runs.merging import collect
+    from keras_lcb.runs.storage import load_run, save_run
+
 __version__ = "0.1.0"
+
+__all__ = [
+    "collect",
+    "load_run",
+    "plotting",
+    "save_run",
+    "synthetic",
+    "vision",
+    "write_report",
+]
+
+_ON_FIRST_USE = {
+    "collect": "keras_lcb.runs.merging",
+    "load_run": "keras_lcb.runs.storage",
+    "save_run": "keras_lcb.runs.storage",
+    "write_report": "keras_lcb.report",
+}
+_SUBPACKAGES = ("plotting", "synthetic", "vision")
+
+
+def __getattr__(name: str) -> Any:
+    if name in _SUBPACKAGES:
+        return importlib.import_module(f"keras_lcb.{name}")
+    if name in _ON_FIRST_USE:
+        return getattr(importlib.import_module(_ON_FIRST_USE[name]), name)
+    raise AttributeError(f"module 'keras_lcb' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -46,7 +46,7 @@ def load(
     image_size: tuple[int, int] | None = None,
     seed: int = 0,
 ) -> ImageData:
-    """Loads an image classification set as two cached, batched `tf.data.Dataset`s.
+    """Load an image classification set as two cached, batched `tf.data.Dataset`s.
 
     The sets fit every Keras backend. They are kept in memory from the first epoch on.
 
@@ -195,7 +195,7 @@ def _prepare(builder: Any, name: str) -> None:
 
 @contextmanager
 def _few_retries() -> Iterator[None]:
-    """Lets a missing network show within seconds: by default TFDS tries for over 3 minutes."""
+    """Let a missing network show within seconds: by default TFDS tries for over 3 minutes."""
     from tensorflow_datasets.core.download import downloader
 
     before = downloader.MAX_RETRIES

@@ -15,7 +15,7 @@ def build_cnn(
     residual: bool = False,
     seed: int = 0,
 ) -> keras.Model:
-    """Builds a convolutional classifier: `conv_0`, `conv_1`, … and a linear `head`.
+    """Build a convolutional classifier: `conv_0`, `conv_1`, … and a linear `head`.
 
     Each block is a 3x3 convolution and a ReLU. Each second block halves the image, as long as
     at least 4x4 pixels are left. The head reads the average of all pixels and gives logits.

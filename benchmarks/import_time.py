@@ -1,0 +1,50 @@
+"""What `import keras_lcb` adds to `import keras`: the median over fresh processes.
+
+python -m benchmarks.import_time [--rounds 9]
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import subprocess
+import sys
+
+LIMIT_MS = 50
+
+# Both imports in one process: what differs between processes is far more than what is measured.
+PROGRAM = """
+import time
+start = time.perf_counter()
+import keras
+between = time.perf_counter()
+import keras_lcb
+end = time.perf_counter()
+print(1e3 * (between - start), 1e3 * (end - between))
+"""
+
+
+def measure() -> tuple[float, float]:
+    """Milliseconds that `import keras`, and then `import keras_lcb`, take in a fresh process."""
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM], stdout=subprocess.PIPE, text=True, check=True
+    )
+    keras_ms, added_ms = map(float, done.stdout.split())
+    return keras_ms, added_ms
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=9, help="fresh processes (default: 9)")
+    rounds = [measure() for _ in range(parser.parse_args().rounds)]
+    keras_ms, added_ms = (sorted(column) for column in zip(*rounds, strict=True))
+    print(f"import keras: {statistics.median(keras_ms):.0f} ms")
+    print(
+        f"import keras_lcb adds {statistics.median(added_ms):.1f} ms "
+        f"({added_ms[0]:.1f} to {added_ms[-1]:.1f} over {len(rounds)} processes; "
+        f"at most {LIMIT_MS} ms wanted)"
+    )
+
+
+if __name__ == "__main__":
+    main()

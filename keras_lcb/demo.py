@@ -1,0 +1,100 @@
+"""The demonstration: two small networks, trained and reported on before your eyes."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import keras
+import tensorflow as tf
+from tqdm import tqdm
+
+import keras_lcb as lcb
+from keras_lcb.runs import schema
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+
+def run(out: str | os.PathLike[str] = "demo", data: str = "digits", seed: int = 0) -> None:
+    """Train both networks; print their tables and verdicts; write their runs and reports.
+
+    Args:
+        out: The folder for `images.nc`, `report-images.html`, `sines.nc`, `report-sines.html`.
+        data: The images, by a name that `vision.load` knows.
+        seed: Seed of the weights and of the order of the data.
+
+    Raises:
+        ValueError: If the data set is unknown or out of reach.
+        OSError: If a file cannot be written.
+    """
+    out = Path(out)
+    out.mkdir(parents=True, exist_ok=True)
+    print(f"Keras {keras.__version__} on {keras.backend.backend()}, seed {seed}")
+    for name, train in {"images": _train_on_images, "sines": _train_on_sines}.items():
+        keras.utils.set_random_seed(seed)
+        recorded, title = train(data, seed)
+        command = f"keras-lcb demo --data {data} --backend {keras.backend.backend()} --seed {seed}"
+        settings = schema.settings(recorded) | {"command": command}
+        recorded.attrs |= {"seed": seed, "settings": json.dumps(settings)}
+        lcb.save_run(recorded, out / f"{name}.nc")
+        lcb.write_report(recorded, out / f"report-{name}.html", title=title)
+        print(lcb.summary(recorded).to_string(float_format="{:.3g}".format))
+        print(lcb.convergence_bias(recorded))
+        print(f"Written: {out / f'report-{name}.html'} and {out / f'{name}.nc'}")
+    print("Open a report in a browser; `keras_lcb.load_run` reads a run.")
+
+
+def _train_on_images(data: str, seed: int) -> tuple[xr.Dataset, str]:
+    images = lcb.vision.load(data, seed=seed)
+    model = lcb.vision.build_cnn(images.shape, images.classes, seed=seed)
+    model.compile(
+        keras.optimizers.SGD(0.05),
+        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        metrics=["accuracy"],
+    )
+    title = f"A convolutional network on {data}"
+    validation = images.validation.take(10).cache()
+    recorded = _record(model, images.train, title, 600, 20, validation_data=validation)
+    accuracy = model.evaluate(validation, verbose=0, return_dict=True)["accuracy"]
+    print(f"{accuracy:.0%} of the held-out images are recognised.")
+    return recorded, title
+
+
+def _train_on_sines(data: str, seed: int) -> tuple[xr.Dataset, str]:
+    target = lcb.synthetic.default_target()
+    x = target.grid(512)
+    model = lcb.synthetic.build_network(depth=5, width=64, seed=seed)
+    # Updates are so short here that what is around them counts: many are run in one call.
+    model.compile(keras.optimizers.SGD(0.1), "mse", steps_per_execution=20)
+    points = tf.data.Dataset.from_tensor_slices((x, target(x)))
+    batches = points.cache().shuffle(len(x), seed=seed).batch(128)
+    title = "A fully connected network on a sum of four sines"
+    return _record(model, batches, title, 4000, 100), title
+
+
+def _record(
+    model: keras.Model, train: tf.data.Dataset, title: str, updates: int, every: int, **fit: Any
+) -> xr.Dataset:
+    """Train for so many updates, with a record of every layer after each `every` of them."""
+    convergence, gradients = lcb.LayerConvergence(), lcb.GradientNorms()
+    print(f"\n{title}: {model.count_params():,} parameters")
+    with tqdm(total=updates, unit=" updates") as bar:
+        progress = keras.callbacks.LambdaCallback(
+            on_epoch_end=lambda epoch, logs: (
+                bar.set_postfix(loss=f"{logs['loss']:.3g}", refresh=False),
+                bar.update(every),
+            )
+        )
+        model.fit(
+            train.repeat().prefetch(tf.data.AUTOTUNE),
+            epochs=updates // every,
+            steps_per_epoch=every,
+            shuffle=False,
+            verbose=0,
+            callbacks=[convergence, gradients, progress],
+            **fit,
+        )
+    return lcb.collect(convergence, gradients)

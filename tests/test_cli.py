@@ -1,0 +1,167 @@
+"""The command as a user meets it: in a process of its own, on its real arguments."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from importlib.metadata import version
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+import xarray as xr
+
+import keras_lcb as lcb
+import keras_lcb_cli as cli
+from keras_lcb.runs import schema
+
+
+@pytest.fixture
+def run_file(tmp_path) -> Path:
+    distance = np.array([[4.0, 2.0], [2.0, 1.5], [0.0, 0.0]])
+    over = ("step", "layer")
+    run = schema.dataset(
+        {"distance": (over, distance), "normalized_distance": (over, distance / distance[0])},
+        {"step": [0, 10, 20], "layer": ["hidden", "head"], "depth": [0, 1]},
+        {"reference": "final"},
+    )
+    lcb.save_run(run, tmp_path / "run.nc")
+    return tmp_path / "run.nc"
+
+
+def _command(*arguments: object, before: str = "pass", **environment: str):
+    """Runs the command in a fresh process, after the Python code `before`."""
+    program = f"import sys; {before}; import keras_lcb_cli as c; sys.exit(c.main(sys.argv[1:]))"
+    return subprocess.run(
+        [sys.executable, "-c", program, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        env={**os.environ, **environment},
+    )
+
+
+def _refusal(capfd, *arguments: object) -> str:
+    """What the command says when it refuses; in this process, since Keras is loaded here."""
+    assert cli.main([str(argument) for argument in arguments]) == 2
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert err.startswith("keras-lcb: ") and err.count("\n") == 1
+    return err
+
+
+def test_version_and_help_answer_without_loading_keras():
+    check = "import atexit; atexit.register(lambda: print('keras' in sys.modules))"
+    told = _command("--version", before=check)
+    assert told.stdout.split("\n")[:2] == [f"keras-lcb {version('keras-lcb')}", "False"]
+    told = _command("--help", before=check)
+    assert "keras-lcb report run.nc -o run.html" in told.stdout
+    assert told.stdout.endswith("False\n")
+    assert (told.returncode, told.stderr) == (0, "")
+
+
+def test_the_version_is_that_of_the_package():
+    assert version("keras-lcb") == lcb.__version__
+
+
+def test_report_is_written_beside_the_run(run_file):
+    told = _command("report", run_file)
+    assert (told.returncode, told.stderr) == (0, "")
+    assert told.stdout == f"{run_file.with_suffix('.html')}\n"
+    assert "<html" in run_file.with_suffix(".html").read_text()
+
+
+def test_report_is_written_where_it_is_wanted(run_file, tmp_path, capfd):
+    assert cli.main(["report", str(run_file), "-o", str(tmp_path / "other.html")]) == 0
+    assert (tmp_path / "other.html").exists()
+    assert not run_file.with_suffix(".html").exists()
+
+
+def test_no_file(tmp_path, capfd):
+    assert "no file" in _refusal(capfd, "report", tmp_path / "none.nc")
+
+
+def test_a_folder_for_a_file(tmp_path, capfd):
+    assert str(tmp_path) in _refusal(capfd, "report", tmp_path)
+
+
+def test_damaged_files(run_file, capfd):
+    content = run_file.read_bytes()
+    for damaged in (content[:1000], content[:-100], b"", b"\x00" * 5000, b"not a run"):
+        run_file.write_bytes(damaged)
+        assert str(run_file) in _refusal(capfd, "report", run_file)
+
+
+def test_foreign_files(tmp_path, capfd):
+    foreign = tmp_path / "foreign.nc"
+    xr.Dataset({"temperature": ("day", [1.0, 2.0])}).to_netcdf(foreign, engine="h5netcdf")
+    assert "no run" in _refusal(capfd, "report", foreign)
+    with h5py.File(foreign, "w") as file:
+        file["elsewhere"] = h5py.ExternalLink("/etc/hostname", "/")
+    assert str(foreign) in _refusal(capfd, "report", foreign)
+
+
+def test_unwritable_places(run_file, tmp_path, capfd):
+    file = tmp_path / "file"
+    file.write_text("")
+    assert "out.html" in _refusal(capfd, "report", run_file, "-o", file / "out.html")
+    assert "out.html" in _refusal(capfd, "report", run_file, "-o", tmp_path / "no" / "out.html")
+    assert str(tmp_path) in _refusal(capfd, "report", run_file, "-o", tmp_path)
+    assert str(file) in _refusal(capfd, "demo", "--out", file)
+    assert str(file) in _refusal(capfd, "demo", "--out", file / "below")
+    if os.path.isdir("/proc"):  # where not even root may write
+        assert "/proc/demo" in _refusal(capfd, "demo", "--out", "/proc/demo")
+
+
+def test_unknown_data_set(tmp_path, capfd):
+    assert "'digits'" in _refusal(capfd, "demo", "--data", "digit", "--out", tmp_path / "demo")
+
+
+@pytest.mark.parametrize("arguments", [[], ["paint"], ["report"], ["demo", "--seed", "-1"]])
+def test_wrong_arguments(arguments, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        cli.main(arguments)
+    assert stopped.value.code == 2
+    assert "usage: keras-lcb" in capsys.readouterr().err
+
+
+def test_a_backend_that_is_not_installed_or_unknown(tmp_path):
+    told = _command(
+        "demo", "--backend", "torch", "--out", tmp_path, before="sys.modules['torch'] = None"
+    )
+    assert told.returncode == 2
+    assert told.stderr == (
+        "keras-lcb: The backend torch is not installed: pip install torch, or choose another.\n"
+    )
+    told = _command("demo", "--out", tmp_path, KERAS_BACKEND="theano")
+    assert told.returncode == 2
+    assert told.stderr == (
+        "keras-lcb: KERAS_BACKEND is 'theano'; it can be tensorflow, jax, torch.\n"
+    )
+
+
+def test_a_keras_that_does_not_load_is_said_and_its_last_words_are_shown(tmp_path):
+    told = _command("demo", "--out", tmp_path, before="sys.modules['keras'] = None")
+    assert told.returncode == 2
+    assert told.stderr.splitlines()[-1].startswith("keras-lcb: Keras cannot be loaded: ")
+    assert "Traceback" not in told.stderr
+
+
+def test_ctrl_c_ends_quietly(tmp_path):
+    demo = subprocess.Popen(
+        [sys.executable, "-m", "keras_lcb_cli", "demo", "--out", str(tmp_path / "demo")],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    while not (tmp_path / "demo").exists():  # made before Keras is loaded, which takes seconds
+        assert demo.poll() is None
+        time.sleep(0.05)
+    demo.send_signal(signal.SIGINT)
+    out, err = demo.communicate(timeout=120)
+    assert demo.returncode == 130
+    assert "Traceback" not in err
