@@ -1,0 +1,173 @@
+"""How fast each layer converges: Definition 2.1, times to a fraction, and areas under the curve.
+
+With θ_l(t) the parameters of layer l after t updates and θ*_l those it ends at, everything here
+follows from the normalised distance d_l(t) = ‖θ_l(t) − θ*_l‖₂ / ‖θ_l(0) − θ*_l‖₂.
+
+Every function takes one run, or runs stacked along `seed`, and returns one value a layer (and
+seed). A layer that never moved has no normalised distance, and so NaN here.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import xarray as xr
+
+from keras_lcb.analysis.curves import per_layer
+
+
+def normalized_distance(run: xr.Dataset) -> xr.DataArray:
+    """Return d_l(t), from `distance` where the run does not hold it already.
+
+    Args:
+        run: A run with `normalized_distance` or `distance`.
+
+    Returns:
+        The normalised distance, with the dimensions of the run's variable; NaN where it is not
+        finite.
+
+    Raises:
+        ValueError: If the run has neither, or no records.
+    """
+    if "normalized_distance" in run:
+        values = run["normalized_distance"]
+    elif "distance" in run:
+        start = run["distance"].isel(step=0, drop=True)
+        values = run["distance"] / start.where(start > 0)
+    else:
+        raise ValueError(
+            "The run holds no distances: train with the callback LayerConvergence, and collect it."
+        )
+    if not values.sizes["step"]:
+        raise ValueError("The run holds no records yet: train first.")
+    return values.where(np.isfinite(values))
+
+
+def convergence_rate(run: xr.Dataset, t1: float, t2: float) -> xr.DataArray:
+    """Return the convergence rate of each layer between two times.
+
+    C_l(t1, t2) = (d_l(t1) − d_l(t2)) / (t2 − t1), Definition 2.1 of Chen, Yuille and Zhou, "Which
+    Layer is Learning Faster?" (ICLR 2023). It is negative where a layer moves away from its
+    endpoint.
+
+    Over the *whole* run, and with the final weights as reference, it is 1/T for every layer by
+    definition, since each starts at d = 1 and ends at d = 0. Only parts of the run tell layers
+    apart.
+
+    Args:
+        run: A run, or runs stacked along `seed`.
+        t1: Beginning of the window, in updates. Between records, d is interpolated linearly.
+        t2: End of the window, in updates.
+
+    Returns:
+        The rate of each layer, per update.
+
+    Raises:
+        ValueError: If t2 is not after t1, or one of them is outside the record.
+
+    Example:
+        >>> run = xr.Dataset(
+        ...     {"distance": (("step", "layer"), [[4.0, 4.0], [1.0, 3.0], [0.0, 0.0]])},
+        ...     {"step": [0, 10, 20], "layer": ["first", "second"]},
+        ... )
+        >>> convergence_rate(run, 0, 10).values
+        array([0.075, 0.025])
+        >>> convergence_rate(run, 0, 20).values
+        array([0.05, 0.05])
+    """
+    distance = normalized_distance(run)
+    first, last = _record(distance)
+    if not t1 < t2:
+        raise ValueError(f"The window has to end after it begins, got t1={t1} and t2={t2}.")
+    if t1 < first or t2 > last:
+        raise ValueError(
+            f"The record reaches from update {first:g} to {last:g}; the window from {t1:g} to "
+            f"{t2:g} does not lie within it."
+        )
+
+    def rate(steps: np.ndarray, values: np.ndarray) -> float:
+        outside = {"left": np.nan, "right": np.nan}
+        early, late = np.interp([t1, t2], steps, values, **outside)
+        return (early - late) / (t2 - t1)
+
+    return per_layer(rate, distance, "convergence_rate", "convergence rate", "1/update")
+
+
+def time_to_fraction(run: xr.Dataset, fraction: float = 0.5) -> xr.DataArray:
+    """Return when each layer first came within a fraction of its initial distance.
+
+    Args:
+        run: A run, or runs stacked along `seed`.
+        fraction: Between 0 and 1; 0.5 is half the way.
+
+    Returns:
+        The first update at which d falls below `fraction`, between records by linear
+        interpolation; NaN for a layer that never came so close.
+
+    Raises:
+        ValueError: If `fraction` is not between 0 and 1.
+
+    Example:
+        >>> run = xr.Dataset(
+        ...     {"distance": (("step", "layer"), [[4.0, 4.0], [1.0, 3.0], [0.0, 0.0]])},
+        ...     {"step": [0, 12, 24], "layer": ["first", "second"]},
+        ... )
+        >>> time_to_fraction(run).values
+        array([ 8., 16.])
+    """
+    if not 0 < fraction < 1:
+        raise ValueError(f"The fraction has to lie between 0 and 1, got {fraction}.")
+
+    def crossing(steps: np.ndarray, values: np.ndarray) -> float:
+        below = np.flatnonzero(values < fraction)
+        if not len(below):
+            return np.nan
+        after = below[0]
+        if after == 0:
+            return steps[0]
+        return np.interp(-fraction, -values[after - 1 : after + 1], steps[after - 1 : after + 1])
+
+    name = f"update at which {fraction:.0%} of the distance is left"
+    return per_layer(crossing, normalized_distance(run), "time_to_fraction", name, "updates")
+
+
+def area_under_distance(run: xr.Dataset) -> xr.DataArray:
+    """Return the mean of each layer's normalised distance over the record.
+
+    It is the area under d by the trapezoid rule, divided by the time recorded: near 0 for a layer
+    that is at its endpoint almost at once, 0.5 for one that approaches it at a constant rate.
+
+    Args:
+        run: A run, or runs stacked along `seed`.
+
+    Returns:
+        The area of each layer; NaN for a layer whose record is not as long as the run's.
+
+    Example:
+        >>> run = xr.Dataset(
+        ...     {"distance": (("step", "layer"), [[4.0, 4.0], [1.0, 3.0], [0.0, 0.0]])},
+        ...     {"step": [0, 10, 20], "layer": ["first", "second"]},
+        ... )
+        >>> area_under_distance(run).values
+        array([0.375, 0.625])
+    """
+    distance = normalized_distance(run)
+    first, last = _record(distance)
+
+    def area(steps: np.ndarray, values: np.ndarray) -> float:
+        if first == last or (steps[0], steps[-1]) != (first, last):
+            return np.nan
+        return np.sum((values[1:] + values[:-1]) / 2 * np.diff(steps)) / (last - first)
+
+    name = "area under the normalised distance"
+    return per_layer(area, distance, "area_under_distance", name, "1")
+
+
+def _record(distance: xr.DataArray) -> tuple[float, float]:
+    """Return the first and last step at which any layer has a distance.
+
+    A run that several callbacks recorded may have more steps than distances.
+    """
+    others = [dim for dim in distance.dims if dim != "step"]
+    recorded = distance["step"].values[distance.notnull().any(others).values]
+    steps = recorded if len(recorded) else distance["step"].values
+    return steps[0], steps[-1]

@@ -1,0 +1,52 @@
+"""One number for each layer's curve."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import xarray as xr
+
+
+def per_layer(
+    measure: Callable[[np.ndarray, np.ndarray], float],
+    curves: xr.DataArray,
+    name: str,
+    long_name: str,
+    units: str,
+) -> xr.DataArray:
+    """Apply a measure to what each layer recorded.
+
+    Args:
+        measure: Called with the steps and the values of one curve, where these are finite; a
+            run that several callbacks recorded has gaps where only the others took a record.
+        curves: Values along `step`.
+        name: Name of the result.
+        long_name: Its meaning.
+        units: Its unit.
+
+    Returns:
+        The measure over the other dimensions; NaN for a curve without values.
+
+    Example:
+        >>> curves = xr.DataArray(
+        ...     [[1.0, 2.0], [float("nan"), 5.0]], {"layer": ["a", "b"], "step": [0, 10]}
+        ... )
+        >>> per_layer(lambda steps, values: values.max(), curves, "top", "maximum", "1").values
+        array([2., 5.])
+    """
+    steps = curves["step"].values.astype(float)
+
+    def measured(values: np.ndarray) -> float:
+        there = np.isfinite(values)
+        return measure(steps[there], values[there]) if there.any() else np.nan
+
+    result = xr.apply_ufunc(
+        measured,
+        curves,
+        input_core_dims=[["step"]],
+        vectorize=True,
+        output_dtypes=[float],
+        keep_attrs=False,
+    )
+    return result.rename(name).assign_attrs(long_name=long_name, units=units)

@@ -1,0 +1,86 @@
+"""Gradient norms over a whole run, and whether large ones go with fast convergence."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+import numpy as np
+import xarray as xr
+
+from keras_lcb.analysis.compared import compared_layers, single_runs
+from keras_lcb.analysis.convergence import time_to_fraction
+from keras_lcb.analysis.curves import per_layer
+from keras_lcb.analysis.rank import RankCorrelation, rank_correlation
+
+
+def rms_over_run(run: xr.Dataset, name: str) -> xr.DataArray:
+    """Return the RMS over all updates of a norm that is recorded as RMS since the last record.
+
+    Args:
+        run: A run, or runs stacked along `seed`.
+        name: `"gradient_norm"` or `"update_norm"`.
+
+    Returns:
+        √(Σ nᵢ gᵢ² / Σ nᵢ), where the record gᵢ stands for nᵢ updates; NaN where there is none.
+
+    Raises:
+        ValueError: If the run does not hold it.
+
+    Example:
+        >>> run = xr.Dataset(
+        ...     {"gradient_norm": (("step", "layer"), [[float("nan")], [5.0], [1.0]])},
+        ...     {"step": [0, 10, 40], "layer": ["dense"]},
+        ... )
+        >>> rms_over_run(run, "gradient_norm").values ** 2  # (10 · 5² + 30 · 1²) / 40
+        array([7.])
+    """
+    if name not in run:
+        raise ValueError(
+            f"The run holds no '{name}': train with the callback GradientNorms, and collect it."
+        )
+    start = float(run["step"].values[0]) if run.sizes["step"] else 0.0
+
+    def rms(steps: np.ndarray, values: np.ndarray) -> float:
+        updates = np.diff(steps, prepend=start)
+        if not updates.sum():
+            return np.nan
+        return np.sqrt(np.sum(updates * values**2) / updates.sum())
+
+    norm = run[name]
+    words = f"RMS {name.replace('_', ' ')} over the run"
+    return per_layer(rms, norm, name, words, norm.attrs.get("units", "1"))
+
+
+def gradient_rate_correlation(
+    runs: xr.Dataset | Sequence[xr.Dataset],
+    *,
+    roles: Collection[str] | None = ("hidden",),
+    resamples: int = 2000,
+    seed: int = 0,
+) -> RankCorrelation:
+    """Correlate gradient norm with speed of convergence over layers.
+
+    A layer's gradient norm is its RMS over the run, its speed the reciprocal of its time to half
+    the distance (0 if it never came so far). If large gradients made layers fast, the correlation
+    would be reliably positive; Chen, Yuille and Zhou (ICLR 2023, section 3) claim that it is not.
+
+    Args:
+        runs: A run, runs stacked along `seed`, or a list of runs of one network.
+        roles: Which layers to compare; `None` for all.
+        resamples: How many bootstrap samples of the runs the interval rests on.
+        seed: Seed of the bootstrap.
+
+    Returns:
+        The rank correlation, over several runs with an interval.
+
+    Raises:
+        ValueError: If the runs lack distances or gradient norms, or differ in their layers.
+    """
+    single = single_runs(runs)
+    layers, _ = compared_layers(single, roles)
+    pairs = []
+    for run in single:
+        run = run.sel(layer=layers)
+        speed = 1.0 / time_to_fraction(run).fillna(np.inf)
+        pairs.append((rms_over_run(run, "gradient_norm").values, speed.values))
+    return rank_correlation(pairs, resamples=resamples, seed=seed)

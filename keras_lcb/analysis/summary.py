@@ -1,0 +1,93 @@
+"""A run as a table, one row a layer."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from keras_lcb.analysis.convergence import area_under_distance, time_to_fraction
+from keras_lcb.analysis.curves import per_layer
+from keras_lcb.analysis.gradients import rms_over_run
+
+_FACTS = ("depth", "kind", "role", "parameters")
+
+
+def summary(run: xr.Dataset) -> pd.DataFrame:
+    """Return what a run says about each layer.
+
+    Args:
+        run: A run, or runs stacked along `seed`.
+
+    Returns:
+        A table with one row a layer in depth order and a column for whatever the run holds:
+
+        - `depth`, `kind`, `role`, `parameters`;
+        - `time_to_half` (updates) and `area` of the normalised distance;
+        - `angle` at the end;
+        - `gradient_norm`, `update_norm`: RMS over the run, and `gradient_norm_final`,
+          `update_norm_final`: since the record before the last;
+        - `update_ratio`: RMS update norm divided by the norm of the parameters, record by record,
+          RMS over the run;
+        - other quantities of a layer under their own names, at the end where they change.
+
+        For stacked runs, each is the mean over seeds, beside it `…_std`, the standard deviation
+        over seeds; NaN where a seed has none.
+
+    Raises:
+        ValueError: If the run holds no layers.
+
+    Example:
+        >>> run = xr.Dataset(
+        ...     {"distance": (("step", "layer"), [[4.0, 4.0], [1.0, 3.0], [0.0, 0.0]])},
+        ...     {"step": [0, 12, 24], "layer": ["first", "second"], "depth": ("layer", [0, 1])},
+        ... )
+        >>> summary(run)
+                depth  time_to_half   area
+        layer
+        first       0           8.0  0.375
+        second      1          16.0  0.625
+    """
+    if "layer" not in run.coords:
+        raise ValueError("The run holds no layers to summarise; pass what `collect` returned.")
+    table = pd.DataFrame(index=pd.Index(run["layer"].values.astype(object), name="layer"))
+    for fact in _FACTS:
+        if fact in run.coords:
+            values = run[fact]
+            table[fact] = (values.isel(seed=0) if "seed" in values.dims else values).values
+    for name, values in _measures(run).items():
+        if "seed" in values.dims:
+            table[name] = values.mean("seed", skipna=False).values
+            table[f"{name}_std"] = values.std("seed", ddof=1, skipna=False).values
+        else:
+            table[name] = values.values
+    return table.sort_values("depth") if "depth" in table else table
+
+
+def _measures(run: xr.Dataset) -> dict[str, xr.DataArray]:
+    measures: dict[str, xr.DataArray] = {}
+    if "distance" in run or "normalized_distance" in run:
+        measures["time_to_half"] = time_to_fraction(run)
+        measures["area"] = area_under_distance(run)
+    if "angle" in run:
+        measures["angle"] = _last(run["angle"])
+    for name in ("gradient_norm", "update_norm"):
+        if name in run:
+            measures[name] = rms_over_run(run, name)
+            measures[f"{name}_final"] = _last(run[name])
+    if "update_norm" in run and "parameter_norm" in run:
+        ratio = run.assign(update_norm=run["update_norm"] / run["parameter_norm"])
+        measures["update_ratio"] = rms_over_run(ratio, "update_norm")
+    told = {"distance", "normalized_distance", "distance_standard_error", "parameter_norm"}
+    for name in map(str, run.data_vars):
+        dims = set(run[name].dims) - {"seed"}
+        if name not in told | set(measures) and dims in ({"layer"}, {"step", "layer"}):
+            measures[name] = _last(run[name]) if "step" in dims else run[name]
+    return measures
+
+
+def _last(curves: xr.DataArray) -> xr.DataArray:
+    def last(steps: np.ndarray, values: np.ndarray) -> float:
+        return values[-1]
+
+    return per_layer(last, curves, str(curves.name), "at the end", "1")

@@ -1,0 +1,54 @@
+"""Norms over a run against the updates that they summarise, and their correlation with speed."""
+
+import numpy as np
+import pytest
+import scipy.stats
+import xarray as xr
+from hypothesis import given
+from hypothesis import strategies as st
+
+from keras_lcb.analysis.convergence import time_to_fraction
+from keras_lcb.analysis.gradients import gradient_rate_correlation, rms_over_run
+
+
+@given(st.lists(st.integers(1, 9), min_size=1, max_size=6), st.integers(0, 2**32 - 1))
+def test_records_give_the_rms_of_all_updates(gaps, seed):
+    """However the updates are cut into records."""
+    each = np.random.default_rng(seed).uniform(0, 5, (sum(gaps), 2))
+    steps = np.cumsum([0, *gaps])
+    records = [np.sqrt((each[a:b] ** 2).mean(0)) for a, b in zip(steps, steps[1:], strict=False)]
+    run = xr.Dataset(
+        {"gradient_norm": (("step", "layer"), [[np.nan] * 2, *records])},
+        {"step": steps, "layer": ["a", "b"]},
+    )
+    expected = np.sqrt((each**2).mean(0))
+    np.testing.assert_allclose(rms_over_run(run, "gradient_norm"), expected)
+    finer = run.reindex(step=np.arange(steps[-1] + 1))  # another callback's records in between
+    np.testing.assert_allclose(rms_over_run(finer, "gradient_norm"), expected)
+
+
+def test_a_layer_without_gradients_has_no_norm(run_factory):
+    run = run_factory()
+    run["gradient_norm"][:, 1] = np.nan
+    np.testing.assert_array_equal(rms_over_run(run, "gradient_norm").isnull(), [False, True, False])
+    assert rms_over_run(run.isel(step=[0]), "gradient_norm").isnull().all()
+    with pytest.raises(ValueError, match="GradientNorms"):
+        rms_over_run(run[["distance"]], "gradient_norm")
+
+
+def test_correlation_of_norm_and_speed(run_factory):
+    run = run_factory(rates=(3.0, 9.0, 2.0, 5.0, 1.0, 4.0))
+    found = gradient_rate_correlation(run, roles=None)
+    norms, speed = rms_over_run(run, "gradient_norm"), 1 / time_to_fraction(run)
+    np.testing.assert_allclose(found.spearman, scipy.stats.spearmanr(norms, speed)[0])
+    np.testing.assert_allclose(found.kendall, scipy.stats.kendalltau(norms, speed)[0])
+    # the toy's norms grow with depth
+    falling = run_factory(rates=(9.0, 7.0, 5.0, 3.0, 1.0))
+    assert gradient_rate_correlation([falling, falling]).spearman_interval == (-1.0, -1.0)
+
+
+def test_a_layer_that_never_came_half_the_way_is_slowest(run_factory):
+    steps = np.arange(0, 101, 10)
+    ends = np.array([0.0, 0.2, 0.4, 0.9])
+    run = run_factory(1 - (1 - ends) * steps[:, None] / 100, steps=steps)
+    assert gradient_rate_correlation(run, roles=None).spearman == -1.0

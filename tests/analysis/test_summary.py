@@ -1,0 +1,72 @@
+"""The table holds what the run holds, layer by layer."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+
+from keras_lcb.analysis.convergence import area_under_distance, time_to_fraction
+from keras_lcb.analysis.gradients import rms_over_run
+from keras_lcb.analysis.summary import summary
+
+
+def test_one_row_a_layer(run_factory):
+    run = run_factory(layers=["conv", "dense", "out"], kinds=["Conv2D", "Dense", "Dense"])
+    table = summary(run)
+    assert isinstance(table, pd.DataFrame) and table.index.name == "layer"
+    assert table.index.tolist() == ["conv", "dense", "out"]
+    assert table.columns.tolist() == [
+        "depth",
+        "kind",
+        "role",
+        "parameters",
+        "time_to_half",
+        "area",
+        "angle",
+        "gradient_norm",
+        "gradient_norm_final",
+        "update_norm",
+        "update_norm_final",
+        "update_ratio",
+    ]
+    assert table.loc["conv", "kind"] == "Conv2D" and table.depth.dtype == np.int64
+    np.testing.assert_array_equal(table.time_to_half, time_to_fraction(run))
+    np.testing.assert_array_equal(table.area, area_under_distance(run))
+    np.testing.assert_array_equal(table.angle, run.angle[-1])
+    np.testing.assert_array_equal(table.gradient_norm, rms_over_run(run, "gradient_norm"))
+    np.testing.assert_array_equal(table.gradient_norm_final, run.gradient_norm[-1])
+    # the toy's parameter norm is 5 throughout
+    np.testing.assert_allclose(table.update_ratio, rms_over_run(run, "update_norm") / 5)
+
+
+def test_layers_stand_in_depth_order(run_factory):
+    run = run_factory()
+    pd.testing.assert_frame_equal(summary(run.isel(layer=[2, 0, 1])), summary(run))
+
+
+def test_a_run_that_holds_less(run_factory):
+    with pytest.raises(ValueError, match="holds no layers"):
+        summary(run_factory()[["loss"]])
+    few = summary(run_factory()[["gradient_norm"]].drop_vars(["depth", "kind", "role"]))
+    assert few.columns.tolist() == ["parameters", "gradient_norm", "gradient_norm_final"]
+
+
+def test_other_quantities_of_a_layer(run_factory):
+    run = run_factory().assign(
+        trace=("layer", [3.0, 2.0, 1.0]),
+        frequency_centroid=(("step", "layer"), np.arange(24.0).reshape(8, 3)),
+        r2=(("layer", "frequency"), np.ones((3, 2))),
+    )
+    table = summary(run)
+    assert table.trace.tolist() == [3.0, 2.0, 1.0]
+    assert table.frequency_centroid.tolist() == [21.0, 22.0, 23.0]
+    assert "r2" not in table
+
+
+def test_seeds_have_mean_and_spread(run_factory):
+    runs = [run_factory(rates=rates) for rates in ((4, 2, 1), (5, 3, 1), (6, 2, 3))]
+    table = summary(xr.concat(runs, xr.Variable("seed", [0, 1, 2])))
+    times = np.array([time_to_fraction(run) for run in runs])
+    np.testing.assert_allclose(table.time_to_half, times.mean(0))
+    np.testing.assert_allclose(table.time_to_half_std, times.std(0, ddof=1))
+    assert table.kind.tolist() == ["Dense"] * 3 and "depth_std" not in table
