@@ -1,0 +1,52 @@
+"""What the gradient tap does differently on JAX: single precision sums, compensated."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import jax.numpy as jnp
+import keras
+
+ACCUMULATOR_DTYPE = "float32"
+
+
+def squared_norms(tensors: Sequence[Any]) -> Any:
+    """Squared Euclidean norms, one a tensor, in float32."""
+    return jnp.stack([jnp.sum(jnp.square(t.astype(jnp.float32))) for t in tensors])
+
+
+def differences(after: Sequence[Any], before: Sequence[Any]) -> list[Any]:
+    return [a - b for a, b in zip(after, before, strict=True)]
+
+
+def read(variables: Sequence[keras.Variable]) -> list[Any]:
+    """Values as they are now; JAX arrays never change."""
+    return [v.value for v in variables]
+
+
+def total_shape(count: int) -> tuple[int, ...]:
+    """Shape of a variable that `accumulate` adds `count` numbers up in."""
+    return (2, count)
+
+
+def total_value(array: Any) -> Any:
+    """The sums that such a variable holds."""
+    return array[0]
+
+
+def accumulate(total: keras.Variable, amount: Any) -> None:
+    """Adds to row 0; row 1 holds what rounding has lost so far (Kahan 1965).
+
+    Double precision is off by default in JAX, and a plain float32 sum over a long epoch drifts.
+    """
+    value, lost = total.value[0], total.value[1]
+    amount = amount - lost
+    new = value + amount
+    # After an overflow the compensation is NaN, which must not hide the infinity.
+    lost = jnp.where(jnp.isfinite(new), (new - value) - amount, 0.0)
+    total.assign(jnp.stack([new, lost]))
+
+
+def write_row(ring: keras.Variable, row: Any, values: Any) -> None:
+    ring.assign(ring.value.at[row].set(values.astype(ring.dtype)))

@@ -1,0 +1,63 @@
+"""What the gradient tap does differently on TensorFlow: sparse gradients and in-place rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+ACCUMULATOR_DTYPE = "float64"
+
+
+def squared_norms(tensors: Sequence[Any]) -> Any:
+    """Squared Euclidean norms, one a tensor, in float64."""
+    halves = [tf.nn.l2_loss(_single_precision(_without_repeats(t))) for t in tensors]
+    return 2.0 * tf.cast(tf.stack(halves), "float64")
+
+
+def differences(after: Sequence[Any], before: Sequence[Any]) -> list[Any]:
+    return [a - b for a, b in zip(after, before, strict=True)]
+
+
+def read(variables: Sequence[keras.Variable]) -> list[Any]:
+    """Values as they are now, which later assignments do not change."""
+    return [tf.identity(v.value) for v in variables]
+
+
+def total_shape(count: int) -> tuple[int, ...]:
+    """Shape of a variable that `accumulate` adds `count` numbers up in."""
+    return (count,)
+
+
+def total_value(array: Any) -> Any:
+    """The sums that such a variable holds."""
+    return array
+
+
+def accumulate(total: keras.Variable, amount: Any) -> None:
+    total.assign_add(amount)
+
+
+def write_row(ring: keras.Variable, row: Any, values: Any) -> None:
+    ring.value.scatter_nd_update([[row]], [tf.cast(values, ring.dtype)])
+
+
+def _single_precision(tensor: Any) -> Any:
+    return tensor if tensor.dtype in (tf.float32, tf.float64) else tf.cast(tensor, tf.float32)
+
+
+def _without_repeats(gradient: Any) -> Any:
+    """Adds up the rows that a sparse gradient names more than once.
+
+    Squaring the rows apart would lose the cross terms. Shapes stay static, so XLA compiles it.
+    """
+    if not isinstance(gradient, tf.IndexedSlices):
+        return gradient
+    order = tf.argsort(gradient.indices)
+    indices = tf.gather(gradient.indices, order)
+    starts = tf.cast(indices[1:] != indices[:-1], tf.int32)
+    segments = tf.concat([tf.zeros_like(starts[:1]), tf.cumsum(starts)], axis=0)
+    rows = tf.gather(gradient.values, order)
+    return tf.math.unsorted_segment_sum(rows, segments, tf.shape(indices)[0])

@@ -1,0 +1,53 @@
+"""What the gradient tap does differently on torch: whole lists of tensors in one kernel."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import torch
+
+ACCUMULATOR_DTYPE = "float64"
+
+
+@torch.no_grad()
+def squared_norms(tensors: Sequence[Any]) -> Any:
+    """Squared Euclidean norms, one a tensor, in float64."""
+    dense = [_single_precision(t.coalesce().values() if t.is_sparse else t) for t in tensors]
+    return torch.stack(torch._foreach_norm(dense)).double().square()
+
+
+@torch.no_grad()
+def differences(after: Sequence[Any], before: Sequence[Any]) -> list[Any]:
+    return torch._foreach_sub(list(after), list(before))
+
+
+@torch.no_grad()
+def read(variables: Sequence[Any]) -> list[Any]:
+    """Values as they are now, which later assignments do not change."""
+    return [getattr(v, "value", v).detach().clone() for v in variables]
+
+
+def total_shape(count: int) -> tuple[int, ...]:
+    """Shape of a variable that `accumulate` adds `count` numbers up in."""
+    return (count,)
+
+
+def total_value(array: Any) -> Any:
+    """The sums that such a variable holds."""
+    return array
+
+
+@torch.no_grad()
+def accumulate(total: keras.Variable, amount: Any) -> None:
+    total.value.add_(amount)
+
+
+@torch.no_grad()
+def write_row(ring: keras.Variable, row: Any, values: Any) -> None:
+    ring.value[row] = values.to(ring.value.dtype)
+
+
+def _single_precision(tensor: Any) -> Any:
+    return tensor.float() if tensor.dtype in (torch.float16, torch.bfloat16) else tensor
