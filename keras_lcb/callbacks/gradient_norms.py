@@ -82,8 +82,8 @@ class GradientNorms(Recorder):
     def reset(self) -> None:
         """Forgets everything recorded, so that the next `fit` begins a new run."""
         super().reset()
-        self._tap: GradientTap | None = None
-        self._window: Window | None = None  # since the last record
+        self._tap: Any = None  # set with the model
+        self._window: Any = None  # a Window since the last record
         self._epoch_window: Window | None = None  # since the epoch began, for its logs
         self._places: list[list[int]] = []
         self._drained_batch = 0
@@ -93,20 +93,34 @@ class GradientNorms(Recorder):
     # Keras' hooks.
 
     def set_model(self, model: keras.Model) -> None:
+        """Attaches to a model and opens the tap for the `fit` that is about to begin."""
         super().set_model(model)
-        self._attach(tap_of(model))
+        self._attach(tap_of(model, model.optimizer))
         self._tap.arm()
         if self.log:
             _warn_of_earlier_loggers(self)
 
+    def track(self, model: keras.Model, optimizer: Any) -> None:
+        """Attaches to a model that is trained by other means than `fit`."""
+        super().track(model, optimizer)
+        self._attach(optimizer if hasattr(optimizer, "meter") else tap_of(model, optimizer))
+        self._tap.hold()
+
+    def release(self) -> None:
+        """Lets go of what `track` has attached to."""
+        self._tap.close()
+
     def on_test_begin(self, logs: Any = None) -> None:
+        """Closes the tap when what began is no `fit`."""
         if not self._training and self._tap is not None:
             self._tap.close()  # armed for a `fit`, and it was an `evaluate`
 
     on_predict_begin = on_test_begin
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        self._tap.carry_state()
+        """Takes the first record, if there is none yet."""
+        if isinstance(self._tap, GradientTap):
+            self._tap.carry_state()
         super().on_epoch_begin(epoch, logs)
         self._drained_batch = 0
         if self._epoch_window is not None:
@@ -114,6 +128,7 @@ class GradientNorms(Recorder):
             self._epoch_window.take()
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        """Takes the record that is due, and adds to the epoch's logs if asked to."""
         super().on_epoch_end(epoch, logs)
         if self._epoch_window is not None and logs is not None:
             self._tap.drain()
@@ -123,6 +138,7 @@ class GradientNorms(Recorder):
                 logs[f"update_norm/{row.name}"] = float(u)
 
     def on_train_end(self, logs: Any = None) -> None:
+        """Takes the last record and closes the tap."""
         super().on_train_end(logs)
         self._tap.close()
 

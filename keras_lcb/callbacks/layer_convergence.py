@@ -106,9 +106,9 @@ class LayerConvergence(Recorder):
 
     # Keras' hooks.
 
-    def set_model(self, model: keras.Model) -> None:
+    def _follow(self, model: keras.Model, optimizer: Any) -> None:
         self._settle_endpoint()
-        super().set_model(model)
+        super()._follow(model, optimizer)
         if self._given is None and self.reference not in ("final", "model"):
             self._given = load_reference(model, self.reference)
             self._check_given()
@@ -116,11 +116,13 @@ class LayerConvergence(Recorder):
             self._use_sketches()
 
     def on_train_begin(self, logs: Any = None) -> None:
+        """Refuses records that will not fit into the budget."""
         super().on_train_begin(logs)
         self._endpoint = None
         self._check_budget()
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        """Takes the record that is due, and keeps the newest weights."""
         super().on_epoch_end(epoch, logs)
         # Averaged or restored weights are swapped in after this, before `on_train_end`.
         step = self._step()
@@ -179,8 +181,7 @@ class LayerConvergence(Recorder):
 
     def _record_bytes(self) -> int:
         return sum(
-            row.parameters * np.dtype(_numpy_dtype(row.variables[0])).itemsize
-            for row in self._rows
+            row.parameters * np.dtype(_numpy_dtype(row.variables[0])).itemsize for row in self._rows
         )
 
     def _check_budget(self) -> None:
@@ -207,7 +208,7 @@ class LayerConvergence(Recorder):
         return 1 + (epochs * steps // int(self.every) + 1 if steps else epochs)
 
     def _stay_within_budget(self) -> None:
-        """Goes over to sketches when an unforeseen number of exact records has filled the budget."""
+        """Goes over to sketches when more exact records than foreseen fill the budget."""
         if self._sketches is not None or self._given is not None:
             return
         if (len(self._records) + 1) * self._record_bytes() <= self.budget or not self._records:
@@ -217,16 +218,17 @@ class LayerConvergence(Recorder):
             f"they are kept as sketches of {self.buckets} numbers a layer from now on.",
             stacklevel=2,
         )
-        self._use_sketches()
+        sketches = self._use_sketches()
         for record in [*self._records, *([self._newest] if self._newest else [])]:
-            for place, sketch in enumerate(self._sketches or []):
+            for place, sketch in enumerate(sketches):
                 record[f"kept/{place}"] = sketch(_vector(record[f"kept/{place}"]))
 
-    def _use_sketches(self) -> None:
+    def _use_sketches(self) -> list[CountSketch]:
         self._sketches = [
             CountSketch(row.parameters, self.buckets, [self.seed, place])
             for place, row in enumerate(self._rows)
         ]
+        return self._sketches
 
     # Given endpoints.
 

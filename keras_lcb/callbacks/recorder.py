@@ -75,7 +75,7 @@ class Recorder(keras.callbacks.Callback):
 
     def reset(self) -> None:
         """Forgets everything recorded, so that the next `fit` begins a new run."""
-        self._model = None
+        self._model: Any = None
         self._records: list[Record] = []
         self._rows: list[TrackedLayer] = []
         self._notes: dict[str, str] = {}
@@ -84,7 +84,8 @@ class Recorder(keras.callbacks.Callback):
         self._ended = False
         self._begun = False
         self._optimizer: Any = None
-        self._origin = self._base = 0  # step = iterations - origin + base
+        self._base = 0  # step = iterations - origin + base
+        self._origin: int | None = None
         self._known_step = self._known_batch = 0
         self._epochs = 0
         self._elapsed = 0.0
@@ -115,7 +116,7 @@ class Recorder(keras.callbacks.Callback):
         coordinates = {name: column[name] for name in ("step", "epoch", "wall_time")}
         coordinates |= {
             "layer": [row.name for row in self._rows],
-            "depth": range(len(self._rows)),
+            "depth": list(range(len(self._rows))),
             "parameters": [row.parameters for row in self._rows],
             "kind": [row.kind for row in self._rows],
             "role": [row.role for row in self._rows],
@@ -127,15 +128,13 @@ class Recorder(keras.callbacks.Callback):
             "keras_version": keras.__version__,
             "backend": keras.backend.backend(),
             "backend_version": _backend_version(),
-            "optimizer": type(_inner(self._optimizer)).__name__,
+            "optimizer": getattr(self._optimizer, "kind", type(_inner(self._optimizer)).__name__),
             "learning_rate": column["learning_rate"][0],
             "missing": {**self._missing, **{f"depth/{k}": v for k, v in self._notes.items()}},
             **self._attributes(),
             "settings": {type(self).__name__: self._settings()},
         }
-        return schema.dataset(
-            variables | own, coordinates | self._coordinates(), attributes
-        )
+        return schema.dataset(variables | own, coordinates | self._coordinates(), attributes)
 
     # Keras' hooks.
 
@@ -145,24 +144,33 @@ class Recorder(keras.callbacks.Callback):
         Raises:
             ValueError: If the model cannot be tracked, or the run is another model's.
         """
+        self._follow(model, model.optimizer)
+
+    def _follow(self, model: keras.Model, optimizer: Any) -> None:
         if self._records and model is not self._model:
             raise ValueError(
                 f"This {type(self).__name__} holds the run of the model '{self._model.name}' and "
                 f"cannot go on with '{model.name}'. Use a new {type(self).__name__}, or call "
                 "`reset()` to discard that run."
             )
-        check_trainable_model(model)
+        check_trainable_model(model, optimizer)
         super().set_model(model)
         order = tracked_layers(model)
         self._rows = select_layers(order.layers, self.layers)
-        names = {row.name for row in self._rows}
-        self._notes = {name: note for name, note in order.notes.items() if name in names or not name}
+        names = {"", *(row.name for row in self._rows)}
+        self._notes = {name: note for name, note in order.notes.items() if name in names}
+        if optimizer is not self._optimizer:
+            # A new optimizer counts from its own beginning.
+            self._base = self._records[-1]["step"] if self._records else 0
+            self._optimizer, self._origin = optimizer, None
 
     def on_train_begin(self, logs: Any = None) -> None:
+        """Starts the clock."""
         self._training, self._ended, self._begun = True, False, False
         self._clock = time.perf_counter()
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        """Takes the first record, if there is none yet."""
         # Not in `on_train_begin`: BackupAndRestore loads weights there.
         if not self._begun:
             self._begin(epoch)
@@ -171,6 +179,7 @@ class Recorder(keras.callbacks.Callback):
         self._known_step, self._known_batch = self._step(), 0
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        """Takes the record that is due."""
         logs = logs or {}
         self._epochs = epoch + 1
         self._loss.observe(logs.get("loss"), self._loss.batches or 1)
@@ -183,6 +192,7 @@ class Recorder(keras.callbacks.Callback):
             self._keep(self._records[-1])
 
     def on_train_end(self, logs: Any = None) -> None:
+        """Takes the last record."""
         self._finish()
 
     # Records.
@@ -191,15 +201,33 @@ class Recorder(keras.callbacks.Callback):
         """Finds the update count and takes the first record of this `fit`."""
         self._begun = True
         self._epochs = epoch
-        optimizer = self._model.optimizer
-        if optimizer is not self._optimizer:
-            self._base = self._records[-1]["step"] if self._records else 0
-            self._optimizer, self._origin = optimizer, self._iterations()
+        if self._origin is None:
+            self._origin = self._iterations()
             if not self._records and self._store is not None:
                 self._resume()
         if not self._records or self._records[-1]["step"] < self._step():
             self._take(self._step())
             self._keep(self._records[-1])
+
+    # Loops that call no hooks, see `keras_lcb.track`.
+
+    def track(self, model: keras.Model, optimizer: Any) -> None:
+        """Attaches to a model that is trained by other means than `fit`."""
+        self._follow(model, optimizer)
+
+    def release(self) -> None:
+        """Lets go of what `track` has attached to."""
+
+    def take_record(self, loss: float | None = None, validation_loss: float | None = None) -> None:
+        """Takes a record now, unless nothing was updated since the last one."""
+        self._loss.begin_epoch()
+        self._loss.observe(loss, 1)
+        step = self._step()
+        if self._records[-1]["step"] == step:
+            return
+        self._take(step)
+        self._records[-1]["validation_loss"] = _number(validation_loss)
+        self._keep(self._records[-1])
 
     def _finish(self) -> None:
         step = self._step()
@@ -236,17 +264,17 @@ class Recorder(keras.callbacks.Callback):
                 "wall_time": self._elapsed + time.perf_counter() - self._clock,
                 "loss": self._loss.take(),
                 "validation_loss": math.nan,
-                "learning_rate": _learning_rate(self._model.optimizer),
+                "learning_rate": _learning_rate(self._optimizer),
                 **self._measure(),
             }
         )
 
     def _iterations(self) -> int:
-        model = self.model  # on JAX, this brings the state back into its variables
-        return int(keras.ops.convert_to_numpy(model.optimizer.iterations))
+        self.model  # noqa: B018  on JAX, this brings the state back into its variables
+        return int(keras.ops.convert_to_numpy(self._optimizer.iterations))
 
     def _step(self) -> int:
-        return self._iterations() - self._origin + self._base
+        return self._iterations() - (self._origin or 0) + self._base
 
     # Backup.
 
@@ -272,7 +300,7 @@ class Recorder(keras.callbacks.Callback):
                 f"The backup folder '{store.folder}' holds the record of another run (other "
                 "layers or settings). Choose another `backup` folder, or delete that one."
             )
-        now = self._origin - kept["origin"]
+        now = self._iterations() - kept["origin"]
         records = [_as_record(arrays) for arrays in store.records()]
         records = [record for record in records if record["step"] <= now]
         if not records or (now == 0 and not self._starts_as(records[0])):
@@ -327,9 +355,7 @@ def _checked_every(every: Any) -> str | int:
         return "epoch"
     if isinstance(every, (int, np.integer)) and not isinstance(every, bool) and every >= 1:
         return int(every)
-    raise ValueError(
-        f"`every` is 'epoch' or a number of updates, 1 or more; received {every!r}."
-    )
+    raise ValueError(f"`every` is 'epoch' or a number of updates, 1 or more; received {every!r}.")
 
 
 def _number(value: Any) -> float:

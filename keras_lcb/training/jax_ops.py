@@ -17,6 +17,7 @@ def squared_norms(tensors: Sequence[Any]) -> Any:
 
 
 def differences(after: Sequence[Any], before: Sequence[Any]) -> list[Any]:
+    """What has changed, tensor by tensor."""
     return [a - b for a, b in zip(after, before, strict=True)]
 
 
@@ -49,4 +50,5 @@ def accumulate(total: keras.Variable, amount: Any) -> None:
 
 
 def write_row(ring: keras.Variable, row: Any, values: Any) -> None:
+    """Replaces one row."""
     ring.assign(ring.value.at[row].set(values.astype(ring.dtype)))

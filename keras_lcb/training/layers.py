@@ -61,13 +61,17 @@ class LayerOrder:
     notes: dict[str, str]
 
 
-def check_trainable_model(model: keras.Model) -> None:
+def check_trainable_model(model: keras.Model, optimizer: Any) -> None:
     """Refuses a model that cannot be tracked, in a sentence that says what to do.
 
+    Args:
+        model: The model to be trained.
+        optimizer: What trains it; `None` for a model that is not compiled.
+
     Raises:
-        ValueError: If the model is not built, not compiled, or has nothing to train.
+        ValueError: If there is no optimizer, the model is not built, or nothing trains.
     """
-    if not model.compiled:
+    if optimizer is None:
         raise ValueError(
             f"The model '{model.name}' is not compiled, so there is no optimizer to follow. "
             "Call `model.compile(optimizer, loss)` first."
@@ -87,9 +91,7 @@ def check_built(model: keras.Model) -> None:
     Raises:
         ValueError: If the model is not built.
     """
-    # Layers that own no variables may stay unbuilt for ever (an unused Dropout, say).
-    unbuilt = not model.built or not model.variables
-    if unbuilt:
+    if not model.built or not model.variables:
         raise ValueError(
             f"The model '{model.name}' is not built: its variables do not exist yet. Call it on "
             "one batch, `model(x[:1])`, or `model.build(input_shape)`, or start a Sequential "
@@ -194,9 +196,7 @@ def select_layers(layers: Sequence[TrackedLayer], selection: LayerSelection) -> 
         for name in selection:
             groups[name] = _matching(layers, name)
     if not groups:
-        raise ValueError(
-            f"`layers` leaves no layer to follow. The model has: {_listing(layers)}."
-        )
+        raise ValueError(f"`layers` leaves no layer to follow. The model has: {_listing(layers)}.")
     position = {id(layer): index for index, layer in enumerate(layers)}
     rows = [_group(name, members) for name, members in groups.items()]
     first = {name: min(position[id(m)] for m in members) for name, members in groups.items()}

@@ -92,6 +92,7 @@ class NormMeter:
 
     @property
     def ring_rows(self) -> int:
+        """How many updates are kept one by one between two drains."""
         return 0 if self._ring is None else int(self._ring.shape[0])
 
     def window(self) -> Window:
@@ -102,6 +103,7 @@ class NormMeter:
 
     @property
     def windows(self) -> list[Window]:
+        """The readers."""
         return list(self._windows)
 
     def attach(self, window: Window) -> None:

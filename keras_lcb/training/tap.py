@@ -15,16 +15,17 @@ import keras
 
 from keras_lcb.training import ops
 from keras_lcb.training.layers import check_trainable_model, tracked_layers
-from keras_lcb.training.meter import RING_ROWS, NormMeter, Window
+from keras_lcb.training.meter import RING_ROWS, NormMeter
 
 _ATTRIBUTE = "_gradient_tap"
 
 
-def tap_of(model: keras.Model) -> GradientTap:
+def tap_of(model: keras.Model, optimizer: Any) -> GradientTap:
     """The model's tap: the one it has, unless it was compiled or frozen otherwise since.
 
     Args:
-        model: A built and compiled model.
+        model: A built model.
+        optimizer: The Keras optimizer that trains it, most often `model.optimizer`.
 
     Returns:
         The tap, not open yet.
@@ -33,10 +34,9 @@ def tap_of(model: keras.Model) -> GradientTap:
         ValueError: If the model or its optimizer cannot be tapped.
     """
     tap = vars(model).get(_ATTRIBUTE)
-    if tap is not None and tap.is_current():
+    if tap is not None and tap.is_current(optimizer):
         return tap
-    check_trainable_model(model)
-    successor = GradientTap(model)
+    successor = GradientTap(model, optimizer)
     if tap is not None:
         tap.close()
         successor.adopt(tap)
@@ -52,31 +52,31 @@ class GradientTap:
     soon as a training function is made that it was not armed for.
 
     Args:
-        model: A built and compiled model with a Keras optimizer.
+        model: A built model.
+        optimizer: The Keras optimizer that trains it.
     """
 
-    def __init__(self, model: keras.Model) -> None:
-        check_optimizer(model)
+    def __init__(self, model: keras.Model, optimizer: Any) -> None:
+        check_optimizer(model, optimizer)
         self.model = model
         self.variables = [v for layer in tracked_layers(model).layers for v in layer.variables]
         self.meter = NormMeter(self.variables)
-        self._optimizer = model.optimizer
+        self._optimizer = optimizer
         if not self._optimizer.built:
             self._optimizer.build(model.trainable_variables)
         self._inner = getattr(self._optimizer, "inner_optimizer", self._optimizer)
-        self._compilation = _compilation(model)
+        self._compilation = _compilation(model, optimizer)
         self._plain_function: Any = None
         self._tapped_function: Any = None
         self._receiving: list[Any] = []  # the variables whose gradients are on their way
         self._patches: list[tuple[Any, str]] = []
         self._armed = self._held = self._open = False
 
-    def is_current(self) -> bool:
+    def is_current(self, optimizer: Any) -> bool:
         """Whether the model still is compiled and frozen as it was when the tap was made."""
-        now = _compilation(self.model)
-        return all(a is b for a, b in zip(self._compilation, now, strict=False)) and len(
-            now
-        ) == len(self._compilation)
+        now = _compilation(self.model, optimizer)
+        same_length = len(now) == len(self._compilation)
+        return same_length and all(a is b for a, b in zip(now, self._compilation, strict=True))
 
     def adopt(self, predecessor: GradientTap) -> None:
         """Goes on feeding the readers of the tap before this one."""
@@ -160,7 +160,7 @@ class GradientTap:
             self._patch_for_jax()
 
     def _compiled_since(self) -> bool:
-        return self._compilation[0] is not _compilation(self.model)[0]
+        return self._compilation[0] is not _compilation(self.model, self._optimizer)[0]
 
     def _patch(self, owner: Any, name: str, method: Callable[..., Any]) -> None:
         if name in vars(owner):
@@ -242,15 +242,14 @@ class GradientTap:
         return save_own_variables
 
 
-def check_optimizer(model: keras.Model) -> None:
+def check_optimizer(model: keras.Model, optimizer: Any) -> None:
     """Refuses what the tap cannot measure, in a sentence.
 
     Raises:
         ValueError: For a composite optimizer other than `LossScaleOptimizer`, several replicas,
             or an optimizer without the method that the tap stands in for.
     """
-    check_trainable_model(model)
-    optimizer = model.optimizer
+    check_trainable_model(model, optimizer)
     inner = getattr(optimizer, "inner_optimizer", optimizer)
     if hasattr(inner, "optimizers"):
         raise ValueError(
@@ -272,10 +271,9 @@ def check_optimizer(model: keras.Model) -> None:
         )
 
 
-def _compilation(model: keras.Model) -> tuple[Any, ...]:
+def _compilation(model: keras.Model, optimizer: Any) -> tuple[Any, ...]:
     """What a traced training step depends on: the compilation, and which variables train."""
-    trained = (v for v in model.trainable_variables)
-    return (getattr(model, "_compile_config", None), model.optimizer, *trained)
+    return (getattr(model, "_compile_config", None), optimizer, *model.trainable_variables)
 
 
 def _count_skipped(tap: GradientTap, scaler: Any) -> None:

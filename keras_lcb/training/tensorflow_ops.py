@@ -18,6 +18,7 @@ def squared_norms(tensors: Sequence[Any]) -> Any:
 
 
 def differences(after: Sequence[Any], before: Sequence[Any]) -> list[Any]:
+    """What has changed, tensor by tensor."""
     return [a - b for a, b in zip(after, before, strict=True)]
 
 
@@ -37,10 +38,12 @@ def total_value(array: Any) -> Any:
 
 
 def accumulate(total: keras.Variable, amount: Any) -> None:
+    """Adds to a sum."""
     total.assign_add(amount)
 
 
 def write_row(ring: keras.Variable, row: Any, values: Any) -> None:
+    """Replaces one row."""
     ring.value.scatter_nd_update([[row]], [tf.cast(values, ring.dtype)])
 
 

@@ -20,6 +20,7 @@ def squared_norms(tensors: Sequence[Any]) -> Any:
 
 @torch.no_grad()
 def differences(after: Sequence[Any], before: Sequence[Any]) -> list[Any]:
+    """What has changed, tensor by tensor."""
     return torch._foreach_sub(list(after), list(before))
 
 
@@ -41,11 +42,13 @@ def total_value(array: Any) -> Any:
 
 @torch.no_grad()
 def accumulate(total: keras.Variable, amount: Any) -> None:
+    """Adds to a sum."""
     total.value.add_(amount)
 
 
 @torch.no_grad()
 def write_row(ring: keras.Variable, row: Any, values: Any) -> None:
+    """Replaces one row."""
     ring.value[row] = values.to(ring.value.dtype)
 
 
