@@ -6,6 +6,16 @@ Nothing here shows a figure or changes Matplotlib's settings. Without `ax` a pyp
 from keras_lcb.plotting.convergence import plot_convergence
 from keras_lcb.plotting.gradient_norms import plot_gradient_norms
 from keras_lcb.plotting.loss import plot_loss
+from keras_lcb.plotting.overview import plot_overview
+from keras_lcb.plotting.rate_vs_gradient import plot_rate_vs_gradient
 from keras_lcb.plotting.style import PROJECTOR, depth_colors
 
-__all__ = ["PROJECTOR", "depth_colors", "plot_convergence", "plot_gradient_norms", "plot_loss"]
+__all__ = [
+    "PROJECTOR",
+    "depth_colors",
+    "plot_convergence",
+    "plot_gradient_norms",
+    "plot_loss",
+    "plot_overview",
+    "plot_rate_vs_gradient",
+]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from keras_lcb.analysis.convergence import normalized_distance
 from keras_lcb.plotting.layer_lines import (
     frame_training,
     legend,
@@ -11,7 +12,7 @@ from keras_lcb.plotting.layer_lines import (
     remark,
     remarks_on,
 )
-from keras_lcb.plotting.style import axis_label, new_axes
+from keras_lcb.plotting.style import new_axes
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -29,7 +30,7 @@ def plot_convergence(run: xr.Dataset, ax: Axes | None = None) -> list[Line2D]:
     each side; runs stacked over seeds have their mean and a band from the lowest to the highest.
 
     Args:
-        run: A run with `normalized_distance`, as `LayerConvergence` records it.
+        run: A run with `normalized_distance` or `distance`, as `LayerConvergence` records it.
         ax: Where to draw; a new pyplot figure by default. Names stand to the right of the axes:
             a figure made with `layout="constrained"` leaves room for them.
 
@@ -43,12 +44,8 @@ def plot_convergence(run: xr.Dataset, ax: Axes | None = None) -> list[Line2D]:
         >>> lines = plot_convergence(run)  # doctest: +SKIP
         >>> lines[0].figure.savefig("convergence.svg")  # doctest: +SKIP
     """
-    if "normalized_distance" not in run:
-        raise ValueError(
-            "The run holds no normalized_distance. Record it with keras_lcb.LayerConvergence()."
-        )
+    values = normalized_distance(run)
     ax = new_axes(ax)
-    values = run["normalized_distance"]
     margin = None
     if "distance_standard_error" in run and "seed" not in values.dims:
         margin = run["distance_standard_error"] / run["distance"].isel(step=0)
@@ -56,7 +53,7 @@ def plot_convergence(run: xr.Dataset, ax: Axes | None = None) -> list[Line2D]:
     lines = plot_layer_lines(run, values, ax, margin)
     end = _ENDS.get(str(run.attrs.get("reference", "final")), "the given reference")
     remark(ax, f"Distance of each layer to {end}", remarks_on(run, values))
-    ax.set_ylabel(axis_label(values))
+    ax.set_ylabel("distance relative to its initial value")
     ax.set_ylim(bottom=min(0, ax.get_ylim()[0]))
     frame_training(run, ax)
     legend(run, values, ax, None if margin is None else "± 1 standard error of the sketch")

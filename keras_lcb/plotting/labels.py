@@ -107,7 +107,7 @@ class LineEndLabels(Artist):
         if not self._named:
             return
         box = self._ax.bbox
-        gap = _LINE_HEIGHT * _pixels(renderer, self._named[0][1].get_fontsize())
+        gap = _LINE_HEIGHT * _pixels(renderer, float(self._named[0][1].get_fontsize()))
         room = max(1, int(box.height / gap) + 1)
         chosen = _evenly(len(self._named), room)
         ends = []
@@ -139,16 +139,18 @@ class PointLabels(Artist):
         self.set_in_layout(False)
         self.set_zorder(-1)
         self._points = points
+        places = self._places()
         self._names = [
             ax.annotate(
                 short_name(name),
-                xy=place,
+                xy=tuple(place),
                 xytext=(0, 0),
                 textcoords="offset points",
                 fontsize="small",
                 parse_math=False,
             )
-            for name, place in zip(names, np.asarray(points.get_offsets()), strict=True)
+            for name, place in zip(names, places, strict=True)
+            if np.isfinite(place).all()
         ]
         for name in self._names:
             name.set_in_layout(False)
@@ -156,7 +158,8 @@ class PointLabels(Artist):
 
     def draw(self, renderer: RendererBase) -> None:
         """Place the names; the axes draw them afterwards."""
-        centres = self._ax.transData.transform(np.asarray(self._points.get_offsets()))
+        centres = self._ax.transData.transform(self._places())
+        centres = centres[np.isfinite(centres).all(axis=1)]
         radius = _pixels(renderer, self._radius())
         taken = [Bbox.from_extents(*(centre - radius), *(centre + radius)) for centre in centres]
         for name in self._names:
@@ -165,6 +168,9 @@ class PointLabels(Artist):
             name.set_visible(box is not None)
             if box is not None:
                 taken.append(box)
+
+    def _places(self) -> np.ndarray:
+        return np.ma.filled(np.ma.asarray(self._points.get_offsets(), float), np.nan)
 
     def _radius(self) -> float:
         return float(np.sqrt(self._points.get_sizes().max()) / 2)

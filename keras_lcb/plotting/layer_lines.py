@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     import xarray as xr
     from matplotlib.axes import Axes
 
-MOST_LABELLED_LINES = 12
+MOST_LABELLED = 12
 
 
 def plot_layer_lines(
@@ -37,7 +37,7 @@ def plot_layer_lines(
     """Draw one line a layer: colour by depth, style by role, name at its end.
 
     Runs stacked over seeds are drawn as their mean, with a band from the lowest to the highest.
-    Beyond `MOST_LABELLED_LINES` lines, a key of the colours takes the place of names.
+    Beyond `MOST_LABELLED` lines, a key of the colours takes the place of names.
 
     Args:
         run: The run, for the layers' depths and roles and for what is to be remarked.
@@ -70,9 +70,10 @@ def over_seeds(values: xr.DataArray) -> tuple[xr.DataArray, xr.DataArray, xr.Dat
 
 def remark(ax: Axes, title: str, remarks: Sequence[str]) -> None:
     """Set the title and, small beneath it, what the reader has to know of the figure."""
-    width = max(30, int(ax.get_window_extent().width / ax.figure.dpi * 13))
-    lines = [line for text in remarks for line in textwrap.wrap(text, width)]
     size = matplotlib.font_manager.FontProperties(size="small").get_size_in_points()
+    points = ax.get_window_extent().width / ax.figure.dpi * 72
+    width = max(30, int(points / (0.55 * size)))  # 0.55 em is a letter's width, give or take
+    lines = [line for text in remarks for line in textwrap.wrap(text, width)]
     ax.set_title(title, loc="left", pad=6 + 1.35 * size * len(lines))
     if lines:
         ax.annotate(
@@ -123,7 +124,7 @@ def remarks_on(run: xr.Dataset, values: xr.DataArray) -> list[str]:
         remarks.append("Provisional: training was not over when this was recorded.")
     if "first_nonfinite_update" in run.attrs:
         first = int(run.attrs["first_nonfinite_update"])
-        remarks.append(f"NaN or infinity from update {first:,} on (red).")
+        remarks.append(f"NaN or infinity from update {first:,} on.")
     if "seed" in values.dims:
         remarks.append(f"Mean of {values.sizes['seed']} seeds.")
     absent = [
@@ -133,7 +134,7 @@ def remarks_on(run: xr.Dataset, values: xr.DataArray) -> list[str]:
     ]
     if absent:
         named = ", ".join(absent[:3]) + (f" and {len(absent) - 3} more" if absent[3:] else "")
-        remarks.append(f"No line, since nothing could be measured: {named}.")
+        remarks.append(f"Not drawn, since nothing could be measured: {named}.")
     return remarks
 
 
@@ -161,7 +162,7 @@ def _band(low: xr.DataArray, high: xr.DataArray, line: Line2D, ax: Axes) -> None
 def _name_lines(run: xr.Dataset, lines: Sequence[Line2D], ax: Axes) -> None:
     order = np.argsort(depths(run), kind="stable")
     drawn = [lines[index] for index in order if len(lines[index].get_xdata())]
-    if len(drawn) <= MOST_LABELLED_LINES:
+    if len(drawn) <= MOST_LABELLED:
         LineEndLabels(ax, drawn)
     else:
         names = [str(line.get_label()) for line in drawn]

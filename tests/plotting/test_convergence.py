@@ -46,7 +46,13 @@ def test_with_an_ax_pyplot_knows_nothing_of_it(run_factory, ax):
 
 def test_without_distances_names_the_callback(run_factory, ax):
     with pytest.raises(ValueError, match="LayerConvergence"):
-        plot_convergence(run_factory().drop_vars("normalized_distance"), ax)
+        plot_convergence(run_factory().drop_vars(["normalized_distance", "distance"]), ax)
+
+
+def test_distances_alone_are_normalized(run_factory, ax):
+    run = run_factory()
+    lines = plot_convergence(run.drop_vars("normalized_distance"), ax)
+    np.testing.assert_allclose(lines[1].get_ydata(), run["normalized_distance"].isel(layer=1))
 
 
 def test_records_of_another_callback_leave_no_gaps(run_factory, ax):

@@ -94,3 +94,10 @@ def test_point_labels_cover_neither_points_nor_each_other(ax):
         assert not any(box.contains(*centre) for box in boxes(texts, renderer))
     for box in boxes(texts, renderer):
         assert ax.bbox.x0 <= box.x0 and box.x1 <= ax.bbox.x1
+
+
+def test_points_that_are_nowhere_have_no_label(ax):
+    points = ax.scatter([0, np.nan, 1], [0, 1, 1], plotnonfinite=True)
+    PointLabels(ax, points, ["first", "lost", "last"])
+    texts, _ = drawn(ax)
+    assert [text.get_text() for text in texts] == ["first", "last"]

@@ -1,0 +1,115 @@
+"""Whether layers with larger gradients converge faster."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from matplotlib.lines import Line2D
+
+from keras_lcb.analysis.compared import compared_layers, single_runs
+from keras_lcb.analysis.convergence import normalized_distance, time_to_fraction
+from keras_lcb.analysis.gradients import gradient_rate_correlation, rms_over_run
+from keras_lcb.plotting.labels import PointLabels
+from keras_lcb.plotting.layer_lines import MOST_LABELLED, depth_key, remark, remarks_on
+from keras_lcb.plotting.style import depths, is_dark, layer_colors, new_axes
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from matplotlib.axes import Axes
+    from matplotlib.collections import PathCollection
+
+
+def plot_rate_vs_gradient(run: xr.Dataset, ax: Axes | None = None) -> list[PathCollection]:
+    """Plot the speed of convergence of each layer against its gradient norm.
+
+    The speed is the reciprocal of the time to half the distance (0 for a layer that never came so
+    far), the gradient norm its RMS over the run. Section 3 of Chen, Yuille and Zhou, "Which Layer
+    is Learning Faster?" (ICLR 2023), claims no reliable positive correlation between the two. The
+    rank correlation over the hidden layers stands beneath the title; other layers are hollow.
+    Runs stacked over seeds have their mean, and a small point for each seed.
+
+    Args:
+        run: A run with `normalized_distance` and `gradient_norm`, from both callbacks.
+        ax: Where to draw; a new pyplot figure by default.
+
+    Returns:
+        One `matplotlib.collections.PathCollection` with one point a layer, in the order of the
+        run's layers; NaN where a layer has no speed or no norm. For stacked runs, a second one
+        with all seeds' points.
+
+    Raises:
+        ValueError: If the run lacks distances or gradient norms.
+
+    Example:
+        >>> (points,) = plot_rate_vs_gradient(run)  # doctest: +SKIP
+        >>> norms, speeds = points.get_offsets().T  # doctest: +SKIP
+    """
+    norms, speeds = rms_over_run(run, "gradient_norm"), _speed(run)
+    ax = new_axes(ax)
+    ax.set_xscale("log")
+    colors = layer_colors(run, is_dark(ax))
+    compared, _ = compared_layers(single_runs(run), ("hidden",))
+    filled = [str(name) in compared for name in run["layer"].values]
+    points = _points(norms, speeds, colors, filled, ax)
+    _name(run, points[0], colors, ax)
+    if not all(filled) and any(filled):
+        _legend(ax)
+    ax.margins(0.12)
+    said = [*_correlation(run, len(compared)), *remarks_on(run, speeds)]
+    remark(ax, "Speed of convergence against gradient norm", said)
+    ax.set(xlabel="RMS gradient norm over the run", ylabel="1 / updates to half the distance")
+    return points
+
+
+def _speed(run: xr.Dataset) -> xr.DataArray:
+    moved = normalized_distance(run).notnull().any("step")
+    return (1 / time_to_fraction(run).fillna(np.inf)).where(moved)
+
+
+def _points(
+    norms: xr.DataArray, speeds: xr.DataArray, colors: list[str], filled: list[bool], ax: Axes
+) -> list[PathCollection]:
+    faces = [color if full else "none" for color, full in zip(colors, filled, strict=True)]
+    norms = norms.where(norms > 0)
+    if "seed" not in norms.dims:
+        return [ax.scatter(norms, speeds, s=45, facecolors=faces, edgecolors=colors)]
+    mean = ax.scatter(
+        norms.mean("seed"), speeds.mean("seed"), 45, facecolors=faces, edgecolors=colors
+    )
+    return [
+        mean,
+        ax.scatter(
+            norms.transpose("seed", "layer"),
+            speeds.transpose("seed", "layer"),
+            s=8,
+            c=colors * norms.sizes["seed"],
+            alpha=0.5,
+            linewidths=0,
+        ),
+    ]
+
+
+def _name(run: xr.Dataset, points: PathCollection, colors: list[str], ax: Axes) -> None:
+    names = [str(name) for name in run["layer"].values]
+    order = np.argsort(depths(run), kind="stable")
+    if len(names) > MOST_LABELLED:
+        depth_key(ax, [names[place] for place in order], [colors[place] for place in order])
+    else:
+        PointLabels(ax, points, names)
+
+
+def _legend(ax: Axes) -> None:
+    color = ax.xaxis.label.get_color()
+    hidden = Line2D([], [], color=color, marker="o", linestyle="", label="hidden")
+    others = Line2D(
+        [], [], color=color, marker="o", linestyle="", fillstyle="none", label="other, not compared"
+    )
+    ax.legend(handles=[hidden, others], fontsize="small", frameon=False, loc="best")
+
+
+def _correlation(run: xr.Dataset, layers: int) -> list[str]:
+    found = gradient_rate_correlation(run)
+    if np.isnan(found.spearman):
+        return ["No rank correlation: it takes at least 3 hidden layers that differ."]
+    return [f"Rank correlation over {layers} hidden layers (Spearman): {found}."]
