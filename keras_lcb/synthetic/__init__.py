@@ -1,0 +1,52 @@
+"""Functions of one variable: targets, networks, and which layer fits which frequency."""
+
+from __future__ import annotations
+
+from keras_lcb.synthetic.decomposition import decompose
+from keras_lcb.synthetic.features import layer_features
+from keras_lcb.synthetic.networks import build_network
+from keras_lcb.synthetic.probes import effective_target, probe
+from keras_lcb.synthetic.spectra import (
+    frequency_centroid,
+    frequency_error,
+    frequency_share,
+    leakage,
+    spectrum,
+    time_to_learn,
+)
+from keras_lcb.synthetic.targets import (
+    Chirp,
+    Function,
+    Sawtooth,
+    SineSum,
+    Square,
+    Step,
+    Target,
+    default_target,
+    spectral_bias_target,
+    target_from_dict,
+)
+
+__all__ = [
+    "Chirp",
+    "Function",
+    "Sawtooth",
+    "SineSum",
+    "Square",
+    "Step",
+    "Target",
+    "build_network",
+    "decompose",
+    "default_target",
+    "effective_target",
+    "frequency_centroid",
+    "frequency_error",
+    "frequency_share",
+    "target_from_dict",
+    "layer_features",
+    "leakage",
+    "probe",
+    "spectral_bias_target",
+    "spectrum",
+    "time_to_learn",
+]

@@ -1,0 +1,128 @@
+"""Fully connected networks of one variable, plain or residual."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import keras
+import numpy as np
+
+MOST_LAYERS = 64
+
+
+def build_network(
+    depth: int,
+    width: int,
+    residual: bool = False,
+    activation: str = "relu",
+    *,
+    initializer: Any = "glorot_uniform",
+    normalization: Literal["batch", "layer"] | None = None,
+    period: float | None = None,
+    branch_scale: float | None = None,
+    seed: int = 0,
+) -> keras.Model:
+    """Build a fully connected network from (n, 1) to (n, 1).
+
+    Its layers are `layer_0` … and a linear `readout`. In a residual network `layer_0` lifts the
+    input to the width, h ← layer_0(x), and each further layer adds to what is there,
+    h ← h + layer_l(h): what enters the read-out is the sum of what the layers put out.
+
+    Args:
+        depth: Number of hidden layers, 1 to 64.
+        width: Units of each hidden layer.
+        residual: Whether layers add to the layers before them.
+        activation: Of the hidden layers; any that Keras knows.
+        initializer: Of the kernels: any that Keras knows (biases are then zero, as Keras has
+            it), or `"fan_in"` for kernels and biases uniform in ±1/√(inputs of the layer), as
+            PyTorch has it.
+        normalization: `"batch"` or `"layer"` between each hidden layer's kernel and activation.
+        period: If given, the input enters as (cos 2πx/period, sin 2πx/period), which makes the
+            network periodic: the control for what borders do.
+        branch_scale: Factor on the initial kernels of the layers that add. By default 1/√depth,
+            without which the output grows exponentially with depth; 1 leaves them as they are.
+        seed: Seed of the initial weights.
+
+    Returns:
+        A functional model, not compiled.
+
+    Raises:
+        ValueError: If an argument is out of its range.
+
+    Example:
+        >>> model = build_network(2, 8, residual=True)
+        >>> [layer.name for layer in model.layers if layer.weights]
+        ['layer_0', 'layer_1', 'readout']
+    """
+    _check(depth, width, normalization, period, branch_scale)
+    if branch_scale is None:
+        branch_scale = depth**-0.5
+    seeds = np.random.default_rng(seed).integers(2**31, size=(depth + 1, 2)).tolist()
+    inputs = keras.Input((1,), name="x")
+    hidden = inputs if period is None else _embedded(inputs, period)
+    for index in range(depth):
+        layer = keras.layers.Dense(
+            width,
+            activation=None if normalization else activation,
+            name=f"layer_{index}",
+            **_initializers(initializer, hidden.shape[-1], seeds[index]),
+        )
+        out = layer(hidden)
+        if normalization:
+            out = _NORMALIZATIONS[normalization](name=f"layer_{index}_normalization")(out)
+            out = keras.layers.Activation(activation, name=f"layer_{index}_activation")(out)
+        if residual and index:
+            layer.kernel.assign(layer.kernel * branch_scale)
+            out = keras.layers.Add(name=f"sum_{index}")([hidden, out])
+        hidden = out
+    readout = keras.layers.Dense(
+        1, name="readout", **_initializers(initializer, width, seeds[depth])
+    )
+    kind = "residual" if residual else "plain"
+    return keras.Model(inputs, readout(hidden), name=f"{kind}_{depth}x{width}")
+
+
+_NORMALIZATIONS = {
+    "batch": keras.layers.BatchNormalization,
+    "layer": keras.layers.LayerNormalization,
+}
+
+
+def _check(
+    depth: int,
+    width: int,
+    normalization: str | None,
+    period: float | None,
+    branch_scale: float | None,
+) -> None:
+    if not isinstance(depth, int | np.integer) or not 1 <= depth <= MOST_LAYERS:
+        raise ValueError(f"`depth` must be a whole number from 1 to {MOST_LAYERS}, got {depth!r}.")
+    if not isinstance(width, int | np.integer) or width < 1:
+        raise ValueError(f"`width` must be a whole number from 1 on, got {width!r}.")
+    if normalization is not None and normalization not in _NORMALIZATIONS:
+        raise ValueError(f'`normalization` is "batch", "layer" or None, got {normalization!r}.')
+    if period is not None and not period > 0:
+        raise ValueError(f"`period` must be positive, or None for no embedding, got {period!r}.")
+    if branch_scale is not None and not branch_scale >= 0:
+        raise ValueError(f"`branch_scale` must be 0 or more, got {branch_scale!r}.")
+
+
+def _embedded(inputs: keras.KerasTensor, period: float) -> keras.KerasTensor:
+    angle = inputs * (2 * np.pi / period)
+    both = [keras.ops.cos(angle), keras.ops.sin(angle)]
+    return keras.layers.Concatenate(name="periodic")(both)
+
+
+def _initializers(initializer: Any, inputs: int, seeds: list[int]) -> dict[str, Any]:
+    kernel_seed, bias_seed = seeds
+    if initializer == "fan_in":
+        limit = inputs**-0.5
+        return {
+            "kernel_initializer": keras.initializers.RandomUniform(-limit, limit, kernel_seed),
+            "bias_initializer": keras.initializers.RandomUniform(-limit, limit, bias_seed),
+        }
+    given = keras.initializers.get(initializer)
+    config = given.get_config()
+    if "seed" in config:
+        config["seed"] = kernel_seed
+    return {"kernel_initializer": type(given).from_config(config)}

@@ -1,0 +1,138 @@
+"""The parts of a network add up to its output, or it is refused."""
+
+import keras
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from keras_lcb.synthetic import decompose, networks
+
+X = np.linspace(-np.pi, np.pi, 32, endpoint=False)[:, None]
+
+
+def predict(model, x=X):
+    return keras.ops.convert_to_numpy(model(x))[:, 0]
+
+
+@given(
+    depth=st.integers(1, 6),
+    width=st.integers(1, 24),
+    activation=st.sampled_from(["relu", "tanh", "swish"]),
+    normalization=st.sampled_from([None, "layer", "batch"]),
+    initializer=st.sampled_from(["glorot_uniform", "fan_in", "orthogonal"]),
+    period=st.sampled_from([None, 2 * np.pi]),
+    seed=st.integers(0, 1000),
+)
+@settings(max_examples=12, deadline=None)
+def test_parts_add_up_to_the_output(depth, width, activation, seed, **options):
+    model = networks.build_network(depth, width, True, activation, seed=seed, **options)
+    parts = decompose(model, X)
+    assert parts.dims == ("layer", "x")
+    names = [f"layer_{index}" for index in range(depth)]
+    assert parts.layer.values.tolist() == [*names, "readout_bias"]
+    np.testing.assert_allclose(parts.sum("layer"), predict(model), atol=1e-5)
+    np.testing.assert_allclose(parts.x, X[:, 0], atol=1e-6)
+
+
+def test_parts_add_up_in_the_deepest_network():
+    model = networks.build_network(64, 32, True, initializer="fan_in")
+    parts = decompose(model, X)
+    assert parts.sizes["layer"] == 65
+    np.testing.assert_allclose(parts.sum("layer"), predict(model), atol=1e-5)
+
+
+def test_each_part_is_what_its_layer_adds():
+    model = networks.build_network(3, 8, True, "tanh", initializer="fan_in")
+    weights, bias = model.get_layer("readout").get_weights()
+    hidden, parts = X, decompose(model, X)
+    for index in range(3):
+        kernel, shift = model.get_layer(f"layer_{index}").get_weights()
+        added = np.tanh(hidden @ kernel + shift)
+        hidden = added if index == 0 else hidden + added
+        expected = (added @ weights)[:, 0]
+        np.testing.assert_allclose(parts.sel(layer=f"layer_{index}"), expected, atol=1e-5)
+    np.testing.assert_allclose(parts.sel(layer="readout_bias"), bias[0], atol=1e-7)
+
+
+def test_parts_follow_training():
+    model = networks.build_network(3, 16, True)
+    before = decompose(model, X)
+    model.compile("adam", "mse")
+    model.fit(X, np.sin(X), epochs=3, verbose=0)
+    after = decompose(model, X)
+    assert abs(after - before).max() > 1e-4
+    np.testing.assert_allclose(after.sum("layer"), predict(model), atol=1e-5)
+
+
+def test_parts_can_be_read_during_training():
+    class Reader(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            self.parts = decompose(self.model, X)
+
+    model = networks.build_network(2, 8, True)
+    model.compile("sgd", "mse")
+    reader = Reader()
+    model.fit(X, np.sin(X), epochs=3, verbose=0, callbacks=[reader])
+    np.testing.assert_array_equal(reader.parts, decompose(model, X))
+    assert abs(reader.parts - decompose(networks.build_network(2, 8, True), X)).max() > 1e-4
+
+
+def test_a_sum_built_by_hand_is_read_too():
+    inputs = keras.Input((1,))
+    hidden = keras.layers.Dense(4, "relu", name="lift")(inputs)
+    hidden = hidden + keras.layers.Dense(4, "tanh", name="block")(hidden)
+    wide = keras.layers.Dense(9, "relu")(hidden)
+    hidden = keras.layers.Add()([hidden, keras.layers.Dense(4, name="narrow")(wide)])
+    model = keras.Model(inputs, keras.layers.Dense(1, use_bias=False)(hidden))
+    parts = decompose(model, X)
+    assert parts.layer.values.tolist() == ["lift", "block", "narrow"]
+    np.testing.assert_allclose(parts.sum("layer"), predict(model), atol=1e-5)
+
+
+def network(*, last=None, head=None, added=True):
+    """A residual network with something else at its end."""
+    inputs = keras.Input((1,))
+    hidden = keras.layers.Dense(4, "relu")(inputs)
+    block = keras.layers.Dense(4, "relu")(hidden)
+    hidden = keras.layers.Add()([hidden, block]) if added else block
+    if last is not None:
+        hidden = last(hidden)
+    return keras.Model(inputs, (head or keras.layers.Dense(1))(hidden))
+
+
+@pytest.mark.parametrize(
+    ("build", "says"),
+    [
+        (lambda: networks.build_network(3, 4), "does not read a sum"),
+        (lambda: network(added=False), "does not read a sum"),
+        (lambda: network(last=keras.layers.LayerNormalization()), "reads normalised features"),
+        (lambda: network(last=keras.layers.BatchNormalization()), "reads normalised features"),
+        (lambda: network(last=keras.layers.ReLU()), "does not read a sum"),
+        (lambda: network(head=keras.layers.Dense(1, "tanh")), "is not linear"),
+        (lambda: network(head=keras.layers.Dense(2)), "one unit"),
+        (
+            lambda: network(
+                head=lambda h: keras.layers.Activation("tanh")(keras.layers.Dense(1)(h))
+            ),
+            "not that of a Dense layer",
+        ),
+        (
+            lambda: keras.Sequential(
+                [keras.Input((1,)), keras.layers.Dense(4), keras.layers.Dense(3, "relu")]
+                + [keras.layers.Dense(1)]
+            ),
+            "does not read a sum",
+        ),
+    ],
+)
+def test_an_output_that_is_no_sum_is_refused(build, says):
+    with pytest.raises(ValueError, match=says):
+        decompose(build(), X)
+
+
+def test_one_normalised_hidden_layer_is_refused_too():
+    inputs = keras.Input((1,))
+    hidden = keras.layers.LayerNormalization()(keras.layers.Dense(4)(inputs))
+    with pytest.raises(ValueError, match="normalised"):
+        decompose(keras.Model(inputs, keras.layers.Dense(1)(hidden)), X)
