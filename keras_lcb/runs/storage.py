@@ -59,7 +59,7 @@ def save_run(run: xr.Dataset, path: str | os.PathLike[str]) -> None:
         content = run.drop_encoding().to_netcdf(engine="h5netcdf")
     except TypeError as error:
         raise ValueError(f"The run holds what a netCDF file cannot: {error}") from error
-    write_atomically(path, bytes(content) + _SEAL + hashlib.sha256(content).digest())
+    write_atomically(path, b"".join([content, _SEAL, hashlib.sha256(content).digest()]))
 
 
 def load_run(path: str | os.PathLike[str], *, max_bytes: int = 2 * 2**30) -> xr.Dataset:

@@ -109,8 +109,11 @@ def test_a_link_keeps_pointing_to_the_run(saved, tmp_path):
 
 
 KILLS = """
-import os, random, signal, sys, time
-sys.path[:0] = {path!r}
+import os, random, signal, sys, time, types
+tests, package = {path!r}
+sys.path.insert(0, tests)
+sys.modules["keras_lcb"] = types.ModuleType("keras_lcb")  # its parts only, without Keras
+sys.modules["keras_lcb"].__path__ = [package]
 import xarray as xr
 from conftest import make_run
 from keras_lcb.runs.storage import load_run, save_run
@@ -144,9 +147,8 @@ print(*found)
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork and SIGKILL")
 def test_a_killed_writer_leaves_the_old_run_or_the_new_one(tmp_path, request):
-    script = KILLS.format(
-        path=[str(request.config.rootpath / "tests"), str(request.config.rootpath)]
-    )
+    root = request.config.rootpath
+    script = KILLS.format(path=(str(root / "tests"), str(root / "keras_lcb")))
     result = subprocess.run(
         [sys.executable, "-c", script, tmp_path / "run.nc"], capture_output=True, text=True
     )
@@ -156,23 +158,20 @@ def test_a_killed_writer_leaves_the_old_run_or_the_new_one(tmp_path, request):
     assert all(name.startswith(".run.nc.") for name in os.listdir(tmp_path) if name != "run.nc")
 
 
-FULL = """
-import resource, sys
-resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
-from keras_lcb.runs.atomic import write_atomically
-try:
-    write_atomically(sys.argv[1], b"x" * 100_000)
-except OSError as error:
-    print(error)
-"""
-
-
 @pytest.mark.skipif(sys.platform == "win32", reason="needs resource limits")
 def test_a_disk_that_takes_no_more(tmp_path):
+    import resource
+
     path = tmp_path / "run.nc"
     path.write_bytes(b"old")
-    result = subprocess.run([sys.executable, "-c", FULL, path], capture_output=True, text=True)
-    assert f"'{path}' could not be written: file too large." in result.stdout, result.stderr
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))
+    try:
+        with pytest.raises(OSError) as caught:
+            write_atomically(path, b"x" * 100_000)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert f"'{path}' could not be written: file too large." in str(caught.value)
     assert path.read_bytes() == b"old"
     assert os.listdir(tmp_path) == ["run.nc"]
 
@@ -327,7 +326,7 @@ def objects(file, folder):
 
 def texts_that_share_one_long_text(file, folder):
     """Many entries that point to one heap object: the file stays small, memory would not."""
-    file.create_dataset("loss", (1 << 18,), h5py.string_dtype(), fillvalue=b"x" * (1 << 14))
+    file.create_dataset("loss", (1 << 18,), h5py.string_dtype(), fillvalue=b"x" * 60_000)
 
 
 def long_text_in_an_attribute(file, folder):
