@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 
+import hypothesis
 import numpy as np
 import pytest
 
@@ -13,6 +14,10 @@ from keras_lcb.runs import schema
 CHROMIUM = next(
     filter(None, map(shutil.which, ["chromium", "chromium-browser", "google-chrome"])), None
 )
+
+# Examples take as long as the machine is busy; a deadline would fail tests by chance.
+hypothesis.settings.register_profile("keras_lcb", deadline=None)
+hypothesis.settings.load_profile("keras_lcb")
 
 
 def pytest_report_header() -> str:
