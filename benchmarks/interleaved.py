@@ -1,0 +1,177 @@
+"""Times several variants of one training in turns, so that a busy machine slows all of them.
+
+Each round trains every variant once, in an order of its own, and is compared within itself.
+What a round costs is read between the ends of epochs, in wall and in processor seconds, with
+the garbage collector off.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import gc
+import time
+from collections.abc import Callable, Mapping
+
+import keras
+import numpy as np
+
+Callbacks = Callable[[], list[keras.callbacks.Callback]]
+WARM_UP_EPOCHS = 2
+
+
+@dataclasses.dataclass(frozen=True)
+class Fit:
+    """What one `fit` took, each array of shape (2,): wall seconds, processor seconds.
+
+    Attributes:
+        start: From the call to the end of the first epoch.
+        epochs: Each later epoch, of shape (epochs, 2).
+        hooks: The part of `epochs` that was spent in the hooks between two epochs.
+    """
+
+    start: np.ndarray
+    epochs: np.ndarray
+    hooks: np.ndarray
+
+
+@dataclasses.dataclass(frozen=True)
+class Variant:
+    """One way to train: a compiled model of its own, and what to hand to its `fit`."""
+
+    model: keras.Model
+    callbacks: Callbacks
+
+
+@dataclasses.dataclass(frozen=True)
+class Timings:
+    """The times of one variant, in seconds: axis -1 is wall and processor time.
+
+    Attributes:
+        first_start: From the first `fit` to the end of its first epoch, compilation included.
+        starts: The same of the later ones, of shape (rounds, 2).
+        epochs: Steady epochs, of shape (rounds, epochs, 2).
+        hooks: The part of `epochs` spent between two epochs, of the same shape.
+    """
+
+    first_start: np.ndarray
+    starts: np.ndarray
+    epochs: np.ndarray
+    hooks: np.ndarray
+
+
+class _Mark(keras.callbacks.Callback):
+    """Notes when its epoch hooks are called; without batch hooks, since those cost."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.begins: list[np.ndarray] = []
+        self.ends: list[np.ndarray] = []
+
+    def on_epoch_begin(self, epoch, logs=None) -> None:
+        self.begins.append(_now())
+
+    def on_epoch_end(self, epoch, logs=None) -> None:
+        self.ends.append(_now())
+
+
+def time_variants(
+    variants: Mapping[str, Variant],
+    data: tuple[np.ndarray, np.ndarray],
+    *,
+    batch_size: int,
+    rounds: int,
+    epochs: int,
+    seed: int = 0,
+) -> dict[str, Timings]:
+    """Trains all variants in turns.
+
+    Args:
+        variants: What to time, by name.
+        data: x and y.
+        batch_size: Samples a step.
+        rounds: How often each is trained, after a first time that compiles.
+        epochs: Steady epochs a round; each `fit` has one more before them.
+        seed: Of the order within the rounds.
+
+    Returns:
+        The times of each variant.
+    """
+    order = np.random.default_rng(seed)
+    names = list(variants)
+    fits: dict[str, list[Fit]] = {name: [] for name in names}
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        for name in names:
+            fits[name].append(_fit(variants[name], data, batch_size, WARM_UP_EPOCHS))
+        for _ in range(rounds):
+            for name in order.permutation(names):
+                fits[name].append(_fit(variants[name], data, batch_size, 1 + epochs))
+    finally:
+        if enabled:
+            gc.enable()
+    return {name: _timings(*fits[name]) for name in names}
+
+
+def _fit(
+    variant: Variant, data: tuple[np.ndarray, np.ndarray], batch_size: int, epochs: int
+) -> Fit:
+    first, last = _Mark(), _Mark()
+    callbacks = [first, *variant.callbacks(), last]
+    x, y = data
+    gc.collect()
+    called = _now()
+    variant.model.fit(x, y, batch_size=batch_size, epochs=epochs, verbose=0, callbacks=callbacks)
+    begins = np.array(last.begins) - np.array(first.begins)
+    ends = np.array(last.ends) - np.array(first.ends)
+    return Fit(
+        start=last.ends[0] - called,
+        epochs=np.diff(np.array(last.ends), axis=0),
+        hooks=(begins + ends)[1:],
+    )
+
+
+def _timings(first: Fit, *later: Fit) -> Timings:
+    return Timings(
+        first_start=first.start,
+        starts=np.array([fit.start for fit in later]),
+        epochs=np.array([fit.epochs for fit in later]),
+        hooks=np.array([fit.hooks for fit in later]),
+    )
+
+
+def _now() -> np.ndarray:
+    return np.array([time.perf_counter(), time.process_time()])
+
+
+@dataclasses.dataclass(frozen=True)
+class Ratio:
+    """A variant's epoch over the plain one's: over the rounds, and of the fastest epochs."""
+
+    median: float
+    lower: float
+    upper: float
+    fastest: float
+
+
+def ratio(variant: Timings, plain: Timings, clock: int = 0) -> Ratio:
+    """Compares within each round; the ratio of the fastest epochs shuts most noise out.
+
+    Args:
+        variant: The times of a variant.
+        plain: Those of plain training.
+        clock: 0 for wall seconds, 1 for processor seconds.
+
+    Returns:
+        Median and quartiles over the rounds, and the ratio of the fastest epochs.
+
+    Example:
+        >>> epochs = np.array([[[1.0, 1.0]], [[2.0, 2.0]], [[3.0, 3.0]]])
+        >>> plain = Timings(epochs[0, 0], epochs[:, 0], epochs, 0 * epochs)
+        >>> slower = Timings(epochs[0, 0], epochs[:, 0], 1.5 * epochs, 0 * epochs)
+        >>> ratio(slower, plain)
+        Ratio(median=1.5, lower=1.5, upper=1.5, fastest=1.5)
+    """
+    a, b = variant.epochs[..., clock], plain.epochs[..., clock]
+    lower, median, upper = np.quantile(a.mean(axis=1) / b.mean(axis=1), [0.25, 0.5, 0.75])
+    return Ratio(float(median), float(lower), float(upper), float(a.min() / b.min()))
