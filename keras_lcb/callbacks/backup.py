@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import pathlib
-import zipfile
 from typing import Any
 
+import keras
 import numpy as np
+
+from keras_lcb.runs.atomic import write_atomically
 
 _SETTINGS = "settings.json"
 
@@ -24,66 +27,92 @@ class Backup:
     def __init__(self, folder: str | os.PathLike[str], owner: str) -> None:
         self.folder = pathlib.Path(folder) / owner
 
-    def settings(self) -> dict[str, Any] | None:
-        """What `start` was given, or `None` where there is no backup yet."""
-        path = self.folder / _SETTINGS
-        return json.loads(path.read_text()) if path.exists() else None
+    def settle(self, run: dict[str, Any], count: dict[str, int]) -> None:
+        """Notes whose record this is, and how its updates are counted.
 
-    def start(self, settings: dict[str, Any]) -> None:
-        """Begins a new record, discarding what was kept before.
+        Args:
+            run: What identifies the run, as JSON can hold it.
+            count: The state of its `UpdateCount`.
 
         Raises:
             OSError: If the folder cannot be written.
         """
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            self.discard_after(-1)
-            self._write(_SETTINGS, json.dumps(settings).encode())
         except OSError as error:
             raise OSError(
-                f"The backup folder '{self.folder}' cannot be written: {error.strerror or error}. "
-                "Choose another `backup`, or make room there."
+                f"The backup folder '{self.folder}' cannot be made: {error.strerror or error}. "
+                "Choose another `backup`."
             ) from error
+        content = json.dumps({"run": run, "count": count}).encode()
+        write_atomically(self.folder / _SETTINGS, content)
 
-    def append(self, step: int, arrays: dict[str, Any]) -> None:
-        """Keeps one record."""
-        self._write(f"{step:012d}.npz", arrays)
+    def count(self, run: dict[str, Any]) -> dict[str, int] | None:
+        """How the kept record counts its updates; `None` where nothing is kept.
 
-    def records(self) -> list[dict[str, np.ndarray]]:
-        """All kept records, oldest first.
+        Raises:
+            ValueError: If what is kept is another run's, or damaged.
+        """
+        path = self.folder / _SETTINGS
+        if not path.exists():
+            return None
+        try:
+            kept = json.loads(path.read_text())
+            theirs, count = kept["run"], kept["count"]
+        except (ValueError, TypeError, KeyError) as error:
+            raise ValueError(
+                f"The backup '{path}' is damaged ({error}). Delete the folder to start anew."
+            ) from error
+        if theirs != json.loads(json.dumps(run)):
+            raise ValueError(
+                f"The backup folder '{self.folder}' holds the record of another run (other "
+                "layers or settings). Choose another `backup` folder, or delete that one."
+            )
+        return count
+
+    def append(self, step: int, record: dict[str, Any]) -> None:
+        """Keeps one record.
+
+        Raises:
+            OSError: If it cannot be written; what was kept before stays.
+        """
+        arrays = {
+            name: keras.ops.convert_to_numpy(value) if keras.ops.is_tensor(value) else value
+            for name, value in record.items()
+        }
+        content = io.BytesIO()
+        np.savez(content, **arrays)
+        write_atomically(self.folder / f"{step:012d}.npz", content.getbuffer())
+
+    def records(self, until: int) -> list[dict[str, Any]]:
+        """The records of updates up to `until`, oldest first.
 
         Raises:
             ValueError: If a file is damaged.
         """
-        records = []
-        for path in sorted(self.folder.glob("*.npz")):
-            try:
-                with np.load(path, allow_pickle=False) as file:
-                    records.append(dict(file))
-            except (ValueError, OSError, zipfile.BadZipFile) as error:
-                raise ValueError(
-                    f"The backup '{path}' is damaged ({error}). Delete that file to go on "
-                    "without its record, or the folder to start anew."
-                ) from error
-        return records
+        return [_load(path) for path in self._files() if int(path.stem) <= until]
 
     def discard_after(self, step: int) -> None:
         """Deletes the records of updates after `step`."""
-        for path in self.folder.glob("*.npz"):
+        for path in self._files():
             if int(path.stem) > step:
                 path.unlink()
 
-    def _write(self, name: str, content: bytes | dict[str, Any]) -> None:
-        target = self.folder / name
-        temporary = target.with_name(f".{name}.{os.getpid()}.tmp")
-        try:
-            with open(temporary, "wb") as file:
-                if isinstance(content, bytes):
-                    file.write(content)
-                else:
-                    np.savez(file, **content)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, target)
-        finally:
-            temporary.unlink(missing_ok=True)
+    def clear(self) -> None:
+        """Deletes everything that is kept."""
+        (self.folder / _SETTINGS).unlink(missing_ok=True)
+        self.discard_after(-1)
+
+    def _files(self) -> list[pathlib.Path]:
+        return sorted(self.folder.glob("[0-9]*.npz"))
+
+
+def _load(path: pathlib.Path) -> dict[str, Any]:
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return {name: array if array.ndim else array.item() for name, array in file.items()}
+    except Exception as error:  # a damaged file fails in as many ways as archives have parts
+        ways = "the folder to start anew"
+        if int(path.stem) > 0:
+            ways = f"that file to go on without its record, or {ways}"
+        raise ValueError(f"The backup '{path}' is damaged ({error}). Delete {ways}.") from error

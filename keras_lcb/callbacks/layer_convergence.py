@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import math
 import os
-import warnings
+import threading
 from collections.abc import Sequence
 from typing import Any
 
 import keras
 import numpy as np
 
-from keras_lcb.callbacks.recorder import Record, Recorder
+from keras_lcb.callbacks.recorder import LOCK, Record, Recorder
 from keras_lcb.callbacks.reference import load_reference
-from keras_lcb.callbacks.sketch import CountSketch
-from keras_lcb.training.layers import LayerSelection, TrackedLayer
-
-_GIB = 2**30
+from keras_lcb.callbacks.snapshots import (
+    Snapshots,
+    kept,
+    kernel_slices,
+    on_host,
+    parameter_vector,
+)
+from keras_lcb.callbacks.vectors import angle, distance, norm
+from keras_lcb.training.layers import LayerSelection
 
 
 class LayerConvergence(Recorder):
@@ -76,7 +81,7 @@ class LayerConvergence(Recorder):
         layers: LayerSelection = None,
         *,
         buckets: int = 1024,
-        budget: int = 2 * _GIB,
+        budget: int = 2 * 2**30,
         seed: int = 0,
         on_device: bool = False,
         backup: str | os.PathLike[str] | None = None,
@@ -96,327 +101,231 @@ class LayerConvergence(Recorder):
         super().__init__(every, layers, backup)
 
     def reset(self) -> None:
-        """Forgets everything recorded, so that the next `fit` begins a new run."""
+        """Forgets everything recorded, on disk too, so that the next `fit` begins a new run."""
         super().reset()
-        self._given: dict[int, np.ndarray] | None = None
-        self._sketches: list[CountSketch] | None = None
-        self._initial: list[np.ndarray] = []  # kernels at the start, for the angle
-        self._newest: Record | None = None
+        self._given: list[np.ndarray | None] | None = None  # a given endpoint, one a layer
+        self._snapshots: Snapshots | None = None  # where the endpoint is not given
+        self._initial: list[np.ndarray] = []  # parameters at the start, for the angle
+        self._unrecorded: tuple[int, Record] | None = None  # at an epoch's end, with none due
         self._endpoint: list[np.ndarray] | None = None  # of reference="model"
+        self._thread = 0
 
     # Keras' hooks.
 
     def _follow(self, model: keras.Model, optimizer: Any) -> None:
         self._settle_endpoint()
         super()._follow(model, optimizer)
-        if self._given is None and self.reference not in ("final", "model"):
-            self._given = load_reference(model, self.reference)
-            self._check_given()
-        if self.memory == "sketch" and self._sketches is None:
-            self._use_sketches()
+        if self._given is None and self._snapshots is None:
+            if isinstance(self.reference, str) and self.reference in ("final", "model"):
+                self._snapshots = Snapshots(
+                    self._rows, self.memory, self.buckets, self.budget, self.seed, self.on_device
+                )
+            else:
+                self._given = load_reference(model, self.reference, self._rows)
 
     def on_train_begin(self, logs: Any = None) -> None:
-        """Refuses records that will not fit into the budget."""
+        """Starts the clock."""
         super().on_train_begin(logs)
         self._endpoint = None
-        self._check_budget()
+        self._thread = threading.get_ident()
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Takes the record that is due, and keeps the newest weights."""
         super().on_epoch_end(epoch, logs)
         # Averaged or restored weights are swapped in after this, before `on_train_end`.
-        step = self._step()
-        if self._records[-1]["step"] < step:
-            self._newest = {"step": step, **self._measure()}
-
-    def _finish(self) -> None:
-        if self._newest is not None and self._newest["step"] == self._step():
-            if self._newest["step"] > self._records[-1]["step"]:
-                self._take(self._step())
-                self._records[-1] |= self._newest
-                self._keep(self._records[-1])
-        self._newest = None
-        super()._finish()
+        step = self._updates.now()
+        self._unrecorded = (step, self._measure()) if step > self._last_step() else None
 
     # Recording.
 
-    def _measure(self) -> Record:
-        weights = [[_host(v) for v in row.variables] for row in self._rows]
-        if not self._initial:
-            self._initial = [_kernels(row, w) for row, w in zip(self._rows, weights, strict=True)]
-        vectors = [_flat(w) for w in weights]
-        record: Record = {
-            "parameter_norm": np.array([_norm(vector) for vector in vectors]),
-            "angle": np.array(
-                [
-                    _angle(_kernels(row, w), start)
-                    for row, w, start in zip(self._rows, weights, self._initial, strict=True)
-                ]
-            ),
-        }
-        if self._given is not None:
-            record["distance"] = np.array(
-                [
-                    _norm(vector - self._given_vector(row)) if self._has_given(row) else math.nan
-                    for row, vector in zip(self._rows, vectors, strict=True)
-                ]
-            )
-            return record
-        record |= {f"kept/{place}": kept for place, kept in enumerate(self._kept(vectors))}
-        return record
+    def _check_ahead(self, epoch: int) -> None:
+        if self._snapshots is not None:
+            self._snapshots.check_budget(len(self._records) + self._expected_records(epoch))
 
-    def _kept(self, vectors: list[np.ndarray]) -> list[Any]:
-        """What a record keeps of each layer's parameters."""
-        if self._sketches is not None:
-            return [sketch(v) for sketch, v in zip(self._sketches, vectors, strict=True)]
-        if self.on_device:
-            return [_on_device(row) for row in self._rows]
-        return vectors
+    def _expected_records(self, epoch: int) -> int:
+        """How many records this `fit` is known to take."""
+        params = self.params or {}
+        epochs = max((params.get("epochs") or 1) - epoch, 0)
+        steps = params.get("steps")
+        if self.every != "epoch" and steps:
+            at_once = getattr(self._model, "steps_per_execution", 1)
+            due = math.ceil(epochs * steps / self._updates.steps_per_update / int(self.every))
+            expected = min(due, epochs * math.ceil(steps / at_once))
+        else:
+            expected = epochs
+        return expected if self._records else 1 + expected
 
     def _take(self, step: int) -> None:
-        self._stay_within_budget()
+        if self._snapshots is not None:
+            with LOCK:
+                unrecorded = [self._unrecorded[1]] if self._unrecorded else []
+                self._snapshots.make_room([*self._records, *unrecorded])
         super()._take(step)
+        self._unrecorded = None
 
-    # Memory.
+    def _measure(self) -> Record:
+        if self._unrecorded is not None and self._unrecorded[0] == self._updates.now():
+            return self._unrecorded[1]
+        beginning = not self._initial
+        norms, angles, distances = [], [], []
+        record: Record = {}
+        for place, row in enumerate(self._rows):
+            vector = parameter_vector(row.variables)
+            if beginning:
+                self._initial.append(vector)
+            norms.append(norm(vector))
+            angles.append(angle(vector, self._initial[place], kernel_slices(row)))
+            if self._snapshots is not None:
+                record[kept(place)] = self._snapshots.keep(place, vector)
+            else:
+                distances.append(self._distance_to_given(place, vector))
+        record |= {"parameter_norm": np.array(norms), "angle": np.array(angles)}
+        return record | ({"distance": np.array(distances)} if distances else {})
 
-    def _record_bytes(self) -> int:
-        return sum(
-            row.parameters * np.dtype(_numpy_dtype(row.variables[0])).itemsize for row in self._rows
-        )
-
-    def _check_budget(self) -> None:
-        """Refuses, before training, exact records that are sure not to fit."""
-        if self._sketches is not None or self._given is not None:
-            return
-        expected = self._expected_records() + len(self._records)
-        needed = expected * self._record_bytes()
-        if needed > self.budget:
-            sketched = sum(min(row.parameters, self.buckets) * 4 for row in self._rows) * expected
-            raise ValueError(
-                f"{expected} exact records of {self._record_bytes() / 2**20:,.1f} MiB take "
-                f"{needed / _GIB:,.2f} GiB, over the budget of {self.budget / _GIB:,.2f} GiB. Use "
-                f"memory='sketch' ({sketched / _GIB:,.3f} GiB, distances within about "
-                f"{1 / math.sqrt(2 * self.buckets):.1%}), a larger `every`, fewer `layers`, or a "
-                "larger `budget`."
-            )
-
-    def _expected_records(self) -> int:
-        params = self.params or {}
-        epochs, steps = params.get("epochs") or 1, params.get("steps")
-        if self.every == "epoch":
-            return 1 + epochs
-        return 1 + (epochs * steps // int(self.every) + 1 if steps else epochs)
-
-    def _stay_within_budget(self) -> None:
-        """Goes over to sketches when more exact records than foreseen fill the budget."""
-        if self._sketches is not None or self._given is not None:
-            return
-        if (len(self._records) + 1) * self._record_bytes() <= self.budget or not self._records:
-            return
-        warnings.warn(
-            f"{len(self._records)} exact records fill the budget of {self.budget / _GIB:,.2f} GiB: "
-            f"they are kept as sketches of {self.buckets} numbers a layer from now on.",
-            stacklevel=2,
-        )
-        sketches = self._use_sketches()
-        for record in [*self._records, *([self._newest] if self._newest else [])]:
-            for place, sketch in enumerate(sketches):
-                record[f"kept/{place}"] = sketch(_vector(record[f"kept/{place}"]))
-
-    def _use_sketches(self) -> list[CountSketch]:
-        self._sketches = [
-            CountSketch(row.parameters, self.buckets, [self.seed, place])
-            for place, row in enumerate(self._rows)
-        ]
-        return self._sketches
-
-    # Given endpoints.
-
-    def _has_given(self, row: TrackedLayer) -> bool:
+    def _distance_to_given(self, place: int, vector: np.ndarray) -> float:
         assert self._given is not None
-        return all(id(v) in self._given for v in row.variables)
-
-    def _given_vector(self, row: TrackedLayer) -> np.ndarray:
-        assert self._given is not None
-        return _flat([self._given[id(v)] for v in row.variables])
-
-    def _check_given(self) -> None:
-        if not any(self._has_given(row) for row in self._rows):
-            raise ValueError("`reference` holds the parameters of none of the followed layers.")
+        given = self._given[place]
+        return math.nan if given is None else distance(vector, given)
 
     # The run.
 
     def _variables(self) -> dict[str, tuple[tuple[str, ...], Any]]:
-        self._missing = {}
-        distance, error = self._distances()
+        over = ("step", "layer")
+        distances = self._distances()
         with np.errstate(divide="ignore", invalid="ignore"):
-            normalized = np.where(distance[0] > 0, distance / distance[0], math.nan)
-        self._explain_missing(distance)
-        dims = ("step", "layer")
+            normalized = np.where(distances[0] > 0, distances / distances[0], math.nan)
+        self._explain_missing(distances)
         variables: dict[str, tuple[tuple[str, ...], Any]] = {
-            "distance": (dims, distance),
-            "normalized_distance": (dims, normalized),
-            "angle": (dims, np.stack([record["angle"] for record in self._records])),
-            "parameter_norm": (
-                dims,
-                np.stack([record["parameter_norm"] for record in self._records]),
-            ),
+            "distance": (over, distances),
+            "normalized_distance": (over, normalized),
+            "angle": (over, self._column("angle")),
+            "parameter_norm": (over, self._column("parameter_norm")),
         }
-        if self._sketches is not None:
-            variables["distance_standard_error"] = (dims, error)
+        if self._snapshots is not None and self._snapshots.sketched:
+            errors = distances * self._snapshots.relative_errors
+            variables["distance_standard_error"] = (over, errors)
         return variables
 
-    def _distances(self) -> tuple[np.ndarray, np.ndarray]:
-        """Distances of all records to the endpoint, and their standard errors."""
-        if self._given is not None:
-            distance = np.stack([record["distance"] for record in self._records])
-            return distance, np.zeros_like(distance)
-        endpoint = self._endpoint_kept()
-        distance = np.array(
+    def _column(self, name: str) -> np.ndarray:
+        return np.stack([record[name] for record in self._records])
+
+    def _distances(self) -> np.ndarray:
+        """Distances of all records to the endpoint."""
+        if self._snapshots is None:
+            return self._column("distance")
+        endpoint = self._where_it_ends()
+        return np.array(
             [
-                [
-                    _norm(_vector(record[f"kept/{place}"]) - end)
-                    for place, end in enumerate(endpoint)
-                ]
+                [distance(on_host(record[kept(p)]), end) for p, end in enumerate(endpoint)]
                 for record in self._records
             ]
         )
-        relative = [0.0] * len(self._rows)
-        if self._sketches is not None:
-            relative = [sketch.relative_error for sketch in self._sketches]
-        return distance, distance * np.array(relative)
 
-    def _endpoint_kept(self) -> list[np.ndarray]:
-        if not self._ended:
-            return self._kept_now()
-        if self.reference == "model":
+    def _where_it_ends(self) -> list[np.ndarray]:
+        """The endpoint, or the newest weights while there is none."""
+        if self._ended and self.reference == "model":
             self._settle_endpoint()
             assert self._endpoint is not None
             return self._endpoint
-        last = self._records[-1]
-        return [_vector(last[f"kept/{place}"]) for place in range(len(self._rows))]
+        # While a step runs, only its own thread may read the weights.
+        if self._ended or (self._training and threading.get_ident() != self._thread):
+            newest = self._unrecorded[1] if self._unrecorded else self._records[-1]
+            return [on_host(newest[kept(place)]) for place in range(len(self._rows))]
+        return self._now()
 
     def _settle_endpoint(self) -> None:
         """Notes what the model ended with, before anything trains it further."""
-        if self.reference == "model" and self._ended and self._endpoint is None:
-            self._endpoint = self._kept_now()
+        if self._ended and self._endpoint is None and isinstance(self.reference, str):
+            if self.reference == "model" and self._snapshots is not None:
+                self._endpoint = self._now()
 
-    def _kept_now(self) -> list[np.ndarray]:
+    def _now(self) -> list[np.ndarray]:
+        assert self._snapshots is not None
         self.model  # noqa: B018  on JAX, this brings the state back into its variables
-        vectors = [_flat([_host(v) for v in row.variables]) for row in self._rows]
-        if self._sketches is not None:
-            return [sketch(v) for sketch, v in zip(self._sketches, vectors, strict=True)]
-        return vectors
+        return [self._snapshots.now(place) for place in range(len(self._rows))]
 
     def _attributes(self) -> dict[str, Any]:
-        norms = np.stack([record["parameter_norm"] for record in self._records])
-        bad = np.flatnonzero(~np.isfinite(norms).all(axis=1))
-        first = self._records[bad[0]]["step"] if len(bad) else -1
+        finite = np.isfinite(self._column("parameter_norm")).all(axis=1)
+        first = -1 if finite.all() else self._records[int(np.argmin(finite))]["step"]
         given = self.reference if isinstance(self.reference, (str, os.PathLike)) else "arrays"
         return {"reference": os.fspath(given), "first_nonfinite_update": first}
 
     def _settings(self) -> dict[str, Any]:
+        sketched = self._snapshots is not None and self._snapshots.sketched
         return {
             **super()._settings(),
-            "memory": self.memory,
+            "memory": "sketch" if sketched else self.memory,
             "buckets": self.buckets,
             "seed": self.seed,
         }
 
-    def _explain_missing(self, distance: np.ndarray) -> None:
+    def _explain_missing(self, distances: np.ndarray) -> None:
+        self._missing = {}
         for place, row in enumerate(self._rows):
-            if not self._initial[place].size:
-                self._missing[f"angle/{row.name}"] = "The layer has no kernel to compare."
-            if self._given is not None and not self._has_given(row):
+            why_no_angle = self._why_no_angle(place)
+            if why_no_angle:
+                self._missing[f"angle/{row.name}"] = why_no_angle
+            if self._given is not None and self._given[place] is None:
                 self._missing[f"distance/{row.name}"] = "The reference does not hold this layer."
-            elif distance[0, place] == 0:
+            elif not np.isfinite(distances[0, place]):
+                self._missing[f"distance/{row.name}"] = (
+                    "The layer's endpoint, or its start, is not finite. The weights of an earlier "
+                    "moment, given as `reference`, can serve as the endpoint."
+                )
+            elif distances[0, place] == 0:
                 self._missing[f"normalized_distance/{row.name}"] = (
-                    "The layer stands at its endpoint from the start: it never moved."
+                    "The layer starts at its endpoint: it never moved."
                     if self._ended
                     else "The layer has not moved yet."
                 )
-        if self._ended and self.reference == "final" and self._moved_since():
+        if self._ended and self._snapshots is not None and self._ends_elsewhere():
             self._missing["reference"] = (
                 "The model's weights now differ from the endpoint: averaged or restored ones were "
                 "swapped in, or it was trained further. reference='model' measures against what "
-                "the model ends with."
+                "the model has right after `fit`."
             )
 
-    def _moved_since(self) -> bool:
-        last = self._records[-1]
-        return any(
-            not np.array_equal(now, _vector(last[f"kept/{place}"]), equal_nan=True)
-            for place, now in enumerate(self._kept_now())
+    def _why_no_angle(self, place: int) -> str:
+        kernels = kernel_slices(self._rows[place])
+        if not kernels:
+            return "The layer has no kernel to compare."
+        if not any(self._initial[place][part].any() for part in kernels):
+            return "The layer's kernel is zero at the start, so it has no direction."
+        return ""
+
+    def _ends_elsewhere(self) -> bool:
+        return not all(
+            np.array_equal(now, end, equal_nan=True)
+            for now, end in zip(self._now(), self._where_it_ends(), strict=True)
         )
 
     # Backup.
 
     def _keep(self, record: Record) -> None:
-        if self._store is not None and record is self._records[0]:
-            start = {f"initial/{place}": kernels for place, kernels in enumerate(self._initial)}
-            super()._keep(record | start)
-        else:
-            super()._keep(record)
+        if record is self._records[0] and not self._holds_initial():
+            initial = {f"initial/{place}": vector for place, vector in enumerate(self._initial)}
+            record = record | initial
+        super()._keep(record)
 
-    def _starts_as(self, record: Record) -> bool:
-        kernels = [_kernels(row, [_host(v) for v in row.variables]) for row in self._rows]
-        return all(
-            np.array_equal(record[f"initial/{place}"], now) for place, now in enumerate(kernels)
-        )
+    def _holds_initial(self) -> bool:
+        """Whether the first record's snapshots are the initial parameters themselves."""
+        return self._snapshots is not None and not self._snapshots.sketched
+
+    def _identity(self) -> dict[str, Any]:
+        given = [None if v is None else norm(v) for v in self._given] if self._given else None
+        return {**super()._identity(), "memory": self.memory, "given": given}
+
+    def _stands_at(self, record: Record, step: int) -> bool:
+        norms = [norm(parameter_vector(row.variables)) for row in self._rows]
+        same = np.allclose(norms, record["parameter_norm"], rtol=1e-5, equal_nan=True)
+        return same or record["step"] < step
 
     def _restored(self, records: list[Record]) -> None:
-        self._initial = [
-            np.atleast_1d(records[0].pop(f"initial/{place}")) for place in range(len(self._rows))
-        ]
-
-
-def _numpy_dtype(variable: Any) -> str:
-    return "float64" if variable.dtype == "float64" else "float32"
-
-
-def _host(variable: Any) -> np.ndarray:
-    value = keras.ops.convert_to_numpy(variable)
-    return value if value.dtype == np.float64 else value.astype(np.float32, copy=False)
-
-
-def _on_device(row: TrackedLayer) -> list[Any]:
-    return [keras.ops.copy(keras.ops.convert_to_tensor(v)) for v in row.variables]
-
-
-def _vector(kept: Any) -> np.ndarray:
-    """A record's parameters of one layer as a vector on the host."""
-    return _flat([_host(tensor) for tensor in kept]) if isinstance(kept, list) else kept
-
-
-def _flat(arrays: list[np.ndarray]) -> np.ndarray:
-    return np.concatenate([array.ravel() for array in arrays])
-
-
-def _kernels(row: TrackedLayer, weights: list[np.ndarray]) -> np.ndarray:
-    kernels = [w for v, w in zip(row.variables, weights, strict=True) if len(v.shape) >= 2]
-    return _flat(kernels) if kernels else np.zeros(0, np.float32)
-
-
-def _norm(vector: np.ndarray) -> float:
-    return math.sqrt(_dot(vector, vector))
-
-
-def _dot(a: np.ndarray, b: np.ndarray, chunk: int = 1 << 20) -> float:
-    """Inner product in double precision, without a double-precision copy of the whole."""
-    return sum(
-        float(np.dot(a[i : i + chunk].astype(np.float64), b[i : i + chunk].astype(np.float64)))
-        for i in range(0, len(a), chunk)
-    )
-
-
-def _angle(now: np.ndarray, start: np.ndarray) -> float:
-    """1 − cos between two vectors, exact for small angles; NaN where there is none.
-
-    Source: Carbonnelle & De Vleeschouwer (2019), "Layer rotation". For unit vectors u and v,
-    1 − u·v = ‖u − v‖²/2, which does not cancel.
-    """
-    lengths = _norm(now), _norm(start)
-    if not now.size or not all(0 < length < math.inf for length in lengths):
-        return math.nan
-    gap = now.astype(np.float64) / lengths[0] - start.astype(np.float64) / lengths[1]
-    return float(np.dot(gap, gap)) / 2
+        first = records[0]
+        names = [f"initial/{place}" for place in range(len(self._rows))]
+        if names[0] in first:
+            self._initial = [first.pop(name) for name in names]
+        else:
+            self._initial = [first[kept(place)] for place in range(len(self._rows))]
+        if self._snapshots is not None and not all(map(self._snapshots.are_whole, records)):
+            self._snapshots.sketch(records)

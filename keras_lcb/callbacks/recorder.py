@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import importlib.metadata
-import json
 import math
+import threading
 import time
 import warnings
 from typing import Any
@@ -13,6 +13,8 @@ import keras
 import numpy as np
 
 from keras_lcb.callbacks.backup import Backup
+from keras_lcb.callbacks.mean_loss import MeanLoss, number
+from keras_lcb.callbacks.update_count import UpdateCount, inner
 from keras_lcb.runs import schema
 from keras_lcb.training.layers import (
     LayerSelection,
@@ -23,6 +25,10 @@ from keras_lcb.training.layers import (
 )
 
 Record = dict[str, Any]
+
+# Results may be read from another thread. The lock is the module's, since objects that hold one
+# cannot be copied, as tuners do with callbacks.
+LOCK = threading.RLock()
 
 
 class Recorder(keras.callbacks.Callback):
@@ -42,11 +48,13 @@ class Recorder(keras.callbacks.Callback):
         self.every = _checked_every(every)
         self.layers = layers
         self.backup = backup
-        self._store = Backup(backup, type(self).__name__) if backup is not None else None
+        self._store: Backup | None = None  # none yet, for `reset` empties it
         if self._needs_batches():
             # Only now is there a batch hook: an empty one would cost time in every step.
             self.on_train_batch_end = self._after_batch
         self.reset()
+        if backup is not None:
+            self._store = Backup(backup, type(self).__name__)
 
     # What a subclass fills in.
 
@@ -61,6 +69,9 @@ class Recorder(keras.callbacks.Callback):
     def _attributes(self) -> dict[str, Any]:
         return {}
 
+    def _check_ahead(self, epoch: int) -> None:
+        """Refuses, before training, what is known not to work out."""
+
     def _settings(self) -> dict[str, Any]:
         chosen = self.layers if not callable(self.layers) else getattr(self.layers, "__name__", "")
         return {"every": self.every, "layers": chosen}
@@ -74,27 +85,24 @@ class Recorder(keras.callbacks.Callback):
     # The public side.
 
     def reset(self) -> None:
-        """Forgets everything recorded, so that the next `fit` begins a new run."""
+        """Forgets everything recorded, on disk too, so that the next `fit` begins a new run."""
+        if self._store is not None:
+            self._store.clear()
         self._model: Any = None
         self._records: list[Record] = []
         self._rows: list[TrackedLayer] = []
         self._notes: dict[str, str] = {}
         self._missing: dict[str, str] = {}
-        self._training = False
-        self._ended = False
-        self._begun = False
-        self._optimizer: Any = None
-        self._base = 0  # step = iterations - origin + base
-        self._origin: int | None = None
-        self._known_step = self._known_batch = 0
+        self._training = self._ended = self._begun = False
+        self._updates = UpdateCount()
+        self._loss = MeanLoss()
         self._epochs = 0
-        self._elapsed = 0.0
-        self._clock = time.perf_counter()
-        self._loss = _MeanLoss()
+        self._validated = 0, math.nan  # update, validation loss
+        self._clock = time.perf_counter()  # at which the run's wall time was 0
 
     @property
     def results(self):
-        """The run so far, an `xarray.Dataset`; readable at any time.
+        """The run so far, an `xarray.Dataset`; readable at any time, from any thread.
 
         Raises:
             RuntimeError: If nothing has been recorded yet.
@@ -104,16 +112,14 @@ class Recorder(keras.callbacks.Callback):
                 f"This {type(self).__name__} has recorded nothing yet: pass it to "
                 "`model.fit(..., callbacks=[...])` first."
             )
-        column = {
-            name: [record[name] for record in self._records]
-            for name in ("step", "epoch", "wall_time", "loss", "validation_loss", "learning_rate")
-        }
-        variables = {
-            name: (("step",), column[name])
-            for name in ("loss", "validation_loss", "learning_rate")
-            if not all(math.isnan(value) for value in column[name])
-        }
-        coordinates = {name: column[name] for name in ("step", "epoch", "wall_time")}
+        with LOCK:
+            return self._run()
+
+    def _run(self):
+        def column(name: str) -> list[Any]:
+            return [record[name] for record in self._records]
+
+        coordinates = {name: column(name) for name in ("step", "epoch", "wall_time")}
         coordinates |= {
             "layer": [row.name for row in self._rows],
             "depth": list(range(len(self._rows))),
@@ -121,20 +127,27 @@ class Recorder(keras.callbacks.Callback):
             "kind": [row.kind for row in self._rows],
             "role": [row.role for row in self._rows],
         }
-        own = self._variables()  # first: it may note what is missing
+        variables: dict[str, tuple[tuple[str, ...], Any]] = {
+            name: (("step",), column(name))
+            for name in ("loss", "validation_loss", "learning_rate")
+            if not all(math.isnan(value) for value in column(name))
+        }
+        variables |= self._variables()  # before the attributes: it may note what is missing
+        optimizer = self._updates.optimizer
+        notes = {f"depth/{name}".rstrip("/"): note for name, note in self._notes.items()}
         attributes = {
             "provisional": int(not self._ended),
             "seed": _seed(),
             "keras_version": keras.__version__,
             "backend": keras.backend.backend(),
             "backend_version": _backend_version(),
-            "optimizer": getattr(self._optimizer, "kind", type(_inner(self._optimizer)).__name__),
-            "learning_rate": column["learning_rate"][0],
-            "missing": {**self._missing, **{f"depth/{k}": v for k, v in self._notes.items()}},
+            "optimizer": getattr(optimizer, "kind", type(inner(optimizer)).__name__),
+            "learning_rate": column("learning_rate")[0],
+            "missing": {**self._missing, **notes},
             **self._attributes(),
             "settings": {type(self).__name__: self._settings()},
         }
-        return schema.dataset(variables | own, coordinates | self._coordinates(), attributes)
+        return schema.dataset(variables, coordinates | self._coordinates(), attributes)
 
     # Keras' hooks.
 
@@ -147,27 +160,30 @@ class Recorder(keras.callbacks.Callback):
         self._follow(model, model.optimizer)
 
     def _follow(self, model: keras.Model, optimizer: Any) -> None:
+        name = type(self).__name__
         if self._records and model is not self._model:
             raise ValueError(
-                f"This {type(self).__name__} holds the run of the model '{self._model.name}' and "
-                f"cannot go on with '{model.name}'. Use a new {type(self).__name__}, or call "
-                "`reset()` to discard that run."
+                f"This {name} holds the run of the model '{self._model.name}' and cannot go on "
+                f"with '{model.name}'. Use a new {name}, or call `reset()` to discard that run."
             )
         check_trainable_model(model, optimizer)
-        super().set_model(model)
         order = tracked_layers(model)
-        self._rows = select_layers(order.layers, self.layers)
-        names = {"", *(row.name for row in self._rows)}
-        self._notes = {name: note for name, note in order.notes.items() if name in names}
-        if optimizer is not self._optimizer:
-            # A new optimizer counts from its own beginning.
-            self._base = self._records[-1]["step"] if self._records else 0
-            self._optimizer, self._origin = optimizer, None
+        rows = select_layers(order.layers, self.layers)
+        if self._records and _outline(rows) != _outline(self._rows):
+            raise ValueError(
+                f"The layers of the model '{model.name}' have other parameters than when this "
+                f"{name} began its run. Use a new {name}, or call `reset()` to discard that run."
+            )
+        super().set_model(model)
+        self._rows = rows
+        names = {"", *(row.name for row in rows)}
+        self._notes = {key: note for key, note in order.notes.items() if key in names}
+        self._updates.follow(model, optimizer)
 
     def on_train_begin(self, logs: Any = None) -> None:
         """Starts the clock."""
         self._training, self._ended, self._begun = True, False, False
-        self._clock = time.perf_counter()
+        self._start_clock()
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Takes the first record, if there is none yet."""
@@ -175,39 +191,27 @@ class Recorder(keras.callbacks.Callback):
         if not self._begun:
             self._begin(epoch)
         self._loss.begin_epoch()
-        self._epochs = epoch
-        self._known_step, self._known_batch = self._step(), 0
+        self._updates.at_batch(0)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Takes the record that is due."""
         logs = logs or {}
-        self._epochs = epoch + 1
+        self._epochs += 1
         self._loss.observe(logs.get("loss"), self._loss.batches or 1)
-        step = self._step()
-        if self.every == "epoch" or step >= self._due():
+        step = self._updates.now()
+        self._validated = step, number(logs.get("val_loss"))
+        if step > self._last_step() and (self.every == "epoch" or step >= self._due()):
             self._take(step)
-        if self._records[-1]["step"] == step:
-            self._records[-1]["validation_loss"] = _number(logs.get("val_loss"))
-            self._records[-1]["epoch"] = self._epochs
+        elif step == self._last_step():  # taken after the last batch, or there was no update
+            self._records[-1] |= {"epoch": self._epochs, "validation_loss": self._validated[1]}
             self._keep(self._records[-1])
 
     def on_train_end(self, logs: Any = None) -> None:
         """Takes the last record."""
-        self._finish()
-
-    # Records.
-
-    def _begin(self, epoch: int) -> None:
-        """Finds the update count and takes the first record of this `fit`."""
-        self._begun = True
-        self._epochs = epoch
-        if self._origin is None:
-            self._origin = self._iterations()
-            if not self._records and self._store is not None:
-                self._resume()
-        if not self._records or self._records[-1]["step"] < self._step():
-            self._take(self._step())
-            self._keep(self._records[-1])
+        step = self._updates.now()
+        if self._records and step > self._last_step():
+            self._take(step)
+        self._training, self._ended = False, True
 
     # Loops that call no hooks, see `keras_lcb.track`.
 
@@ -220,154 +224,146 @@ class Recorder(keras.callbacks.Callback):
 
     def take_record(self, loss: float | None = None, validation_loss: float | None = None) -> None:
         """Takes a record now, unless nothing was updated since the last one."""
-        self._loss.begin_epoch()
-        self._loss.observe(loss, 1)
-        step = self._step()
-        if self._records[-1]["step"] == step:
-            return
-        self._take(step)
-        self._records[-1]["validation_loss"] = _number(validation_loss)
-        self._keep(self._records[-1])
-
-    def _finish(self) -> None:
-        step = self._step()
-        if self._records and self._records[-1]["step"] < step:
+        step = self._updates.now()
+        if step > self._last_step():
+            self._loss.begin_epoch()
+            self._loss.observe(loss, 1)
+            self._validated = step, number(validation_loss)
             self._take(step)
-            self._keep(self._records[-1])
-        self._elapsed += time.perf_counter() - self._clock
-        self._training, self._ended = False, True
+
+    # Records.
+
+    def _begin(self, epoch: int) -> None:
+        """Finds the update count and takes the first record of this `fit`."""
+        self._begun = True
+        counted_anew = self._updates.begin()
+        if counted_anew and self._store is not None and not self._records:
+            self._resume(self._store)
+        step = self._updates.now()
+        if self._records and step < self._last_step():
+            self._go_back_to(step)
+        self._epochs = max(epoch, self._epochs)
+        self._check_ahead(epoch)
+        if counted_anew and self._store is not None:
+            self._store.settle(self._identity(), self._updates.state())
+        if not self._records or step > self._last_step():
+            self._take(step)
 
     def _after_batch(self, batch: int, logs: Any = None) -> None:
         """Takes a record where one is due; asks the device only where one may be."""
         done = batch + 1
         self._loss.batches = done
-        if self.every == "epoch":
+        if self.every == "epoch" or not self._updates.may_have_reached(self._due(), done):
             return
-        accumulated = getattr(_inner(self._optimizer), "gradient_accumulation_steps", None) or 1
-        most = self._known_step - (self._known_batch - done) // accumulated
-        if most < self._due():
-            return
-        self._known_step, self._known_batch = self._step(), done
-        if self._known_step >= self._due():
+        step = self._updates.at_batch(done)
+        if step >= self._due():
             self._loss.observe((logs or {}).get("loss"), done)
-            self._take(self._known_step)
-            self._keep(self._records[-1])
+            self._take(step)
+
+    def _last_step(self) -> int:
+        return self._records[-1]["step"]
 
     def _due(self) -> int:
-        return (self._records[-1]["step"] // int(self.every) + 1) * int(self.every)
+        return (self._last_step() // int(self.every) + 1) * int(self.every)
 
     def _take(self, step: int) -> None:
-        self._records.append(
-            {
+        with LOCK:
+            record = {
                 "step": step,
                 "epoch": self._epochs,
-                "wall_time": self._elapsed + time.perf_counter() - self._clock,
+                "wall_time": time.perf_counter() - self._clock,
                 "loss": self._loss.take(),
-                "validation_loss": math.nan,
-                "learning_rate": _learning_rate(self._optimizer),
+                "validation_loss": self._validated[1] if self._validated[0] == step else math.nan,
+                "learning_rate": _learning_rate(self._updates.optimizer),
                 **self._measure(),
             }
+            self._records.append(record)
+        self._keep(record)
+
+    def _start_clock(self) -> None:
+        elapsed = self._records[-1]["wall_time"] if self._records else 0.0
+        self._clock = time.perf_counter() - elapsed
+
+    def _go_back_to(self, step: int) -> None:
+        """Drops the records of updates that were undone, as BackupAndRestore does."""
+        if step < 0:
+            raise ValueError(
+                f"The optimizer of the model '{self._model.name}' has been set back to before "
+                f"this run began. Call `reset()` on this {type(self).__name__} to begin a new run."
+            )
+        warnings.warn(
+            f"The model has been set back to update {step}: the records after it, up to update "
+            f"{self._last_step()}, are dropped.",
+            stacklevel=2,
         )
+        with LOCK:
+            self._measure()  # what was summed up since the last record is undone, too
+            self._records = [record for record in self._records if record["step"] <= step]
+        if self._store is not None:
+            self._store.discard_after(step)
+        self._continue()
 
-    def _iterations(self) -> int:
-        self.model  # noqa: B018  on JAX, this brings the state back into its variables
-        return int(keras.ops.convert_to_numpy(self._optimizer.iterations))
-
-    def _step(self) -> int:
-        return self._iterations() - (self._origin or 0) + self._base
+    def _continue(self) -> None:
+        """Goes on from the last record."""
+        self._epochs = int(self._records[-1]["epoch"])
+        self._loss = MeanLoss()
+        self._start_clock()
 
     # Backup.
 
     def _keep(self, record: Record) -> None:
         if self._store is not None:
-            self._store.append(record["step"], {k: np.asarray(v) for k, v in record.items()})
+            self._store.append(record["step"], record)
 
     def _identity(self) -> dict[str, Any]:
         """What must be equal for a kept record to be this run's."""
-        return {"layers": [[row.name, row.parameters] for row in self._rows], **self._settings()}
+        return {"rows": _outline(self._rows), **self._settings()}
 
-    def _resume(self) -> None:
+    def _resume(self, store: Backup) -> None:
         """Goes on from the records on disk, up to the update at which the model stands."""
-        store = self._store
-        assert store is not None
-        kept = store.settings()
-        identity = {"origin": self._origin, "run": self._identity()}
-        if kept is None:
-            store.start(identity)
+        count = store.count(self._identity())
+        if count is None:
             return
-        if kept["run"] != _through_json(identity["run"]):
-            raise ValueError(
-                f"The backup folder '{store.folder}' holds the record of another run (other "
-                "layers or settings). Choose another `backup` folder, or delete that one."
-            )
-        now = self._iterations() - kept["origin"]
-        records = [_as_record(arrays) for arrays in store.records()]
-        records = [record for record in records if record["step"] <= now]
-        if not records or (now == 0 and not self._starts_as(records[0])):
+        fresh = self._updates.state()
+        self._updates.restore(count)
+        now = self._updates.now()
+        records = store.records(until=now)
+        if records and records[0]["step"] == 0 and self._stands_at(records[-1], now):
+            store.discard_after(now)
+            self._records = records
+            self._restored(records)
+            self._continue()
+        else:
+            self._updates.restore(fresh)
+            store.clear()
             warnings.warn(
                 f"The backup in '{store.folder}' ends elsewhere than this model begins; a new "
                 "record is started there.",
                 stacklevel=2,
             )
-            store.start(identity)
-            return
-        self._origin = kept["origin"]
-        store.discard_after(now)
-        self._records = records
-        self._elapsed = records[-1]["wall_time"]
-        self._restored(records)
 
-    def _starts_as(self, record: Record) -> bool:
-        """Whether the model's weights are those of a run's first record."""
+    def _stands_at(self, record: Record, step: int) -> bool:
+        """Whether the model, at `step`, can be the one that `record` was taken of."""
         return True
 
     def _restored(self, records: list[Record]) -> None:
         """Called with the records that came from a backup."""
 
 
-class _MeanLoss:
-    """Mean loss since the last record, from Keras' running mean over the epoch."""
-
-    def __init__(self) -> None:
-        self.batches = 0
-        self._sum = self._weight = 0.0
-        self._seen_mean, self._seen_batches = 0.0, 0
-
-    def begin_epoch(self) -> None:
-        self.batches = 0
-        self._seen_mean, self._seen_batches = 0.0, 0
-
-    def observe(self, mean: Any, batches: int) -> None:
-        mean = _number(mean)
-        if batches > self._seen_batches:
-            self._sum += mean * batches - self._seen_mean * self._seen_batches
-            self._weight += batches - self._seen_batches
-        self._seen_mean, self._seen_batches = mean, batches
-
-    def take(self) -> float:
-        mean = self._sum / self._weight if self._weight else math.nan
-        self._sum = self._weight = 0.0
-        return mean
+def _outline(rows: list[TrackedLayer]) -> list[list[Any]]:
+    return [[row.name, row.parameters] for row in rows]
 
 
 def _checked_every(every: Any) -> str | int:
-    if every == "epoch":
-        return "epoch"
+    if isinstance(every, str) and every == "epoch":
+        return every
     if isinstance(every, (int, np.integer)) and not isinstance(every, bool) and every >= 1:
         return int(every)
     raise ValueError(f"`every` is 'epoch' or a number of updates, 1 or more; received {every!r}.")
 
 
-def _number(value: Any) -> float:
-    return math.nan if value is None else float(value)
-
-
-def _inner(optimizer: Any) -> Any:
-    return getattr(optimizer, "inner_optimizer", optimizer)
-
-
 def _learning_rate(optimizer: Any) -> float:
-    if hasattr(_inner(optimizer), "optimizers"):  # a MultiOptimizer has no rate of its own
+    if hasattr(inner(optimizer), "optimizers"):  # a MultiOptimizer has no rate of its own
         return math.nan
     return float(keras.ops.convert_to_numpy(optimizer.learning_rate))
 
@@ -379,11 +375,3 @@ def _seed() -> int | None:
 
 def _backend_version() -> str:
     return importlib.metadata.version(keras.backend.backend())
-
-
-def _as_record(arrays: dict[str, np.ndarray]) -> Record:
-    return {name: array.item() if array.ndim == 0 else array for name, array in arrays.items()}
-
-
-def _through_json(value: Any) -> Any:
-    return json.loads(json.dumps(value))

@@ -10,17 +10,23 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_lcb.training.layers import TrackedLayer
 
-def load_reference(model: keras.Model, reference: Any) -> dict[int, np.ndarray]:
-    """Reads given endpoints for a model's variables.
+
+def load_reference(
+    model: keras.Model, reference: Any, rows: Sequence[TrackedLayer]
+) -> list[np.ndarray | None]:
+    """Reads given endpoints of layers.
 
     Args:
         model: A built model.
         reference: A list of arrays, as `model.get_weights()` gives them or one for each trainable
             variable; or the path of a `.weights.h5` or `.keras` file of the same network.
+        rows: The layers.
 
     Returns:
-        The endpoint of each variable that has one, by the variable's `id`.
+        Each layer's parameters at the endpoint, as one vector; `None` where `reference` holds
+        none, as for a frozen layer when only the trainable variables are given.
 
     Raises:
         ValueError: If the arrays do not fit the model, or the file holds no weights of it.
@@ -30,26 +36,38 @@ def load_reference(model: keras.Model, reference: Any) -> dict[int, np.ndarray]:
         arrays = _weights_in(model, pathlib.Path(reference))
     else:
         arrays = _checked_list(reference)
-    for variables in (model.weights, model.trainable_variables):
-        if len(arrays) == len(variables):
-            return _matched(variables, arrays)
-    raise ValueError(
-        f"`reference` holds {len(arrays)} arrays; the model '{model.name}' has "
-        f"{len(model.weights)} weights, of which {len(model.trainable_variables)} train. Give one "
-        "array for each, in the order of `model.get_weights()`."
-    )
+    given = _matched(model, arrays)
+    endpoints = [
+        np.concatenate([given[id(v)].ravel() for v in row.variables])
+        if all(id(v) in given for v in row.variables)
+        else None
+        for row in rows
+    ]
+    if all(endpoint is None for endpoint in endpoints):
+        raise ValueError("`reference` holds the parameters of none of the followed layers.")
+    return endpoints
 
 
 def _checked_list(reference: Any) -> list[np.ndarray]:
     if not isinstance(reference, Sequence) or isinstance(reference, bytes):
         raise ValueError(
             "`reference` is 'final', 'model', a list of arrays, or the path of a `.weights.h5` or "
-            f"`.keras` file; received {reference!r}."
+            f"`.keras` file; received {type(reference).__name__}."
         )
-    return [np.asarray(array) for array in reference]
+    return [keras.ops.convert_to_numpy(array) for array in reference]
 
 
-def _matched(variables: Sequence[Any], arrays: list[np.ndarray]) -> dict[int, np.ndarray]:
+def _matched(model: keras.Model, arrays: list[np.ndarray]) -> dict[int, np.ndarray]:
+    """The arrays by the `id` of the variable that each stands for."""
+    for variables in (model.weights, model.trainable_variables):
+        if len(arrays) == len(variables):
+            break
+    else:
+        raise ValueError(
+            f"`reference` holds {len(arrays)} arrays; the model '{model.name}' has "
+            f"{len(model.weights)} weights, of which {len(model.trainable_variables)} train. Give "
+            "one array for each, in the order of `model.get_weights()`."
+        )
     for variable, array in zip(variables, arrays, strict=True):
         if tuple(variable.shape) != array.shape:
             raise ValueError(
@@ -62,11 +80,14 @@ def _matched(variables: Sequence[Any], arrays: list[np.ndarray]) -> dict[int, np
 def _weights_in(model: keras.Model, path: pathlib.Path) -> list[np.ndarray]:
     """Loads a file into the model, reads its weights, and puts everything back as it was."""
     if not path.exists():
-        raise FileNotFoundError(f"`reference` names the file '{path}', which does not exist.")
-    state = [*model.variables, *(model.optimizer.variables if model.optimizer else [])]
+        raise FileNotFoundError(
+            f"`reference` names the file '{path}', which does not exist. It is 'final', 'model', "
+            "a list of arrays, or the path of a `.weights.h5` or `.keras` file."
+        )
+    state = list({id(v): v for v in [*model.variables, *model.metrics_variables]}.values())
     before = [keras.ops.convert_to_numpy(variable) for variable in state]
     try:
-        model.load_weights(path)
+        model.load_weights(path, objects_to_skip=[model.optimizer])
         return model.get_weights()
     except Exception as error:  # Keras, h5py and zipfile each have their own
         reason = str(error).strip().splitlines()
