@@ -162,6 +162,9 @@ class PointLabels(Artist):
         centres = centres[np.isfinite(centres).all(axis=1)]
         radius = _pixels(renderer, self._radius())
         taken = [Bbox.from_extents(*(centre - radius), *(centre + radius)) for centre in centres]
+        legend = self._ax.get_legend()
+        if legend is not None:
+            taken.append(legend.get_window_extent(renderer))
         for name in self._names:
             name.set_visible(True)
             box = self._first_free(name, renderer, taken)

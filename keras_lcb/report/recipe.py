@@ -1,0 +1,55 @@
+"""How a run can be had again: the settings it was made with, as code."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from keras_lcb.runs import schema
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+_RECORDERS = {"LayerConvergence": "normalized_distance", "GradientNorms": "gradient_norm"}
+
+
+def command(run: xr.Dataset) -> str | None:
+    """Return the command line that made the run, if it was one and the run names it."""
+    made_by = schema.settings(run).get("command")
+    return str(made_by) if made_by else None
+
+
+def code(run: xr.Dataset) -> str:
+    """Return Python code that records such a run of one's own model."""
+    recorders = {
+        _variable(name): f"lcb.{name}({_arguments(options)})"
+        for name, options in _recorders(run).items()
+    }
+    names = ", ".join(recorders)
+    seed = run.attrs.get("seed")
+    lines = [
+        "import keras",
+        "import keras_lcb as lcb",
+        "",
+        *([f"keras.utils.set_random_seed({int(seed)})"] if seed is not None else []),
+        "# … build and compile the model, load the data …",
+        *(f"{variable} = {call}" for variable, call in recorders.items()),
+        f"model.fit(x, y, callbacks=[{names}])",
+        f"run = lcb.collect({names})",
+        'lcb.save_run(run, "run.nc")',
+        'lcb.write_report(run, "report.html")',
+    ]
+    return "\n".join(lines)
+
+
+def _recorders(run: xr.Dataset) -> dict[str, dict[str, Any]]:
+    known = schema.settings(run)
+    recorded = {name: known.get(name) for name, held in _RECORDERS.items() if held in run}
+    return {name: options or {} for name, options in recorded.items()}
+
+
+def _variable(name: str) -> str:
+    return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name)[1:]
+
+
+def _arguments(options: dict[str, Any]) -> str:
+    return ", ".join(f"{name}={value!r}" for name, value in options.items() if value is not None)

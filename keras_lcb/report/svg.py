@@ -1,0 +1,125 @@
+"""Figures as SVG that stands inside a page: unique ids, and colours that follow its theme."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+from xml.etree import ElementTree
+
+from matplotlib import style
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from keras_lcb.plotting.style import depth_colors
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+# Text stays text, large enough to be read on a phone; ids stay the same from report to report.
+_SETTINGS = {
+    "svg.fonttype": "none",
+    "svg.hashsalt": "keras_lcb",
+    "figure.figsize": (4.9, 3.7),
+    "axes.titlesize": "medium",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+}
+
+
+def palette(count: int) -> str:
+    """Return style sheet rules that give each layer's colour for light and for dark pages."""
+    light, dark = depth_colors(count), depth_colors(count, dark=True)
+    by_name = dict(zip(map(_variable, light), zip(light, dark, strict=True), strict=True))
+    return "\n".join(
+        (
+            _rule({name: pair[0] for name, pair in by_name.items()}),
+            "@media screen and (prefers-color-scheme: dark) {",
+            _rule({name: pair[1] for name, pair in by_name.items()}),
+            "}",
+        )
+    )
+
+
+def theme_color(color: str) -> str:
+    """Return a layer's colour, as `depth_colors` gives it, in the words of a style sheet."""
+    return f"var({_variable(color)})"
+
+
+def draw(plot: Callable, run: xr.Dataset, name: str, describe: Callable) -> str:
+    """Draw a figure as an SVG element.
+
+    Args:
+        plot: A function of `keras_lcb.plotting`.
+        run: What to plot.
+        name: Begins each id in the SVG, so that several may stand on one page.
+        describe: Takes the run and returns what its figure shows, for those who do not see it.
+
+    Returns:
+        An `<svg>` element without XML declaration, namespaces, scripts or styles for the page.
+
+    Raises:
+        ValueError: If the run does not hold what is to be plotted.
+    """
+    with style.context(["default", _SETTINGS]):
+        figure = Figure(layout="constrained")
+        artists = plot(run, figure.subplots())
+        for index, artist in enumerate(artists):
+            if isinstance(artist, Line2D):
+                artist.set_gid(f"line-{index}")
+        content = io.BytesIO()
+        figure.savefig(content, format="svg", transparent=True, metadata={"Date": None})
+    titles = {artist.get_gid(): str(artist.get_label()) for artist in artists if artist.get_gid()}
+    return _embedded(content.getvalue(), name, describe(run), titles)
+
+
+def _embedded(content: bytes, name: str, alternative: str, titles: dict[str, str]) -> str:
+    root = ElementTree.fromstring(content)
+    for parent in list(root.iter()):
+        for child in list(parent):
+            if child.tag.endswith(("}metadata", "}style")):
+                parent.remove(child)
+    for element in root.iter():
+        title = titles.get(element.get("id", ""))
+        attributes = {
+            _bare(key): _themed(_own(_bare(key), value, name))
+            for key, value in element.attrib.items()
+        }
+        element.tag = _bare(element.tag)
+        element.attrib.clear()
+        element.attrib.update(attributes)
+        if title is not None:  # shown by browsers as the pointer rests on the line
+            element.insert(0, ElementTree.Element("title"))
+            element[0].text = title
+    for size in ("width", "height"):
+        root.attrib.pop(size, None)
+    root.attrib.update({"role": "img", "aria-label": alternative})
+    return ElementTree.tostring(root, encoding="unicode")
+
+
+def _bare(name: str) -> str:
+    return name.rpartition("}")[2]
+
+
+def _own(key: str, value: str, name: str) -> str:
+    """Put the figure's name before an id, and before whatever refers to one."""
+    if key == "id":
+        return f"{name}-{value}"
+    if key == "href":
+        return value.replace("#", f"#{name}-", 1)
+    return value.replace("url(#", f"url(#{name}-")
+
+
+def _themed(value: str) -> str:
+    value = value.replace("#000000", "currentColor")
+    return re.sub("#[0-9a-f]{6}", lambda found: f"var({_variable(found[0])}, {found[0]})", value)
+
+
+def _variable(color: str) -> str:
+    return f"--layer-{color.lstrip('#')}"
+
+
+def _rule(values: dict[str, str]) -> str:
+    declarations = "".join(f" {name}: {value};" for name, value in values.items())
+    return f":root {{{declarations} }}"

@@ -1,0 +1,147 @@
+"""A run as one HTML file."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+from collections.abc import Iterable
+from html import escape
+from importlib import resources
+from string import Template
+from typing import TYPE_CHECKING, Any
+
+import keras_lcb
+from keras_lcb.analysis.bias import convergence_bias
+from keras_lcb.analysis.summary import summary
+from keras_lcb.plotting.style import layer_colors
+from keras_lcb.report import recipe
+from keras_lcb.report.caveats import caveats, notices
+from keras_lcb.report.figures import figures
+from keras_lcb.report.svg import palette
+from keras_lcb.report.table import facts, layer_table, settings_table
+from keras_lcb.runs import schema
+from keras_lcb.runs.atomic import write_atomically
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+_ENDPOINTS = {"final": "final weights", "model": "the model's weights"}
+
+
+def write_report(
+    run: xr.Dataset, path: str | os.PathLike[str], *, title: str = "Which layer converges faster?"
+) -> None:
+    """Write a report on a run: verdict, figures, table of layers, caveats, settings, recipe.
+
+    The report is one HTML file that loads nothing from elsewhere, in light and dark, for wide
+    screens and narrow ones. It is written in one move: what stood at `path` stays, or the new
+    report stands there.
+
+    Args:
+        run: A run, as callbacks and `collect` return it.
+        path: The file to write, usually `….html`. Its folder must exist.
+        title: The heading.
+
+    Raises:
+        ValueError: If `run` is no run, or holds no layers.
+        OSError: If the file cannot be written; the message names it.
+
+    Example:
+        >>> write_report(run, "report.html")  # doctest: +SKIP
+    """
+    write_atomically(path, page(run, title).encode())
+
+
+def page(run: xr.Dataset, title: str) -> str:
+    """Return the report as HTML."""
+    if not schema.is_run(run) or not run.sizes.get("layer"):
+        raise ValueError(
+            "A report needs a run with at least one layer: pass a callback's `results` or what "
+            "`collect` returned."
+        )
+    if run.sizes.get("step") == 0:
+        raise ValueError("The run holds no records yet: train first.")
+    script = _beside("report.js")
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    colors = dict(zip(run["layer"].values.tolist(), layer_colors(run), strict=True))
+    return Template(_beside("template.html")).substitute(
+        title=escape(title),
+        style=_beside("report.css"),
+        palette=palette(run.sizes["layer"]),
+        script=script,
+        script_hash=f"sha256-{digest}",
+        facts=facts(_facts(run)),
+        notices="".join(f'<p class="notice">{escape(notice)}</p>' for notice in notices(run)),
+        verdict=_verdict(run),
+        figures=figures(run),
+        table=layer_table(summary(run), colors),
+        caveats=_list(caveats(run)),
+        settings=settings_table(_settings(run)),
+        recipe=_recipe(run),
+    )
+
+
+def _beside(name: str) -> str:
+    return resources.files("keras_lcb.report").joinpath(name).read_text(encoding="utf-8")
+
+
+def _verdict(run: xr.Dataset) -> str:
+    """Return the verdict, its first sentence large."""
+    if "normalized_distance" not in run and "distance" not in run:
+        return _sentence("No verdict: the run holds no distances, which LayerConvergence records.")
+    bias = convergence_bias(run)
+    first, _, rest = str(bias).partition(". ")
+    return _sentence(f"{first.rstrip('.')}.") + (f"<p>{escape(rest)}</p>" if rest else "")
+
+
+def _sentence(text: str) -> str:
+    return f'<p class="verdict">{escape(text)}</p>'
+
+
+def _facts(run: xr.Dataset) -> dict[str, Any]:
+    found: dict[str, Any] = {"layers": run.sizes["layer"]}
+    if "parameters" in run.coords:
+        found["parameters"] = int(run["parameters"].sum())
+    if "step" in run.coords:
+        found["updates"] = int(run["step"].max())
+    if run.sizes.get("seed", 1) > 1:
+        found["seeds"] = run.sizes["seed"]
+    for name, text in {"loss": "last loss", "validation_loss": "last validation loss"}.items():
+        if name in run and run[name].notnull().any():
+            found[text] = float(run[name].dropna("step", how="all").isel(step=-1).mean())
+    if "reference" in run.attrs:
+        reference = str(run.attrs["reference"])
+        found["measured to"] = _ENDPOINTS.get(reference, reference)
+    if "optimizer" in run.attrs:
+        found["optimiser"] = str(run.attrs["optimizer"])
+    return found
+
+
+def _settings(run: xr.Dataset) -> dict[str, Any]:
+    told_elsewhere = ("settings", "missing", "provisional", schema.MARKER)
+    plain = {
+        name.replace("_", " "): value
+        for name, value in run.attrs.items()
+        if name not in told_elsewhere
+    }
+    nested = {
+        f"{name}: {option}" if option else name: value
+        for name, options in schema.settings(run).items()
+        for option, value in (options.items() if isinstance(options, dict) else [("", options)])
+    }
+    return {**plain, **nested, "report made by": f"keras_lcb {keras_lcb.__version__}"}
+
+
+def _recipe(run: xr.Dataset) -> str:
+    own = f"<p>This records such a run of your own model:</p>{_code(recipe.code(run))}"
+    made_by = recipe.command(run)
+    return own if made_by is None else f"<p>This made the run:</p>{_code(made_by)}{own}"
+
+
+def _code(text: str) -> str:
+    return f'<div class="box" tabindex="0"><pre><code>{escape(text)}</code></pre></div>'
+
+
+def _list(sentences: Iterable[str]) -> str:
+    return f"<ul>{''.join(f'<li>{escape(sentence)}</li>' for sentence in sentences)}</ul>"

@@ -1,0 +1,78 @@
+import numpy as np
+
+from keras_lcb.report.caveats import caveats, notices
+
+
+def said(run):
+    return " ".join(caveats(run))
+
+
+def test_a_plain_run(run_factory):
+    text = said(run_factory())
+    assert "This is one run" in text
+    assert "1 / updates by construction" in text
+    assert "learning rate fell" not in text
+    assert "Normalisation" not in text
+    assert "sketches" not in text
+    assert notices(run_factory()) == []
+
+
+def test_the_endpoint_identity_holds_for_final_weights_only(run_factory):
+    assert "by construction" not in said(run_factory(attrs={"reference": "model"}))
+
+
+def test_a_falling_learning_rate(run_factory):
+    run = run_factory()
+    run["learning_rate"] = 0.1 * 0.5 ** (run["step"] / 20)
+    assert "The learning rate fell from 0.1 to 0.00313." in said(run)
+
+
+def test_a_warm_up_is_no_fall(run_factory):
+    run = run_factory()
+    run["learning_rate"] = 0.001 + 0.1 * run["step"] / 100
+    assert "learning rate fell" not in said(run)
+
+
+def test_a_loss_that_had_not_settled(run_factory):
+    run = run_factory(steps=np.arange(9))
+    run["loss"] = ("step", [np.nan, 8, 7, 6, 5, 4, 4, 3, 3])
+    assert "it fell by 25% from the third quarter" in said(run)
+    run["loss"] = ("step", [np.nan, 8, 7, 6, 5, 2, 2, 3, 3])
+    assert "it rose by 50%" in said(run)
+    run["loss"] = ("step", [np.nan, 8, 7, 6, 5, 4, 4, 4, 3.9])
+    assert "had not settled" not in said(run)
+
+
+def test_normalization(run_factory):
+    run = run_factory(roles=["hidden", "normalization", "head"])
+    assert "Normalisation makes the scale of the weights before it arbitrary" in said(run)
+
+
+def test_sketched_distances(run_factory):
+    run = run_factory()
+    run["distance_standard_error"] = 0.022 * run["distance"]
+    assert "standard error of up to 2.2%" in said(run)
+
+
+def test_what_is_missing(run_factory):
+    run = run_factory(attrs={"missing": {"angle/layer_0": "it has no kernel"}})
+    assert "Missing: angle/layer_0, since it has no kernel" in said(run)
+
+
+def test_stacked_runs(stacked):
+    assert "This is one run" not in said(stacked)
+
+
+def test_notices(run_factory):
+    run = run_factory(
+        attrs={
+            "provisional": True,
+            "first_nonfinite_update": 1234,
+            "nonfinite_updates": 1,
+            "skipped_updates": 3,
+        }
+    )
+    provisional, nonfinite, skipped = notices(run)
+    assert "provisional" in provisional
+    assert "began at update 1,234 (1 such update)" in nonfinite
+    assert "3 updates were skipped" in skipped

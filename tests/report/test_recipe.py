@@ -1,0 +1,28 @@
+import ast
+
+from keras_lcb.report.recipe import code, command
+
+
+def test_code_calls_the_callbacks_as_they_were_called(run_factory):
+    settings = {
+        "LayerConvergence": {"every": 5, "memory": "sketch", "layers": None},
+        "GradientNorms": {"every": "epoch", "per_update": True},
+    }
+    tree = ast.parse(code(run_factory(attrs={"settings": settings, "seed": 7})))
+    calls = {ast.unparse(node) for node in ast.walk(tree) if isinstance(node, ast.Call)}
+    assert "lcb.LayerConvergence(every=5, memory='sketch')" in calls
+    assert "lcb.GradientNorms(every='epoch', per_update=True)" in calls
+    assert "keras.utils.set_random_seed(7)" in calls
+    assert "model.fit(x, y, callbacks=[layer_convergence, gradient_norms])" in calls
+
+
+def test_only_what_the_run_holds_is_recorded_again(run_factory):
+    text = code(run_factory(gradients=False, attrs={"seed": None}))
+    assert "GradientNorms" not in text and "set_random_seed" not in text
+    ast.parse(text)
+
+
+def test_the_command_is_told_if_there_was_one(run_factory):
+    made = run_factory(attrs={"settings": {"command": "keras-lcb demo --seed 0"}})
+    assert command(made) == "keras-lcb demo --seed 0"
+    assert command(run_factory()) is None

@@ -1,0 +1,183 @@
+import re
+from collections import Counter
+from html.parser import HTMLParser
+
+import matplotlib.style
+import numpy as np
+import pytest
+import xarray as xr
+from matplotlib import pyplot
+
+import keras_lcb
+from keras_lcb.report import write_report
+from keras_lcb.report.writing import page
+
+
+class Elements(HTMLParser):
+    """Collects each element's name and attributes, and the text of the page."""
+
+    def __init__(self, html):
+        super().__init__()
+        self.found, self.text = [], ""
+        self.feed(html)
+
+    def handle_starttag(self, tag, attrs):
+        self.found.append((tag, dict(attrs)))
+
+    handle_startendtag = handle_starttag
+
+    def handle_data(self, data):
+        self.text += data
+
+    def all(self, tag):
+        return [attrs for name, attrs in self.found if name == tag]
+
+
+def elements(run):
+    return Elements(page(run, "Title"))
+
+
+_pages: dict[str, str] = {}
+
+
+@pytest.fixture
+def html(run_factory):
+    """The report of a plain run, drawn once for all tests that only read it."""
+    if not _pages:
+        _pages["plain"] = page(run_factory(rates=(5.0, 4.0, 2.0, 1.0)), "Title")
+    return _pages["plain"]
+
+
+def test_holds_verdict_figures_table_caveats_settings_and_recipe(html):
+    found = Elements(html)
+    assert "Shallower faster in this one run" in found.text
+    assert "One run proves little" in found.text
+    assert len(found.all("svg")) == 4
+    assert all(svg["role"] == "img" and len(svg["aria-label"]) > 40 for svg in found.all("svg"))
+    assert len(found.all("tr")) > 5
+    assert "1 / updates by construction" in found.text
+    assert f"keras_lcb {keras_lcb.__version__}" in found.text
+    assert "lcb.LayerConvergence(" in found.text
+
+
+def test_ids_are_unique_and_what_refers_to_them_finds_them(html):
+    found = Elements(html).found
+    ids = Counter(attrs["id"] for _, attrs in found if "id" in attrs)
+    assert max(ids.values()) == 1
+    links = [attrs["href"] for _, attrs in found if attrs.get("href", "").startswith("#")]
+    links += [f"#{name}" for name in re.findall(r"url\(#([^)]+)\)", html)]
+    assert links and {link[1:] for link in links} <= set(ids)
+
+
+def test_loads_nothing_from_elsewhere(html):
+    found = Elements(html)
+    for tag, attrs in found.found:
+        assert "src" not in attrs, tag
+        assert attrs.get("href", "#").startswith(("#", "data:,")), tag
+    (policy,) = [meta for meta in found.all("meta") if "http-equiv" in meta]
+    assert policy["content"].startswith("default-src 'none'")
+
+
+def test_names_are_never_markup(hostile):
+    html = page(hostile, "Title")
+    found = Elements(html)
+    assert len(found.all("script")) == 1  # the report's own
+    assert found.all("img") == found.all("b") == []
+    assert r"$\frac$ ${style}" in found.text
+    titles = re.findall(r"<title>(.*?)</title>", html)
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in titles
+
+
+def test_colors_follow_the_theme(html):
+    drawings = "".join(re.findall(r"<svg.*?</svg>", html, re.DOTALL))
+    assert "#000000" not in drawings and "currentColor" in drawings
+    used = set(re.findall(r"var\((--layer-[0-9a-f]{6})", drawings))
+    light, dark = (set(re.findall(r"(--layer-\w{6}):", rule)) for rule in palettes(html))
+    assert len(used) >= 3 and used <= light == dark
+
+
+def palettes(html):
+    return re.findall(r":root \{ (--layer.*?) \}", html)
+
+
+def test_the_same_run_gives_the_same_page_whatever_the_users_settings(run_factory, html):
+    run = run_factory(rates=(5.0, 4.0, 2.0, 1.0))
+    with matplotlib.style.context("dark_background"), matplotlib.rc_context({"font.size": 30}):
+        before = dict(matplotlib.rcParams), pyplot.get_fignums()
+        assert page(run, "Title") == html
+        assert (dict(matplotlib.rcParams), pyplot.get_fignums()) == before
+
+
+def test_tells_where_nan_began(diverged):
+    text = elements(diverged).text
+    assert "NaN or infinity began at update 55 (45 such updates)." in text
+
+
+def test_seeds_are_told_and_leave_out_the_single_run(stacked):
+    text = elements(stacked).text
+    assert "Shallower faster over 5 runs" in text
+    assert "This is one run" not in text
+
+
+def test_a_run_of_one_callback_says_what_the_other_would_add(run_factory):
+    run = run_factory(gradients=False)
+    found = elements(run)
+    assert len(found.all("svg")) == 2
+    assert "GradientNorms" in found.text
+    only_norms = run_factory().drop_vars(["distance", "normalized_distance", "angle"])
+    assert "No verdict" in elements(only_norms).text
+
+
+def test_what_was_measured_without_training_is_reported_too(untrained):
+    found = elements(untrained)
+    assert "trace" in found.text and "No verdict" in found.text
+    assert found.all("svg") == []
+
+
+def test_values_of_the_table_can_be_sorted_by(run_factory):
+    found = elements(run_factory([[1.0, 2.0, 0.0], [0.25, 0.5, 0.0]], steps=(0, 1200)))
+    cells = [cell.get("data-value") for cell in found.all("td") if "data-value" in cell]
+    assert "800.0" in cells  # time to half, as a program reads it
+    assert "" in cells  # the layer that never moved
+
+
+@pytest.mark.parametrize("value", [xr.Dataset(), xr.Dataset({"x": ("layer", np.ones(2))})])
+def test_what_is_no_run_is_refused(value, tmp_path):
+    with pytest.raises(ValueError, match="run with at least one layer"):
+        write_report(value, tmp_path / "report.html")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_without_records_is_refused(run_factory):
+    with pytest.raises(ValueError, match="train first"):
+        page(run_factory().isel(step=[]), "Title")
+
+
+def test_writes_the_page(untrained, tmp_path):
+    path = tmp_path / "report.html"
+    path.write_text("old")
+    write_report(untrained, path, title="A & B")
+    html = path.read_text(encoding="utf-8")
+    assert "<h1>A &amp; B</h1>" in html and html.endswith("</html>\n")
+    assert [file.name for file in tmp_path.iterdir()] == ["report.html"]
+
+
+def test_what_cannot_be_written_is_told_in_a_sentence(untrained, tmp_path):
+    with pytest.raises(OSError, match="could not be written: its folder does not exist"):
+        write_report(untrained, tmp_path / "none" / "report.html")
+    with pytest.raises(OSError, match="could not be written"):
+        write_report(untrained, tmp_path)
+
+
+def test_a_report_that_fails_leaves_the_old_one(untrained, tmp_path, monkeypatch):
+    path = tmp_path / "report.html"
+    path.write_text("old")
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(OSError, match="no space left"):
+        write_report(untrained, path)
+    assert path.read_text() == "old"
+    assert [file.name for file in tmp_path.iterdir()] == ["report.html"]
