@@ -24,7 +24,7 @@ def predict(model, x=X):
     period=st.sampled_from([None, 2 * np.pi]),
     seed=st.integers(0, 1000),
 )
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=8, deadline=None)
 def test_parts_add_up_to_the_output(depth, width, activation, seed, **options):
     model = networks.build_network(depth, width, True, activation, seed=seed, **options)
     parts = decompose(model, X)
