@@ -15,7 +15,7 @@ PYTEST := TF_CPP_MIN_LOG_LEVEL=2 OMP_NUM_THREADS=1 TF_NUM_INTRAOP_THREADS=1 \
 .PHONY: demo test lint clean test-all test-tensorflow test-jax test-torch
 
 demo: $(VENV)/installed
-	$(BIN)/keras-lcb demo
+	@$(BIN)/keras-lcb demo
 
 test: lint test-$(BACKEND)
 
@@ -34,12 +34,14 @@ test-tensorflow test-jax test-torch: test-%: $(VENV)/installed-for-tests
 
 # The stamps keep a second run from installing again.
 $(VENV)/installed: pyproject.toml setup.py | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --editable .
-	touch $@
+	@echo "installing the package and what it needs: a few minutes the first time"
+	@$(BIN)/python -m pip install --quiet --editable .
+	@touch $@
 
 $(VENV)/installed-for-tests: pyproject.toml setup.py tests/constraints.txt | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --editable '.[dev,jax,torch]' --constraint tests/constraints.txt
-	touch $@ $(VENV)/installed
+	@echo "installing the package and what its tests need: a few minutes the first time"
+	@$(BIN)/python -m pip install --quiet --editable '.[dev,jax,torch]' -c tests/constraints.txt
+	@touch $(VENV)/installed $@
 
 $(BIN)/python:
 	@for python in python3.11 python3.12 python3.13 python3; do \

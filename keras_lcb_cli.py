@@ -111,55 +111,52 @@ def _demo(options: argparse.Namespace) -> None:
     options.out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryFile(dir=options.out):
         pass  # Better to learn now than after the training that the folder cannot be written.
-    _import_keras(options.backend)
-    from keras_lcb import demo
+    if options.backend is not None:
+        os.environ["KERAS_BACKEND"] = options.backend
+    with _loading():
+        import tensorflow as tf
 
+        from keras_lcb import demo
+
+        tf.zeros(())  # The first tensor makes it look for devices, and say which it missed.
     demo.run(options.out, data=options.data, seed=options.seed)
 
 
 def _report(options: argparse.Namespace) -> None:
-    _import_keras()
-    import keras_lcb as lcb
-
+    with _loading():
+        import keras_lcb as lcb
     out = options.out or options.path.with_suffix(".html")
     lcb.write_report(lcb.load_run(options.path), out)
     print(out)
 
 
-def _import_keras(backend: str | None = None) -> None:
-    if backend is not None:
-        os.environ["KERAS_BACKEND"] = backend
-    named = os.environ.get("KERAS_BACKEND")
-    if named is not None and named not in BACKENDS:
-        raise ValueError(f"KERAS_BACKEND is {named!r}; it can be {', '.join(BACKENDS)}.")
-    if named is not None and find_spec(named) is None:
+@contextmanager
+def _loading() -> Iterator[None]:
+    """Let Keras and its backend load quietly, or say in a sentence why they cannot.
+
+    TensorFlow tells of its build and of missing GPUs while it loads, past `sys.stderr`, and no
+    setting of it keeps it from that: so the descriptor itself is set aside meanwhile. If loading
+    fails, what was held back is printed after all.
+    """
+    backend = os.environ.get("KERAS_BACKEND")
+    if backend is not None and backend not in BACKENDS:
+        raise ValueError(f"KERAS_BACKEND is {backend!r}; it can be {', '.join(BACKENDS)}.")
+    if backend is not None and find_spec(backend) is None:
         raise ValueError(
-            f"The backend {named} is not installed: pip install {named}, or choose another."
+            f"The backend {backend} is not installed: pip install {backend}, or choose another."
         )
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    try:
-        with _notices_held_back():
-            import keras  # noqa: F401
-    except ImportError as error:
-        raise ValueError(f"Keras cannot be loaded: {error}") from error
-
-
-@contextmanager
-def _notices_held_back() -> Iterator[None]:
-    """Hold back what TensorFlow says about its build while it loads, which no setting of it does.
-
-    It writes past `sys.stderr`, so the descriptor itself is set aside. If loading fails, it is
-    printed after all.
-    """
     sys.stderr.flush()
     terminal = os.dup(2)
-    with tempfile.TemporaryFile() as notices:
-        os.dup2(notices.fileno(), 2)
+    with tempfile.TemporaryFile() as held_back:
+        os.dup2(held_back.fileno(), 2)
         try:
             yield
-        except BaseException:
-            notices.seek(0)
-            os.write(terminal, notices.read())
+        except Exception as error:
+            held_back.seek(0)
+            os.write(terminal, held_back.read())
+            if isinstance(error, ImportError):
+                raise ValueError(f"Keras or what it needs cannot be loaded: {error}") from error
             raise
         finally:
             os.dup2(terminal, 2)

@@ -10,8 +10,12 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from keras_lcb.callbacks import GradientNorms, LayerConvergence
+from keras_lcb.training.tracking import track
+
 if TYPE_CHECKING:
-    from keras_lcb import plotting, synthetic, vision
+    from keras_lcb import analysis, plotting, synthetic, vision
+    from keras_lcb.analysis import convergence_bias, convergence_rate, summary, time_to_fraction
     from keras_lcb.report import write_report
     from keras_lcb.runs.merging import collect
     from keras_lcb.runs.storage import load_run, save_run
@@ -19,22 +23,34 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "GradientNorms",
+    "LayerConvergence",
+    "analysis",
     "collect",
+    "convergence_bias",
+    "convergence_rate",
     "load_run",
     "plotting",
     "save_run",
+    "summary",
     "synthetic",
+    "time_to_fraction",
+    "track",
     "vision",
     "write_report",
 ]
 
+_SUBPACKAGES = ("analysis", "plotting", "synthetic", "vision")
 _ON_FIRST_USE = {
     "collect": "keras_lcb.runs.merging",
+    "convergence_bias": "keras_lcb.analysis",
+    "convergence_rate": "keras_lcb.analysis",
     "load_run": "keras_lcb.runs.storage",
     "save_run": "keras_lcb.runs.storage",
+    "summary": "keras_lcb.analysis",
+    "time_to_fraction": "keras_lcb.analysis",
     "write_report": "keras_lcb.report",
 }
-_SUBPACKAGES = ("plotting", "synthetic", "vision")
 
 
 def __getattr__(name: str) -> Any:
