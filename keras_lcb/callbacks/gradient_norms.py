@@ -93,10 +93,9 @@ class GradientNorms(Recorder):
     # Keras' hooks.
 
     def set_model(self, model: keras.Model) -> None:
-        """Attaches to a model and opens the tap for the `fit` that is about to begin."""
+        """Attaches to a model."""
         super().set_model(model)
         self._attach(tap_of(model, model.optimizer))
-        self._tap.arm()
         if self.log:
             _warn_of_earlier_loggers(self)
 
@@ -110,12 +109,10 @@ class GradientNorms(Recorder):
         """Lets go of what `track` has attached to."""
         self._tap.close()
 
-    def on_test_begin(self, logs: Any = None) -> None:
-        """Closes the tap when what began is no `fit`."""
-        if not self._training and self._tap is not None:
-            self._tap.close()  # armed for a `fit`, and it was an `evaluate`
-
-    on_predict_begin = on_test_begin
+    def on_train_begin(self, logs: Any = None) -> None:
+        """Opens the tap."""
+        super().on_train_begin(logs)
+        self._tap.open()
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Takes the first record, if there is none yet."""
@@ -123,8 +120,9 @@ class GradientNorms(Recorder):
             self._tap.carry_state()
         super().on_epoch_begin(epoch, logs)
         self._drained_batch = 0
-        if self._epoch_window is not None:
+        if self.per_update or self._epoch_window is not None:
             self._tap.drain()
+        if self._epoch_window is not None:
             self._epoch_window.take()
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:

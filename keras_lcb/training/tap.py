@@ -47,9 +47,9 @@ def tap_of(model: keras.Model, optimizer: Any) -> GradientTap:
 class GradientTap:
     """Feeds a `NormMeter` from the updates of one model's optimizer.
 
-    A `fit` that fails calls no callback's end, so the tap cannot rely on being closed. It is
-    armed anew for each `fit`, opens when that `fit` makes its training function, and lets go as
-    soon as a training function is made that it was not armed for.
+    A `fit` that fails calls no callback's end, so the tap cannot rely on being closed. It opens
+    when a `fit` begins, and lets go as soon as a training function is asked for the next time,
+    which is what every `fit` and `train_on_batch` does first.
 
     Args:
         model: A built model.
@@ -70,7 +70,7 @@ class GradientTap:
         self._tapped_function: Any = None
         self._receiving: list[Any] = []  # the variables whose gradients are on their way
         self._patches: list[tuple[Any, str]] = []
-        self._armed = self._held = self._open = False
+        self._held = self._open = False
 
     def is_current(self, optimizer: Any) -> bool:
         """Whether the model still is compiled and frozen as it was when the tap was made."""
@@ -96,16 +96,27 @@ class GradientTap:
 
     # The life of one fit.
 
-    def arm(self) -> None:
-        """Announces a `fit`, which is about to make its training function."""
-        self._armed = True
-        self._watch()
+    def open(self) -> None:
+        """Measures the `fit` that has just begun, with a training function of its own."""
+        if self._open:
+            return
+        try:
+            self._patch_all()
+        except ValueError:
+            self._unpatch()
+            raise
+        self._open = True
+        if self.model.train_function is not self._plain_function:
+            self._plain_function = self.model.train_function
+            self._tapped_function = None  # traced under what held before
+        self.model.train_function = self._tapped_function
+        if not self._held:
+            type(self.model).make_train_function(self.model)
 
     def hold(self) -> None:
         """Opens the tap until `close`, whoever makes training functions meanwhile."""
         self._held = True
-        self._watch()
-        self._tap()
+        self.open()
         self.carry_state()
 
     def drain(self) -> None:
@@ -125,42 +136,28 @@ class GradientTap:
             else:
                 self._tapped_function = self.model.train_function
                 self.model.train_function = self._plain_function
-        for owner, name in reversed(self._patches):
-            object.__delattr__(owner, name)
-        self._patches.clear()
-        self._armed = self._held = False
-
-    def _watch(self) -> None:
-        if not self._patches:
-            self._patch(self.model, "make_train_function", self._make_train_function)
+        self._unpatch()
+        self._held = False
 
     def _make_train_function(self, force: bool = False) -> Any:
-        make = type(self.model).make_train_function
-        if self._open and force:
+        if force:
             self._plain_function = None  # what made this necessary concerns it, too
-        elif self._armed:
-            self._armed = False
-            self._tap()
         elif not self._held:
             self.close()
-        return make(self.model, force=force)
+        return type(self.model).make_train_function(self.model, force=force)
 
-    def _tap(self) -> None:
-        if self._open:
-            return
-        self._open = True
-        self._plain_function = self.model.train_function
-        self.model.train_function = self._tapped_function
+    def _compiled_since(self) -> bool:
+        return self._compilation[0] is not _compilation(self.model, self._optimizer)[0]
+
+    def _patch_all(self) -> None:
         inner, outer = self._inner, self._optimizer
+        self._patch(self.model, "make_train_function", self._make_train_function)
         self._patch(inner, "_clip_gradients", self._measured_gradients(inner._clip_gradients))
         self._patch(inner, "apply", self._measured_update(inner.apply))
         if outer is not inner:
             _count_skipped(self, outer)
         if keras.backend.backend() == "jax":
             self._patch_for_jax()
-
-    def _compiled_since(self) -> bool:
-        return self._compilation[0] is not _compilation(self.model, self._optimizer)[0]
 
     def _patch(self, owner: Any, name: str, method: Callable[..., Any]) -> None:
         if name in vars(owner):
@@ -170,6 +167,11 @@ class GradientTap:
             )
         object.__setattr__(owner, name, method)
         self._patches.append((owner, name))
+
+    def _unpatch(self) -> None:
+        for owner, name in reversed(self._patches):
+            object.__delattr__(owner, name)
+        self._patches.clear()
 
     # In the training step.
 
@@ -215,9 +217,9 @@ class GradientTap:
         carried[:] = [variable for variable in carried if id(variable) not in own]
 
     def _patch_for_jax(self) -> None:
-        optimizers = dict.fromkeys([self._inner, self._optimizer])
-        for optimizer in optimizers:
-            self._patch(optimizer, "save_own_variables", self._saved_without(optimizer))
+        for optimizer in dict.fromkeys([self._inner, self._optimizer]):
+            for name in ("save_own_variables", "load_own_variables"):
+                self._patch(optimizer, name, self._without_state(getattr(optimizer, name)))
         finalize = self._optimizer.finalize_variable_values
 
         def close_and_finalize(variables: Any) -> None:
@@ -228,18 +230,16 @@ class GradientTap:
 
         self._patch(self._optimizer, "finalize_variable_values", close_and_finalize)
 
-    def _saved_without(self, optimizer: Any) -> Callable[[Any], None]:
-        save = optimizer.save_own_variables
-
-        def save_own_variables(store: Any) -> None:
+    def _without_state(self, method: Callable[[Any], None]) -> Callable[[Any], None]:
+        def save_or_load(store: Any) -> None:
             carried = list(self._inner._variables)
             self._drop_state()
             try:
-                save(store)
+                method(store)
             finally:
                 self._inner._variables[:] = carried
 
-        return save_own_variables
+        return save_or_load
 
 
 def check_optimizer(model: keras.Model, optimizer: Any) -> None:

@@ -45,13 +45,15 @@ class TorchOptimizerTap:
             for window in windows:
                 self.meter.attach(window)
 
-    def hold(self) -> None:
+    def open(self) -> None:
         """Measures from now on."""
         if not self._hooks:
             self._hooks = [
                 self._optimizer.register_step_pre_hook(self._before_step),
                 self._optimizer.register_step_post_hook(self._after_step),
             ]
+
+    hold = open
 
     def drain(self) -> None:
         """Reads what was measured so far into the readers' windows."""
