@@ -11,6 +11,7 @@ import dataclasses
 import gc
 import time
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import keras
 import numpy as np
@@ -67,10 +68,10 @@ class _Mark(keras.callbacks.Callback):
         self.begins: list[np.ndarray] = []
         self.ends: list[np.ndarray] = []
 
-    def on_epoch_begin(self, epoch, logs=None) -> None:
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         self.begins.append(_now())
 
-    def on_epoch_end(self, epoch, logs=None) -> None:
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         self.ends.append(_now())
 
 
@@ -164,13 +165,6 @@ def ratio(variant: Timings, plain: Timings, clock: int = 0) -> Ratio:
 
     Returns:
         Median and quartiles over the rounds, and the ratio of the fastest epochs.
-
-    Example:
-        >>> epochs = np.array([[[1.0, 1.0]], [[2.0, 2.0]], [[3.0, 3.0]]])
-        >>> plain = Timings(epochs[0, 0], epochs[:, 0], epochs, 0 * epochs)
-        >>> slower = Timings(epochs[0, 0], epochs[:, 0], 1.5 * epochs, 0 * epochs)
-        >>> ratio(slower, plain)
-        Ratio(median=1.5, lower=1.5, upper=1.5, fastest=1.5)
     """
     a, b = variant.epochs[..., clock], plain.epochs[..., clock]
     lower, median, upper = np.quantile(a.mean(axis=1) / b.mean(axis=1), [0.25, 0.5, 0.75])

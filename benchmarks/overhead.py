@@ -1,7 +1,7 @@
 """What the callbacks cost: training time beside plain `fit` and the alternatives, and memory.
 
 python -m benchmarks.overhead [--backend tensorflow|jax|torch] [--json FILE] [--rounds 9]
-                              [--only mlp cnn memory] [--quick]
+                              [--only mlp cnn memory] [--variants WORD ...] [--quick]
 """
 
 from __future__ import annotations
@@ -16,30 +16,49 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+# Keras reads which backend to use when it is imported, so what imports it waits for the options.
 if TYPE_CHECKING:
     from benchmarks.interleaved import Timings
     from benchmarks.workloads import Workload
 
-STEPS = {"mlp": 500, "cnn": 50}
-QUICK_STEPS = {"mlp": 20, "cnn": 2}
-EPOCHS = {"mlp": 3, "cnn": 1}
 PARTS = ["mlp", "cnn", "memory"]
+STEPS = {"mlp": 500, "cnn": 30}
+QUICK_STEPS = {"mlp": 5, "cnn": 2}
+EPOCHS = {"mlp": 3, "cnn": 2}
+RECORDS, QUICK_RECORDS = 200, 20
+SKETCH_MIB = 200
+
+EXPLANATION = """\
+Ratios are to plain fit: medians and quartiles over the rounds, each round compared within itself;
+`fastest` is the ratio of the fastest epochs, which noise disturbs least. The second plain fit
+shows the noise. `hooks`: spent between two epochs; `added`: in each step, beyond plain fit;
+`compile`: the first fit's first epoch beyond a steady one; `start`: that of the later fits."""
 
 
 def main(arguments: list[str] | None = None) -> None:
     options = _options(arguments)
-    os.environ["KERAS_BACKEND"] = options.backend  # before anything imports Keras
+    os.environ["KERAS_BACKEND"] = options.backend
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     from benchmarks import machine
 
-    report: dict[str, Any] = {"machine": machine.describe()}
+    report: dict[str, Any] = {"machine": machine.describe(), "quick": options.quick}
     print(machine.sentence(report["machine"]))
+    if options.quick:
+        print("QUICK: tiny sizes, which show that it runs; the numbers mean nothing")
     for part in options.only:
-        if part in STEPS:
-            report[part] = _training(part, options.rounds, options.quick)
+        if part == "memory":
+            report[part] = _memory(options.quick)
+        else:
+            report[part] = _training(part, options.rounds, options.variants, options.quick)
+    report["targets"] = [report[part]["target"] for part in options.only]
+    if any(part in STEPS for part in options.only):
+        print(f"\n{EXPLANATION}")
+    print("\n" + "\n".join(map(_verdict, report["targets"])))
+    report["load_average_at_end"] = list(os.getloadavg())
+    print("load average at the end " + ", ".join(f"{x:.1f}" for x in os.getloadavg()))
     if options.json:
         options.json.write_text(json.dumps(report, indent=1) + "\n")
-        print(f"\nwritten: {options.json}")
+        print(f"written: {options.json}")
 
 
 def _options(arguments: list[str] | None) -> argparse.Namespace:
@@ -54,19 +73,27 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=9, help="interleaved rounds (default: 9)")
     parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS, help="default: all")
     parser.add_argument(
-        "--quick", action="store_true", help="tiny sizes: shows that it runs, measures nothing"
+        "--variants",
+        nargs="+",
+        metavar="WORD",
+        default=[""],
+        help="of the alternatives, only those whose names contain one of these words",
     )
+    parser.add_argument("--quick", action="store_true", help="tiny sizes: shows that it runs")
     return parser.parse_args(arguments)
 
 
-def _training(part: str, rounds: int, quick: bool) -> dict[str, Any]:
+# Training time.
+
+
+def _training(part: str, rounds: int, words: list[str], quick: bool) -> dict[str, Any]:
     """Times one workload and prints its table."""
     from benchmarks import interleaved, workloads
 
     workload = getattr(workloads, part)((QUICK_STEPS if quick else STEPS)[part])
     with tempfile.TemporaryDirectory() as log_dir:
         timings = interleaved.time_variants(
-            workloads.variants(workload, pathlib.Path(log_dir)),
+            workloads.variants(workload, pathlib.Path(log_dir), words),
             workload.data,
             batch_size=workloads.BATCH_SIZE,
             rounds=rounds,
@@ -74,83 +101,126 @@ def _training(part: str, rounds: int, quick: bool) -> dict[str, Any]:
         )
     plain = timings[workloads.PLAIN]
     rows = {name: _row(variant, plain, workload.steps) for name, variant in timings.items()}
-    target = _target(workload, rows[workloads.BOTH])
-    _print_training(workload, rounds, EPOCHS[part], rows, target)
+    print(
+        f"\n{workload.name}, Adam, batch {workloads.BATCH_SIZE}, NumPy arrays, {workload.steps} "
+        f"steps an epoch, {EPOCHS[part]} steady epochs in each of {rounds} interleaved rounds"
+    )
+    _print_rows(rows)
     return {
         "workload": workload.name,
-        "steps": workload.steps,
         "batch_size": workloads.BATCH_SIZE,
+        "steps": workload.steps,
+        "steady_epochs_a_round": EPOCHS[part],
         "rounds": rounds,
-        "epochs": EPOCHS[part],
-        "target": target,
+        "target": _time_target(workload, rows[workloads.BOTH]),
         "variants": rows,
         "seconds": {name: _raw(variant) for name, variant in timings.items()},
     }
 
 
 def _row(variant: Timings, plain: Timings, steps: int) -> dict[str, Any]:
-    """One variant in a few numbers; where there are two, they are wall and processor time."""
+    """One variant in a few numbers."""
     from benchmarks.interleaved import ratio
 
-    epoch = np.median(variant.epochs, axis=(0, 1))
-    in_steps = [np.median(t.epochs - t.hooks, axis=(0, 1)) for t in (variant, plain)]
+    epoch, plain_epoch = np.median(variant.epochs[..., 0]), np.median(plain.epochs[..., 0])
+    hooks, plain_hooks = np.median(variant.hooks[..., 0]), np.median(plain.hooks[..., 0])
     return {
-        "epoch_s": float(epoch[0]),
+        "epoch_s": float(epoch),
         "wall": dataclasses.asdict(ratio(variant, plain)),
         "cpu": dataclasses.asdict(ratio(variant, plain, clock=1)),
-        "hooks_ms": float(1e3 * np.median(variant.hooks[..., 0])),
-        "added_us_per_step": float(1e6 * (in_steps[0] - in_steps[1])[0] / steps),
-        "compile_s": float(variant.first_start[0] - epoch[0]),
-        "later_start_s": float(np.median(variant.starts[:, 0]) - epoch[0]),
-    }
-
-
-def _target(workload: Workload, row: dict[str, Any]) -> dict[str, Any]:
-    wall = row["wall"]
-    return {
-        "at_most": workload.target,
-        "measured": wall["median"],
-        "reached": wall["median"] <= workload.target,
-        "within_noise": wall["lower"] <= workload.target <= wall["upper"],
+        "hooks_ms": float(1e3 * hooks),
+        "added_us_per_step": float(1e6 * (epoch - hooks - plain_epoch + plain_hooks) / steps),
+        "compile_s": float(variant.first_start[0] - epoch),
+        "start_s": float(np.median(variant.starts[:, 0]) - epoch),
     }
 
 
 def _raw(variant: Timings) -> dict[str, list]:
+    """All seconds, each a pair of wall and processor time."""
     return {name: array.tolist() for name, array in vars(variant).items()}
 
 
-def _print_training(
-    workload: Workload, rounds: int, epochs: int, rows: dict[str, Any], target: dict[str, Any]
-) -> None:
+def _print_rows(rows: dict[str, Any]) -> None:
     print(
-        f"\n{workload.name}, batch 64, NumPy arrays, {workload.steps} steps an epoch, "
-        f"{epochs} steady epochs in each of {rounds} interleaved rounds"
-    )
-    print(
-        f"{'':26}{'epoch':>9}   {'wall time ratio':^22}{'fastest':>8}{'CPU':>7}{'fastest':>8}"
-        f"{'hooks':>8}{'added':>9}{'compile':>9}{'start':>8}"
-    )
-    print(
-        f"{'':26}{'ms':>9}   {'median (quartiles)':^22}{'':8}{'ratio':>7}{'':8}"
+        f"{'':25}{'epoch':>9}{'wall time ratio':>25}{'fastest':>9}{'CPU ratio':>11}{'fastest':>9}"
+        f"{'hooks':>8}{'added':>9}{'compile':>9}{'start':>8}\n"
+        f"{'':25}{'ms':>9}{'median (quartiles)':>25}{'':9}{'median':>11}{'':9}"
         f"{'ms':>8}{'us/step':>9}{'s':>9}{'s':>8}"
     )
     for name, row in rows.items():
         wall, cpu = row["wall"], row["cpu"]
         spread = f"{wall['median']:.3f} ({wall['lower']:.3f} - {wall['upper']:.3f})"
         print(
-            f"{name:26}{1e3 * row['epoch_s']:9.1f}   {spread:^22}{wall['fastest']:8.3f}"
-            f"{cpu['median']:7.3f}{cpu['fastest']:8.3f}{row['hooks_ms']:8.2f}"
-            f"{row['added_us_per_step']:9.1f}{row['compile_s']:9.2f}{row['later_start_s']:8.3f}"
+            f"{name:25}{1e3 * row['epoch_s']:9.1f}{spread:>25}{wall['fastest']:9.3f}"
+            f"{cpu['median']:11.3f}{cpu['fastest']:9.3f}{row['hooks_ms']:8.2f}"
+            f"{row['added_us_per_step']:9.1f}{row['compile_s']:9.2f}{row['start_s']:8.3f}"
         )
+
+
+def _time_target(workload: Workload, both: dict[str, Any]) -> dict[str, Any]:
+    wall = both["wall"]
+    return {
+        "what": f"{workload.name}, both callbacks, wall time over plain fit",
+        "at_most": workload.at_most,
+        "measured": wall["median"],
+        "reached": wall["median"] <= workload.at_most,
+        "within_noise": wall["lower"] <= workload.at_most <= wall["upper"],
+    }
+
+
+# Memory.
+
+
+def _memory(quick: bool) -> dict[str, Any]:
+    """Measures what records take and prints it."""
+    from benchmarks import memory
+
+    records = QUICK_RECORDS if quick else RECORDS
+    sketch, none = (memory.measured_apart(kind, records, quick) for kind in ("sketch", "none"))
+    exact = memory.measured_apart("exact", records, small=True)
+    large, small = (_exact_mib(model["parameters"], records) for model in (sketch, exact))
     print(
-        f"both callbacks: {target['measured']:.3f}, wanted at most {target['at_most']:.2f}: "
-        f"{_verdict(target)}"
+        f"\nmemory of {records} records, MiB\n"
+        f"exact:  {sketch['parameters']:,} parameters: {large:,.0f} (computed: 4 bytes each)\n"
+        f"        {exact['parameters']:,} parameters: {small:,.1f} (computed), "
+        f"{exact['held_mib']:,.1f} (measured)\n"
+        f"sketch: {sketch['parameters']:,} parameters at {memory.BUCKETS} buckets: "
+        f"{sketch['held_mib']:,.1f} (measured), "
+        f"{sketch['most_held_mib']:,.1f} for a moment\n"
+        f"        peak of the process {sketch['peak_rss_mib']:,.0f}, without the callback "
+        f"{none['peak_rss_mib']:,.0f}: "
+        f"{sketch['peak_rss_mib'] - none['peak_rss_mib']:,.0f} more\n"
+        f"        a record took {_seconds_a_record(sketch, none):.2f} s"
     )
+    return {
+        "records": records,
+        "exact_computed_mib": large,
+        "small": {"exact_computed_mib": small, "measured": exact},
+        "sketch": sketch,
+        "without": none,
+        "target": {
+            "what": f"sketch of {sketch['parameters']:,} parameters, {records} records, MiB held",
+            "at_most": SKETCH_MIB,
+            "measured": sketch["held_mib"],
+            "reached": sketch["held_mib"] <= SKETCH_MIB,
+            "within_noise": False,
+        },
+    }
+
+
+def _exact_mib(parameters: int, records: int) -> float:
+    return 4 * parameters * records / 2**20
+
+
+def _seconds_a_record(with_records: dict[str, Any], without: dict[str, Any]) -> float:
+    return (with_records["fit_s"] - without["fit_s"]) / with_records["records"]
 
 
 def _verdict(target: dict[str, Any]) -> str:
     verdict = "reached" if target["reached"] else "NOT reached"
-    return verdict + (" (the quartiles straddle it)" if target["within_noise"] else "")
+    if target["within_noise"]:
+        verdict += ", but within the spread"
+    return f"{target['what']}: {target['measured']:.3f}, at most {target['at_most']}: {verdict}"
 
 
 if __name__ == "__main__":
