@@ -48,13 +48,14 @@ def plot_convergence(run: xr.Dataset, ax: Axes | None = None) -> list[Line2D]:
     ax = new_axes(ax)
     margin = None
     if "distance_standard_error" in run and "seed" not in values.dims:
-        margin = run["distance_standard_error"] / run["distance"].isel(step=0)
+        start = run["distance"].isel(step=0, drop=True)
+        margin = run["distance_standard_error"] / start.where(start > 0)
     ax.axhline(0.5, color=ax.xaxis.label.get_color(), linestyle=":", linewidth=0.8, alpha=0.5)
     lines = plot_layer_lines(run, values, ax, margin)
     end = _ENDS.get(str(run.attrs.get("reference", "final")), "the given reference")
     remark(ax, f"Distance of each layer to {end}", remarks_on(run, values))
     ax.set_ylabel("distance relative to its initial value")
-    ax.set_ylim(bottom=min(0, ax.get_ylim()[0]))
+    ax.set_ylim(min(0, ax.get_ylim()[0]), max(1.05, ax.get_ylim()[1]))
     frame_training(run, ax)
     legend(run, values, ax, None if margin is None else "± 1 standard error of the sketch")
     return lines

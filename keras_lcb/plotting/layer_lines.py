@@ -88,16 +88,22 @@ def remark(ax: Axes, title: str, remarks: Sequence[str]) -> None:
         )
 
 
+def first_nonfinite_update(run: xr.Dataset) -> int | None:
+    """Return the update at which NaN or infinity came up first; runs say -1 for never."""
+    first = int(run.attrs.get("first_nonfinite_update", -1))
+    return first if first >= 0 else None
+
+
 def frame_training(run: xr.Dataset, ax: Axes) -> None:
     """Show the whole of training, and mark from which update on it was NaN or infinite."""
     label = axis_label(run["step"])
     start, stop = float(run["step"].min()), float(run["step"].max())
     room = 0.02 * max(1.0, stop - start)
     ax.set(xlabel=label, xlim=(start - room, stop + room))
-    first = run.attrs.get("first_nonfinite_update")
+    first = first_nonfinite_update(run)
     if first is not None:
-        ax.axvspan(float(first), stop + room, color="tab:red", alpha=0.1, linewidth=0)
-        ax.axvline(float(first), color="tab:red", linestyle=":")
+        ax.axvspan(first, stop + room, color="tab:red", alpha=0.1, linewidth=0)
+        ax.axvline(first, color="tab:red", linestyle=":")
 
 
 def legend(run: xr.Dataset, values: xr.DataArray, ax: Axes, margin: str | None = None) -> None:
@@ -122,8 +128,8 @@ def remarks_on(run: xr.Dataset, values: xr.DataArray) -> list[str]:
     remarks = []
     if run.attrs.get("provisional"):
         remarks.append("Provisional: training was not over when this was recorded.")
-    if "first_nonfinite_update" in run.attrs:
-        first = int(run.attrs["first_nonfinite_update"])
+    first = first_nonfinite_update(run)
+    if first is not None:
         remarks.append(f"NaN or infinity from update {first:,} on.")
     if "seed" in values.dims:
         remarks.append(f"Mean of {values.sizes['seed']} seeds.")

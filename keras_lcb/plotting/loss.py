@@ -22,7 +22,8 @@ def plot_loss(run: xr.Dataset, ax: Axes | None = None) -> list[Line2D]:
 
     Distances to the final weights say little as long as the loss still falls, and a falling
     learning rate lets anything look converged: the figure tells of both. Runs stacked over
-    seeds have their mean and a band from the lowest to the highest.
+    seeds have their mean and a band from the lowest to the highest. The axis is logarithmic where
+    the loss is positive and spans more than a factor of ten.
 
     Args:
         run: A run with `loss`.
@@ -50,7 +51,8 @@ def plot_loss(run: xr.Dataset, ax: Axes | None = None) -> list[Line2D]:
         lines += ax.plot(middle["step"], middle, color=color, linestyle=style, label=label)
         if "seed" in values.dims:
             ax.fill_between(low["step"], low, high, color=color, alpha=0.15, linewidth=0)
-    if all(np.all(np.asarray(line.get_ydata()) > 0) for line in lines):
+    drawn = np.concatenate([np.asarray(line.get_ydata()) for line in lines])
+    if drawn.min() > 0 and drawn.max() > 10 * drawn.min():
         ax.set_yscale("log")
     remark(ax, "Loss", [*remarks_on(run, run[held[0]]), *_learning_rate(run)])
     ax.set_ylabel("loss")

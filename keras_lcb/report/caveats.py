@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from keras_lcb.plotting.layer_lines import first_nonfinite_update
 from keras_lcb.runs import schema
 
 if TYPE_CHECKING:
@@ -19,16 +20,19 @@ def notices(run: xr.Dataset) -> list[str]:
     """Return what a reader has to know before any number, in sentences."""
     found = []
     if run.attrs.get("provisional"):
+        newest = ", and distances are measured to the newest weights, not the converged ones"
+        from_training = run.attrs.get("reference", "final") in ("final", "model")
         found.append(
-            "This run is provisional: training was not over when it was recorded, and distances "
-            "are measured to the newest weights instead of the converged ones."
+            "This run is provisional: training was not over when it was recorded"
+            f"{newest if from_training else ''}."
         )
-    if "first_nonfinite_update" in run.attrs:
-        count = int(run.attrs.get("nonfinite_updates", 1))
+    first = first_nonfinite_update(run)
+    if first is not None:
+        count = int(run.attrs.get("nonfinite_updates", 0))
+        many = f" ({count:,} such {'update' if count == 1 else 'updates'})" if count else ""
         found.append(
-            f"NaN or infinity began at update {int(run.attrs['first_nonfinite_update']):,} "
-            f"({count:,} such {'update' if count == 1 else 'updates'}). What was recorded before "
-            "is kept and stands; what came after it says nothing."
+            f"NaN or infinity began at update {first:,}{many}. What was recorded before is kept "
+            "and stands; what came after it says nothing."
         )
     if run.attrs.get("skipped_updates"):
         found.append(
@@ -129,7 +133,15 @@ def _sketch(run: xr.Dataset) -> list[str]:
 
 
 def _missing(run: xr.Dataset) -> list[str]:
-    return [f"Missing: {what}, since {why}" for what, why in schema.missing(run).items()]
+    """Return why quantities are missing, layers with the same reason together."""
+    layers: dict[tuple[str, str], list[str]] = {}
+    for what, why in schema.missing(run).items():
+        quantity, _, layer = what.partition("/")
+        layers.setdefault((quantity, why), []).append(layer)
+    return [
+        f"{quantity.replace('_', ' ').capitalize()} of {', '.join(named)}: {why}"
+        for (quantity, why), named in layers.items()
+    ]
 
 
 def _finite(run: xr.Dataset, name: str) -> np.ndarray:

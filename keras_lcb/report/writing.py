@@ -26,6 +26,15 @@ from keras_lcb.runs.atomic import write_atomically
 if TYPE_CHECKING:
     import xarray as xr
 
+_TOLD_ELSEWHERE = (
+    schema.MARKER,
+    "settings",
+    "missing",
+    "provisional",
+    "first_nonfinite_update",
+    "nonfinite_updates",
+    "skipped_updates",
+)
 _ENDPOINTS = {"final": "final weights", "model": "the model's weights"}
 
 
@@ -119,18 +128,22 @@ def _facts(run: xr.Dataset) -> dict[str, Any]:
 
 
 def _settings(run: xr.Dataset) -> dict[str, Any]:
-    told_elsewhere = ("settings", "missing", "provisional", schema.MARKER)
     plain = {
         name.replace("_", " "): value
         for name, value in run.attrs.items()
-        if name not in told_elsewhere
+        if name not in _TOLD_ELSEWHERE
     }
     nested = {
         f"{name}: {option}" if option else name: value
         for name, options in schema.settings(run).items()
         for option, value in (options.items() if isinstance(options, dict) else [("", options)])
     }
-    return {**plain, **nested, "report made by": f"keras_lcb {keras_lcb.__version__}"}
+    found = {**plain, **nested, "report made by": f"keras_lcb {keras_lcb.__version__}"}
+    return {
+        name: f"{value:.6g}" if isinstance(value, float) else value
+        for name, value in found.items()
+        if value is not None
+    }
 
 
 def _recipe(run: xr.Dataset) -> str:

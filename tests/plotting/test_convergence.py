@@ -91,6 +91,11 @@ def test_marks_where_nan_began(run_factory, ax):
     assert ax.get_xlim()[1] >= 100  # the rest of training stays in view
 
 
+def test_no_mark_if_nan_never_came(run_factory, ax):
+    plot_convergence(run_factory(attrs={"first_nonfinite_update": -1}), ax)
+    assert "NaN" not in texts(ax) and list(ax.patches) == []
+
+
 def test_a_layer_that_never_moved_is_named_and_keeps_its_place(run_factory, ax):
     run = run_factory([[1.0, 0.0, 1.0], [0.0, 0.0, 0.0]], steps=(0, 10))
     lines = plot_convergence(run, ax)

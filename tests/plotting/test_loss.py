@@ -13,6 +13,14 @@ def test_draws_training_and_validation_loss(run_factory, ax):
     assert "Learning rate 0.1 throughout." in ax.texts[0].get_text()
 
 
+def test_a_loss_that_falls_far_has_a_logarithmic_axis(run_factory, ax):
+    run = run_factory()
+    plot_loss(run, ax)
+    assert ax.get_yscale() == "linear"
+    plot_loss(run.assign(loss=run["loss"] ** 9), ax)
+    assert ax.get_yscale() == "log"
+
+
 def test_tells_of_a_falling_learning_rate(run_factory, ax):
     run = run_factory()
     run["learning_rate"] = 0.1 * 0.5 ** (run["step"] / 10)

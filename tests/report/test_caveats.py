@@ -55,12 +55,24 @@ def test_sketched_distances(run_factory):
 
 
 def test_what_is_missing(run_factory):
-    run = run_factory(attrs={"missing": {"angle/layer_0": "it has no kernel"}})
-    assert "Missing: angle/layer_0, since it has no kernel" in said(run)
+    why = "The layer has no kernel."
+    missing = {"angle/a/norm": why, "angle/b": why, "gradient_norm/b": "No gradient came."}
+    found = caveats(run_factory(attrs={"missing": missing}))
+    assert found[-2:] == [f"Angle of a/norm, b: {why}", "Gradient norm of b: No gradient came."]
 
 
 def test_stacked_runs(stacked):
     assert "This is one run" not in said(stacked)
+
+
+def test_no_notice_of_what_never_came(run_factory):
+    never = {"first_nonfinite_update": -1, "nonfinite_updates": 0, "skipped_updates": 0}
+    assert notices(run_factory(attrs=never)) == []
+
+
+def test_a_given_reference_is_not_the_newest_weights(run_factory):
+    (notice,) = notices(run_factory(attrs={"provisional": True, "reference": "w.weights.h5"}))
+    assert "newest weights" not in notice
 
 
 def test_notices(run_factory):
