@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.lines import Line2D
+from matplotlib.ticker import LogLocator, StrMethodFormatter
 
 from keras_lcb.analysis.compared import compared_layers, single_runs
 from keras_lcb.analysis.convergence import normalized_distance, time_to_fraction
@@ -48,6 +49,10 @@ def plot_rate_vs_gradient(run: xr.Dataset, ax: Axes | None = None) -> list[PathC
     norms, speeds = rms_over_run(run, "gradient_norm"), _speed(run)
     ax = new_axes(ax)
     ax.set_xscale("log")
+    # Matplotlib's own labels between powers of ten run into each other on a narrow axis.
+    ax.xaxis.set_minor_locator(LogLocator(subs=(2, 5)))
+    ax.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    ax.xaxis.set_minor_formatter(StrMethodFormatter("{x:g}"))
     colors = layer_colors(run, is_dark(ax))
     compared, _ = compared_layers(single_runs(run), ("hidden",))
     filled = [str(name) in compared for name in run["layer"].values]
