@@ -9,7 +9,7 @@ import math
 
 import numpy as np
 
-_CHUNK = 1 << 20
+_CHUNK = 1 << 16
 
 
 class CountSketch:
@@ -34,26 +34,22 @@ class CountSketch:
     def __init__(self, size: int, buckets: int, seed: int | list[int]) -> None:
         self.size = size
         self.buckets = buckets
-        self._places: np.ndarray | None = None
-        if size > buckets:
-            # Bucket and sign in one number, as small as it can be: it is kept per coordinate.
-            dtype = np.uint16 if 2 * buckets <= 1 << 16 else np.uint32
-            generator = np.random.default_rng(seed)
-            self._places = generator.integers(0, 2 * buckets, size=size, dtype=dtype)
+        self.seed = seed
 
     @property
     def relative_error(self) -> float:
         """Relative standard error of a distance; 0 where vectors are kept whole."""
-        return 0.0 if self._places is None else 1 / math.sqrt(2 * self.buckets)
+        return 0.0 if self.size <= self.buckets else 1 / math.sqrt(2 * self.buckets)
 
     def __call__(self, vector: np.ndarray) -> np.ndarray:
         """Sketches a vector of length `size`."""
-        if self._places is None:
+        if self.size <= self.buckets:
             return vector
-        sums = np.zeros(2 * self.buckets)
-        for start in range(0, self.size, _CHUNK):  # `bincount` works on float64 copies
-            part = slice(start, start + _CHUNK)
-            sums += np.bincount(
-                self._places[part], weights=vector[part], minlength=2 * self.buckets
-            )
+        # Drawn anew each time: kept, the places would take half as much memory as the vector.
+        generator = np.random.default_rng(self.seed)
+        sums = np.zeros(2 * self.buckets)  # bucket and sign in one number
+        for start in range(0, self.size, _CHUNK):
+            part = vector[start : start + _CHUNK]
+            places = generator.integers(0, 2 * self.buckets, size=len(part))
+            sums += np.bincount(places, weights=part, minlength=2 * self.buckets)
         return (sums[0::2] - sums[1::2]).astype(np.float32)
