@@ -10,7 +10,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from keras_lcb.callbacks import GradientNorms, LayerConvergence
+from keras_lcb.callbacks import FrequencyResponse, GradientNorms, LayerConvergence
 from keras_lcb.training.tracking import track
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "FrequencyResponse",
     "GradientNorms",
     "LayerConvergence",
     "analysis",

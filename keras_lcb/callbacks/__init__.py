@@ -1,6 +1,7 @@
 """What a user hands to `model.fit`."""
 
+from keras_lcb.callbacks.frequency_response import FrequencyResponse
 from keras_lcb.callbacks.gradient_norms import GradientNorms
 from keras_lcb.callbacks.layer_convergence import LayerConvergence
 
-__all__ = ["GradientNorms", "LayerConvergence"]
+__all__ = ["FrequencyResponse", "GradientNorms", "LayerConvergence"]

@@ -42,14 +42,23 @@ def layer_features(model: keras.Model, x: ArrayLike) -> dict[str, np.ndarray]:
         >>> {name: values.shape for name, values in features.items()}
         {'layer_0': (2, 8), 'layer_1': (2, 8)}
     """
+    return features_and_output(model, x)[0]
+
+
+def features_and_output(
+    model: keras.Model, x: ArrayLike
+) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """Return what `layer_features` returns, and the model's output (n, 1), from one pass."""
     if model not in _feature_models:
         calls = dense_calls(model)
         handed_on = {
             call.layer.name: following.inputs[0]
             for call, following in zip(calls, calls[1:], strict=False)
         }
-        _feature_models[model] = forward_model(model, handed_on)
-    return _feature_models[model].predict_on_batch(input_column(model, x))
+        outputs = {"features": handed_on, "output": model.outputs[0]}
+        _feature_models[model] = forward_model(model, outputs)
+    values = _feature_models[model].predict_on_batch(input_column(model, x))
+    return values["features"], values["output"]
 
 
 _feature_models: weakref.WeakKeyDictionary[keras.Model, keras.Model] = weakref.WeakKeyDictionary()
