@@ -143,9 +143,9 @@ def _raw(variant: Timings) -> dict[str, list]:
 def _print_rows(rows: dict[str, Any]) -> None:
     print(
         f"{'':25}{'epoch':>9}{'wall time ratio':>25}{'fastest':>9}{'CPU ratio':>11}{'fastest':>9}"
-        f"{'hooks':>8}{'added':>9}{'compile':>9}{'start':>8}\n"
+        f"{'hooks':>8}{'added':>10}{'compile':>9}{'start':>8}\n"
         f"{'':25}{'ms':>9}{'median (quartiles)':>25}{'':9}{'median':>11}{'':9}"
-        f"{'ms':>8}{'us/step':>9}{'s':>9}{'s':>8}"
+        f"{'ms':>8}{'us/step':>10}{'s':>9}{'s':>8}"
     )
     for name, row in rows.items():
         wall, cpu = row["wall"], row["cpu"]
@@ -153,7 +153,7 @@ def _print_rows(rows: dict[str, Any]) -> None:
         print(
             f"{name:25}{1e3 * row['epoch_s']:9.1f}{spread:>25}{wall['fastest']:9.3f}"
             f"{cpu['median']:11.3f}{cpu['fastest']:9.3f}{row['hooks_ms']:8.2f}"
-            f"{row['added_us_per_step']:9.1f}{row['compile_s']:9.2f}{row['start_s']:8.3f}"
+            f"{row['added_us_per_step']:10.1f}{row['compile_s']:9.2f}{row['start_s']:8.3f}"
         )
 
 
