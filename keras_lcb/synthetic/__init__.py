@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from keras_lcb.synthetic.decomposition import decompose
+from keras_lcb.synthetic.experiment import Config, run
 from keras_lcb.synthetic.features import layer_features
 from keras_lcb.synthetic.networks import build_network
 from keras_lcb.synthetic.probes import effective_target, probe
@@ -29,6 +30,7 @@ from keras_lcb.synthetic.targets import (
 
 __all__ = [
     "Chirp",
+    "Config",
     "Function",
     "Sawtooth",
     "SineSum",
@@ -46,6 +48,7 @@ __all__ = [
     "layer_features",
     "leakage",
     "probe",
+    "run",
     "spectral_bias_target",
     "spectrum",
     "time_to_learn",

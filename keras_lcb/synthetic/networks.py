@@ -54,7 +54,7 @@ def build_network(
         >>> [layer.name for layer in model.layers if layer.weights]
         ['layer_0', 'layer_1', 'readout']
     """
-    _check(depth, width, normalization, period, branch_scale)
+    check_network(depth, width, normalization, period, branch_scale)
     if branch_scale is None:
         branch_scale = depth**-0.5
     seeds = np.random.default_rng(seed).integers(2**31, size=(depth + 1, 2)).tolist()
@@ -88,13 +88,18 @@ _NORMALIZATIONS = {
 }
 
 
-def _check(
+def check_network(
     depth: int,
     width: int,
     normalization: str | None,
     period: float | None,
     branch_scale: float | None,
 ) -> None:
+    """Refuse settings that `build_network` has no network for.
+
+    Raises:
+        ValueError: If an argument is out of its range.
+    """
     if not isinstance(depth, int | np.integer) or not 1 <= depth <= MOST_LAYERS:
         raise ValueError(f"`depth` must be a whole number from 1 to {MOST_LAYERS}, got {depth!r}.")
     if not isinstance(width, int | np.integer) or width < 1:

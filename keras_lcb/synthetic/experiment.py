@@ -1,0 +1,252 @@
+"""One experiment on a function of one variable: settings in, a run out."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import numbers
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import keras
+import numpy as np
+import xarray as xr
+
+from keras_lcb.callbacks import FrequencyResponse, GradientNorms, LayerConvergence
+from keras_lcb.runs import schema
+from keras_lcb.runs.merging import collect
+from keras_lcb.synthetic.networks import build_network, check_network
+from keras_lcb.synthetic.targets import Target, default_target, target_from_dict
+
+_WHOLE = ("depth", "width", "points", "batch_size", "updates", "record_every", "seed")
+
+
+@dataclass(frozen=True)
+class Config:
+    """All settings of an experiment; two that are equal give the same numbers on one CPU.
+
+    Args:
+        target: What is learned.
+        depth: Hidden layers, 1 to 64.
+        width: Units a layer.
+        residual: Whether layers add to the layers before them.
+        activation: Of the hidden layers.
+        initializer: Of the kernels; see `build_network`.
+        normalization: `"batch"`, `"layer"` or `None`.
+        branch_scale: See `build_network`; `None` is 1/√depth.
+        periodic: Whether the input enters as the cosine and sine of wave number 1, which makes
+            the network periodic: the control for what the borders of the domain do.
+        points: Of the training grid.
+        batch_size: Points an update, at most all; every point is seen once before any is seen
+            again.
+        optimizer: `"sgd"`, `"momentum"` (SGD with `momentum`), or another that Keras knows by
+            name, with its own defaults.
+        learning_rate: Of the optimiser, constant.
+        momentum: Of the optimiser `"momentum"`; others take none from here.
+        updates: How many, a multiple of `record_every`.
+        record_every: Updates between records.
+        seed: Of the initial weights and of the order of the points. The target has its own.
+
+    Raises:
+        ValueError: If a setting is out of its range.
+
+    Example:
+        >>> config = Config(depth=3, updates=200)
+        >>> Config.from_json(config.to_json()) == config
+        True
+    """
+
+    target: Target = dataclasses.field(default_factory=default_target)
+    depth: int = 5
+    width: int = 128
+    residual: bool = True
+    activation: str = "relu"
+    initializer: str = "glorot_uniform"
+    normalization: Literal["batch", "layer"] | None = None
+    branch_scale: float | None = None
+    periodic: bool = False
+    points: int = 512
+    batch_size: int = 128
+    optimizer: str = "momentum"
+    learning_rate: float = 0.005
+    momentum: float = 0.9
+    updates: int = 8000
+    record_every: int = 100
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.target, Target):
+            raise ValueError(
+                f"`target` must be one of keras_lcb.synthetic's targets, got {self.target!r}; "
+                "`Function(f)` makes one of any function."
+            )
+        for name in _WHOLE:
+            least = 0 if name == "seed" else 1
+            object.__setattr__(self, name, _whole(name, getattr(self, name), least))
+        check_network(self.depth, self.width, self.normalization, None, self.branch_scale)
+        keras.activations.get(self.activation)
+        if self.initializer != "fan_in":
+            keras.initializers.get(self.initializer)
+        self.target.grid(self.points)
+        if self.batch_size > self.points:
+            raise ValueError(
+                f"`batch_size` is {self.batch_size}, more than the {self.points} points."
+            )
+        if self.updates % self.record_every:
+            raise ValueError(
+                f"`updates` must be a multiple of `record_every`: {self.updates} is none of "
+                f"{self.record_every}."
+            )
+        if not (math.isfinite(self.learning_rate) and self.learning_rate > 0):
+            raise ValueError(f"`learning_rate` must be positive, got {self.learning_rate}.")
+        if not 0 <= self.momentum < 1:
+            raise ValueError(f"`momentum` is from 0 to below 1, got {self.momentum}.")
+        _optimizer(self)
+
+    def to_json(self) -> str:
+        """Return the settings as JSON text, in which equal settings are equal."""
+        settings = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        return json.dumps({**settings, "target": self.target.to_dict()})
+
+    @classmethod
+    def from_json(cls, text: str) -> Config:
+        """Return the settings that `to_json` wrote.
+
+        Raises:
+            ValueError: If they are none.
+        """
+        settings = json.loads(text)
+        known = {field.name for field in dataclasses.fields(cls)}
+        if not isinstance(settings, dict) or not set(settings) <= known:
+            raise ValueError(
+                f"These are no settings of an experiment: {text}. They may hold "
+                f"{', '.join(sorted(known))}."
+            )
+        if "target" in settings:
+            settings["target"] = target_from_dict(settings["target"])
+        return cls(**settings)
+
+
+def run(config: Config, *, on_record: Callable[[xr.Dataset], None] | None = None) -> xr.Dataset:
+    """Train a network on a target and record how its layers do.
+
+    It trains through `model.fit` with `LayerConvergence`, `GradientNorms` and
+    `FrequencyResponse`, in long epochs of `record_every` updates with nothing on the host between
+    them, as far as the backend can. The global seeds stay as they are.
+
+    Args:
+        config: The settings.
+        on_record: Called with the run so far, marked as provisional, after each record.
+
+    Returns:
+        The run. Its settings hold those of `config` under `"Config"`, for `Config.from_json`.
+
+    Raises:
+        ValueError: If the target has no frequency that the grid resolves.
+
+    Example:
+        >>> result = run(Config(depth=2, width=8, updates=20, record_every=10))
+        >>> result.step.values.tolist(), result.frequency.values.tolist()
+        ([0, 10, 20], [1, 3, 10, 30])
+    """
+    grid = config.target.grid(config.points)
+    recorders = [
+        LayerConvergence(),
+        GradientNorms(),
+        FrequencyResponse(grid, target=config.target),
+    ]
+
+    def recorded() -> xr.Dataset:
+        result = collect(*recorders)
+        settings = schema.settings(result) | {"Config": json.loads(config.to_json())}
+        return result.assign_attrs(seed=config.seed, settings=json.dumps(settings))
+
+    callbacks: list[keras.callbacks.Callback] = list(recorders)
+    if on_record is not None:
+        told = keras.callbacks.LambdaCallback(on_epoch_end=lambda *_: on_record(recorded()))
+        callbacks.append(told)
+    model = compiled_model(config)
+    model.fit(
+        batches(config),
+        epochs=config.updates // config.record_every,
+        steps_per_epoch=config.record_every,
+        shuffle=False,
+        verbose=0,
+        callbacks=callbacks,
+    )
+    return recorded()
+
+
+def compiled_model(config: Config) -> keras.Model:
+    """Return the network of an experiment, compiled as it is fastest on this backend."""
+    model = build_network(
+        config.depth,
+        config.width,
+        config.residual,
+        config.activation,
+        initializer=config.initializer,
+        normalization=config.normalization,
+        period=config.target.length if config.periodic else None,
+        branch_scale=config.branch_scale,
+        seed=config.seed,
+    )
+    backend = keras.backend.backend()
+    model.compile(
+        _optimizer(config),
+        "mse",
+        # torch cannot take several steps at once; TensorFlow runs networks as small as these as
+        # fast without XLA, which takes seconds to compile them.
+        steps_per_execution=1 if backend == "torch" else config.record_every,
+        jit_compile=backend == "jax",
+    )
+    return model
+
+
+def batches(config: Config) -> Any:
+    """Return all batches of an experiment, (x, y), in the order of its seed."""
+    grid = config.target.grid(config.points)
+    x, y = grid.astype(np.float32), config.target(grid).astype(np.float32)
+    order = _order(config)
+    if keras.backend.backend() != "tensorflow":
+        return _generated(x, y, order)
+    import tensorflow as tf
+
+    # One gather a batch: `shuffle` and `batch` would touch each point by itself.
+    rows = tf.data.Dataset.from_tensor_slices(order)
+    points = tf.constant(x), tf.constant(y)
+    batch = rows.map(lambda chosen: tuple(tf.gather(values, chosen) for values in points))
+    return batch.prefetch(tf.data.AUTOTUNE)
+
+
+def _generated(
+    x: np.ndarray, y: np.ndarray, order: np.ndarray
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    for chosen in order:
+        yield x[chosen], y[chosen]
+
+
+def _order(config: Config) -> np.ndarray:
+    """Which points each update sees: (updates, batch_size)."""
+    generator = np.random.default_rng(config.seed)
+    seen = config.updates * config.batch_size
+    passes = np.tile(np.arange(config.points, dtype=np.int32), (-(-seen // config.points), 1))
+    order = generator.permuted(passes, axis=1).ravel()[:seen]
+    return order.reshape(config.updates, config.batch_size)
+
+
+def _optimizer(config: Config) -> keras.optimizers.Optimizer:
+    if config.optimizer in ("sgd", "momentum"):
+        momentum = config.momentum if config.optimizer == "momentum" else 0.0
+        return keras.optimizers.SGD(config.learning_rate, momentum=momentum)
+    optimizer = keras.optimizers.get(config.optimizer)
+    optimizer.learning_rate = config.learning_rate
+    return optimizer
+
+
+def _whole(name: str, value: Any, least: int) -> int:
+    whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
+    if not whole or value < least:
+        raise ValueError(f"`{name}` must be a whole number from {least} on, got {value!r}.")
+    return int(value)
