@@ -157,7 +157,7 @@ class Recorder(keras.callbacks.Callback):
         Raises:
             ValueError: If the model cannot be tracked, or the run is another model's.
         """
-        self._follow(model, model.optimizer)
+        self._follow(model, getattr(model, "optimizer", None))
 
     def _follow(self, model: keras.Model, optimizer: Any) -> None:
         name = type(self).__name__

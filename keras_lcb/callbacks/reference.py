@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pathlib
-from collections.abc import Sequence
+import tempfile
+import zipfile
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import keras
@@ -87,7 +90,8 @@ def _weights_in(model: keras.Model, path: pathlib.Path) -> list[np.ndarray]:
     state = list({id(v): v for v in [*model.variables, *model.metrics_variables]}.values())
     before = [keras.ops.convert_to_numpy(variable) for variable in state]
     try:
-        model.load_weights(path, objects_to_skip=[model.optimizer])
+        with _weights_file(path) as file:
+            model.load_weights(file, objects_to_skip=[model.optimizer])
         return model.get_weights()
     except Exception as error:  # Keras, h5py and zipfile each have their own
         reason = str(error).strip().splitlines()
@@ -98,3 +102,16 @@ def _weights_in(model: keras.Model, path: pathlib.Path) -> list[np.ndarray]:
     finally:
         for variable, value in zip(state, before, strict=True):
             variable.assign(value)
+
+
+@contextlib.contextmanager
+def _weights_file(path: pathlib.Path) -> Iterator[pathlib.Path]:
+    """The `.weights.h5` file itself, or the one in a `.keras` archive.
+
+    Keras loads from an archive, too, but the optimizer's state with it.
+    """
+    if path.suffix != ".keras":
+        yield path
+        return
+    with tempfile.TemporaryDirectory() as folder, zipfile.ZipFile(path) as archive:
+        yield pathlib.Path(archive.extract("model.weights.h5", folder))

@@ -1,0 +1,72 @@
+"""The count-sketch against its own definition, and against the distances that it estimates."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from keras_lcb.callbacks.sketch import CountSketch
+
+
+@settings(deadline=None, max_examples=30)
+@given(
+    size=st.integers(1, 3000),
+    buckets=st.integers(1, 500),
+    seed=st.integers(0, 99),
+    factor=st.floats(-3, 3),
+)
+def test_a_sketch_is_linear_and_the_same_each_time(size, buckets, seed, factor):
+    random = np.random.default_rng(seed)
+    a, b = random.normal(size=(2, size)).astype("float32")
+    sketch = CountSketch(size, buckets, seed)
+    np.testing.assert_array_equal(sketch(a), CountSketch(size, buckets, seed)(a))
+    np.testing.assert_allclose(
+        sketch((a + factor * b).astype("float32")), sketch(a) + factor * sketch(b), atol=1e-3
+    )
+    assert len(sketch(a)) == min(size, buckets)
+
+
+def test_each_coordinate_goes_to_one_bucket_with_a_sign():
+    size, buckets = 70_000, 16  # longer than what is drawn at once
+    sketch = CountSketch(size, buckets, seed=1)
+    places = []
+    for coordinate in (0, 1, 65_535, 65_536, 69_999):
+        unit = np.zeros(size, "float32")
+        unit[coordinate] = 1
+        image = sketch(unit)
+        assert np.sort(abs(image)).tolist() == [0] * (buckets - 1) + [1]
+        places.append((int(abs(image).argmax()), float(image.sum())))
+    assert len(set(places)) > 1
+
+
+def test_a_vector_that_fits_is_kept_as_it_is():
+    vector = np.arange(5, dtype="float32")
+    sketch = CountSketch(5, buckets=5, seed=0)
+    assert sketch(vector) is vector
+    assert sketch.relative_error == 0
+
+
+@pytest.mark.parametrize("shape", ["spread out", "in few coordinates"])
+def test_the_error_of_a_distance_is_as_stated(shape):
+    random = np.random.default_rng(0)
+    gap = random.normal(size=5_000)
+    if shape == "in few coordinates":
+        gap *= random.random(5_000) < 0.01
+    estimates = [
+        np.linalg.norm(CountSketch(len(gap), 200, seed)(gap)) / np.linalg.norm(gap)
+        for seed in range(300)
+    ]
+    stated = CountSketch(len(gap), 200, 0).relative_error
+    assert stated == pytest.approx(1 / 20)
+    assert np.mean(estimates) == pytest.approx(1, abs=4 * stated / np.sqrt(300))
+    assert np.std(estimates) < 1.15 * stated
+    if shape == "spread out":
+        assert np.std(estimates) > 0.85 * stated
+
+
+def test_what_is_not_finite_shows():
+    vector = np.ones(100, "float32")
+    vector[7] = np.nan
+    assert np.isnan(CountSketch(100, 10, 0)(vector)).sum() == 1
