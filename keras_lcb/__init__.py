@@ -14,7 +14,7 @@ from keras_lcb.callbacks import FrequencyResponse, GradientNorms, LayerConvergen
 from keras_lcb.training.tracking import track
 
 if TYPE_CHECKING:
-    from keras_lcb import analysis, plotting, synthetic, vision
+    from keras_lcb import analysis, experiments, plotting, synthetic, vision
     from keras_lcb.analysis import convergence_bias, convergence_rate, summary, time_to_fraction
     from keras_lcb.report import write_report
     from keras_lcb.runs.merging import collect
@@ -31,6 +31,7 @@ __all__ = [
     "collect",
     "convergence_bias",
     "convergence_rate",
+    "experiments",
     "load_run",
     "plotting",
     "save_run",
@@ -42,7 +43,7 @@ __all__ = [
     "write_report",
 ]
 
-_SUBPACKAGES = ("analysis", "plotting", "synthetic", "vision")
+_SUBPACKAGES = ("analysis", "experiments", "plotting", "synthetic", "vision")
 _ON_FIRST_USE = {
     "collect": "keras_lcb.runs.merging",
     "convergence_bias": "keras_lcb.analysis",
