@@ -81,8 +81,11 @@ def _train_on_sines(data: str, seed: int) -> tuple[xr.Dataset, str]:
     target = lcb.synthetic.default_target()
     x = target.grid(512)
     model = lcb.synthetic.build_network(depth=5, width=64, seed=seed)
-    # Updates are so short here that what is around them counts: many are run in one call.
-    model.compile(keras.optimizers.SGD(0.01, momentum=0.9), "mse", steps_per_execution=20)
+    # Updates are so short here that what is around them counts: many are run in one call, where
+    # the backend can.
+    together = 1 if keras.backend.backend() == "torch" else 20
+    optimizer = keras.optimizers.SGD(0.01, momentum=0.9)
+    model.compile(optimizer, "mse", steps_per_execution=together)
     points = tf.data.Dataset.from_tensor_slices((x, target(x)))
     batches = points.cache().shuffle(len(x), seed=seed).batch(128)
     title = "A fully connected network on a sum of four sines"
