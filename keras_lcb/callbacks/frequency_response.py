@@ -33,6 +33,7 @@ class FrequencyResponse(Recorder):
         target: What the network learns: one of `keras_lcb.synthetic`'s targets (taken without its
             noise), another function of an (n, 1) array, or values of shape (n, 1). Without one
             there are no shares and no errors. Defaults to `None`.
+        functions: Whether to keep the functions themselves, too. Defaults to `False`.
 
     Attributes:
         results: The run, an `xarray.Dataset`. With c the coefficient of a layer's part, F the
@@ -42,7 +43,9 @@ class FrequencyResponse(Recorder):
             layer), the mean wave number of a layer's part, weighted by energy. Of plain networks,
             `frequency_error` and `r2` (step, layer, frequency); a probe is costly, so `r2` is NaN
             but at the first and the last record and wherever the updates have grown by a quarter
-            since the last probe.
+            since the last probe. With `functions`, also `target` (x), `prediction` (step, x) and,
+            of residual networks, `contribution` (step, layer, x), which sums to the prediction
+            over layers, the read-out's being its bias.
 
     Raises:
         ValueError: For points that are no such grid, frequencies that they do not resolve or that
@@ -67,11 +70,14 @@ class FrequencyResponse(Recorder):
         every: str | int = "epoch",
         frequencies: ArrayLike | None = None,
         target: Any = None,
+        *,
+        functions: bool = False,
     ) -> None:
         self.x = _grid(x)
-        values = None if target is None else _values(target, self.x)
+        self.functions = functions
         self.frequencies = _frequencies(frequencies, target, len(self.x))
-        self._target = None if values is None else _coefficients(values, self.frequencies)
+        self._y = None if target is None else _values(target, self.x)
+        self._target = None if self._y is None else _coefficients(self._y, self.frequencies)
         super().__init__(every, None, None)
 
     def reset(self) -> None:
@@ -102,7 +108,7 @@ class FrequencyResponse(Recorder):
         return self._measure_features()
 
     def _measure_parts(self) -> Record:
-        from keras_lcb.synthetic.decomposition import decompose
+        from keras_lcb.synthetic.decomposition import READOUT_BIAS, decompose
         from keras_lcb.synthetic.spectra import frequency_centroid, frequency_share, spectrum
 
         parts = decompose(self._model, self.x)
@@ -114,6 +120,12 @@ class FrequencyResponse(Recorder):
             share = frequency_share(coefficients, self._target)
             record["frequency_share"] = self._by_row(share)
             record["frequency_error"] = self._error(coefficients.sum(axis=0))
+        if self.functions:
+            record["prediction"] = parts.values.sum(axis=0)
+            record["contribution"] = self._by_row(parts.values)
+            head = [row.role for row in self._rows].index("head")
+            bias = parts.sel(layer=READOUT_BIAS) if READOUT_BIAS in self._measured else 0.0
+            record["contribution"][head] = bias
         return record
 
     def _measure_features(self) -> Record:
@@ -125,6 +137,8 @@ class FrequencyResponse(Recorder):
         record: Record = {}
         if self._target is not None:
             record["frequency_error"] = self._error(spectrum(output, self.frequencies))
+        if self.functions:
+            record["prediction"] = output[:, 0]
         probed = [kept["step"] for kept in self._records if "r2" in kept]
         if self._updates.now() >= _GROWTH * max(probed, default=0):
             record["r2"] = self._probe()
@@ -160,8 +174,12 @@ class FrequencyResponse(Recorder):
             "frequency_centroid": ("step", "layer"),
             "frequency_error": ("step", "frequency"),
             "r2": ("step", "layer", "frequency"),
+            "prediction": ("step", "x"),
+            "contribution": ("step", "layer", "x"),
         }
-        variables = {}
+        variables: dict[str, tuple[tuple[str, ...], Any]] = {}
+        if self.functions and self._y is not None:
+            variables["target"] = (("x",), self._y[:, 0])
         for name, over in dims.items():
             known = [record[name] for record in self._records if name in record]
             if known:
@@ -171,7 +189,8 @@ class FrequencyResponse(Recorder):
         return variables
 
     def _coordinates(self) -> dict[str, Any]:
-        return {"frequency": self.frequencies}
+        positions = {"x": self.x[:, 0]} if self.functions else {}
+        return {"frequency": self.frequencies, **positions}
 
     def _settings(self) -> dict[str, Any]:
         return {

@@ -3,7 +3,11 @@
 Nothing here shows a figure or changes Matplotlib's settings. Without `ax` a pyplot figure is made.
 """
 
+from keras_lcb.plotting.contributions import plot_contributions
 from keras_lcb.plotting.convergence import plot_convergence
+from keras_lcb.plotting.frequency_animation import animate_frequencies
+from keras_lcb.plotting.frequency_error import plot_frequency_error
+from keras_lcb.plotting.frequency_maps import plot_frequency_history, plot_frequency_map
 from keras_lcb.plotting.gradient_norms import plot_gradient_norms
 from keras_lcb.plotting.loss import plot_loss
 from keras_lcb.plotting.overview import plot_overview
@@ -12,8 +16,13 @@ from keras_lcb.plotting.style import PROJECTOR, depth_colors
 
 __all__ = [
     "PROJECTOR",
+    "animate_frequencies",
     "depth_colors",
+    "plot_contributions",
     "plot_convergence",
+    "plot_frequency_error",
+    "plot_frequency_history",
+    "plot_frequency_map",
     "plot_gradient_norms",
     "plot_loss",
     "plot_overview",

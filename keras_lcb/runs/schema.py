@@ -65,6 +65,7 @@ COORDINATES: dict[str, Quantity] = {
     "kind": Quantity("class of the layer", "1", ("layer",)),
     "role": Quantity("part the layer plays in the network", "1", ("layer",)),
     "frequency": Quantity("wave number", "1", ("frequency",), whole=True),
+    "x": Quantity("position", "1", ("x",)),
     "rank": Quantity("place among the largest eigenvalues", "1", ("rank",), whole=True),
     "step_size": Quantity("step size along the gradient", "1", ("step_size",)),
     "direction": Quantity("number of the random direction", "1", ("direction",), whole=True),
@@ -108,6 +109,10 @@ VARIABLES: dict[str, Quantity] = {
         "1",
         ("layer frequency", "step layer frequency"),
     ),
+    # What a network of one variable puts out.
+    "target": Quantity("what is to be learned", "1", ("x",)),
+    "prediction": Quantity("output of the network", "1", ("step x",)),
+    "contribution": Quantity("what the layer adds to the output", "1", ("step layer x",)),
     # What the loss looks like around a layer.
     "eigenvalue": Quantity("largest eigenvalues of the Hessian block", "1", _LAYER_RANK),
     "smallest_eigenvalue": Quantity("smallest eigenvalue of the Hessian block", "1", _LAYER),

@@ -129,7 +129,12 @@ class Config:
         return cls(**settings)
 
 
-def run(config: Config, *, on_record: Callable[[xr.Dataset], None] | None = None) -> xr.Dataset:
+def run(
+    config: Config,
+    *,
+    functions: bool = False,
+    on_record: Callable[[xr.Dataset], None] | None = None,
+) -> xr.Dataset:
     """Train a network on a target and record how its layers do.
 
     It trains through `model.fit` with `LayerConvergence`, `GradientNorms` and
@@ -138,6 +143,7 @@ def run(config: Config, *, on_record: Callable[[xr.Dataset], None] | None = None
 
     Args:
         config: The settings.
+        functions: Whether to keep the functions themselves, too: see `FrequencyResponse`.
         on_record: Called with the run so far, marked as provisional, after each record.
 
     Returns:
@@ -155,7 +161,7 @@ def run(config: Config, *, on_record: Callable[[xr.Dataset], None] | None = None
     recorders = [
         LayerConvergence(),
         GradientNorms(),
-        FrequencyResponse(grid, target=config.target),
+        FrequencyResponse(grid, target=config.target, functions=functions),
     ]
 
     def recorded() -> xr.Dataset:

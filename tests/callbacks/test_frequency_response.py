@@ -143,6 +143,20 @@ def test_without_a_target_only_centroids():
     assert lcb.runs.schema.missing(run)["frequency_share"] == "No target was given."
 
 
+@pytest.mark.parametrize("residual", [False, True])
+def test_functions_are_kept_when_asked_for(residual):
+    response = lcb.FrequencyResponse(X, target=TARGET, functions=True)
+    model = trained(residual, response, epochs=1, normalization="batch")
+    run = response.results
+    predicted = keras.ops.convert_to_numpy(model(X, training=False))[:, 0]
+    np.testing.assert_allclose(run.prediction.isel(step=-1), predicted, atol=1e-5)
+    np.testing.assert_array_equal(run.target, TARGET(X)[:, 0])
+    np.testing.assert_array_equal(run.x, X[:, 0])
+    assert ("contribution" in run) == residual
+    if residual:
+        np.testing.assert_allclose(run.contribution.sum("layer"), run.prediction, atol=1e-9)
+
+
 def test_noise_is_no_part_of_the_target():
     noisy = SineSum(TARGET.rows, noise=0.5)
     clean, given = (lcb.FrequencyResponse(X, target=t) for t in (TARGET, noisy))

@@ -36,7 +36,8 @@ def test_every_name_of_the_contract_is_known():
         "gradient_norm_per_update update_norm_per_update loss validation_loss learning_rate "
         "frequency_share frequency_centroid frequency_error r2 eigenvalue smallest_eigenvalue "
         "residual trace trace_standard_error gradient_change relative_gradient_change "
-        "gradient_cosine smoothness lower upper theory distance_standard_error"
+        "gradient_cosine smoothness lower upper theory distance_standard_error "
+        "target prediction contribution"
     )
     assert set(contract.split()) == set(schema.VARIABLES)
     dims = {d for q in schema.VARIABLES.values() for choice in q.dims for d in choice.split()}

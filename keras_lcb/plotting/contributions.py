@@ -1,0 +1,69 @@
+"""What a network of one variable puts out, and what each layer adds to it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from keras_lcb.plotting.layer_lines import remark
+from keras_lcb.plotting.style import is_dark, layer_colors, new_axes, short_name
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from matplotlib.axes import Axes
+    from matplotlib.lines import Line2D
+
+
+def plot_contributions(
+    run: xr.Dataset, step: int | None = None, ax: Axes | None = None
+) -> dict[str, Line2D]:
+    """Plot the target, the prediction and what each layer adds to it, as functions.
+
+    The contributions of a residual network add up to its prediction; the read-out's is its bias.
+    A plain network has a prediction only.
+
+    Args:
+        run: A run with `prediction`, as `FrequencyResponse(..., functions=True)` records it.
+        step: The record to show, the nearest to this update; the last one by default.
+        ax: Where to draw; a new pyplot figure by default.
+
+    Returns:
+        The lines: `"target"` (where the run has one), `"prediction"`, and each layer's by its
+        name.
+
+    Raises:
+        ValueError: If the run holds no functions.
+
+    Example:
+        >>> lines = plot_contributions(run)  # doctest: +SKIP
+        >>> lines["layer_0"].get_ydata()  # doctest: +SKIP
+    """
+    if "prediction" not in run:
+        raise ValueError(
+            "The run holds no functions: record it with FrequencyResponse(..., functions=True), "
+            "or synthetic.run(config, functions=True)."
+        )
+    at = record_at(run, step)
+    ax = new_axes(ax)
+    ink = ax.xaxis.label.get_color()
+    x = run["x"].values
+    lines = {}
+    if "target" in run:
+        (lines["target"],) = ax.plot(x, run["target"], color=ink, alpha=0.35, linewidth=4)
+        lines["target"].set_label("target")
+    for place, color in enumerate(layer_colors(run, is_dark(ax))):
+        name = str(run["layer"].values[place])
+        if "contribution" in run and bool(at["contribution"][place].notnull().all()):
+            constant = at["contribution"][place].min() == at["contribution"][place].max()
+            label = short_name(name) + (" (constant)" if constant else "")
+            (lines[name],) = ax.plot(x, at["contribution"][place], color=color, label=label)
+    (lines["prediction"],) = ax.plot(x, at["prediction"], "--", color=ink, label="prediction")
+    layers = "what each layer adds" if "contribution" in run else "no layer adds a part of its own"
+    remark(ax, "Target and prediction", [f"After {int(at['step']):,} updates; {layers}."])
+    ax.set(xlabel="x", xlim=(x[0], x[-1]))
+    ax.legend(fontsize="small", frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
+    return lines
+
+
+def record_at(run: xr.Dataset, step: int | None) -> xr.Dataset:
+    """Return the record nearest to an update, the last one for `None`."""
+    return run.isel(step=-1) if step is None else run.sel(step=step, method="nearest")

@@ -1,0 +1,89 @@
+"""A training on a function of one variable as a film."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from matplotlib.animation import FFMpegWriter, FuncAnimation, PillowWriter
+from matplotlib.figure import Figure
+
+from keras_lcb.plotting.contributions import plot_contributions
+from keras_lcb.plotting.frequency_error import plot_frequency_error
+from keras_lcb.plotting.frequency_maps import carried, draw_map
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+_TITLES = {"frequency_share": "Share of each layer", "r2": "R² of each layer"}
+
+
+def animate_frequencies(
+    run: xr.Dataset, path: str | os.PathLike[str], *, frames: int = 60, per_second: int = 10
+) -> None:
+    """Write a film of functions, shares of frequencies and errors along training.
+
+    Args:
+        run: A run with its functions: `synthetic.run(config, functions=True)`.
+        path: The file, `….gif`, or `….mp4` where ffmpeg is installed.
+        frames: Most frames; records are chosen evenly. Default 60.
+        per_second: Frames a second. Default 10.
+
+    Raises:
+        ValueError: If the run holds no functions, it is another kind of file, or there is no
+            ffmpeg.
+
+    Example:
+        >>> animate_frequencies(run, "training.gif")  # doctest: +SKIP
+    """
+    writer = _writer(Path(path), per_second)
+    figure = Figure(figsize=(12, 4.2), dpi=80, layout="constrained")
+    functions, shares, errors = figure.subplots(1, 3, width_ratios=(1.2, 1, 1))
+    lines = plot_contributions(run, ax=functions)
+    values = carried(run)
+    mesh = draw_map(values, values.isel(step=0), shares)
+    cells = values.transpose("step", "layer", "frequency").values
+    plot_frequency_error(run, errors)
+    now = errors.axvline(0, color=errors.xaxis.label.get_color(), linewidth=1)
+    titles = "Functions", _TITLES[str(values.name)], "Error at each frequency"
+    for ax, title in zip((functions, shares, errors), titles, strict=True):
+        ax.set_title(title, loc="left", pad=6)
+    for said in functions.texts:  # of one record, beneath the title
+        said.remove()
+    steps = run["step"].values
+    functions.set_ylim(_limits(run))
+
+    def draw(place: int) -> list:
+        at = run.isel(step=place)
+        for name, line in lines.items():
+            if name == "prediction":
+                line.set_ydata(at["prediction"].values)
+            elif name != "target":
+                line.set_ydata(at["contribution"].sel(layer=name).values)
+        mesh.set_array(cells[place])
+        now.set_xdata([steps[place]] * 2)
+        figure.suptitle(f"after {int(steps[place]):,} updates")
+        return []
+
+    chosen = np.unique(np.linspace(0, len(steps) - 1, min(frames, len(steps))).round().astype(int))
+    FuncAnimation(figure, draw, frames=chosen.tolist()).save(Path(path), writer=writer)
+
+
+def _writer(path: Path, per_second: int) -> PillowWriter | FFMpegWriter:
+    if path.suffix.lower() == ".gif":
+        return PillowWriter(fps=per_second)
+    if path.suffix.lower() != ".mp4":
+        raise ValueError(f"A film is a .gif or an .mp4 file, got '{path}'.")
+    if not FFMpegWriter.isAvailable():
+        raise ValueError(f"'{path}' needs ffmpeg, which was not found. A .gif needs none.")
+    return FFMpegWriter(fps=per_second)
+
+
+def _limits(run: xr.Dataset) -> tuple[float, float]:
+    """Room for all that is drawn, but not for what a few records overshoot."""
+    names = [name for name in ("target", "prediction", "contribution") if name in run]
+    values = np.concatenate([run[name].values.ravel() for name in names])
+    low, high = np.percentile(values[np.isfinite(values)], [0.2, 99.8])
+    return 1.1 * float(low), 1.1 * float(high)

@@ -1,0 +1,74 @@
+"""When each frequency is learned."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import matplotlib
+import numpy as np
+from matplotlib.colors import to_hex
+
+from keras_lcb.plotting.labels import LineEndLabels
+from keras_lcb.plotting.layer_lines import frame_training, over_seeds, remark
+from keras_lcb.plotting.style import is_dark, new_axes
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from matplotlib.axes import Axes
+    from matplotlib.lines import Line2D
+
+
+def plot_frequency_error(run: xr.Dataset, ax: Axes | None = None) -> list[Line2D]:
+    """Plot how far the prediction is from the target at each frequency, along training.
+
+    A line at 1 has nothing of its frequency, at 0 it is learned; the dotted line marks one half.
+    Runs stacked over seeds have their mean and a band from the lowest to the highest.
+
+    Args:
+        run: A run with `frequency_error`, as `FrequencyResponse` records it.
+        ax: Where to draw; a new pyplot figure by default. Names stand to the right of the axes:
+            a figure made with `layout="constrained"` leaves room for them.
+
+    Returns:
+        One `matplotlib.lines.Line2D` a frequency, low to high.
+
+    Raises:
+        ValueError: If the run holds no errors.
+
+    Example:
+        >>> lines = plot_frequency_error(run)  # doctest: +SKIP
+    """
+    if "frequency_error" not in run:
+        raise ValueError(
+            "The run holds no errors of frequencies: record it with FrequencyResponse(x, "
+            "target=target), or synthetic.run."
+        )
+    errors = run["frequency_error"].sortby("frequency")
+    ax = new_axes(ax)
+    low, middle, high = over_seeds(errors)
+    lines = []
+    for place, color in enumerate(_colors(errors.sizes["frequency"], is_dark(ax))):
+        own = middle.isel(frequency=place)
+        known = np.isfinite(own.values)
+        label = f"k = {int(own['frequency'])}"
+        steps = own["step"].values[known]
+        lines.extend(ax.plot(steps, own.values[known], color=color, label=label))
+        if "seed" in errors.dims:
+            band = (edge.isel(frequency=place).values[known] for edge in (low, high))
+            ax.fill_between(steps, *band, color=color, alpha=0.15, linewidth=0)
+    LineEndLabels(ax, [line for line in lines if np.size(line.get_xdata())])
+    ax.axhline(0.5, color=ax.xaxis.label.get_color(), linestyle=":", linewidth=0.8, alpha=0.5)
+    said = ""
+    if "seed" in errors.dims:
+        said = f"Mean of {errors.sizes['seed']} seeds, with a band from the lowest to the highest."
+    remark(ax, "Error of the prediction at each frequency", [said] if said else [])
+    frame_training(run, ax)
+    ax.set_ylabel("error relative to the target's amplitude")
+    ax.set_ylim(0, min(2.0, max(1.1, ax.get_ylim()[1])))
+    return lines
+
+
+def _colors(count: int, dark: bool) -> list[str]:
+    # Another colour map than that of depth, which these lines are not about.
+    start, stop = (0.35, 1.0) if dark else (0.0, 0.75)
+    return [to_hex(c) for c in matplotlib.colormaps["viridis"](np.linspace(start, stop, count))]

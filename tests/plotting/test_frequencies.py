@@ -1,0 +1,161 @@
+"""Figures of a run on a function of one variable show the run's own numbers."""
+
+from __future__ import annotations
+
+import matplotlib.animation
+import numpy as np
+import pytest
+import xarray as xr
+from matplotlib.figure import Figure
+from PIL import Image
+
+from keras_lcb.plotting import (
+    animate_frequencies,
+    plot_contributions,
+    plot_frequency_error,
+    plot_frequency_history,
+    plot_frequency_map,
+)
+from keras_lcb.runs import schema
+
+STEPS = [0, 10, 20, 40]
+X = np.linspace(-np.pi, np.pi, 32, endpoint=False)
+
+
+@pytest.fixture
+def residual():
+    """Two layers that come to carry sin x and sin 3x, and a read-out with its bias."""
+    parts = np.array([np.sin(X), np.sin(3 * X) / 3, np.full(32, 0.1)])
+    learned = np.array([[0.0, 0.0, 1.0], [0.5, 0.0, 1.0], [1.0, 0.2, 1.0], [1.0, 0.9, 1.0]])
+    contribution = learned[:, :, None] * parts
+    share = np.full((4, 3, 2), np.nan)
+    share[:, 0], share[:, 1] = np.zeros((4, 2)), np.zeros((4, 2))
+    share[:, 0, 0], share[:, 1, 1] = learned[:, 0], learned[:, 1]
+    return schema.dataset(
+        {
+            "frequency_share": (("step", "layer", "frequency"), share),
+            "frequency_error": (("step", "frequency"), 1 - learned[:, :2]),
+            "contribution": (("step", "layer", "x"), contribution),
+            "prediction": (("step", "x"), contribution.sum(axis=1)),
+            "target": (("x",), parts[0] + parts[1]),
+        },
+        {"step": STEPS, "layer": ["low", "high", "out"], "frequency": [1, 3], "x": X},
+    )
+
+
+@pytest.fixture
+def plain(residual):
+    r2 = residual["frequency_share"].where(residual["step"].isin([0, 20]))
+    run = residual.drop_vars(["contribution", "frequency_share"])
+    return run.assign(r2=r2.transpose("step", "layer", "frequency"))
+
+
+def over_seeds(run):
+    others = [run, run.assign(frequency_share=run["frequency_share"] + 1.0)]
+    return xr.concat(others, xr.DataArray([0, 1], dims="seed", name="seed"), data_vars="all")
+
+
+def test_functions_are_those_of_the_record(residual, ax):
+    lines = plot_contributions(residual, step=19, ax=ax)
+    assert list(lines) == ["target", "low", "high", "out", "prediction"]
+    at = residual.sel(step=20)
+    np.testing.assert_array_equal(lines["high"].get_ydata(), at.contribution.sel(layer="high"))
+    np.testing.assert_array_equal(lines["prediction"].get_ydata(), at.prediction)
+    np.testing.assert_array_equal(lines["target"].get_ydata(), residual.target)
+    assert "out (constant)" in [text.get_text() for text in ax.get_legend().get_texts()]
+
+
+def test_plain_networks_have_a_prediction_only(plain, ax):
+    assert list(plot_contributions(plain, ax=ax)) == ["target", "prediction"]
+
+
+def test_the_map_shows_shares_and_their_numbers(residual, ax):
+    mesh = plot_frequency_map(residual, ax=ax)
+    np.testing.assert_array_equal(mesh.get_array(), [[1.0, 0.0], [0.0, 0.9]])
+    texts = [text.get_text() for text in ax.texts]
+    assert "0.90" in texts and any("40 updates" in text for text in texts)
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["low", "high"]
+    assert [label.get_text() for label in ax.get_xticklabels()] == ["1", "3"]
+    assert mesh.norm.vmin == -mesh.norm.vmax  # nothing carried is white
+
+
+def test_r2_holds_until_the_next_probe(plain, ax):
+    np.testing.assert_array_equal(
+        plot_frequency_map(plain, step=10, ax=ax).get_array(), np.zeros((2, 2))
+    )
+    mesh = plot_frequency_map(plain, ax=Figure().subplots())
+    np.testing.assert_array_equal(mesh.get_array(), [[1.0, 0.0], [0.0, 0.2]])
+
+
+def test_history_has_a_panel_for_each_frequency(residual):
+    low, high = plot_frequency_history(residual, Figure(layout="constrained").subplots(2))
+    np.testing.assert_array_equal(low.get_array(), residual.frequency_share[:, :2, 0].T)
+    np.testing.assert_array_equal(high.get_array(), residual.frequency_share[:, :2, 1].T)
+    assert low.axes.get_ylabel() == "k = 1"
+    corners = low.get_coordinates()[0, :, 0]
+    assert corners.tolist() == [0, 5, 15, 30, 40]  # half-way between records
+
+
+def test_errors_have_a_line_for_each_frequency(residual, ax):
+    lines = plot_frequency_error(residual, ax)
+    assert [line.get_label() for line in lines] == ["k = 1", "k = 3"]
+    np.testing.assert_array_equal(lines[1].get_ydata(), residual.frequency_error[:, 1])
+    ax.figure.draw_without_rendering()
+
+
+def test_seeds_have_their_mean(residual, ax):
+    seeds = over_seeds(residual)
+    mesh = plot_frequency_map(seeds, ax=ax)
+    np.testing.assert_allclose(mesh.get_array(), [[1.5, 0.5], [0.5, 1.4]])
+    assert any("Mean of 2 seeds" in text.get_text() for text in ax.texts)
+    lines = plot_frequency_error(seeds, Figure(layout="constrained").subplots())
+    assert len(lines[0].axes.collections) == 2
+
+
+def test_a_run_that_diverged_is_still_drawn(residual, ax):
+    broken = residual.copy(deep=True)
+    broken["frequency_share"][1:] = np.nan
+    broken["frequency_share"][1, 0, 0] = 1e30
+    mesh = plot_frequency_map(broken, ax=ax)
+    assert mesh.norm.vmax == 4.0
+    ax.figure.draw_without_rendering()
+
+
+@pytest.mark.parametrize("kind", ["residual", "plain"])
+def test_the_film_has_a_frame_for_each_record(kind, request, tmp_path):
+    animate_frequencies(request.getfixturevalue(kind), tmp_path / "film.gif")
+    with Image.open(tmp_path / "film.gif") as film:
+        assert film.n_frames == 4
+    animate_frequencies(request.getfixturevalue(kind), tmp_path / "short.gif", frames=2)
+    with Image.open(tmp_path / "short.gif") as film:
+        assert film.n_frames == 2
+
+
+def test_films_that_cannot_be_written(residual, tmp_path, monkeypatch):
+    with pytest.raises(ValueError, match=r"\.gif or an \.mp4"):
+        animate_frequencies(residual, tmp_path / "film.avi")
+    monkeypatch.setattr(matplotlib.animation.FFMpegWriter, "isAvailable", lambda: False)
+    with pytest.raises(ValueError, match="ffmpeg"):
+        animate_frequencies(residual, tmp_path / "film.mp4")
+
+
+@pytest.mark.skipif(
+    not matplotlib.animation.FFMpegWriter.isAvailable(), reason="ffmpeg was not found"
+)
+def test_mp4(residual, tmp_path):
+    animate_frequencies(residual, tmp_path / "film.mp4")
+    assert (tmp_path / "film.mp4").read_bytes()[4:8] == b"ftyp"
+
+
+def test_what_is_missing_is_named(run_factory, ax):
+    run = run_factory()
+    for plot in (plot_contributions, plot_frequency_map, plot_frequency_error):
+        with pytest.raises(ValueError, match="FrequencyResponse"):
+            plot(run, ax=ax)
+    with pytest.raises(ValueError, match="FrequencyResponse"):
+        plot_frequency_history(run)
+
+
+def test_history_needs_as_many_axes_as_frequencies(residual, ax):
+    with pytest.raises(ValueError, match="2 of them, got 1"):
+        plot_frequency_history(residual, ax)
