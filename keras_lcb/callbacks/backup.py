@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import os
 import pathlib
+from collections.abc import Iterator
 from typing import Any
 
 import keras
@@ -37,15 +39,10 @@ class Backup:
         Raises:
             OSError: If the folder cannot be written.
         """
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise OSError(
-                f"The backup folder '{self.folder}' cannot be made: {error.strerror or error}. "
-                "Choose another `backup`."
-            ) from error
         content = json.dumps({"run": run, "count": count}).encode()
-        write_atomically(self.folder / _SETTINGS, content)
+        with self._writing():
+            self.folder.mkdir(parents=True, exist_ok=True)
+            write_atomically(self.folder / _SETTINGS, content)
 
     def count(self, run: dict[str, Any]) -> dict[str, int] | None:
         """How the kept record counts its updates; `None` where nothing is kept.
@@ -82,7 +79,8 @@ class Backup:
         }
         content = io.BytesIO()
         np.savez(content, **arrays)
-        write_atomically(self.folder / f"{step:012d}.npz", content.getbuffer())
+        with self._writing():
+            write_atomically(self.folder / f"{step:012d}.npz", content.getbuffer())
 
     def records(self, until: int) -> list[dict[str, Any]]:
         """The records of updates up to `until`, oldest first.
@@ -102,6 +100,16 @@ class Backup:
         """Deletes everything that is kept."""
         (self.folder / _SETTINGS).unlink(missing_ok=True)
         self.discard_after(-1)
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise OSError(
+                f"The backup folder '{self.folder}' cannot be written: {error} Make room there, "
+                "or choose another `backup`. What was recorded is still in `results`."
+            ) from error
 
     def _files(self) -> list[pathlib.Path]:
         return sorted(self.folder.glob("[0-9]*.npz"))

@@ -185,6 +185,11 @@ class GradientNorms(Recorder):
             record["update_norm_per_update"] = self._layer_norms(rows[:, 1])
         return record
 
+    def _forget_unrecorded(self) -> None:
+        super()._forget_unrecorded()
+        self._tap.drain()
+        self._window.take()
+
     def _norms(self, window: Window) -> tuple[np.ndarray, np.ndarray]:
         """RMS norms of the gradient and the update, one a row."""
         if not window.updates:
@@ -240,7 +245,9 @@ class GradientNorms(Recorder):
         return {
             "first_nonfinite_update": first[0] if first else -1,
             "nonfinite_updates": sum(record["nonfinite"] for record in self._records),
-            "skipped_updates": sum(record["skipped"] for record in self._records),
+            # Those since the last record, too: where all are skipped, there is no other.
+            "skipped_updates": sum(record["skipped"] for record in self._records)
+            + self._window.skipped,
         }
 
     def _settings(self) -> dict[str, Any]:

@@ -72,6 +72,10 @@ class Recorder(keras.callbacks.Callback):
     def _check_ahead(self, epoch: int) -> None:
         """Refuses, before training, what is known not to work out."""
 
+    def _forget_unrecorded(self) -> None:
+        """Drops what was gathered since the last record."""
+        self._loss = MeanLoss()
+
     def _settings(self) -> dict[str, Any]:
         chosen = self.layers if not callable(self.layers) else getattr(self.layers, "__name__", "")
         return {"every": self.every, "layers": chosen}
@@ -93,7 +97,7 @@ class Recorder(keras.callbacks.Callback):
         self._rows: list[TrackedLayer] = []
         self._notes: dict[str, str] = {}
         self._missing: dict[str, str] = {}
-        self._training = self._ended = self._begun = False
+        self._training = self._ended = self._begun = self._failed = False
         self._updates = UpdateCount()
         self._loss = MeanLoss()
         self._epochs = 0
@@ -182,6 +186,7 @@ class Recorder(keras.callbacks.Callback):
 
     def on_train_begin(self, logs: Any = None) -> None:
         """Starts the clock."""
+        self._failed = self._training  # the `fit` before this one came to no end
         self._training, self._ended, self._begun = True, False, False
         self._start_clock()
 
@@ -242,6 +247,8 @@ class Recorder(keras.callbacks.Callback):
         step = self._updates.now()
         if self._records and step < self._last_step():
             self._go_back_to(step)
+        elif self._records and step == self._last_step() and self._failed:
+            self._forget_unrecorded()  # the updates of the `fit` that failed have been undone
         self._epochs = max(epoch, self._epochs)
         self._check_ahead(epoch)
         if counted_anew and self._store is not None:
@@ -297,16 +304,15 @@ class Recorder(keras.callbacks.Callback):
             stacklevel=2,
         )
         with LOCK:
-            self._measure()  # what was summed up since the last record is undone, too
             self._records = [record for record in self._records if record["step"] <= step]
         if self._store is not None:
             self._store.discard_after(step)
+        self._forget_unrecorded()
         self._continue()
 
     def _continue(self) -> None:
         """Goes on from the last record."""
         self._epochs = int(self._records[-1]["epoch"])
-        self._loss = MeanLoss()
         self._start_clock()
 
     # Backup.
