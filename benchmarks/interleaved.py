@@ -15,6 +15,7 @@ from typing import Any
 
 import keras
 import numpy as np
+import tqdm
 
 Callbacks = Callable[[], list[keras.callbacks.Callback]]
 WARM_UP_EPOCHS = 2
@@ -105,7 +106,7 @@ def time_variants(
     try:
         for name in names:
             fits[name].append(_fit(variants[name], data, batch_size, WARM_UP_EPOCHS))
-        for _ in range(rounds):
+        for _ in tqdm.trange(rounds, desc="rounds", leave=False):
             for name in order.permutation(names):
                 fits[name].append(_fit(variants[name], data, batch_size, 1 + epochs))
     finally:
