@@ -24,7 +24,27 @@ EXAMPLES = """examples:
   keras-lcb demo --data mnist --seed 3   the same on a set of tensorflow-datasets
   keras-lcb demo --backend jax           the same on JAX
   keras-lcb report run.nc -o run.html    write the report of a run saved by lcb.save_run
+  keras-lcb run synthetic --seeds 5      a network on a sum of sines, over five seeds
+  keras-lcb run section5                 the paper's section 5, with tables and figures
 """
+
+# Settings of `keras-lcb run synthetic`: those of `keras_lcb.synthetic.Config`, which is not
+# imported here, since that takes seconds.
+SYNTHETIC = {
+    "depth": (int, "hidden layers (default: 5)"),
+    "width": (int, "units a layer (default: 128)"),
+    "activation": (str, "default: relu"),
+    "initializer": (str, "a Keras initializer, or fan_in (default: glorot_uniform)"),
+    "normalization": (str, "batch or layer (default: none)"),
+    "branch-scale": (float, "of the initial kernels of layers that add (default: 1/√depth)"),
+    "points": (int, "of the training grid (default: 512)"),
+    "batch-size": (int, "points an update (default: 128)"),
+    "optimizer": (str, "sgd, momentum, adam, … (default: momentum)"),
+    "learning-rate": (float, "default: 0.005"),
+    "momentum": (float, "of the optimizer momentum (default: 0.9)"),
+    "updates": (int, "default: 8000"),
+    "record-every": (int, "updates between records (default: 100)"),
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -98,7 +118,59 @@ def _parser() -> argparse.ArgumentParser:
         help="the report (default: the run's name with .html)",
     )
     report.set_defaults(run=_report)
+
+    run = commands.add_parser("run", help="run an experiment of the paper")
+    experiments = run.add_subparsers(metavar="experiment", required=True)
+    _add_synthetic(experiments)
+    _add_section5(experiments)
     return parser
+
+
+def _add_synthetic(experiments: argparse._SubParsersAction) -> None:
+    synthetic = experiments.add_parser(
+        "synthetic",
+        help="a network on a function of one variable",
+        description="Trains a fully connected network on sin x + 1/3 sin 3x + 1/10 sin 10x + 1/30 "
+        "sin 30x, and writes the run (netCDF), its report (HTML) and figures of its frequencies.",
+    )
+    for name, (kind, meaning) in SYNTHETIC.items():
+        synthetic.add_argument(f"--{name}", type=kind, help=meaning)
+    synthetic.add_argument("--plain", action="store_true", help="layers do not add up")
+    synthetic.add_argument("--periodic", action="store_true", help="the input on a circle")
+    synthetic.add_argument("--seeds", type=int, default=1, help="runs that differ in their seed")
+    _add_common(synthetic, "synthetic")
+    synthetic.set_defaults(run=_run_synthetic)
+
+
+def _add_section5(experiments: argparse._SubParsersAction) -> None:
+    section5 = experiments.add_parser(
+        "section5",
+        help="which layer fits which frequency",
+        description="Section 5 of the paper and the experiment of Rahaman et al., over seeds: "
+        "writes section5.md with its tables and figures. Goes on where it was left.",
+    )
+    section5.add_argument("--quick", action="store_true", help="tiny: shows that it runs")
+    section5.add_argument(
+        "--runs",
+        metavar="FOLDER",
+        type=Path,
+        default=Path("section5-runs"),
+        help="where all runs are kept (default: section5-runs)",
+    )
+    _add_common(section5, "docs/results")
+    section5.set_defaults(run=_run_section5)
+
+
+def _add_common(parser: argparse.ArgumentParser, out: str) -> None:
+    parser.add_argument("--backend", choices=BACKENDS, help="default: the one Keras is set to")
+    parser.add_argument("--jobs", type=int, help="processes at a time (default: processors)")
+    parser.add_argument(
+        "--out",
+        metavar="FOLDER",
+        type=Path,
+        default=Path(out),
+        help=f"where results go (default: {out})",
+    )
 
 
 def _seed(text: str) -> int:
@@ -108,11 +180,7 @@ def _seed(text: str) -> int:
 
 
 def _demo(options: argparse.Namespace) -> None:
-    options.out.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryFile(dir=options.out):
-        pass  # Better to learn now than after the training that the folder cannot be written.
-    if options.backend is not None:
-        os.environ["KERAS_BACKEND"] = options.backend
+    _prepare(options)
     with _loading():
         import tensorflow as tf
 
@@ -128,6 +196,41 @@ def _report(options: argparse.Namespace) -> None:
     out = options.out or options.path.with_suffix(".html")
     lcb.write_report(lcb.load_run(options.path), out)
     print(out)
+
+
+def _run_synthetic(options: argparse.Namespace) -> None:
+    _prepare(options)
+    names = [name.replace("-", "_") for name in SYNTHETIC]
+    given = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
+    with _loading():
+        import tensorflow as tf
+
+        from keras_lcb.experiments import command
+        from keras_lcb.synthetic import Config
+
+        tf.zeros(())  # see `_demo`
+    config = Config(**given, residual=not options.plain, periodic=options.periodic)
+    command.run_synthetic(config, range(options.seeds), options.out, options.jobs)
+
+
+def _run_section5(options: argparse.Namespace) -> None:
+    _prepare(options)
+    with _loading():
+        import tensorflow as tf
+
+        from keras_lcb.experiments import section5
+
+        tf.zeros(())  # see `_demo`
+    print(section5.run(options.out, options.runs, quick=options.quick, jobs=options.jobs))
+
+
+def _prepare(options: argparse.Namespace) -> None:
+    """Make the folder for results, and choose the backend."""
+    options.out.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=options.out):
+        pass  # Better to learn now than after the training that the folder cannot be written.
+    if options.backend is not None:
+        os.environ["KERAS_BACKEND"] = options.backend
 
 
 @contextmanager

@@ -127,6 +127,29 @@ def test_wrong_arguments(arguments, capsys):
     assert "usage: keras-lcb" in capsys.readouterr().err
 
 
+def test_run_synthetic_writes_run_report_and_figures(tmp_path, capfd):
+    sizes = "--depth 3 --width 4 --updates 40 --record-every 20 --points 64 --batch-size 32"
+    options = f"run synthetic {sizes} --optimizer adam --seeds 2 --jobs 1".split()
+    assert cli.main([*options, "--out", str(tmp_path / "new")]) == 0
+    assert "over 2 runs" in capfd.readouterr().out
+    run = lcb.load_run(tmp_path / "new" / "run.nc")
+    assert dict(run.frequency_share.sizes) == {"seed": 2, "step": 3, "layer": 4, "frequency": 4}
+    config = schema.settings(run)["Config"]
+    assert (config["optimizer"], config["width"], "seed" in config) == ("adam", 4, False)
+    assert "<html" in (tmp_path / "new" / "report.html").read_text()
+    assert (tmp_path / "new" / "frequencies.png").exists()
+
+
+def test_what_run_synthetic_refuses(tmp_path, capfd):
+    for words, wrong in {
+        "Nyquist": ["--points", "40"],
+        "depth": ["--depth", "99"],
+        "adamm": ["--optimizer", "adamm"],
+        "needs a seed": ["--seeds", "0"],
+    }.items():
+        assert words in _refusal(capfd, "run", "synthetic", "--out", tmp_path, *wrong)
+
+
 def test_a_backend_that_is_not_installed_or_unknown(tmp_path):
     told = _command(
         "demo", "--backend", "torch", "--out", tmp_path, before="sys.modules['torch'] = None"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
 import traceback
 from collections.abc import Iterator
@@ -80,6 +81,8 @@ def run(
 
 def _run_member(engine: str, member: Member, folder: str | os.PathLike[str]) -> bool:
     """Run one member in the process that it is given; return whether it went well."""
+    # Each member is a model of its own, which TensorFlow takes for one that it compiles too often.
+    logging.getLogger("tensorflow").addFilter(_not_of_retracing)
     try:
         save_run(imported(engine)(member.config), result_path(folder, member))
     except Exception as error:
@@ -89,6 +92,10 @@ def _run_member(engine: str, member: Member, folder: str | os.PathLike[str]) -> 
         return False
     failure_path(folder, member).unlink(missing_ok=True)
     return True
+
+
+def _not_of_retracing(record: logging.LogRecord) -> bool:
+    return "triggered tf.function retracing" not in str(record.msg)
 
 
 @contextlib.contextmanager

@@ -175,15 +175,29 @@ def _stacked(runs: list[xr.Dataset]) -> xr.Dataset:
 
 
 def _common(runs: list[xr.Dataset]) -> dict[str, Any]:
-    """What holds for all runs; but the non-finite updates of any."""
-    first = runs[0].attrs
-    common = {
-        name: value
-        for name, value in first.items()
-        if all(run.attrs.get(name) == value for run in runs[1:])
-    }
-    nonfinite = [run.attrs.get("first_nonfinite_update", -1) for run in runs]
-    common["first_nonfinite_update"] = min((n for n in nonfinite if n >= 0), default=-1)
+    """What holds for all runs; but the non-finite updates, and what is missing, of any."""
+    attrs = [dict(run.attrs) for run in runs]
+    settings = _agreed([json.loads(own.pop("settings", "{}")) for own in attrs])
+    missing: dict[str, str] = {}
+    for own in attrs:
+        missing |= json.loads(own.pop("missing", "{}"))
+    nonfinite = [own.pop("first_nonfinite_update", -1) for own in attrs]
+    first = min((update for update in nonfinite if update >= 0), default=-1)
+    found = {**_agreed(attrs), "first_nonfinite_update": first}
+    return found | {"settings": json.dumps(settings), "missing": json.dumps(missing)}
+
+
+def _agreed(all_settings: list[dict[str, Any]]) -> dict[str, Any]:
+    """What all have in common, in nested settings too."""
+    first, *others = all_settings
+    common: dict[str, Any] = {}
+    for name, value in first.items():
+        if all(name in other for other in others):
+            values = [value, *(other[name] for other in others)]
+            if all(isinstance(each, dict) for each in values):
+                common[name] = _agreed(values)
+            elif all(each == value for each in values):
+                common[name] = value
     return common
 
 

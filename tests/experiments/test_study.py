@@ -43,7 +43,9 @@ def engine(settings):
         {"distance": (("step", "layer"), [[start], [0.0]])},
         {"step": [0, 10], "layer": ["one"], "wall_time": [0.0, time.time()]},
         {"seed": settings.seed, "backend": os.environ["KERAS_BACKEND"],
-         "process": os.getpid(), "threads": threads, "first_nonfinite_update": settings.seed - 1},
+         "process": [os.getpid(), settings.seed], "threads": threads,
+         "all": {"size": settings.size, "seed": settings.seed},
+         "first_nonfinite_update": settings.seed - 1},
     )
 """
 
@@ -74,6 +76,10 @@ def test_runs_stack_along_the_seed(study, tmp_path):
     assert five.distance.sel(step=0, layer="one").values.tolist() == [5.0, 6.0, 7.0]
     assert five.seed.values.tolist() == [0, 1, 2]
     assert "seed" not in five.attrs
+    assert schema.settings(five) == {
+        "threads": schema.settings(five)["threads"],
+        "all": {"size": 5.0},
+    }
     assert five.attrs["first_nonfinite_update"] == 0
     assert (results.failures, results.missing) == ([], [])
     lcb.save_run(five, tmp_path / "five.nc")
@@ -121,7 +127,7 @@ def test_members_run_in_processes_of_their_own_with_this_backend(study, tmp_path
     results = run(study, tmp_path, jobs=2)
     assert dict(os.environ) == before
     seen = [lcb.load_run(path) for path in tmp_path.glob("*.nc")]
-    assert os.getpid() not in {schema.settings(one)["process"] for one in seen}
+    assert os.getpid() not in {schema.settings(one)["process"][0] for one in seen}
     assert {one.attrs["backend"] for one in seen} == {keras.backend.backend()}
     assert {schema.settings(one)["threads"] for one in seen} == {max(1, os.cpu_count() // 2)}
     assert len(results.runs) == 2
