@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import keras
 
@@ -52,3 +53,8 @@ def accumulate(total: keras.Variable, amount: Any) -> None:
 def write_row(ring: keras.Variable, row: Any, values: Any) -> None:
     """Replaces one row."""
     ring.assign(ring.value.at[row].set(values.astype(ring.dtype)))
+
+
+def gradients(function: Callable[..., Any], arguments: Sequence[Any]) -> list[Any]:
+    """Derivatives of a scalar function of tensors, one a tensor."""
+    return list(jax.grad(function, argnums=tuple(range(len(arguments))))(*arguments))

@@ -112,11 +112,10 @@ def tracked_layers(model: keras.Model) -> LayerOrder:
         The layers and notes on what could not be determined.
 
     Example:
-    >>> model = keras.Sequential(
-    ...     [keras.Input((4,)), keras.layers.Dense(3, name="lin"), keras.layers.Dense(1)]
-    ... )
+    >>> layers = [keras.layers.Dense(3, name="lin"), keras.layers.Dense(1, name="out")]
+    >>> model = keras.Sequential([keras.Input((4,)), *layers])
     >>> [(layer.name, layer.role) for layer in tracked_layers(model).layers]
-    [('lin', 'hidden'), ('dense', 'head')]
+    [('lin', 'hidden'), ('out', 'head')]
     """
     check_built(model)
     owners = _owners(model)
@@ -368,7 +367,7 @@ def _trace_calls(model: keras.Model) -> _CallTrace:
         trace.outputs = _tensors(outputs)
         return outputs
 
-    args, kwargs = _input_specification(model)
+    args, kwargs = input_specification(model)
     with _calls_noted(_own_order(model), trace):
         keras.src.backend.compute_output_spec(call, *args, **kwargs)
     return trace
@@ -400,8 +399,15 @@ def _noted(layer: keras.layers.Layer, call: Callable[..., Any], trace: _CallTrac
     return noted
 
 
-def _input_specification(model: keras.Model) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """Symbolic inputs of the shapes that the model was built with."""
+def input_specification(model: keras.Model) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Symbolic inputs of the shapes that a model was built with.
+
+    Returns:
+        Positional and keyword arguments for a call.
+
+    Raises:
+        ValueError: If the shapes are not known.
+    """
     if getattr(model, "_functional", None) is not None or hasattr(model, "_inputs_struct"):
         structure = getattr(model, "_inputs_struct", None)
         if structure is None:

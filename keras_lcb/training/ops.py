@@ -28,3 +28,4 @@ accumulate = _module.accumulate
 total_shape = _module.total_shape
 total_value = _module.total_value
 write_row = _module.write_row
+gradients = _module.gradients

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -45,6 +45,16 @@ def accumulate(total: keras.Variable, amount: Any) -> None:
 def write_row(ring: keras.Variable, row: Any, values: Any) -> None:
     """Replaces one row."""
     ring.value.scatter_nd_update([[row]], [tf.cast(values, ring.dtype)])
+
+
+def gradients(function: Callable[..., Any], arguments: Sequence[Any]) -> list[Any]:
+    """Derivatives of a scalar function of tensors, one a tensor."""
+    arguments = [tf.convert_to_tensor(argument) for argument in arguments]
+    with tf.GradientTape(watch_accessed_variables=False) as tape:
+        tape.watch(arguments)
+        value = function(*arguments)
+    found = tape.gradient(value, arguments, unconnected_gradients="zero")
+    return [tf.convert_to_tensor(gradient) for gradient in found]
 
 
 def _single_precision(tensor: Any) -> Any:

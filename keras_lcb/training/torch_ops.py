@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -50,6 +50,17 @@ def accumulate(total: keras.Variable, amount: Any) -> None:
 def write_row(ring: keras.Variable, row: Any, values: Any) -> None:
     """Replaces one row."""
     ring.value[row] = values.to(ring.value.dtype)
+
+
+@torch.enable_grad()
+def gradients(function: Callable[..., Any], arguments: Sequence[Any]) -> list[Any]:
+    """Derivatives of a scalar function of tensors, one a tensor."""
+    arguments = [argument.detach().requires_grad_() for argument in arguments]
+    return list(
+        torch.autograd.grad(
+            function(*arguments), arguments, allow_unused=True, materialize_grads=True
+        )
+    )
 
 
 def _single_precision(tensor: Any) -> Any:

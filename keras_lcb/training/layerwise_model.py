@@ -1,0 +1,362 @@
+"""`LayerwiseModel`: a `keras.Model` with a learning rate, and logs, for each layer."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import math
+import numbers
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+from keras.src.models import Functional
+
+from keras_lcb.training.layers import check_built, input_specification
+from keras_lcb.training.layerwise_step import LayerwiseStep
+from keras_lcb.training.multipliers import LearningRateMultipliers
+
+_OPTIONS = ("learning_rate_multipliers", "gradient_predictiveness", "progress_bar")
+_LOGGED = ("gradient_norm/", "update_ratio/", "gradient_change/", "gradient_cosine/")
+# What a model may have of its own in place of Keras' training; `from_model` cannot take it over.
+_TRAINING = ("train_step", "test_step", "predict_step", "compute_loss", "compute_metrics")
+
+
+@keras.saving.register_keras_serializable(package="keras_lcb")
+class LayerwiseModel(keras.Model):
+    """A Keras model whose training step knows its layers apart.
+
+    To be used in place of `keras.Model`: `LayerwiseModel(inputs, outputs)`, as the base of one's
+    own class, or `LayerwiseModel.from_model(model)`. With no option set it trains as
+    `keras.Model` does, weight for weight (graphs that TensorFlow rewrites may round otherwise,
+    since gradients have one more reader in them), and adds to the logs of `fit` and
+    `train_on_batch`, for each layer and over the updates of the epoch so far,
+
+    - `gradient_norm/<layer>`: RMS of ‖∇θ‖₂, unscaled, of the accumulated batch, before clipping;
+      NaN for a layer that gets no gradient;
+    - `update_ratio/<layer>`: RMS of ‖Δθ‖₂/‖θ‖₂, θ before the update. An update that starts from
+      θ = 0 counts as none.
+
+    `History`, `CSVLogger` and `TensorBoard` find them there; `evaluate` has none of them.
+
+    **Learning rates.** With a factor f a layer moves by θ ← θ + f·Δθ, where Δθ is the whole step
+    of the optimizer, weight decay and momentum included. With f = 0 the layer stays as it is, bit
+    for bit, whatever the optimizer, constraints or overwriting averages would do to it. Weight
+    constraints are applied to the weights after the scaled step, so they hold for every other f,
+    and averages (`use_ema`) are those of the weights as they were scaled. A layer that gets the
+    factor 0 in the midst of training with `use_ema` ends, as Keras does it, at its average.
+
+    Args:
+        inputs: As for `keras.Model`; left out by subclasses with a `call` of their own.
+        outputs: As for `keras.Model`.
+        name: Name of the model.
+        learning_rate_multipliers: Factors by layer name (as in a run: the layer's path within the
+            model) or prefix. Defaults to 1 for every layer.
+        gradient_predictiveness: Whether to measure, in each step, how well a layer's gradient
+            predicts itself a step further on: only that layer is moved, to θ − ηg, and only its
+            gradient is compared, on the same batch with the same dropout masks. `True` takes the
+            learning rate in force as η, a number is η itself. Logs the epoch's means as
+            `gradient_change/<layer>`, ‖g(θ − ηg) − g‖₂/‖g‖₂, and `gradient_cosine/<layer>`. This
+            costs one more forward and backward pass a layer. Source: Santurkar et al. (2018),
+            "How does batch normalization help optimization?". Defaults to `False`.
+        progress_bar: Whether the progress bar shows these logs, too. Defaults to `False`.
+        **kwargs: Further arguments of `keras.Model`.
+
+    Attributes:
+        learning_rate_multipliers: The factors, a dictionary that may be changed at any time:
+            `model.learning_rate_multipliers["block1"] = 0.5`, between epochs and from a callback
+            too; nothing is compiled anew.
+
+    Raises:
+        ValueError: For an unknown layer or a factor that is negative or not finite (as soon as
+            the model is built); before training, for an optimizer that is made of several.
+
+    Example:
+    >>> import numpy as np
+    >>> inputs = keras.Input((2,))
+    >>> hidden = keras.layers.Dense(3, activation="tanh", name="hidden")(inputs)
+    >>> outputs = keras.layers.Dense(1, name="head")(hidden)
+    >>> model = LayerwiseModel(inputs, outputs, learning_rate_multipliers={"hidden": 0.0})
+    >>> model.compile("adam", "mse")
+    >>> history = model.fit(np.ones((8, 2)), np.zeros((8, 1)), verbose=0)
+    >>> history.history["update_ratio/hidden"]
+    [0.0]
+    """
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+        """Makes a Functional model where inputs and outputs are given, as `keras.Model` does."""
+        if cls is LayerwiseModel and (args or "inputs" in kwargs):
+            cls = FunctionalLayerwiseModel
+        return super().__new__(cls, *args, **kwargs)
+
+    def __init__(
+        self,
+        inputs: Any = None,
+        outputs: Any = None,
+        name: str | None = None,
+        *,
+        learning_rate_multipliers: Mapping[str, float] | None = None,
+        gradient_predictiveness: bool | float = False,
+        progress_bar: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        if inputs is None:
+            super().__init__(name=name, **kwargs)
+        else:
+            if not isinstance(self, FunctionalLayerwiseModel):
+                _make_functional(type(self))
+            super().__init__(inputs, outputs, name=name, **kwargs)
+        self._layerwise_step: LayerwiseStep | None = None
+        self._multipliers = LearningRateMultipliers(self)
+        options = {
+            "learning_rate_multipliers": learning_rate_multipliers or {},
+            "gradient_predictiveness": gradient_predictiveness,
+            "progress_bar": progress_bar,
+        }
+        self._set_options(options | _options_of_clone(outputs))
+
+    @classmethod
+    def from_model(cls, model: keras.Model, **options: Any) -> LayerwiseModel:
+        """Makes a LayerwiseModel of the layers of another model, which share their weights.
+
+        Args:
+            model: A built model. A subclassed model becomes the one layer of the new model; its
+                `call` takes a single argument besides `training`.
+            **options: `learning_rate_multipliers`, `gradient_predictiveness`, `progress_bar`.
+
+        Returns:
+            The new model, not compiled.
+
+        Raises:
+            ValueError: If the model is not built, has a training step of its own, or cannot be
+                called symbolically.
+
+        Example:
+        >>> plain = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1, name="lin")])
+        >>> model = LayerwiseModel.from_model(plain, learning_rate_multipliers={"lin": 0.5})
+        >>> model.layers[-1] is plain.layers[-1]
+        True
+        """
+        check_built(model)
+        _check_trains_as_keras_does(model)
+        inputs, outputs = _graph_of(model)
+        return cls(inputs, outputs, name=model.name, **options)
+
+    @property
+    def learning_rate_multipliers(self) -> LearningRateMultipliers:
+        """The factors by layer name or prefix."""
+        return self._multipliers
+
+    @learning_rate_multipliers.setter
+    def learning_rate_multipliers(self, factors: Mapping[str, float]) -> None:
+        self._multipliers.replace(factors)
+
+    def _options(self) -> dict[str, Any]:
+        return {
+            "learning_rate_multipliers": dict(self._multipliers),
+            "gradient_predictiveness": self.gradient_predictiveness,
+            "progress_bar": self.progress_bar,
+        }
+
+    def _set_options(self, options: Mapping[str, Any]) -> None:
+        for name, value in options.items():
+            if name == "gradient_predictiveness":
+                value = _checked_step_size(value)
+            setattr(self, name, value)
+
+    # The training step.
+
+    def make_train_function(self, force: bool = False) -> Any:
+        """Prepares the training step; Keras calls it before each training."""
+        step = self._layerwise_step
+        due = force or self.train_function is None
+        # On TensorFlow, Keras leaves building to the first step.
+        if self.built and (step is None or (due and not step.is_current())):
+            self._layerwise_step = self._new_step()
+        return super().make_train_function(force=force)
+
+    def train_step(self, *arguments: Any) -> Any:
+        """Trains on one batch.
+
+        Args:
+            *arguments: `data` on TensorFlow and torch, `state, data` on JAX, as for `keras.Model`.
+
+        Returns:
+            The logs; on JAX, the logs and the new state.
+        """
+        step = self._layerwise_step
+        if step is None:
+            self._symbolic_build(data_batch=arguments[-1])
+            step = self._layerwise_step = self._new_step()
+        if len(arguments) == 2:
+            return self._stateless_train_step(step, *arguments)
+        with step.in_force(arguments[0]):
+            logs = super().train_step(*arguments)
+        return {**logs, **step.logs()}
+
+    def _stateless_train_step(self, step: LayerwiseStep, state: Any, data: Any) -> Any:
+        """On JAX the step's own state comes with the metrics' and passes through the optimizer."""
+        count = len(step.variables)
+        trainable, non_trainable, of_optimizer, of_metrics = state
+        own = of_metrics[-count:]
+        extended = (trainable, non_trainable, [*of_optimizer, *own], of_metrics)
+        with step.in_force(data, state):
+            logs, new = super().train_step(extended, data)
+        trainable, non_trainable, of_optimizer, of_metrics = new
+        own = of_optimizer[-count:]
+        with keras.StatelessScope(list(zip(step.variables, own, strict=True))):
+            logs = {**logs, **step.logs()}
+        of_metrics = [*of_metrics[:-count], *own]
+        return logs, (trainable, non_trainable, of_optimizer[:-count], of_metrics)
+
+    def _new_step(self) -> LayerwiseStep:
+        return LayerwiseStep(self, self._multipliers, self.gradient_predictiveness)
+
+    @property
+    def metrics_variables(self) -> list[keras.Variable]:
+        """The metrics' variables, and those of the training step's own sums."""
+        own = self._layerwise_step.variables if self._layerwise_step is not None else []
+        return [*super().metrics_variables, *own]
+
+    def reset_metrics(self) -> None:
+        """Resets the metrics, as at the beginning of an epoch."""
+        super().reset_metrics()
+        if self._layerwise_step is not None:
+            self._layerwise_step.norms.reset()
+
+    def _flatten_metrics_in_order(self, logs: dict[str, Any]) -> Any:
+        # What is no metric has no place in the list that `train_on_batch` returns.
+        return super()._flatten_metrics_in_order(_without_own(logs))
+
+    @functools.wraps(keras.Model.fit)
+    def fit(self, *args: Any, **kwargs: Any) -> Any:
+        """Trains the model, as `keras.Model.fit` does."""
+        call = inspect.signature(keras.Model.fit).bind(self, *args, **kwargs).arguments
+        callbacks = call.get("callbacks")
+        if (
+            not self.progress_bar
+            and call.get("verbose", "auto") != 0
+            and not isinstance(callbacks, keras.callbacks.CallbackList)
+        ):
+            callbacks = keras.tree.flatten(callbacks) if callbacks is not None else []
+            if not any(isinstance(c, keras.callbacks.ProgbarLogger) for c in callbacks):
+                call["callbacks"] = [*callbacks, _MetricsBar()]
+        del call["self"]
+        return super().fit(**call)
+
+    # Saving.
+
+    def get_config(self) -> dict[str, Any]:
+        """The model's configuration, its options included."""
+        return {**super().get_config(), **self._options()}
+
+    # Keras derives a subclass's configuration from its constructor if `get_config` is "default".
+    get_config._is_default = True  # type: ignore[attr-defined]
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> LayerwiseModel:
+        """Makes a model from its configuration."""
+        accepted = inspect.signature(cls.__init__).parameters
+        options = {
+            name: config.pop(name) for name in _OPTIONS if name in config and name not in accepted
+        }
+        model = super().from_config(config, custom_objects=custom_objects)
+        model._set_options(options)
+        return model
+
+
+@keras.saving.register_keras_serializable(package="keras_lcb")
+class FunctionalLayerwiseModel(LayerwiseModel, Functional):
+    """What `LayerwiseModel(inputs, outputs)` makes, as `keras.Model(inputs, outputs)` does."""
+
+    def _run_through_graph(self, *args: Any, **kwargs: Any) -> Any:
+        outputs = super()._run_through_graph(*args, **kwargs)
+        if self.built and "call_fn" in kwargs:
+            # Only `keras.models.clone_model` says so, which then calls this class's constructor
+            # with these outputs and nothing else.
+            for tensor in keras.tree.flatten(outputs):
+                tensor._options_of_clone = self._options()
+        return outputs
+
+
+def _options_of_clone(outputs: Any) -> dict[str, Any]:
+    """The options of the model that `keras.models.clone_model` is copying, if it is."""
+    options: dict[str, Any] = {}
+    for tensor in keras.tree.flatten(outputs):
+        options |= vars(tensor).pop("_options_of_clone", {}) if tensor is not None else {}
+    return options
+
+
+class _MetricsBar(keras.callbacks.ProgbarLogger):
+    """Keras' progress bar without the norms of each layer."""
+
+    async_safe = True  # as Keras takes its own bar to be
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        super().on_train_batch_end(batch, _without_own(logs or {}))
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        super().on_epoch_end(epoch, _without_own(logs or {}))
+
+
+def _without_own(logs: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in logs.items() if not name.startswith(_LOGGED)}
+
+
+def _make_functional(cls: type) -> None:
+    """Puts the functional class in LayerwiseModel's place among a class's ancestors.
+
+    A subclass is seen to be functional only when it hands inputs and outputs to the constructor.
+    Keras changes the bases of such a class, too.
+    """
+    for ancestor in cls.__mro__:
+        if LayerwiseModel in ancestor.__bases__ and ancestor is not FunctionalLayerwiseModel:
+            ancestor.__bases__ = tuple(
+                FunctionalLayerwiseModel if base is LayerwiseModel else base
+                for base in ancestor.__bases__
+            )
+
+
+def _check_trains_as_keras_does(model: keras.Model) -> None:
+    for name in _TRAINING:
+        method = getattr(type(model), name)
+        if not any(method is getattr(known, name) for known in (keras.Model, LayerwiseModel)):
+            raise ValueError(
+                f"The class {type(model).__name__} has a `{name}` of its own, which a "
+                "LayerwiseModel made of its layers would not call. Derive "
+                f"{type(model).__name__} from `LayerwiseModel` instead of `keras.Model`."
+            )
+
+
+def _graph_of(model: keras.Model) -> tuple[Any, Any]:
+    """Symbolic inputs and outputs of a model."""
+    if type(model).call is keras.Sequential.call:
+        model = model._functional
+    if type(model).call is Functional.call:
+        return model.input, model.output
+    try:
+        args, kwargs = input_specification(model)
+        if kwargs:
+            raise ValueError("its `call` takes several arguments")
+        inputs = keras.tree.map_structure(
+            lambda tensor: keras.Input(batch_shape=(None, *tensor.shape[1:]), dtype=tensor.dtype),
+            args[0],
+        )
+        return inputs, model(inputs)
+    except Exception as error:  # any code may stand in a model's `call`
+        reason = str(error).strip().splitlines()
+        raise ValueError(
+            f"The model '{model.name}' cannot become part of a LayerwiseModel, since it cannot be "
+            f"called symbolically ({reason[0] if reason else type(error).__name__}). Derive "
+            f"{type(model).__name__} from `LayerwiseModel` instead of `keras.Model`."
+        ) from error
+
+
+def _checked_step_size(size: Any) -> bool | float:
+    if isinstance(size, bool):
+        return size
+    if isinstance(size, numbers.Real) and 0 < float(size) < math.inf:
+        return float(size)
+    raise ValueError(
+        f"`gradient_predictiveness` is True, False, or a step size above 0; received {size!r}."
+    )
