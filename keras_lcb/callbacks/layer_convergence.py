@@ -31,6 +31,9 @@ class LayerConvergence(Recorder):
     distance can be computed from later: the weights themselves, or a sketch of them. While
     training runs, `results` measures against the newest weights and says so.
 
+    Keras calls callbacks in the order of their list: this one belongs before those that change or
+    save the weights at an epoch's end, such as `SwapEMAWeights` and `BackupAndRestore`.
+
     Args:
         every: When a record is taken: "epoch", or a number of updates n: at the first return to
             the host at or after each multiple of n. Defaults to "epoch".
@@ -53,7 +56,10 @@ class LayerConvergence(Recorder):
 
     Attributes:
         results: The run, an `xarray.Dataset` with `distance`, `normalized_distance`, `angle` and
-            `parameter_norm` (step, layer), and `distance_standard_error` for sketches.
+            `parameter_norm` (step, layer), and `distance_standard_error` for sketches. Beside
+            them `loss`, the mean since the previous record (within an epoch, a smaller last batch
+            counts as a whole one), `validation_loss` and `learning_rate` (step). During training
+            the newest weights stand in for the endpoint, and `attrs["provisional"]` is 1.
 
     Raises:
         ValueError: Before training, for a model that is not built or compiled, an unknown layer,
@@ -108,6 +114,7 @@ class LayerConvergence(Recorder):
         self._initial: list[np.ndarray] = []  # parameters at the start, for the angle
         self._unrecorded: tuple[int, Record] | None = None  # at an epoch's end, with none due
         self._endpoint: list[np.ndarray] | None = None  # of reference="model"
+        self._endpoint_is_late = False
         self._thread = 0
 
     # Keras' hooks.
@@ -126,7 +133,7 @@ class LayerConvergence(Recorder):
     def on_train_begin(self, logs: Any = None) -> None:
         """Starts the clock."""
         super().on_train_begin(logs)
-        self._endpoint = None
+        self._endpoint = self._unrecorded = None
         self._thread = threading.get_ident()
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
@@ -159,7 +166,7 @@ class LayerConvergence(Recorder):
         if self._snapshots is not None:
             with LOCK:
                 unrecorded = [self._unrecorded[1]] if self._unrecorded else []
-                self._snapshots.make_room([*self._records, *unrecorded])
+                self._snapshots.make_room(self._records, unrecorded)
         super()._take(step)
         self._unrecorded = None
 
@@ -235,9 +242,9 @@ class LayerConvergence(Recorder):
 
     def _settle_endpoint(self) -> None:
         """Notes what the model ended with, before anything trains it further."""
-        if self._ended and self._endpoint is None and isinstance(self.reference, str):
-            if self.reference == "model" and self._snapshots is not None:
-                self._endpoint = self._now()
+        if self.reference == "model" and self._ended and self._endpoint is None:
+            self._endpoint = self._now()
+            self._endpoint_is_late = self._updates.now() > self._last_step()
 
     def _now(self) -> list[np.ndarray]:
         assert self._snapshots is not None
@@ -278,7 +285,11 @@ class LayerConvergence(Recorder):
                     if self._ended
                     else "The layer has not moved yet."
                 )
-        if self._ended and self._snapshots is not None and self._ends_elsewhere():
+        if self.reference == "model" and self._endpoint_is_late:
+            self._missing["reference"] = (
+                "The model was trained further before its weights were read as the endpoint."
+            )
+        elif self.reference == "final" and self._ended and self._ends_elsewhere():
             self._missing["reference"] = (
                 "The model's weights now differ from the endpoint: averaged or restored ones were "
                 "swapped in, or it was trained further. reference='model' measures against what "

@@ -274,16 +274,16 @@ class Recorder(keras.callbacks.Callback):
         return (self._last_step() // int(self.every) + 1) * int(self.every)
 
     def _take(self, step: int) -> None:
+        record = {
+            "step": step,
+            "epoch": self._epochs,
+            "wall_time": time.perf_counter() - self._clock,
+            "loss": self._loss.take(),
+            "validation_loss": self._validated[1] if self._validated[0] == step else math.nan,
+            "learning_rate": _learning_rate(self._updates.optimizer),
+            **self._measure(),
+        }
         with LOCK:
-            record = {
-                "step": step,
-                "epoch": self._epochs,
-                "wall_time": time.perf_counter() - self._clock,
-                "loss": self._loss.take(),
-                "validation_loss": self._validated[1] if self._validated[0] == step else math.nan,
-                "learning_rate": _learning_rate(self._updates.optimizer),
-                **self._measure(),
-            }
             self._records.append(record)
         self._keep(record)
 

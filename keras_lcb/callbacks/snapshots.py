@@ -83,8 +83,10 @@ class Snapshots:
             "`layers`, or a larger `budget`."
         )
 
-    def make_room(self, records: Sequence[dict[str, Any]]) -> None:
-        """Turns whole records into sketches when there is no room for another."""
+    def make_room(
+        self, records: Sequence[dict[str, Any]], unrecorded: Sequence[dict[str, Any]]
+    ) -> None:
+        """Turns whole records, and what may become one, into sketches when they fill the budget."""
         if self.sketched or (len(records) + 1) * self.record_bytes() <= self.budget:
             return
         warnings.warn(
@@ -92,7 +94,7 @@ class Snapshots:
             f"they are kept as sketches of {self._buckets:,} numbers a layer from now on.",
             stacklevel=2,
         )
-        self.sketch(records)
+        self.sketch([*records, *unrecorded])
 
     def sketch(self, records: Iterable[dict[str, Any]]) -> None:
         """Keeps sketches from now on, of these records too."""

@@ -328,7 +328,16 @@ def test_model_is_what_one_fit_ends_with_until_the_next_ends():
     ends.set_model(model)  # as the next `fit` does
     changed = [weights + 1 for weights in model.get_weights()]
     model.set_weights(changed)
+    assert "reference" not in schema.missing(ends.results)
     close(ends.results.distance, distances(model, plain.taken, dense_rows("a", "b")))
+
+
+def test_a_model_that_was_trained_further_before_its_end_was_read():
+    model = compiled(dense("a", "b"))
+    ends = lcb.LayerConvergence(reference="model")
+    train(model, ends, epochs=1)
+    train(model, epochs=1)
+    assert "trained further before" in schema.missing(ends.results)["reference"]
 
 
 # Which layers.
@@ -413,6 +422,15 @@ def test_exact_records_past_the_budget_are_refused_before_training():
     train(model, later, epochs=100, initial_epoch=91)
     assert later.results.sizes["step"] == 10
     train(model, lcb.LayerConvergence(budget=1, reference=weights), epochs=1)  # keeps no weights
+
+
+def test_records_that_fill_the_budget_exactly_stay_exact():
+    model = wide()
+    convergence = lcb.LayerConvergence(every=4, budget=4 * 4 * model.count_params())
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        train(model, convergence, batches=3)
+    assert convergence.results.step.values.tolist() == [0, 4, 8, 9]
 
 
 def test_an_overflow_that_was_not_foreseen_loses_nothing():
