@@ -89,10 +89,10 @@ class FrequencyResponse(Recorder):
 
     def _follow(self, model: keras.Model, optimizer: Any) -> None:
         from keras_lcb.synthetic.decomposition import decompose
-        from keras_lcb.synthetic.features import layer_features
+        from keras_lcb.synthetic.features import dense_calls
 
         super()._follow(model, optimizer)
-        layer_features(model, self.x)  # a model that is no chain is refused here
+        dense_calls(model)  # a model that is no chain of Dense layers is refused here
         try:
             decompose(model, self.x)
         except ValueError as refusal:

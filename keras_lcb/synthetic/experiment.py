@@ -214,7 +214,7 @@ def batches(config: Config) -> Any:
     """Return all batches of an experiment, (x, y), in the order of its seed."""
     grid = config.target.grid(config.points)
     x, y = grid.astype(np.float32), config.target(grid).astype(np.float32)
-    order = _order(config)
+    order = batch_order(config)
     if keras.backend.backend() != "tensorflow":
         return _generated(x, y, order)
     import tensorflow as tf
@@ -233,7 +233,7 @@ def _generated(
         yield x[chosen], y[chosen]
 
 
-def _order(config: Config) -> np.ndarray:
+def batch_order(config: Config) -> np.ndarray:
     """Which points each update sees: (updates, batch_size)."""
     generator = np.random.default_rng(config.seed)
     seen = config.updates * config.batch_size

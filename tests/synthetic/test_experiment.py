@@ -62,7 +62,7 @@ def test_training_is_that_of_a_plain_loop_over_the_same_batches():
 
 
 def test_every_point_comes_once_before_any_comes_again():
-    order = experiment._order(SMALL).ravel()
+    order = experiment.batch_order(SMALL).ravel()
     for first in range(0, len(order) - 64, 64):
         assert sorted(order[first : first + 64]) == list(range(64))
     assert not np.array_equal(order[:64], order[64:128])
