@@ -11,6 +11,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from keras_lcb.callbacks import FrequencyResponse, GradientNorms, LayerConvergence
+from keras_lcb.training.layerwise_model import LayerwiseModel
 from keras_lcb.training.tracking import track
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ __all__ = [
     "FrequencyResponse",
     "GradientNorms",
     "LayerConvergence",
+    "LayerwiseModel",
     "analysis",
     "collect",
     "convergence_bias",
