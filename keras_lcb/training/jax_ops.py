@@ -58,3 +58,13 @@ def write_row(ring: keras.Variable, row: Any, values: Any) -> None:
 def gradients(function: Callable[..., Any], arguments: Sequence[Any]) -> list[Any]:
     """Derivatives of a scalar function of tensors, one a tensor."""
     return list(jax.grad(function, argnums=tuple(range(len(arguments))))(*arguments))
+
+
+def where_scaled(factors: Any, on_host: Callable[[], bool], function: Callable[[], None]) -> None:
+    """Calls a function in the steps in which a factor differs from 1, and, here, in others."""
+    function()
+
+
+def uncompiled(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function itself: here, gradients within a step can be compiled."""
+    return function

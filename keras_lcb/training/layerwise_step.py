@@ -39,15 +39,17 @@ class LayerwiseStep:
         predictiveness: bool | float = False,
     ) -> None:
         check_optimizer(model, model.optimizer)
-        if not model.optimizer.built:
-            model.optimizer.build(model.trainable_variables)
         self._model = model
         self._compilation = _compilation(model)
         self._outer = model.optimizer
+        if not self._outer.built:
+            with keras.name_scope(self._outer.name, caller=self._outer):  # as it would itself
+                self._outer.build(model.trainable_variables)
         self._inner = getattr(self._outer, "inner_optimizer", self._outer)
         self._layers = tracked_layers(model).layers
         self._predictiveness = predictiveness
         self.norms = EpochNorms(self._layers)
+        self._multipliers = multipliers
         self._factors = multipliers.to_device()
         self._place = {
             id(variable): place
@@ -94,7 +96,7 @@ class LayerwiseStep:
         if state is not None:
             replaced["_variables"] = [*inner._variables, *self.variables]
         if self._predictiveness:
-            self._compare = self._comparison(data, state)
+            self._compare = ops.uncompiled(self._comparison(data, state))
         with _replaced(inner, replaced):
             yield
 
@@ -109,7 +111,7 @@ class LayerwiseStep:
             self._before = {id(v): b for v, b in zip(trained, before, strict=True)}
             if self._compare is not None:
                 named = built_for if trainable_variables is None else list(trainable_variables)
-                self._compare(dict(zip(map(id, named), grads, strict=True)))
+                self._compare({id(v): g for v, g in zip(named, grads, strict=True)})
             result = apply(grads, trainable_variables)
             self._hold(trained)
             self.norms.add_updates(trained, before, [v.value for v in trained])
@@ -136,11 +138,15 @@ class LayerwiseStep:
         def update_and_scale(grads: Any, trainable_variables: Any, learning_rate: Any) -> Any:
             result = update(grads, trainable_variables, learning_rate)
             factors = keras.ops.convert_to_tensor(self._factors)
-            for variable in trainable_variables:
-                if id(variable) in self._place:
-                    factor = factors[self._place[id(variable)]]
-                    after = keras.ops.convert_to_tensor(variable)
-                    variable.assign(_part_of_step(self._before[id(variable)], after, factor))
+
+            def scale() -> None:
+                for variable in trainable_variables:
+                    if id(variable) in self._place:
+                        factor = factors[self._place[id(variable)]]
+                        after = keras.ops.convert_to_tensor(variable)
+                        variable.assign(_part_of_step(self._before[id(variable)], after, factor))
+
+            ops.where_scaled(factors, self._multipliers.are_set, scale)
             return result
 
         return update_and_scale

@@ -118,6 +118,10 @@ class LearningRateMultipliers(MutableMapping[str, float]):
             factors[self._covered(name)] = self._factors[name]
         return factors
 
+    def are_set(self) -> bool:
+        """Whether any factor differs from 1."""
+        return any(factor != 1 for factor in self._factors.values())
+
     def to_device(self) -> keras.Variable:
         """A variable that holds the factors by layer from now on, for the compiled step."""
         self._on_device = keras.Variable(

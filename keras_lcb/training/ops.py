@@ -29,3 +29,5 @@ total_shape = _module.total_shape
 total_value = _module.total_value
 write_row = _module.write_row
 gradients = _module.gradients
+where_scaled = _module.where_scaled
+uncompiled = _module.uncompiled

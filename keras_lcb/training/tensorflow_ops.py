@@ -57,6 +57,20 @@ def gradients(function: Callable[..., Any], arguments: Sequence[Any]) -> list[An
     return [tf.convert_to_tensor(gradient) for gradient in found]
 
 
+def where_scaled(factors: Any, on_host: Callable[[], bool], function: Callable[[], None]) -> None:
+    """Calls a function in the steps in which a factor differs from 1."""
+
+    def call() -> None:
+        function()
+
+    tf.cond(tf.reduce_all(tf.equal(factors, 1.0)), lambda: None, call)
+
+
+def uncompiled(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function itself: here, gradients within a step can be compiled."""
+    return function
+
+
 def _single_precision(tensor: Any) -> Any:
     return tensor if tensor.dtype in (tf.float32, tf.float64) else tf.cast(tensor, tf.float32)
 

@@ -63,5 +63,16 @@ def gradients(function: Callable[..., Any], arguments: Sequence[Any]) -> list[An
     )
 
 
+def where_scaled(factors: Any, on_host: Callable[[], bool], function: Callable[[], None]) -> None:
+    """Calls a function in the steps in which a factor differs from 1, as the host knows."""
+    if on_host():
+        function()
+
+
+def uncompiled(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A function that `torch.compile` leaves alone: it cannot trace gradients within a step."""
+    return torch.compiler.disable(function)
+
+
 def _single_precision(tensor: Any) -> Any:
     return tensor.float() if tensor.dtype in (torch.float16, torch.bfloat16) else tensor
