@@ -165,7 +165,8 @@ def test_a_backend_that_is_not_installed_or_unknown(tmp_path):
     )
 
 
-def test_a_keras_that_does_not_load(tmp_path):
+def test_a_keras_that_does_not_load(tmp_path, monkeypatch):
+    monkeypatch.delenv("KERAS_BACKEND", raising=False)
     told = _command("demo", "--out", tmp_path, before="sys.modules['tensorflow'] = None")
     assert told.returncode == 2
     assert told.stderr.splitlines()[-1].startswith(

@@ -78,7 +78,8 @@ class NormMeter:
         self._windows: weakref.WeakSet[Window] = weakref.WeakSet()
         self._gradients = _state(ops.total_shape(self.count), ops.ACCUMULATOR_DTYPE, "gradients")
         self._updates = _state(ops.total_shape(self.count), ops.ACCUMULATOR_DTYPE, "updates")
-        self._counts = _state((3,), "int32", "counts")  # updates, non-finite, since the first
+        # Updates; those with finite gradients; those before the first without.
+        self._counts = _state((3,), "int32", "counts")
         self.skipped = _state((), "int32", "skipped")
         self._ring = None
         if ring_rows:
@@ -122,18 +123,17 @@ class NormMeter:
         squares = ops.squared_norms(
             [g for g, place in zip(gradients, places, strict=True) if place is not None]
         )
-        finite = keras.ops.isfinite(keras.ops.sum(squares))
-        bad = 1 - keras.ops.cast(finite, "int32")
-        before = ops.read([self._counts])[0]
-        since = keras.ops.maximum(bad, keras.ops.minimum(before[2], 1))
-        self._counts.assign(before + keras.ops.stack([keras.ops.ones_like(bad), bad, since]))
         squares = self._spread(squares, known)
         ops.accumulate(self._gradients, squares)
         if self._ring is not None:
-            row = before[0] % self.ring_rows
+            row = ops.read([self._counts])[0][0] % self.ring_rows
             ops.write_row(
                 self._ring, row, keras.ops.stack([squares, keras.ops.zeros_like(squares)])
             )
+        # The sum so far stays non-finite once it is, and so tells how long ago that began.
+        sums = [keras.ops.sum(squares), keras.ops.sum(ops.total_value(self._gradients.value))]
+        finite = keras.ops.isfinite(keras.ops.stack([keras.ops.zeros_like(sums[0]), *sums]))
+        self._counts.assign_add(keras.ops.cast(finite, "int32"))
 
     def add_updates(
         self, variables: Sequence[Any], before: Sequence[Any], after: Sequence[Any]
@@ -156,9 +156,11 @@ class NormMeter:
         ops.accumulate(self._updates, squares)
         if self._ring is not None:
             row = (keras.ops.convert_to_tensor(self._counts)[0] - 1) % self.ring_rows
-            gradients = keras.ops.convert_to_tensor(self._ring)[row][0]
-            squares = keras.ops.cast(squares, gradients.dtype)
-            ops.write_row(self._ring, row, keras.ops.stack([gradients, squares]))
+            # Not `ring[row]`: XLA in TensorFlow 2.21 then reads a count from before a `tf.cond`.
+            known = keras.ops.take(self._ring, row, axis=0)
+            squares = keras.ops.cast(squares, known.dtype)
+            # Added, since a step that only accumulates comes back to the last update's row.
+            ops.write_row(self._ring, row, keras.ops.stack([known[0], known[1] + squares]))
 
     def add_skipped(self) -> None:
         """Takes note of a step that was left out."""
@@ -186,8 +188,8 @@ class NormMeter:
             gradient_squares=_total(self._gradients),
             update_squares=_total(self._updates),
             updates=updates,
-            nonfinite=int(counts[1]),
-            since_nonfinite=int(counts[2]),
+            nonfinite=updates - int(counts[1]),
+            since_nonfinite=updates - int(counts[2]),
             skipped=skipped,
             rows=[self._read_ring(updates)] if self._ring is not None else [],
         )

@@ -62,8 +62,9 @@ class GradientTap:
         self.variables = [v for layer in tracked_layers(model).layers for v in layer.variables]
         self.meter = NormMeter(self.variables)
         self._optimizer = optimizer
-        if not self._optimizer.built:
-            self._optimizer.build(model.trainable_variables)
+        if not optimizer.built:
+            with keras.name_scope(optimizer.name, caller=optimizer):  # as it would itself
+                optimizer.build(model.trainable_variables)
         self._inner = getattr(self._optimizer, "inner_optimizer", self._optimizer)
         self._compilation = _compilation(model, optimizer)
         self._plain_function: Any = None
@@ -254,8 +255,8 @@ def check_optimizer(model: keras.Model, optimizer: Any) -> None:
     if hasattr(inner, "optimizers"):
         raise ValueError(
             f"{type(inner).__name__} hands its gradients on to several optimizers, whose updates "
-            "cannot be told apart by layer. Compile with a single optimizer, or drop "
-            "GradientNorms; LayerConvergence works with it."
+            "cannot be told apart by layer. Compile with a single optimizer, or do without "
+            "GradientNorms and LayerwiseModel; LayerConvergence works with it."
         )
     if not all(hasattr(inner, name) for name in ("_clip_gradients", "_trainable_variables")):
         raise ValueError(
@@ -267,7 +268,7 @@ def check_optimizer(model: keras.Model, optimizer: Any) -> None:
         raise ValueError(
             f"The model trains on {strategy.num_replicas_in_sync} replicas of a tf.distribute "
             "strategy, where gradients are reduced after the step that is measured. Train on one "
-            "replica, or drop GradientNorms; LayerConvergence works there."
+            "replica, or do without GradientNorms and LayerwiseModel; LayerConvergence works there."
         )
 
 

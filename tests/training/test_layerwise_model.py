@@ -24,9 +24,9 @@ OPTIMIZERS = {
         lambda: keras.optimizers.SGD(RATE, momentum=0.9),
         lambda: oracle.sgd(RATE, 0.9),
     ),
-    "adam": (lambda: keras.optimizers.Adam(0.01), lambda: oracle.adam(0.01)),
+    "adam": (lambda: keras.optimizers.Adam(0.01, epsilon=0.1), lambda: oracle.adam(0.01)),
     "adamw": (
-        lambda: keras.optimizers.AdamW(0.01, weight_decay=0.1),
+        lambda: keras.optimizers.AdamW(0.01, weight_decay=0.1, epsilon=0.1),
         lambda: oracle.adam(0.01, decay=0.1),
     ),
 }
@@ -354,7 +354,7 @@ def test_multipliers_of_one_update_against_keras_itself():
 @pytest.mark.parametrize(
     "optimizer",
     [
-        lambda: keras.optimizers.AdamW(0.01, weight_decay=0.1),
+        lambda: keras.optimizers.AdamW(0.01, weight_decay=0.1, epsilon=0.1),
         lambda: keras.optimizers.SGD(RATE, momentum=0.9, weight_decay=0.1),
         lambda: keras.optimizers.Adam(0.01, use_ema=True, ema_overwrite_frequency=2),
         lambda: keras.optimizers.Adam(0.01, use_ema=True, gradient_accumulation_steps=2),
