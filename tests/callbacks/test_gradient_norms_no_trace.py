@@ -35,7 +35,7 @@ OPTIMIZERS = {
 def compiled(optimizer, mode):
     keras.utils.clear_session(free_memory=False)  # so that names come out the same
     model = dense(NETWORK)
-    model.compile(optimizer, "mse", **mode)
+    model.compile(optimizer(), "mse", **mode)
     return model
 
 
@@ -43,20 +43,22 @@ def compiled(optimizer, mode):
 def new_model(request, fast_mode):
     """Makes equal models with each kind of optimizer."""
 
-    return lambda: compiled(OPTIMIZERS[request.param](), fast_mode)
+    return lambda: compiled(OPTIMIZERS[request.param], fast_mode)
 
 
 @pytest.fixture
 def new_momentum_model(fast_mode):
-    return lambda: compiled(OPTIMIZERS["momentum"](), fast_mode)
+    return lambda: compiled(OPTIMIZERS["momentum"], fast_mode)
 
 
 @pytest.fixture
 def new_averaging_model(fast_mode):
     """Not among the others, since Keras on JAX cannot go on after a `fit` with `use_ema`."""
-    return lambda: compiled(
-        keras.optimizers.SGD(0.1, use_ema=True, ema_overwrite_frequency=3), fast_mode
-    )
+
+    def optimizer():
+        return keras.optimizers.SGD(0.1, use_ema=True, ema_overwrite_frequency=3)
+
+    return lambda: compiled(optimizer, fast_mode)
 
 
 def fit(model, *callbacks, epochs=2, **options):
