@@ -87,8 +87,6 @@ class GradientNorms(Recorder):
         self._epoch_window: Window | None = None  # since the epoch began, for its logs
         self._places: list[list[int]] = []
         self._drained_batch = 0
-        self._first_nonfinite = -1
-        self._nonfinite = self._skipped = 0
 
     # Keras' hooks.
 
@@ -178,6 +176,7 @@ class GradientNorms(Recorder):
             "nonfinite": window.nonfinite,
             "since_nonfinite": window.since_nonfinite,
             "skipped": window.skipped,
+            "lost": window.lost,
         }
         if self.per_update:
             rows = np.concatenate([np.zeros((0, 2, self._tap.meter.count)), *window.rows])
@@ -264,6 +263,12 @@ class GradientNorms(Recorder):
                         "No gradient reaches the layer: it is frozen, or the loss does not "
                         "depend on it."
                     )
+        lost = sum(record["lost"] for record in self._records)
+        if lost:
+            self._missing["gradient_norm_per_update"] = (
+                f"{lost} updates were overwritten before they were read: take a record at least "
+                f"every {self._tap.meter.ring_rows} updates."
+            )
         last = self._records[-1]
         if last["step"] > self._records[0]["step"] and not measured:
             self._missing["gradient_norm"] = (

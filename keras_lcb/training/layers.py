@@ -136,10 +136,11 @@ def _ordered(model: keras.Model, owners: list[_Owner]) -> LayerOrder:
     try:
         trace = _trace_calls(model)
     except Exception as error:  # any code may stand in a model's `call`
-        reason = str(error).strip().splitlines()
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+        reasons = [line for line in lines if not line.startswith("Exception encountered")]
         notes[""] = (
             "Layers stand in Keras' order, not in the order of their calls: the model could not "
-            f"be called symbolically ({type(error).__name__}: {reason[0] if reason else ''})."
+            f"be called symbolically ({': '.join([type(error).__name__, *reasons[:1]])})."
         )
         trace = _CallTrace()
         trace.order = [id(owner.layer) for owner in owners]

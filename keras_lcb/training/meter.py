@@ -30,6 +30,7 @@ class Window:
         nonfinite: How many of them had a non-finite gradient.
         since_nonfinite: Updates since the first of those, itself included; 0 where there is none.
         skipped: Steps that a loss scaler left out.
+        lost: Updates whose own norms were overwritten before they were read.
         rows: For each drain, an array (updates, 2, variables) of squared norms, where each
             update's are kept.
     """
@@ -40,6 +41,7 @@ class Window:
     nonfinite: int = 0
     since_nonfinite: int = 0
     skipped: int = 0
+    lost: int = 0
     rows: list[np.ndarray] = dataclasses.field(default_factory=list)
 
     def add(self, reading: Window) -> None:
@@ -53,6 +55,7 @@ class Window:
         self.updates += reading.updates
         self.nonfinite += reading.nonfinite
         self.skipped += reading.skipped
+        self.lost += reading.lost
         self.rows.extend(reading.rows)
 
     def take(self) -> Window:
@@ -191,17 +194,18 @@ class NormMeter:
             nonfinite=updates - int(counts[1]),
             since_nonfinite=updates - int(counts[2]),
             skipped=skipped,
-            rows=[self._read_ring(updates)] if self._ring is not None else [],
         )
+        if self._ring is not None:
+            reading.lost = max(0, updates - self.ring_rows)
+            reading.rows.append(self._read_ring(updates, reading.lost))
         for variable in (self._gradients, self._updates, self._counts, self.skipped):
             variable.assign(np.zeros(variable.shape, variable.dtype))
         for window in self.windows:
             window.add(reading)
 
-    def _read_ring(self, updates: int) -> np.ndarray:
+    def _read_ring(self, updates: int, lost: int) -> np.ndarray:
         """Each update's squared norms, oldest first; NaN where the ring has been overwritten."""
         ring = keras.ops.convert_to_numpy(self._ring).astype("float64")
-        lost = max(0, updates - self.ring_rows)
         order = np.arange(lost, updates) % self.ring_rows
         return np.concatenate([np.full((lost, 2, self.count), np.nan), ring[order]])
 

@@ -67,7 +67,7 @@ def where_scaled(factors: Any, on_host: Callable[[], bool], function: Callable[[
 
 
 def uncompiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The function itself: here, gradients within a step can be compiled."""
+    """The function itself: here, all of a step can be compiled."""
     return function
 
 
@@ -85,6 +85,7 @@ def _without_repeats(gradient: Any) -> Any:
     order = tf.argsort(gradient.indices)
     indices = tf.gather(gradient.indices, order)
     starts = tf.cast(indices[1:] != indices[:-1], tf.int32)
-    segments = tf.concat([tf.zeros_like(starts[:1]), tf.cumsum(starts)], axis=0)
+    first = tf.zeros_like(indices[:1], tf.int32)  # of `indices`, which may be a single one
+    segments = tf.concat([first, tf.cumsum(starts)], axis=0)
     rows = tf.gather(gradient.values, order)
     return tf.math.unsorted_segment_sum(rows, segments, tf.shape(indices)[0])

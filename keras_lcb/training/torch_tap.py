@@ -19,10 +19,19 @@ class TorchOptimizerTap:
     Args:
         model: A built Keras model on the torch backend.
         optimizer: The `torch.optim.Optimizer` that steps its parameters.
+
+    Raises:
+        ValueError: If the model cannot be tracked, or the optimizer has no hooks; in a step, if
+            it is given a closure, which computes gradients only after they are measured.
     """
 
     def __init__(self, model: keras.Model, optimizer: Any) -> None:
         check_trainable_model(model, optimizer)
+        if not hasattr(optimizer, "register_step_pre_hook"):
+            raise ValueError(
+                f"{type(optimizer).__name__} is no optimizer that can be followed. Use one of "
+                "keras.optimizers or torch.optim."
+            )
         self.model = model
         self.variables = [v for layer in tracked_layers(model).layers for v in layer.variables]
         self.meter = NormMeter(self.variables)
@@ -67,7 +76,12 @@ class TorchOptimizerTap:
             hook.remove()
         self._hooks.clear()
 
-    def _before_step(self, *_: Any) -> None:
+    def _before_step(self, optimizer: Any, args: Any, kwargs: Any) -> None:
+        if any(callable(a) and a is not optimizer for a in [*args, *kwargs.values()]):
+            raise ValueError(
+                f"{self.kind}.step was given a closure, within which gradients cannot be "
+                "measured. Call `loss.backward()` first, then `step()`."
+            )
         reached = [v for v in self.variables if v.value.grad is not None]
         self.meter.add_gradients(reached, [v.value.grad for v in reached])
         self._before = ops.read(self.variables)

@@ -68,7 +68,7 @@ def track(model: keras.Model, *callbacks: Recorder, optimizer: Any = None) -> It
     """
     if not callbacks:
         raise ValueError("`track` needs at least one callback, such as LayerConvergence().")
-    optimizer = model.optimizer if optimizer is None else optimizer
+    optimizer = getattr(model, "optimizer", None) if optimizer is None else optimizer
     tap = None
     if keras.backend.backend() == "torch" and not isinstance(optimizer, keras.Optimizer):
         from keras_lcb.training.torch_tap import TorchOptimizerTap

@@ -1,0 +1,235 @@
+"""`track`: loops by hand on TensorFlow and torch, and `train_on_batch`, against NumPy."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+
+from keras_lcb import GradientNorms, LayerConvergence
+from keras_lcb.runs import schema
+from keras_lcb.training.tracking import track
+from tests import oracle
+from tests.models import dense
+from tests.oracle import Network
+
+NETWORK = Network()
+X, Y = NETWORK.data(20)
+BATCHES = oracle.batches(X.astype("float32"), Y.astype("float32"), size=4, epochs=2)
+BACKEND = keras.backend.backend()
+on_tensorflow = pytest.mark.skipif(BACKEND != "tensorflow", reason="a loop for TensorFlow")
+on_torch = pytest.mark.skipif(BACKEND != "torch", reason="a loop for torch")
+
+
+def by_hand(rule, batches=None):
+    batches = oracle.batches(X, Y, size=4, epochs=2) if batches is None else batches
+    return oracle.train(NETWORK.gradients, NETWORK.weights(), batches, rule, NETWORK.layers)
+
+
+def check(run, expected):
+    assert run["update"].values.tolist() == list(range(1, len(expected.gradient_norms) + 1))
+    np.testing.assert_allclose(run.gradient_norm_per_update, expected.gradient_norms, rtol=1e-5)
+    np.testing.assert_allclose(run.update_norm_per_update, expected.update_norms, rtol=1e-5)
+    for now, (first, last) in enumerate(
+        zip(run.step.values, run.step.values[1:], strict=False), start=1
+    ):
+        gradient, update = expected.rms(first, last)
+        np.testing.assert_allclose(run.gradient_norm[now], gradient, rtol=1e-5)
+        np.testing.assert_allclose(run.update_norm[now], update, rtol=1e-5)
+
+
+def follow(model, step, optimizer=None):
+    """Trains with one call of `step` a batch; `step` is made inside, as a compiled one must be."""
+    norms, convergence = GradientNorms(per_update=True), LayerConvergence()
+    with track(model, norms, convergence, optimizer=optimizer) as tracker:
+        step = step()
+        for number, batch in enumerate(BATCHES, start=1):
+            loss = step(*batch)
+            if number % 4 == 0:
+                tracker.record(loss=float(loss))
+    assert norms.results.step.values.tolist() == [0, 4, 8, 10]
+    assert convergence.results.step.values.tolist() == [0, 4, 8, 10]
+    assert (convergence.results.distance[0] > 0).all()
+    assert np.isfinite(norms.results.loss[1:3]).all()
+    return norms.results
+
+
+def test_train_on_batch():
+    model = dense(NETWORK)
+    model.compile(keras.optimizers.SGD(0.1, momentum=0.9), "mse")
+    run = follow(model, lambda: model.train_on_batch)
+    check(run, by_hand(oracle.sgd(0.1, 0.9)))
+    weights = model.get_weights()
+    model.train_on_batch(X, Y)  # goes on, unmeasured
+    assert not np.array_equal(weights[0], model.get_weights()[0])
+    assert "apply" not in vars(model.optimizer)
+    assert "make_train_function" not in vars(model)
+
+
+def tensorflow_step(model, optimizer):
+    import tensorflow as tf
+
+    def step(x, y):
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_mean((model(x, training=True) - y) ** 2)
+        variables = model.trainable_variables
+        optimizer.apply_gradients(zip(tape.gradient(loss, variables), variables, strict=True))
+        return loss
+
+    return step
+
+
+@on_tensorflow
+@pytest.mark.parametrize("kind", ["eager", "graph", "xla"])
+def test_a_tensorflow_loop(kind):
+    import tensorflow as tf
+
+    model = dense(NETWORK)  # not compiled
+    optimizer = keras.optimizers.SGD(0.1, clipnorm=100.0)
+    step = tensorflow_step(model, optimizer)
+    compiled = {
+        "eager": lambda: step,
+        "graph": lambda: tf.function(step),
+        "xla": lambda: tf.function(step, jit_compile=True),
+    }[kind]
+    check(follow(model, compiled, optimizer), by_hand(oracle.sgd(0.1)))
+    assert "apply" not in vars(optimizer)
+
+
+def torch_loss(model, x, y):
+    import torch
+
+    return torch.mean((model(x) - torch.as_tensor(y)) ** 2)
+
+
+@on_torch
+def test_a_torch_loop_with_a_keras_optimizer():
+    import torch
+
+    model = dense(NETWORK)
+    optimizer = keras.optimizers.SGD(0.1)
+
+    def step(x, y):
+        model.zero_grad()
+        loss = torch_loss(model, x, y)
+        loss.backward()
+        with torch.no_grad():
+            variables = model.trainable_variables
+            optimizer.apply([v.value.grad for v in variables], variables)
+        return loss
+
+    check(follow(model, lambda: step, optimizer), by_hand(oracle.sgd(0.1)))
+
+
+@on_torch
+@pytest.mark.parametrize("set_to_none", [True, False])
+def test_a_torch_loop_with_torch_sgd(set_to_none):
+    import torch
+
+    model = dense(NETWORK)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+
+    def step(x, y):
+        optimizer.zero_grad(set_to_none=set_to_none)
+        loss = torch_loss(model, x, y)
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    run = follow(model, lambda: step, optimizer)
+    check(run, by_hand(oracle.sgd(0.1)))
+    assert run.attrs["optimizer"] == "SGD"
+    np.testing.assert_allclose(run.learning_rate, 0.1)
+    before = run.copy(deep=True)
+    step(*BATCHES[0])  # outside: not measured
+    assert run.identical(before)
+
+
+@on_torch
+def test_a_torch_loop_with_gradients_of_several_batches():
+    import torch
+
+    model = dense(NETWORK)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    norms = GradientNorms(per_update=True)
+    with track(model, norms, optimizer=optimizer):
+        for number, (x, y) in enumerate(BATCHES, start=1):
+            (torch_loss(model, x, y) / 2).backward()
+            if number % 2 == 0:
+                optimizer.step()
+                optimizer.zero_grad()
+    expected = oracle.train(
+        NETWORK.gradients,
+        NETWORK.weights(),
+        oracle.batches(X, Y, size=4, epochs=2),
+        oracle.sgd(0.1),
+        NETWORK.layers,
+        accumulate=2,
+    )
+    check(norms.results, expected)
+
+
+def test_several_blocks_go_on_with_one_run():
+    model = dense(NETWORK)
+    model.compile(keras.optimizers.SGD(0.1), "mse")
+    norms = GradientNorms(per_update=True)
+    for part in (BATCHES[:4], BATCHES[4:]):
+        with track(model, norms):
+            for batch in part:
+                model.train_on_batch(*batch)
+    assert norms.results.step.values.tolist() == [0, 4, 10]
+    check(norms.results, by_hand(oracle.sgd(0.1)))
+
+
+def test_fit_inside_and_after_the_block():
+    model = dense(NETWORK)
+    model.compile(keras.optimizers.SGD(0.1), "mse")
+    norms = GradientNorms(per_update=True)
+    options = {"batch_size": 4, "shuffle": False, "verbose": 0}
+    with track(model, norms):
+        model.fit(X, Y, **options)
+    model.fit(X, Y, callbacks=[norms], **options)
+    assert norms.results.step.values.tolist() == [0, 5, 10]
+    check(norms.results, by_hand(oracle.sgd(0.1)))
+
+
+def test_an_exception_lets_go():
+    model = dense(NETWORK)
+    model.compile(keras.optimizers.SGD(0.1), "mse")
+    norms = GradientNorms()
+    with pytest.raises(RuntimeError, match="theirs"):
+        with track(model, norms):
+            model.train_on_batch(X, Y)
+            raise RuntimeError("theirs")
+    assert "apply" not in vars(model.optimizer)
+    assert "make_train_function" not in vars(model)
+    assert not [v.path for v in model.optimizer.variables if "tap_" in v.path]
+
+
+def test_updates_that_were_overwritten_are_missing_not_wrong(monkeypatch):
+    monkeypatch.setattr("keras_lcb.callbacks.gradient_norms.RING_ROWS", 4)
+    model = dense(NETWORK)
+    model.compile(keras.optimizers.SGD(0.1), "mse")
+    norms = GradientNorms(per_update=True)
+    with track(model, norms):
+        for batch in BATCHES:
+            model.train_on_batch(*batch)
+    run, expected = norms.results, by_hand(oracle.sgd(0.1))
+    assert np.isnan(run.gradient_norm_per_update[:6]).all()
+    np.testing.assert_allclose(
+        run.gradient_norm_per_update[6:], expected.gradient_norms[6:], rtol=1e-5
+    )
+    np.testing.assert_allclose(run.gradient_norm[1], expected.rms(0, 10)[0], rtol=1e-5)
+    assert "at least every 4 updates" in schema.missing(run)["gradient_norm_per_update"]
+
+
+def test_there_must_be_something_to_track():
+    with pytest.raises(ValueError, match="at least one callback"):
+        with track(dense(NETWORK)):
+            pass
+
+
+def test_a_model_without_an_optimizer():
+    with pytest.raises(ValueError, match="not compiled"):
+        with track(dense(NETWORK), GradientNorms()):
+            pass
