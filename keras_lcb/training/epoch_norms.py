@@ -24,7 +24,9 @@ class EpochNorms(NormMeter):
         super().__init__([variable for layer in layers for variable in layer.variables])
         self.layers = layers
         sizes = [len(layer.variables) for layer in layers]
-        self._layer_of_place = np.repeat(np.arange(len(layers)), sizes).astype("int32")
+        self._rows = range(len(layers))
+        self._layer_of_place = np.repeat(self._rows, sizes)
+        self._known_members: dict[tuple[int, ...], np.ndarray] = {}
         self._ratios = _sums(len(layers), "ratios")  # of (‖Δθ‖/‖θ‖)², one a layer
         self._changes = _sums(2 * len(layers), "changes")  # relative changes, then cosines
         self._compared = keras.Variable(
@@ -84,9 +86,18 @@ class EpochNorms(NormMeter):
 
     def _by_layer(self, values: Any, places: Sequence[int]) -> Any:
         """Adds up what belongs to variables into sums over layers."""
-        return keras.ops.segment_sum(
-            values, self._layer_of_place[list(places)], num_segments=len(self.layers)
-        )
+        padded = keras.ops.concatenate([values, keras.ops.zeros_like(values[:1])])
+        return keras.ops.sum(keras.ops.take(padded, self._members(tuple(places))), axis=1)
+
+    def _members(self, places: tuple[int, ...]) -> np.ndarray:
+        """For each layer, where its variables stand among `places`; past the end for none."""
+        if places not in self._known_members:
+            found = [np.flatnonzero(self._layer_of_place[list(places)] == at) for at in self._rows]
+            members = np.full((len(found), max(map(len, found))), len(places), "int32")
+            for row, where in zip(members, found, strict=True):
+                row[: len(where)] = where
+            self._known_members[places] = members
+        return self._known_members[places]
 
     def _named(self, kind: str, values: Any, known: set[int] | None = None) -> dict[str, Any]:
         values = keras.ops.unstack(keras.ops.cast(values, "float32"), num=len(self.layers))

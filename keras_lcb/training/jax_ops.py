@@ -66,5 +66,5 @@ def where_scaled(factors: Any, on_host: Callable[[], bool], function: Callable[[
 
 
 def uncompiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The function itself: here, gradients within a step can be compiled."""
+    """The function itself: here, all of a step can be compiled."""
     return function

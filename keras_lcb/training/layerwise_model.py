@@ -12,6 +12,7 @@ from typing import Any
 import keras
 from keras.src.models import Functional
 
+from keras_lcb.training import ops
 from keras_lcb.training.layers import check_built, input_specification
 from keras_lcb.training.layerwise_step import LayerwiseStep
 from keras_lcb.training.multipliers import LearningRateMultipliers
@@ -192,7 +193,7 @@ class LayerwiseModel(keras.Model):
             return self._stateless_train_step(step, *arguments)
         with step.in_force(arguments[0]):
             logs = super().train_step(*arguments)
-        return {**logs, **step.logs()}
+        return {**logs, **ops.uncompiled(step.logs)()}
 
     def _stateless_train_step(self, step: LayerwiseStep, state: Any, data: Any) -> Any:
         """On JAX the step's own state comes with the metrics' and passes through the optimizer."""

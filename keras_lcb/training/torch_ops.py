@@ -70,7 +70,7 @@ def where_scaled(factors: Any, on_host: Callable[[], bool], function: Callable[[
 
 
 def uncompiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    """A function that `torch.compile` leaves alone: it cannot trace gradients within a step."""
+    """A function that `torch.compile` leaves alone: it cannot trace it, or takes too long."""
     return torch.compiler.disable(function)
 
 
