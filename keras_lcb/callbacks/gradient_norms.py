@@ -105,7 +105,8 @@ class GradientNorms(Recorder):
 
     def release(self) -> None:
         """Lets go of what `track` has attached to."""
-        self._tap.close()
+        if self._tap is not None:
+            self._tap.close()
 
     def on_train_begin(self, logs: Any = None) -> None:
         """Opens the tap."""
