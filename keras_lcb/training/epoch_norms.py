@@ -80,7 +80,7 @@ class EpochNorms(NormMeter):
         means = _total(self._changes) / _as(keras.ops.convert_to_tensor(self._compared))
         reached = {int(self._layer_of_place[place]) for place in self.with_gradient}
         return {
-            **self._named("gradient_change", means[:count], reached),
+            **self._named("relative_gradient_change", means[:count], reached),
             **self._named("gradient_cosine", means[count:], reached),
         }
 

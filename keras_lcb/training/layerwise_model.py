@@ -18,7 +18,7 @@ from keras_lcb.training.layerwise_step import LayerwiseStep
 from keras_lcb.training.multipliers import LearningRateMultipliers
 
 _OPTIONS = ("learning_rate_multipliers", "gradient_predictiveness", "progress_bar")
-_LOGGED = ("gradient_norm/", "update_ratio/", "gradient_change/", "gradient_cosine/")
+_LOGGED = ("gradient_norm/", "update_ratio/", "relative_gradient_change/", "gradient_cosine/")
 # What a model may have of its own in place of Keras' training; `from_model` cannot take it over.
 _TRAINING = ("train_step", "test_step", "predict_step", "compute_loss", "compute_metrics")
 
@@ -57,9 +57,10 @@ class LayerwiseModel(keras.Model):
             predicts itself a step further on: only that layer is moved, to θ − ηg, and only its
             gradient is compared, on the same batch with the same dropout masks. `True` takes the
             learning rate in force as η, a number is η itself. Logs the epoch's means as
-            `gradient_change/<layer>`, ‖g(θ − ηg) − g‖₂/‖g‖₂, and `gradient_cosine/<layer>`. This
-            costs one more forward and backward pass a layer. Source: Santurkar et al. (2018),
-            "How does batch normalization help optimization?". Defaults to `False`.
+            `relative_gradient_change/<layer>`, ‖g(θ − ηg) − g‖₂/‖g‖₂, 0 for a perfect prediction,
+            and `gradient_cosine/<layer>`. This costs one more forward and backward pass a layer.
+            Source: Santurkar et al. (2018), "How does batch normalization help optimization?".
+            Defaults to `False`.
         progress_bar: Whether the progress bar shows these logs, too. Defaults to `False`.
         **kwargs: Further arguments of `keras.Model`.
 
