@@ -38,9 +38,10 @@ def mode(request):
 
 @pytest.fixture
 def quick_mode(mode):
-    """Every mode but eager JAX, which compiles each `cond` anew in every step."""
-    if keras.backend.backend() == "jax" and mode.get("run_eagerly"):
-        pytest.skip("slow in eager JAX, which is tested without")
+    """Every mode but those that compile for seconds: one thorough test of these is enough."""
+    slow = {"jax": "run_eagerly", "torch": "jit_compile"}.get(keras.backend.backend(), "")
+    if mode.get(slow):
+        pytest.skip("compiles for long, and is tested elsewhere")
     return mode
 
 

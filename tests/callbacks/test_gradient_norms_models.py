@@ -92,13 +92,13 @@ def test_convolution_normalisation_and_recurrence(fast_mode):
     block = keras.Sequential(
         [
             keras.Input((4, 2)),
-            keras.layers.Conv1D(2, 2, name="conv"),
+            keras.layers.Conv1D(1, 2, name="conv"),
             keras.layers.BatchNormalization(name="norm"),
         ],
         name="block",
     )
     inputs = keras.Input((4, 2))
-    signal = keras.layers.SimpleRNN(2, name="rnn", unroll=True)(block(inputs))
+    signal = keras.layers.SimpleRNN(1, name="rnn", unroll=True)(block(inputs))
     model = keras.Model(inputs, keras.layers.Dense(1, name="head")(signal))
     random = np.random.default_rng(0)
     x = random.normal(size=(4, 4, 2)).astype("float32")
