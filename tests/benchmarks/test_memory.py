@@ -27,9 +27,10 @@ def test_an_exact_record_takes_four_bytes_a_parameter(sizes):
 
 
 def test_a_sketched_record_takes_four_bytes_a_bucket(sizes):
-    # Five layers, each larger than the 1,024 buckets, and the objects around the numbers.
+    # Five layers, each larger than the 1,024 buckets, and the objects around the numbers; what
+    # else a process holds differs from one to the next by a few hundred bytes.
     numbers = 5 * 1024 * 4 / 2**20
-    assert numbers < growth(sizes, "sketch") < numbers + 10 / 1024
+    assert 0.98 * numbers < growth(sizes, "sketch") < numbers + 10 / 1024
 
 
 def test_the_moment_and_the_process_take_no_less_than_what_is_held(sizes):
