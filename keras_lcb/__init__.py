@@ -25,7 +25,6 @@ __version__ = "0.1.0"
 
 __all__ = [
     "FrequencyResponse",
-    "FrequencyResponse",
     "GradientNorms",
     "LayerConvergence",
     "LayerwiseModel",
