@@ -17,6 +17,7 @@ from keras_lcb.synthetic.spectra import (
 )
 from keras_lcb.synthetic.targets import (
     Chirp,
+    Expression,
     Function,
     Sawtooth,
     SineSum,
@@ -31,6 +32,7 @@ from keras_lcb.synthetic.targets import (
 __all__ = [
     "Chirp",
     "Config",
+    "Expression",
     "Function",
     "Sawtooth",
     "SineSum",

@@ -19,7 +19,11 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
+from keras_lcb.synthetic import formulas
+
 _FINGERPRINT_POINTS = 64
+# Holds the points of every smaller grid of 2ⁿ points, 0 among them.
+_FORMULA_POINTS = 4096
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -403,8 +407,45 @@ class Function(Target):
         }
 
 
+@dataclass(frozen=True)
+class Expression(Target):
+    """A function typed as a formula of x, such as `sin(x) + 0.3*sin(3*x)`.
+
+    The formula is read against a list of what it may hold and never run as Python (see
+    `formulas`), so it may come from a stranger, and JSON brings it back.
+
+    Args:
+        formula: The text.
+        domain: See `Target`.
+        noise: See `Target`.
+        seed: See `Target`.
+
+    Raises:
+        ValueError: If the text is no formula of x, or one that is constant, not finite or beyond
+            a million on the domain; the message is a sentence for whoever typed it.
+
+    Example:
+        >>> Expression("1 + x^2")([[0.0], [2.0]]).tolist()
+        [[1.0], [5.0]]
+    """
+
+    formula: str
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not isinstance(self.formula, str):
+            raise ValueError(f"`formula` must be a text, got {self.formula!r}.")
+        values = self.clean(self.grid(_FORMULA_POINTS))
+        if np.ptp(values) <= 1e-9:
+            raise ValueError("This function is constant: there is nothing to learn.")
+
+    def clean(self, x: np.ndarray) -> np.ndarray:
+        """Return the formula's values at `x`."""
+        return formulas.evaluate(self.formula, x)
+
+
 _KINDS: dict[str, type[Target]] = {
-    kind.__name__: kind for kind in (SineSum, Square, Sawtooth, Step, Chirp)
+    kind.__name__: kind for kind in (SineSum, Square, Sawtooth, Step, Chirp, Expression)
 }
 
 
