@@ -49,7 +49,9 @@ def write_row(ring: keras.Variable, row: Any, values: Any) -> None:
 
 def gradients(function: Callable[..., Any], arguments: Sequence[Any]) -> list[Any]:
     """Derivatives of a scalar function of tensors, one a tensor."""
-    arguments = [tf.convert_to_tensor(argument) for argument in arguments]
+    # In a loop's body a tensor from outside may have been captured before this tape: without a
+    # name of its own here, the tape would not see it used.
+    arguments = [tf.identity(argument) for argument in arguments]
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(arguments)
         value = function(*arguments)

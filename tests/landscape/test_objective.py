@@ -1,0 +1,201 @@
+"""The loss over a data set as a function of weights, against training by hand and plain Keras."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+
+from keras_lcb.landscape.objective import Objective
+from tests.models import dense
+from tests.oracle import Network
+
+NETWORK = Network()
+TWO = {"a": [0, 1], "b": [2, 3], "c": [4, 5]}
+
+
+def numpy(tensor):
+    return keras.ops.convert_to_numpy(tensor)
+
+
+def close(found, expected, rtol=1e-5):
+    np.testing.assert_allclose(numpy(found), expected, rtol=rtol, atol=1e-6)
+
+
+def compiled(**options):
+    model = dense(NETWORK)
+    model.compile(loss="mse", **options)
+    return model
+
+
+@pytest.mark.parametrize("batch_size", [512, 7, 4, 5])
+def test_loss_and_gradients_are_those_of_one_batch(batch_size):
+    x, y = NETWORK.data(14)
+    weight = np.linspace(0.5, 2, 14)
+    objective = Objective(compiled(), x, y, weight, batch_size=batch_size)
+    assert objective.chunks == {512: 1, 7: 2, 4: 4, 5: 3}[batch_size]
+    own = NETWORK.weights()
+    close(objective.loss(), NETWORK.loss(own, x, y, weight))
+    exact = NETWORK.gradients(own, x, y, weight)
+    found = objective.gradients()
+    assert list(found) == list(TWO)
+    for name, places in TWO.items():
+        for tensor, place in zip(found[name], places, strict=True):
+            close(tensor, exact[place])
+
+
+def test_one_layer_moves_alone():
+    x, y = NETWORK.data(9)
+    objective = Objective(compiled(), x, y, batch_size=4)
+    elsewhere = NETWORK.weights(seed=5)
+    moved = [*NETWORK.weights()[:2], *elsewhere[2:4], *NETWORK.weights()[4:]]
+    close(objective.loss(elsewhere[2:4], layer="b"), NETWORK.loss(moved, x, y))
+    found = objective.gradients(elsewhere[2:4], layer="b")
+    assert list(found) == ["b"]
+    for tensor, exact in zip(found["b"], NETWORK.gradients(moved, x, y)[2:4], strict=True):
+        close(tensor, exact)
+    close(objective.loss(elsewhere), NETWORK.loss(elsewhere, x, y))
+
+
+def test_follows_the_model_and_compiles_once():
+    x, y = NETWORK.data(6)
+    model = compiled()
+    objective = Objective(model, x, y)
+    traced = []
+
+    def program(around, own):
+        traced.append(1)
+        return around.loss(own)
+
+    first = objective.compiled(program)()
+    model.set_weights(NETWORK.weights(seed=5))
+    second = objective.compiled(program)()
+    assert len(traced) == 1 or keras.backend.backend() == "torch"
+    close(first, NETWORK.loss(NETWORK.weights(), x, y))
+    close(second, NETWORK.loss(NETWORK.weights(seed=5), x, y))
+
+
+def two_outputs():
+    keras.utils.set_random_seed(2)
+    inputs = keras.Input((3,))
+    signal = keras.layers.Dense(4, kernel_regularizer=keras.regularizers.L2(0.3))(inputs)
+    signal = keras.layers.BatchNormalization()(keras.layers.Dropout(0.5)(signal))
+    ends = [keras.layers.Dense(1, name="p")(signal), keras.layers.Dense(2, name="q")(signal)]
+    model = keras.Model(inputs, dict(zip("pq", ends, strict=True)))
+    model.compile("adam", {"p": "mse", "q": "mae"}, loss_weights={"p": 2.0, "q": 0.5})
+    return model
+
+
+def labels(count):
+    random = np.random.default_rng(0)
+    x = random.normal(size=(count, 3))
+    return x, {"p": random.normal(size=(count, 1)), "q": random.normal(size=(count, 2))}
+
+
+@pytest.mark.parametrize("batch_size", [32, 3])
+def test_several_outputs_and_penalties(batch_size):
+    model = two_outputs()
+    x, y = labels(11)
+    found = Objective(model, x, y, batch_size=batch_size).loss()
+    predicted = {name: numpy(value) for name, value in model(x).items()}
+    kernel = model.layers[1].get_weights()[0]
+    expected = (
+        2.0 * np.mean((predicted["p"] - y["p"]) ** 2)
+        + 0.5 * np.mean(abs(predicted["q"] - y["q"]))
+        + 0.3 * np.sum(kernel**2)
+    )
+    close(found, expected)
+
+
+@pytest.mark.parametrize("training", [False, True])
+def test_nothing_of_the_model_changes(training):
+    model = two_outputs()
+    x, y = labels(8)
+    loss = model._compile_loss
+    metrics = len(model.metrics)
+    before = [numpy(v) for v in model.variables + model.optimizer.variables]
+    objective = Objective(model, x, y, training=training)
+    first = objective.loss()
+    objective.gradients(layer="p")
+    assert first == objective.loss(), "the same seed states draw the same masks"
+    assert model._compile_loss is loss and not loss.built
+    assert len(model.metrics) == metrics and not model.optimizer.built
+    for one, other in zip(before, model.variables + model.optimizer.variables, strict=True):
+        np.testing.assert_array_equal(one, numpy(other))
+    model.fit(x, y, verbose=0)  # and nothing keeps it from training
+
+
+def test_training_mode_takes_the_statistics_of_the_batch():
+    inputs = keras.Input((3,))
+    outputs = keras.layers.Dense(1, name="d")(keras.layers.BatchNormalization()(inputs))
+    model = keras.Model(inputs, outputs)
+    model.compile(loss="mse")
+    x, y = 5 + 3 * np.random.default_rng(0).normal(size=(40, 3)), np.zeros((40, 1))
+    kernel = model.get_layer("d").get_weights()[0]
+    normal = (x - x.mean(0)) / np.sqrt(x.var(0) + 1e-3)
+    close(Objective(model, x, y, training=True).loss(), np.mean((normal @ kernel) ** 2), 1e-4)
+    close(Objective(model, x, y).loss(), np.mean((x @ kernel) ** 2 / (1 + 1e-3)), 1e-4)
+    with pytest.raises(ValueError, match="batch_size=40"):
+        Objective(model, x, y, training=True, batch_size=8)
+
+
+def test_frozen_layers_are_no_rows():
+    model = compiled()
+    model.get_layer("b").trainable = False
+    x, y = NETWORK.data(4)
+    objective = Objective(model, x, y)
+    assert [row.name for row in objective.layers] == ["a", "c"]
+    exact = NETWORK.gradients(NETWORK.weights(), x, y)
+    close(objective.gradients(layer="c")["c"][0], exact[4])
+    close(objective.gradients()["a"][1], exact[1])
+    model.get_layer("b").trainable = True
+    with pytest.raises(ValueError, match="Make a new one"):
+        objective.loss()
+
+
+def test_repeated_rows_of_an_embedding():
+    inputs = keras.Input((3,), dtype="int32")
+    table = keras.layers.Embedding(5, 2, name="table")
+    outputs = keras.layers.Dense(1, use_bias=False)(keras.layers.Flatten()(table(inputs)))
+    model = keras.Model(inputs, outputs)
+    model.compile(loss="mse")
+    x, y = np.array([[0, 0, 1], [4, 0, 4]]), np.array([[1.0], [2.0]])
+    rows, kernel = model.get_weights()
+    expected = np.zeros_like(rows)
+    error = rows[x].reshape(2, 6) @ kernel - y
+    for sample in range(2):
+        for place in range(3):
+            expected[x[sample, place]] += error[sample] * kernel[2 * place : 2 * place + 2, 0]
+    for batch_size in (2, 1):
+        objective = Objective(model, x, y, batch_size=batch_size)
+        close(objective.gradients(layer="table")["table"][0], expected)
+
+
+def test_refusals():
+    x, y = NETWORK.data(6)
+    with pytest.raises(ValueError, match="not compiled"):
+        Objective(dense(NETWORK), x, y)
+    with pytest.raises(ValueError, match="not built"):
+        Objective(keras.Sequential([keras.layers.Dense(1)]), x, y)
+    with pytest.raises(ValueError, match="x 6, y 5"):
+        Objective(compiled(), x, y[:5])
+    with pytest.raises(ValueError, match="batch_size"):
+        Objective(compiled(), x, y, batch_size=0)
+    objective = Objective(compiled(), x, y)
+    with pytest.raises(ValueError, match="Nearest: b|The model has: a, b, c"):
+        objective.loss(layer="bb")
+    with pytest.raises(ValueError, match=r"\(5, 4\)"):
+        objective.loss(NETWORK.weights()[:2], layer="b")
+
+
+def test_refuses_chunks_where_they_would_not_be_exact():
+    x, y = NETWORK.data(6)
+    summed = dense(NETWORK)
+    summed.compile(loss=keras.losses.MeanSquaredError(reduction="sum"))
+    Objective(summed, x, y)
+    with pytest.raises(ValueError, match="reduced by sum"):
+        Objective(summed, x, y, batch_size=2)
+    penalised = dense(NETWORK, activity_regularizer="l2")
+    penalised.compile(loss="mse")
+    with pytest.raises(ValueError, match="activity"):
+        Objective(penalised, x, y, batch_size=2)
