@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from typing import Any
 
@@ -11,3 +12,8 @@ import jax
 def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     """The function, compiled by XLA."""
     return jax.jit(function)
+
+
+def draws_undone() -> contextlib.AbstractContextManager[None]:
+    """Nothing to undo: layers draw from states that are variables."""
+    return contextlib.nullcontext()

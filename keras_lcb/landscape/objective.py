@@ -253,7 +253,7 @@ class Objective:
             *zip(self._trainable, trainable, strict=True),
             *zip(model.non_trainable_variables, others, strict=True),
         ]
-        with keras.StatelessScope(mapping, collect_losses=True) as scope:
+        with ops.draws_undone(), keras.StatelessScope(mapping, collect_losses=True) as scope:
             predicted = model(x, **options)
         if self._compile_loss is not None:
             self._compile_loss(y, predicted, sample_weight)
@@ -352,15 +352,16 @@ class Around:
             moved = list(trainable)
             for place, weight in zip(self._places, own, strict=True):
                 moved[place] = weight
-            value = batch_loss(
-                objective.model,
-                moved,
-                others,
-                x,
-                y,
-                sample_weight,
-                training=objective.training,
-            )
+            with ops.draws_undone():
+                value = batch_loss(
+                    objective.model,
+                    moved,
+                    others,
+                    x,
+                    y,
+                    sample_weight,
+                    training=objective.training,
+                )
             return value if share == 1.0 else share * value
 
         return loss
