@@ -1,0 +1,30 @@
+import pathlib
+import re
+
+import keras
+import pytest
+
+README = pathlib.Path(__file__).parents[1] / "README.md"
+
+
+@pytest.fixture
+def examples():
+    return re.findall(r"```python\n(.*?)```", README.read_text(), flags=re.DOTALL)
+
+
+def test_the_examples_run(examples, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    names: dict = {}
+    for example in examples:
+        exec(example.replace("epochs=30", "epochs=2, verbose=0"), names)
+    printed = capsys.readouterr().out
+    assert "conv_5" in printed and "One run proves little" in printed
+    assert (tmp_path / "report.html").stat().st_size > 10_000
+    assert isinstance(names["layerwise"], keras.Model)
+
+
+def test_its_links_and_pictures_are_there():
+    links = re.findall(r"\]\((?!https?:)([^)#]+)\)", README.read_text())
+    assert links
+    for link in links:
+        assert (README.parent / link).exists(), link
