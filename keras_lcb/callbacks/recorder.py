@@ -119,6 +119,12 @@ class Recorder(keras.callbacks.Callback):
         with LOCK:
             return self._run()
 
+    @property
+    def records(self) -> tuple[Record, ...]:
+        """What was measured at each record so far, raw; as quick to read as `results` is not."""
+        with LOCK:
+            return tuple(self._records)
+
     def _run(self):
         def column(name: str) -> list[Any]:
             return [record[name] for record in self._records]

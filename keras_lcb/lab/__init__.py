@@ -1,0 +1,11 @@
+"""Labs for notebooks: settings to vary, and live pictures of the layers as they learn."""
+
+from __future__ import annotations
+
+from keras_lcb.lab.controls import CONTROLS
+from keras_lcb.lab.depth_lab import DepthLab
+from keras_lcb.lab.pictures import PICTURES
+from keras_lcb.lab.presets import PRESETS, Preset
+from keras_lcb.lab.settings import TARGETS, Settings
+
+__all__ = ["CONTROLS", "PICTURES", "PRESETS", "TARGETS", "DepthLab", "Preset", "Settings"]

@@ -1,0 +1,286 @@
+"""The controls of a lab: each with a label, a box to type in, and what its term means."""
+
+from __future__ import annotations
+
+import html
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import ipywidgets as widgets
+
+from keras_lcb.lab.settings import (
+    ACTIVATIONS,
+    LIMITS,
+    OPTIMIZERS,
+    SPEEDS,
+    TARGETS,
+    Settings,
+    target_of,
+)
+
+TERMS = {
+    "preset": "Settings worth starting from, each with a run that was made with them.",
+    "depth": "How many hidden layers the network has, one behind the other. "
+    "layer_0 is the shallowest: it sees x itself.",
+    "learning_rate": "How far each update moves the weights along the gradient. Too small: slow. "
+    "Too large: the loss jumps about or grows without bound. It can be changed while "
+    "training runs.",
+    "optimizer": "How an update is made from gradients. SGD follows the gradient; momentum keeps "
+    "going in its running average; Adam gives each weight a step size of its own.",
+    "width": "How many units each hidden layer has.",
+    "residual": "Plain: each layer replaces what the layer before it hands on. Residual: it adds "
+    "to it, so that the output is a sum of what the layers add.",
+    "activation": "The function at each unit. A sigmoid is flat far from 0, and passes little "
+    "gradient on; a ReLU passes all of it or none.",
+    "target": "The function that the network learns. Choose one, or type your own.",
+    "formula": "A function of x from -π to π, such as sin(x) + 0.3*sin(3*x).",
+    "seed": "Where chance starts: initial weights and the order of the points. The same seed and "
+    "settings give the same training.",
+    "seeds": "Train with so many seeds in a row, and show their mean and, as a band, the lowest "
+    "and the highest.",
+    "updates": "How often the weights are changed before training ends.",
+    "speed": "Slow motion: the most updates a second. It can be changed while training runs.",
+    "highlight": "One layer that stands out in all pictures.",
+}
+CONTROLS = (
+    "preset",
+    "depth",
+    "width",
+    "residual",
+    "activation",
+    "optimizer",
+    "learning_rate",
+    "target",
+    "updates",
+    "seed",
+    "seeds",
+    "speed",
+    "highlight",
+)
+_LABELS = {
+    "preset": "Preset",
+    "depth": "Depth",
+    "learning_rate": "Learning rate",
+    "optimizer": "Optimiser",
+    "width": "Width",
+    "residual": "Network",
+    "activation": "Activation",
+    "target": "Target",
+    "seed": "Seed",
+    "seeds": "Seeds",
+    "updates": "Updates",
+    "speed": "Speed",
+    "highlight": "Highlight",
+}
+_OWN = "own formula"
+_LABEL_WIDTH = "100px"
+
+
+class Number:
+    """A slider with a box beside it; both show the same number, and either can be set.
+
+    Args:
+        name: Of the setting.
+        value: To begin with.
+        whole: Whether it is a whole number.
+        log: Whether the slider is logarithmic.
+    """
+
+    def __init__(self, name: str, value: float, *, whole: bool = True, log: bool = False) -> None:
+        low, high = LIMITS[name]
+        about = {"tooltip": TERMS[name], "min": low, "max": high}
+        self.box: Any = (widgets.BoundedIntText if whole else widgets.BoundedFloatText)(
+            value=value,
+            description=_LABELS[name],
+            style={"description_width": _LABEL_WIDTH},
+            layout={"width": "190px"},
+            **about,
+        )
+        slider: dict[str, Any] = {"value": value, "readout": False, "layout": {"flex": "1 1 60px"}}
+        if log:
+            exponents = {"min": _exponent(low), "max": _exponent(high), "step": 0.1}
+            self.slider: Any = widgets.FloatLogSlider(**slider, **{**about, **exponents})
+        else:
+            self.slider = widgets.IntSlider(**slider, **about)
+        self._link = widgets.link((self.box, "value"), (self.slider, "value"))
+        self.widget = widgets.HBox([self.box, self.slider], layout={"width": "100%"})
+
+    @property
+    def value(self) -> Any:
+        """The number."""
+        return self.box.value
+
+    @value.setter
+    def value(self, value: float) -> None:
+        self.box.value = value
+
+    def observe(self, act: Callable[[], None]) -> None:
+        """Call `act` when the number has changed."""
+        self.box.observe(lambda _: act(), "value")
+
+    def disable(self, disabled: bool) -> None:
+        """Refuse or accept changes."""
+        self.box.disabled = self.slider.disabled = disabled
+
+
+class Choice:
+    """A list to choose from.
+
+    Args:
+        name: Of the setting.
+        options: (text, value) for each choice.
+        value: To begin with.
+    """
+
+    def __init__(self, name: str, options: Sequence[tuple[str, Any]], value: Any) -> None:
+        self.widget = widgets.Dropdown(
+            options=options,
+            value=value,
+            description=_LABELS[name],
+            tooltip=TERMS[name],
+            style={"description_width": _LABEL_WIDTH},
+            layout={"width": "100%"},
+        )
+
+    @property
+    def value(self) -> Any:
+        """What is chosen."""
+        return self.widget.value
+
+    @value.setter
+    def value(self, value: Any) -> None:
+        self.widget.value = value
+
+    def observe(self, act: Callable[[], None]) -> None:
+        """Call `act` when another is chosen."""
+        self.widget.observe(lambda _: act(), "value")
+
+    def disable(self, disabled: bool) -> None:
+        """Refuse or accept changes."""
+        self.widget.disabled = disabled
+
+
+class TargetChoice:
+    """A target with a name, or a formula that is typed; a wrong one gets a sentence.
+
+    Args:
+        value: The name or the formula.
+    """
+
+    def __init__(self, value: str) -> None:
+        names = [(name, name) for name in TARGETS]
+        self._names = Choice("target", [*names, (_OWN, _OWN)], _OWN)
+        self._text = widgets.Text(
+            description="f(x) =",
+            tooltip=TERMS["formula"],
+            continuous_update=False,
+            style={"description_width": _LABEL_WIDTH},
+            layout={"width": "100%"},
+        )
+        self._wrong = widgets.HTML()
+        self._wrong.add_class("keras-lcb-wrong")
+        self.widget = widgets.VBox([self._names.widget, self._text, self._wrong])
+        self._valid = value
+        self.value = value
+        self._names.observe(self._check)
+        self._text.observe(lambda _: self._check(), "value")
+
+    @property
+    def value(self) -> Any:
+        """The name or the formula, the last one that was valid."""
+        return self._valid
+
+    @value.setter
+    def value(self, value: str) -> None:
+        if value in TARGETS:
+            self._names.value = value
+        else:
+            self._text.value = value
+            self._names.value = _OWN
+        self._check()
+
+    @property
+    def wrong(self) -> str:
+        """What is wrong with the formula, or nothing."""
+        return self._wrong.value
+
+    def observe(self, act: Callable[[], None]) -> None:
+        """Call `act` when there is another target."""
+        self._names.observe(act)
+        self._text.observe(lambda _: act(), "value")
+
+    def disable(self, disabled: bool) -> None:
+        """Refuse or accept changes."""
+        self._names.disable(disabled)
+        self._text.disabled = disabled
+
+    def _check(self) -> None:
+        own = self._names.value == _OWN
+        self._text.layout.display = None if own else "none"
+        text = self._text.value.strip() if own else self._names.value
+        said = ""
+        try:
+            target_of(text)
+            self._valid = text
+        except ValueError as error:
+            said = str(error)
+        self._wrong.value = _escaped(said)
+        self._wrong.layout.display = None if said else "none"
+
+
+Control = Number | Choice | TargetChoice
+
+
+def make_controls(
+    settings: Settings, presets: Sequence[tuple[str, str]], preset: str
+) -> dict[str, Control]:
+    """Return all controls of a lab by name."""
+    layers = _layers(settings.depth)
+    return {
+        "preset": Choice("preset", [("—", ""), *presets], preset),
+        "depth": Number("depth", settings.depth),
+        "width": Number("width", settings.width),
+        "residual": Choice("residual", [("plain", False), ("residual", True)], settings.residual),
+        "activation": Choice(
+            "activation", [(name, name) for name in ACTIVATIONS], settings.activation
+        ),
+        "optimizer": Choice(
+            "optimizer",
+            list(zip(("SGD", "SGD with momentum", "Adam"), OPTIMIZERS, strict=True)),
+            settings.optimizer,
+        ),
+        "learning_rate": Number("learning_rate", settings.learning_rate, whole=False, log=True),
+        "target": TargetChoice(settings.target),
+        "updates": Number("updates", settings.updates),
+        "seed": Number("seed", settings.seed),
+        "seeds": Number("seeds", settings.seeds),
+        "speed": Choice(
+            "speed",
+            [(f"{speed} updates a second" if speed else "full", speed) for speed in SPEEDS],
+            settings.speed,
+        ),
+        "highlight": Choice("highlight", layers, ""),
+    }
+
+
+def _layers(depth: int) -> list[tuple[str, str]]:
+    names = [f"layer_{index}" for index in range(depth)] + ["readout"]
+    return [("none", ""), *((name, name) for name in names)]
+
+
+def offer_layers(control: Choice, depth: int) -> None:
+    """Let the layers of another network be highlighted."""
+    chosen = control.value
+    options = _layers(depth)
+    if list(control.widget.options) != options:
+        control.widget.options = options
+        control.value = chosen if chosen in dict(options).values() else ""
+
+
+def _exponent(value: float) -> float:
+    return math.log10(value)
+
+
+def _escaped(text: str) -> str:
+    return html.escape(text)

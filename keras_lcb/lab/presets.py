@@ -1,0 +1,62 @@
+"""Settings worth starting from, each with what it shows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from keras_lcb.lab.settings import Settings
+
+
+@dataclass(frozen=True)
+class Preset:
+    """Settings under a name.
+
+    Attributes:
+        title: What the lab calls it.
+        shows: What to look for, in a sentence.
+        settings: The settings.
+    """
+
+    title: str
+    shows: str
+    settings: Settings
+
+
+PRESETS: dict[str, Preset] = {
+    "bias": Preset(
+        "The bias is clear",
+        "In a plain network under SGD, shallow layers come half-way sooner than deep ones.",
+        Settings(),
+    ),
+    "no-bias": Preset(
+        "The bias is absent",
+        "With Adam and residual connections, depth says little about which layer is sooner.",
+        Settings(residual=True, optimizer="adam", learning_rate=0.001),
+    ),
+    "too-large": Preset(
+        "A learning rate too large",
+        "The loss jumps about or becomes infinite, and no layer settles.",
+        Settings(learning_rate=0.6, updates=2000),
+    ),
+    "vanishing": Preset(
+        "Vanishing gradients",
+        "In a deep network of sigmoids, hardly any gradient reaches the first layers.",
+        Settings(depth=8, activation="sigmoid"),
+    ),
+    "frequencies": Preset(
+        "Low against high frequency",
+        "The slow wave is learned long before the fast ones.",
+        Settings(residual=True, optimizer="momentum", learning_rate=0.01, updates=8000),
+    ),
+}
+
+
+def preset(name: str) -> Preset:
+    """Return the preset of this name.
+
+    Raises:
+        ValueError: If there is none.
+    """
+    if name not in PRESETS:
+        raise ValueError(f"There is no preset '{name}'; there are {', '.join(PRESETS)}.")
+    return PRESETS[name]

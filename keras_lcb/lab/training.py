@@ -1,0 +1,134 @@
+"""One training of a lab, through `model.fit` and the package's callbacks, in pieces of any size."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+import xarray as xr
+
+from keras_lcb.callbacks import FrequencyResponse, GradientNorms, LayerConvergence
+from keras_lcb.lab.view import View, live_view
+from keras_lcb.runs import schema
+from keras_lcb.runs.merging import collect
+from keras_lcb.synthetic import Config
+from keras_lcb.synthetic.experiment import batches, compiled_model
+
+
+class Training:
+    """Trains one network, and can stop after any record and go on later.
+
+    Args:
+        config: The experiment.
+
+    Attributes:
+        learning_rate: The rate from the next record on; may be set from any thread.
+        changes: Learning rates that were set while it ran: update and rate.
+        diverged: Whether the loss has become infinite or NaN, which ends the training.
+    """
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self.learning_rate = config.learning_rate
+        self.changes: list[tuple[int, float]] = []
+        self.diverged = False
+        grid = config.target.grid(config.points)
+        self._x, self._y = grid[:, 0], config.target.clean(grid)[:, 0]
+        self._convergence = LayerConvergence()
+        self._gradients = GradientNorms()
+        self._response = FrequencyResponse(grid, target=config.target, functions=True)
+        self._model = compiled_model(config)
+        self._data = batches(config)
+        self._pace = _Pace(self)
+        self._rate_in_force = config.learning_rate
+        self._records = 0  # beyond the first, which is taken before any update
+
+    @property
+    def records(self) -> int:
+        """Records so far, the one before training not counted."""
+        return self._records
+
+    @property
+    def step(self) -> int:
+        """Updates so far."""
+        return self._records * self.config.record_every
+
+    @property
+    def done(self) -> bool:
+        """Whether all updates are made, or the loss is no number any more."""
+        return self.diverged or self.step >= self.config.updates
+
+    @property
+    def begun(self) -> bool:
+        """Whether there is anything to see."""
+        return self._records > 0
+
+    def advance(self, enough: Callable[[], bool]) -> None:
+        """Train on, in one `fit`, until all updates are made or `enough`, asked at each record."""
+        self._pace.enough = enough
+        self._model.fit(
+            self._remaining(),
+            initial_epoch=self._records,
+            epochs=self.config.updates // self.config.record_every,
+            steps_per_epoch=self.config.record_every,
+            shuffle=False,
+            verbose=0,
+            callbacks=[self._convergence, self._gradients, self._response, self._pace],
+        )
+
+    def view(self) -> View:
+        """Return what can be seen now, from any thread; its endpoint is provisional."""
+        return live_view(
+            self._convergence.records,
+            self._gradients.records,
+            self._response.records,
+            layers=self._layers(),
+            updates=self.config.updates,
+            x=self._x,
+            target=self._y,
+            frequencies=self._response.frequencies,
+        )
+
+    def run(self) -> xr.Dataset:
+        """Return the run so far, measured against the newest weights."""
+        run = collect(self._convergence, self._gradients, self._response)
+        settings = schema.settings(run) | {"Config": json.loads(self.config.to_json())}
+        if self.changes:
+            settings["learning_rate_changes"] = self.changes
+        return run.assign_attrs(seed=self.config.seed, settings=json.dumps(settings))
+
+    def _layers(self) -> tuple[str, ...]:
+        return (*(f"layer_{index}" for index in range(self.config.depth)), "readout")
+
+    def _remaining(self) -> Any:
+        if keras.backend.backend() == "tensorflow":
+            return self._data.skip(self.step)
+        # One generator serves all pieces: Keras takes a batch more than it trains on.
+        return itertools.islice(self._data, self.config.updates - self.step)
+
+
+class _Pace(keras.callbacks.Callback):
+    """Sets the learning rate, counts the records, and ends a `fit` that has gone far enough."""
+
+    def __init__(self, training: Training) -> None:
+        super().__init__()
+        self._training = training
+        self.enough: Callable[[], bool] = lambda: False
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        training = self._training
+        rate = training.learning_rate
+        if rate != training._rate_in_force:
+            self.model.optimizer.learning_rate = rate
+            training._rate_in_force = rate
+            training.changes.append((training.step, rate))
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        self._training._records += 1
+        self._training.diverged = not np.isfinite((logs or {}).get("loss", 0.0))
+        if self._training.diverged or self.enough():
+            self.model.stop_training = True

@@ -1,0 +1,181 @@
+"""What the pictures of a lab show at one moment: plain arrays, quick to make while training runs.
+
+A run as `collect` returns it takes longer to build than ten pictures a second allow, so a live
+view is read from the records themselves. A finished run is shown through the same record.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import xarray as xr
+
+from keras_lcb.analysis import time_to_fraction
+from keras_lcb.analysis.convergence import normalized_distance
+from keras_lcb.callbacks.recorder import Record
+from keras_lcb.callbacks.snapshots import kept
+
+_MOST_DISTANCES = 60  # along a live line; the newest endpoint changes all of them
+
+
+@dataclass(frozen=True)
+class View:
+    """One state of a training.
+
+    Attributes:
+        layers: Names, shallow first, the read-out last.
+        updates: How many the training will take.
+        steps: Updates at each record.
+        distance: Normalised distance (steps, layers) to the newest or the true endpoint.
+        distance_steps: Updates at which `distance` is known.
+        gradient: RMS gradient norms (steps, layers), NaN at the start.
+        loss: Mean training loss before each record (steps).
+        x: Positions.
+        target: Target (x).
+        prediction: Output of the network (x).
+        contribution: What each layer adds to it (layers, x), or `None` in a plain network.
+        frequencies: Wave numbers.
+        carried: Layers against frequencies: shares, or R² in a plain network; NaN for the
+            read-out.
+        carries: `"share"` or `"r2"`.
+        error: Error at each frequency, along the steps (steps, frequencies).
+        provisional: Whether the endpoint is still to come.
+        spread: Lowest and highest distance over several seeds, or `None`.
+        seeds: How many trainings this shows.
+    """
+
+    layers: tuple[str, ...]
+    updates: int
+    steps: np.ndarray
+    distance_steps: np.ndarray
+    distance: np.ndarray
+    gradient: np.ndarray
+    loss: np.ndarray
+    x: np.ndarray
+    target: np.ndarray
+    prediction: np.ndarray
+    contribution: np.ndarray | None
+    frequencies: np.ndarray
+    carried: np.ndarray
+    carries: str
+    error: np.ndarray
+    provisional: bool
+    spread: tuple[np.ndarray, np.ndarray] | None = None
+    seeds: int = 1
+
+    @property
+    def step(self) -> int:
+        """Updates so far."""
+        return int(self.steps[-1])
+
+    @property
+    def hidden(self) -> tuple[str, ...]:
+        """The layers without the read-out."""
+        return self.layers[:-1]
+
+    def half_way(self) -> np.ndarray:
+        """Return the first update at which each layer is half-way; NaN for one that never is."""
+        run = xr.Dataset(
+            {"normalized_distance": (("step", "layer"), self.distance)},
+            coords={"step": self.distance_steps, "layer": list(self.layers)},
+        )
+        return time_to_fraction(run, 0.5).values
+
+
+def live_view(
+    convergence: Sequence[Record],
+    gradients: Sequence[Record],
+    responses: Sequence[Record],
+    *,
+    layers: tuple[str, ...],
+    updates: int,
+    x: np.ndarray,
+    target: np.ndarray,
+    frequencies: np.ndarray,
+) -> View:
+    """Return what is known while training runs, from the records of the three callbacks."""
+    records = min(len(convergence), len(gradients), len(responses))
+    convergence, gradients = convergence[:records], gradients[:records]
+    responses = responses[:records]
+    chosen = _evenly(records)
+    newest = responses[-1]
+    shares = [record for record in responses if "frequency_share" in record or "r2" in record]
+    carries = "share" if "frequency_share" in shares[-1] else "r2"
+    return View(
+        layers=layers,
+        updates=updates,
+        steps=np.array([record["step"] for record in convergence]),
+        distance_steps=np.array([convergence[place]["step"] for place in chosen]),
+        distance=_distances([convergence[place] for place in chosen], len(layers)),
+        gradient=np.stack([record["gradient_norm"] for record in gradients]),
+        loss=np.array([record["loss"] for record in convergence]),
+        x=x,
+        target=target,
+        prediction=newest["prediction"],
+        contribution=newest.get("contribution"),
+        frequencies=frequencies,
+        carried=shares[-1]["frequency_share" if carries == "share" else "r2"],
+        carries=carries,
+        error=np.stack([record["frequency_error"] for record in responses]),
+        provisional=True,
+    )
+
+
+def view_of(run: xr.Dataset, updates: int | None = None) -> View:
+    """Return what a finished run shows; of runs stacked over seeds, their mean and a band.
+
+    Args:
+        run: A run with its functions.
+        updates: How many updates the training was to take; as many as it took by default.
+    """
+    distance = normalized_distance(run)
+    spread = None
+    seeds = run.sizes.get("seed", 1)
+    if "seed" in run.dims:
+        spread = distance.min("seed").values, distance.max("seed").values
+        run = run.mean("seed", keep_attrs=True)
+        distance = distance.mean("seed")
+    carries = "share" if "frequency_share" in run else "r2"
+    carried = run["frequency_share" if carries == "share" else "r2"]
+    known = carried.notnull().any(["layer", "frequency"]).values
+    last = run.isel(step=-1)
+    return View(
+        layers=tuple(str(name) for name in run["layer"].values),
+        updates=int(run["step"][-1]) if updates is None else updates,
+        steps=run["step"].values,
+        distance_steps=run["step"].values,
+        distance=distance.transpose("step", "layer").values,
+        gradient=run["gradient_norm"].values,
+        loss=run["loss"].values,
+        x=run["x"].values,
+        target=run["target"].values,
+        prediction=last["prediction"].values,
+        contribution=last["contribution"].values if "contribution" in run else None,
+        frequencies=run["frequency"].values,
+        carried=carried.isel(step=int(np.flatnonzero(known)[-1])).values,
+        carries=carries,
+        error=run["frequency_error"].values,
+        provisional=bool(run.attrs.get("provisional", 0)),
+        spread=spread,
+        seeds=seeds,
+    )
+
+
+def _evenly(count: int) -> list[int]:
+    places = np.linspace(0, count - 1, min(count, _MOST_DISTANCES))
+    return np.unique(places.round().astype(int)).tolist()
+
+
+def _distances(records: Sequence[Record], layers: int) -> np.ndarray:
+    """Normalised distances of the records to the last one."""
+    distances = np.empty((len(records), layers))
+    with np.errstate(all="ignore"):
+        for layer in range(layers):
+            name = kept(layer)
+            end = records[-1][name]
+            for place, record in enumerate(records):
+                apart = record[name] - end
+                distances[place, layer] = np.sqrt(np.dot(apart, apart))
+        return np.where(distances[0] > 0, distances / distances[0], np.nan)
