@@ -51,12 +51,13 @@ def collect(*callbacks: Any) -> xr.Dataset:
     _check_layers(parts)
     finest_first = sorted(parts, key=lambda part: -part.sizes.get("step", 0))
     index = _joined_index(parts)
-    merged = xr.Dataset(attrs=_merged_attrs(parts)).assign_coords(index)
-    for name in dict.fromkeys(name for part in parts for name in part.data_vars):
-        merged[name] = _joined_variable(name, finest_first, index)
-    names = (name for part in parts for name in part.coords if name not in part.dims)
-    for name in dict.fromkeys(names):
-        merged = merged.assign_coords({name: _joined_coordinate(name, finest_first, index)})
+    measured = dict.fromkeys(name for part in parts for name in part.data_vars)
+    beside = dict.fromkeys(n for part in parts for n in part.coords if n not in part.dims)
+    merged = xr.Dataset(
+        {name: _joined_variable(name, finest_first, index) for name in measured},
+        index | {name: _joined_coordinate(name, finest_first, index) for name in beside},
+        _merged_attrs(parts),
+    )
     return merged.sortby("depth") if "depth" in merged.coords else merged
 
 
@@ -126,10 +127,7 @@ def _joined_variable(
     own = [part[name].reset_coords(drop=True) for part in parts if name in part.data_vars]
     if len({values.dims for values in own}) > 1:
         raise ValueError(f"'{name}' has {' and '.join(str(values.dims) for values in own)}.")
-    aligned = [
-        values.reindex({dim: index[dim].values for dim in values.dims if dim in index})
-        for values in own
-    ]
+    aligned = [_on_index(values, index) for values in own]
     joined = aligned[0]
     for values in aligned[1:]:
         # A loss is the mean since the last record, so it differs with how often one is taken.
@@ -137,6 +135,16 @@ def _joined_variable(
             _check_agreement(name, joined, values)
         joined = joined.fillna(values)
     return joined
+
+
+def _on_index(values: xr.DataArray, index: dict[Hashable, xr.DataArray]) -> xr.DataArray:
+    """Spread values over the joined steps, layers and so on, NaN where they have none."""
+    other = {
+        dim: index[dim].values
+        for dim in values.dims
+        if dim in index and not np.array_equal(values[dim].values, index[dim].values)
+    }
+    return values.reindex(other) if other else values
 
 
 def _check_agreement(name: Hashable, one: xr.DataArray, other: xr.DataArray) -> None:
