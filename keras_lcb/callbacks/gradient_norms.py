@@ -185,6 +185,10 @@ class GradientNorms(Recorder):
             record["update_norm_per_update"] = self._layer_norms(rows[:, 1])
         return record
 
+    def _undone(self, step: int) -> bool:
+        self._tap.drain()
+        return self._window.updates != step - self._last_step()
+
     def _forget_unrecorded(self) -> None:
         super()._forget_unrecorded()
         self._tap.drain()

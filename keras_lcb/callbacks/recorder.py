@@ -253,14 +253,18 @@ class Recorder(keras.callbacks.Callback):
         step = self._updates.now()
         if self._records and step < self._last_step():
             self._go_back_to(step)
-        elif self._records and step == self._last_step() and self._failed:
-            self._forget_unrecorded()  # the updates of the `fit` that failed have been undone
+        elif self._records and self._failed and self._undone(step):
+            self._forget_unrecorded()
         self._epochs = max(epoch, self._epochs)
         self._check_ahead(epoch)
         if counted_anew and self._store is not None:
             self._store.settle(self._identity(), self._updates.state())
         if not self._records or step > self._last_step():
             self._take(step)
+
+    def _undone(self, step: int) -> bool:
+        """Whether updates that a failed `fit` made since the last record have been undone."""
+        return step == self._last_step()
 
     def _after_batch(self, batch: int, logs: Any = None) -> None:
         """Takes a record where one is due; asks the device only where one may be."""

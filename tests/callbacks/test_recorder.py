@@ -145,6 +145,23 @@ def test_records_that_keras_undoes_are_dropped(every, tmp_path):
         close(run[name], expected[name], rtol=1e-4)
 
 
+def test_updates_undone_within_an_epoch_are_in_no_record(tmp_path):
+    """A backup every two batches: the third update of the second epoch is undone, two are kept."""
+    norms = lcb.GradientNorms(per_update=True)
+    resuming = keras.callbacks.BackupAndRestore(tmp_path, save_freq=2)
+    model, failure = compiled(dense("a", "b")), fail_at(1, 2)
+    with pytest.raises(RuntimeError, match="out of power"):
+        train(model, norms, resuming, failure, epochs=2, batches=4)
+    train(model, norms, resuming, failure, epochs=2, batches=4)
+    run = norms.results
+    assert run.step.values.tolist() == [0, 4, 6, 10]
+    assert run["update"].values.tolist() == [1, 2, 3, 4, 7, 8, 9, 10]
+    assert np.isnan(run.gradient_norm.sel(step=6)).all()
+    for step, updates in ((4, [1, 2, 3, 4]), (10, [7, 8, 9, 10])):
+        each = run.gradient_norm_per_update.sel(update=updates)
+        close(run.gradient_norm.sel(step=step), np.sqrt((each.values**2).mean(axis=0)))
+
+
 def test_an_optimizer_set_back_to_before_the_run_is_refused():
     model = compiled(dense("a", "b"))
     train(model, epochs=1)
