@@ -1,0 +1,18 @@
+"""The checked exercises of the tutorials: `check` grades an answer, `hint` helps towards it.
+
+Answers are graded against the run that the learner has in hand, or against a fixed truth, and
+every verdict says what was checked. Nothing here gives an answer away.
+"""
+
+from keras_lcb.exercises import (  # noqa: F401  each of them registers its exercises
+    depth,
+    frequencies,
+    gradients,
+    limits,
+    measuring,
+    valleys,
+)
+from keras_lcb.exercises.checking import Verdict, check, hint, names
+from keras_lcb.exercises.predicting import predicted
+
+__all__ = ["Verdict", "check", "hint", "names", "predicted"]

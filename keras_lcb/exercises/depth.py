@@ -1,0 +1,75 @@
+"""01 Which layer learns first?"""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import xarray as xr
+
+from keras_lcb.exercises import answers
+from keras_lcb.exercises.checking import Grade, exercise
+
+
+@exercise(
+    "01.1",
+    checked="your layer, against the first update at which each hidden layer's distance in this "
+    "run is below one half.",
+    hints=(
+        "Follow the dotted line at one half from the left: which line crosses it first?",
+        "lcb.time_to_fraction(run) gives the update at which each layer crosses it.",
+    ),
+)
+def _first(answer: Any, run: xr.Dataset) -> Grade:
+    times = answers.half_way(run)
+    earliest = min(times.values())
+    return answers.name(
+        answer,
+        [name for name, time in times.items() if time == earliest],
+        list(times),
+        right=f"It is half-way at update {earliest:,.0f}.",
+    )
+
+
+@exercise(
+    "01.2",
+    checked="your number, against all pairs of hidden layers of this run.",
+    hints=(
+        "Write the layers in the order in which they are half-way. For each, count the deeper "
+        "ones that come after it.",
+        "Five layers make 10 pairs: 0 and 1, 0 and 2, … 3 and 4.",
+    ),
+)
+def _pairs(answer: Any, run: xr.Dataset) -> Grade:
+    times = list(answers.half_way(run).values())
+    pairs = list(itertools.combinations(times, 2))
+    first = sum(shallow < deep for shallow, deep in pairs)
+    return answers.number(
+        answer,
+        first,
+        within=1e-6,
+        right=f"{first} of {len(pairs)} pairs; by chance one expects about half.",
+        slips={len(pairs) - first: "These are the pairs in which the deeper layer is first."},
+    )
+
+
+@exercise(
+    "01.3",
+    checked="your number, against the share of all orders of five layers, within 1 %.",
+    hints=(
+        "In how many orders can five layers come in?",
+        "5 · 4 · 3 · 2 · 1 orders, and one of them is the one in question.",
+    ),
+)
+def _chance(answer: Any) -> Grade:
+    return answers.number(
+        answer,
+        1 / 120,
+        right="One of the 5! = 120 orders, each as likely as the others.",
+        slips={
+            120: "This is the number of orders. How likely is one of them?",
+            1 / 32: "The places are not chosen independently: a place that is taken is taken.",
+            1 / 1024: "The pairs are not independent: 0 before 1 before 2 settles 0 before 2.",
+            2 / 120: "Only the order from shallow to deep counts here, not the reverse.",
+        },
+    )

@@ -1,0 +1,95 @@
+"""05 Low notes first."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from keras_lcb.exercises import answers
+from keras_lcb.exercises.checking import Grade, NoAnswer, exercise
+from keras_lcb.synthetic.spectra import time_to_learn
+
+
+@exercise(
+    "05.1",
+    checked="your list of wave numbers, against the first update at which the error at each is "
+    "below one half in this run; those that are not learned stand last, in any order.",
+    hints=(
+        "Which line falls below the dotted line first?",
+        "synthetic.time_to_learn(run.frequency_error) gives the updates.",
+    ),
+)
+def _order(answer: Any, run: xr.Dataset) -> Grade:
+    times = _times(run)
+    return answers.order(answer, times, right="In this order they are learned.")
+
+
+@exercise(
+    "05.2",
+    checked="your number, against the sum over layers of the parts of the output at a frequency "
+    "that is learned exactly; within 1 %.",
+    hints=(
+        "A share is what a layer puts out at a frequency, divided by what the target has there.",
+        "All parts together are the output. What is the output divided by the target, once it "
+        "is learned?",
+    ),
+)
+def _sum(answer: Any) -> Grade:
+    return answers.number(
+        answer,
+        1.0,
+        right="Parts may be negative or above 1; together they make the whole.",
+        slips={100.0: "In per cent, yes. As a share, it is 1."},
+    )
+
+
+@exercise(
+    "05.3",
+    checked="your layer, against this run's last record of the share that each layer carries of "
+    "the frequency.",
+    hints=(
+        "In the map, a column is a frequency. Which cell in it is the darkest red?",
+        "run.frequency_share.isel(step=-1).sel(frequency=k) gives the shares of one frequency k.",
+    ),
+)
+def _carrier(answer: Any, run: xr.Dataset, frequency: int) -> Grade:
+    if "frequency_share" not in run:
+        raise NoAnswer("Only the output of a residual network splits into parts.")
+    shares = run["frequency_share"].isel(step=-1).sel(frequency=frequency).dropna("layer")
+    if not shares.size:
+        raise NoAnswer("This run has no finite shares: train with other settings.")
+    layers = [str(name) for name in shares["layer"].values]
+    most = int(shares.values.argmax())
+    right = f"It carries {shares.values[most]:.2f} of it."
+    return answers.name(answer, [layers[most]], layers, right=right)
+
+
+@exercise(
+    "05.4",
+    checked="the run that you pass: its target has two frequencies or more, and the error at some "
+    "frequency falls below one half before that at a lower one does.",
+    hints=(
+        "How large is the gradient that a frequency causes? Its amplitude counts, too.",
+        "Give the low frequency a small amplitude and the high one a large one.",
+        "synthetic.SineSum([(1, 0.05, 0), (4, 1.0, 0)]) is a start.",
+    ),
+)
+def _high_first(answer: Any) -> Grade:
+    if not isinstance(answer, xr.Dataset) or "frequency_error" not in answer:
+        return False, "The answer is a run, as synthetic.run returns it."
+    times = [math.inf if math.isnan(time) else time for time in _times(answer).values()]
+    waves = answer["frequency"].values
+    for low, high in zip(*np.triu_indices(len(waves), 1), strict=True):
+        if times[high] < times[low]:
+            return True, f"Wave number {waves[high]} is learned before {waves[low]}."
+    return False, "In this run, lower frequencies are learned first."
+
+
+def _times(run: xr.Dataset) -> dict[int, float]:
+    times = time_to_learn(run["frequency_error"].sortby("frequency"))
+    if not bool(times.notnull().any()):
+        raise NoAnswer("No frequency is learned in this run: train longer, or at another rate.")
+    return {int(k): float(time) for k, time in zip(times["frequency"], times, strict=True)}

@@ -1,0 +1,173 @@
+"""02 Measuring convergence."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from keras_lcb.analysis import convergence_rate
+from keras_lcb.exercises import answers
+from keras_lcb.exercises.checking import Grade, NoAnswer, exercise
+
+
+def _normalised(weights: np.ndarray) -> np.ndarray:
+    away = np.linalg.norm(weights - weights[-1], axis=1)
+    return away / away[0]
+
+
+def _not_normalised(weights: np.ndarray) -> np.ndarray:
+    return np.linalg.norm(weights - weights[-1], axis=1)
+
+
+def _from_the_start(weights: np.ndarray) -> np.ndarray:
+    gone = np.linalg.norm(weights - weights[0], axis=1)
+    return gone / gone[-1]
+
+
+def _squared(weights: np.ndarray) -> np.ndarray:
+    return _normalised(weights) ** 2
+
+
+@exercise(
+    "02.1",
+    checked="your function on three made-up layers of 1, 4 and 50 parameters, against "
+    "‖θ(t) − θ*‖ / ‖θ(0) − θ*‖ for every record t.",
+    hints=(
+        "weights[-1] is the endpoint θ*; NumPy subtracts it from every row of weights at once.",
+        "np.linalg.norm(..., axis=1) gives one norm a row.",
+        "Divide by the first of these norms.",
+    ),
+)
+def _distance(answer: Any) -> Grade:
+    rng = np.random.default_rng(0)
+    cases = [(rng.normal(size=(6, size)).cumsum(axis=0),) for size in (1, 4, 50)]
+    return answers.function(
+        answer,
+        cases,
+        _normalised,
+        right="It starts at 1 and ends at 0 for every layer.",
+        slips=(
+            (_not_normalised, "This is the distance; it is not yet divided by that at the start."),
+            (_from_the_start, "This is the way from the start; wanted is the way still to go."),
+            (_squared, "This is the square of what is wanted: a norm has a root."),
+        ),
+    )
+
+
+def _rate(steps: np.ndarray, distance: np.ndarray, t1: float, t2: float) -> float:
+    early, late = np.interp([t1, t2], steps, distance)
+    return (early - late) / (t2 - t1)
+
+
+@exercise(
+    "02.2",
+    checked="your function on four made-up curves and windows that begin and end at records, "
+    "against Definition 2.1.",
+    hints=(
+        "Definition 2.1 is a difference of two distances, divided by the time between them.",
+        "np.interp(t1, steps, distance) reads the curve at t1.",
+        "(distance at t1 − distance at t2) / (t2 − t1): positive when the layer comes closer.",
+    ),
+)
+def _own_rate(answer: Any) -> Grade:
+    rng = np.random.default_rng(1)
+    steps = np.arange(0, 60, 10)
+    curves = [np.append(1.0, rng.uniform(0, 1.2, 5)) for _ in range(3)]
+    windows = [(0, 20), (10, 50), (20, 30)]
+    cases = [(steps, curve, *window) for curve, window in zip(curves, windows, strict=True)]
+    cases.append((steps**2, curves[0], 100, 400))  # records that are not equally far apart
+    return answers.function(
+        answer,
+        cases,
+        _rate,
+        right="It is the mean slope of the curve in the window, with the sign turned.",
+        slips=(
+            (lambda s, d, a, b: -_rate(s, d, a, b), "The sign: coming closer counts as positive."),
+            (
+                lambda s, d, a, b: _rate(s, d, a, b) * (b - a),
+                "This is how far the layer came; a rate is divided by the time it took.",
+            ),
+            (
+                lambda s, d, a, b: _rate(s, d, a, b) / d[0],
+                "Almost: this distance is normalised already.",
+            ),
+        ),
+    )
+
+
+@exercise(
+    "02.3",
+    checked="your number, against the rate from the first to the last update of this run, in "
+    "which every layer starts at distance 1 and ends at 0; within 1 %.",
+    hints=(
+        "Put t1 = 0 and t2 = T into the definition. What is the distance at 0, and at T?",
+        "(1 − 0) / T.",
+    ),
+)
+def _whole_run(answer: Any, run: xr.Dataset) -> Grade:
+    updates = int(run["step"].values[-1])
+    return answers.number(
+        answer,
+        1 / updates,
+        right=f"1/T = 1/{updates:,}, for every layer, whatever it did in between.",
+        slips={
+            updates: "This is T. The rate is what is covered in one update.",
+            1.0: "This is the whole way. The rate is what is covered in one update.",
+            0.0: "Each layer does cover its whole way, from distance 1 to 0.",
+            2 / updates: "From 1 to 0 is a way of 1.",
+        },
+    )
+
+
+@exercise(
+    "02.4",
+    checked="your window: the largest rate of this run's hidden layers in it, against the "
+    "smallest.",
+    hints=(
+        "Look for a stretch in which one line falls steeply and another is almost level.",
+        "Short windows tell layers apart better than long ones. Try the first tenth of the run.",
+    ),
+)
+def _window(answer: Any, run: xr.Dataset) -> Grade:
+    try:
+        t1, t2 = (float(time) for time in answer)
+    except (TypeError, ValueError):
+        return False, "The answer is a pair of updates (t1, t2)."
+    layers = answers.hidden_layers(run)
+    steps = run["step"].values
+    if not steps[0] <= t1 < t2 <= steps[-1]:
+        return False, f"The window has to lie within {steps[0]:,} to {steps[-1]:,}, t1 before t2."
+    rates = convergence_rate(run, t1, t2).sel(layer=layers)
+    if not np.isfinite(rates).all():
+        raise NoAnswer("Some layer of this run has no distance: train with other settings.")
+    order = np.argsort(rates.values)
+    (slow, fast) = rates.values[order[[0, -1]]]
+    of = f"{layers[order[-1]]} at {fast:.2g} an update"
+    to = f"{layers[order[0]]} at {slow:.2g}"
+    if fast > 0 and fast >= 2 * slow:
+        return True, f"The fastest here is {of}, the slowest {to}."
+    return False, f"Here the fastest is {of}, the slowest {to}: not twice as fast."
+
+
+@exercise(
+    "02.5",
+    checked="your number, against the time at which exp(−t/100) is one half; within 1 %.",
+    hints=(
+        "For which t is exp(−t/100) = 1/2?",
+        "Take the logarithm of both sides: t = 100 · ln 2.",
+    ),
+)
+def _exponential(answer: Any) -> Grade:
+    return answers.number(
+        answer,
+        100 * math.log(2),
+        right="100 · ln 2: for such a curve the time to half says all there is to know.",
+        slips={
+            50: "This would be half-way on a straight line. The curve is steeper at first.",
+            100: "At t = 100 the distance is 1/e, about 0.37.",
+            100 * math.log10(2): "The natural logarithm is wanted: exp has base e.",
+        },
+    )

@@ -1,0 +1,256 @@
+"""Every exercise with right answers, wrong ones, and slips that have a word of their own."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from keras_lcb import exercises
+from keras_lcb.exercises.checking import exercise
+from keras_lcb.runs import schema
+
+STEPS = np.array([0, 10, 20, 30, 40])
+# Half-way at updates 5, 25, 15 and never before the end; the head at 10.
+DISTANCE = np.array(
+    [
+        [1.0, 1.0, 1.0, 1.0, 1.0],
+        [0.0, 0.9, 0.8, 1.0, 0.5],
+        [0.0, 0.7, 0.2, 0.9, 0.3],
+        [0.0, 0.3, 0.1, 0.8, 0.1],
+        [0.0, 0.0, 0.0, 0.0, 0.0],
+    ]
+)
+GRADIENT = np.array([[np.nan] * 5] + [[1.0, 4.0, 2.0, 3.0, 9.0]] * 4)
+ERROR = np.array([[1.0, 1.0, 1.0], [0.2, 0.9, 1.0], [0.1, 0.4, 1.0], [0.1, 0.1, 0.9], [0, 0, 0.8]])
+LAYERS = ["a", "b", "c", "d", "head"]
+
+
+@pytest.fixture
+def run() -> xr.Dataset:
+    over = ("step", "layer")
+    share = np.zeros((5, 5, 3))
+    share[-1] = [[0.7, 0.1, 0.0], [0.2, 0.1, 0.1], [0.1, 0.8, 0.0], [0.0, -0.1, 0.1], [0, 0, 0]]
+    return schema.dataset(
+        {
+            "distance": (over, DISTANCE),
+            "normalized_distance": (over, DISTANCE),
+            "gradient_norm": (over, GRADIENT),
+            "frequency_error": (("step", "frequency"), ERROR),
+            "frequency_share": (("step", "layer", "frequency"), share),
+        },
+        {
+            "step": STEPS,
+            "layer": LAYERS,
+            "depth": np.arange(5),
+            "role": ["hidden"] * 4 + ["head"],
+            "frequency": [1, 3, 10],
+        },
+        {},
+    )
+
+
+def normalised(weights):
+    return np.linalg.norm(weights - weights[-1], axis=1) / np.linalg.norm(weights[0] - weights[-1])
+
+
+def rate(steps, distance, t1, t2):
+    return (np.interp(t1, steps, distance) - np.interp(t2, steps, distance)) / (t2 - t1)
+
+
+def limit(hessian):
+    return 2 / max(np.linalg.eigvalsh(hessian))
+
+
+# Which evidence an exercise needs, right answers, and wrong ones with a word their verdict says.
+CASES = {
+    "01.1": ("run", ["a"], {"b": "not b", "head": "none of", "z": "none of", 3: "in quotes"}),
+    # Of the pairs ab ac ad bc bd cd, the deeper is first in bc.
+    "01.2": ("run", [5, 5.0, np.int64(5)], {1: "deeper layer", 6: "too large", "x": "number"}),
+    "01.3": ("", [1 / 120, 0.00833], {120: "number of orders", 1 / 32: "independent", 0.5: "too"}),
+    "02.1": (
+        "",
+        [
+            normalised,
+            lambda w: (
+                np.array([np.sqrt(((r - w[-1]) ** 2).sum()) for r in w])
+                / np.sqrt(((w[0] - w[-1]) ** 2).sum())
+            ),
+        ],
+        {
+            (lambda w: np.linalg.norm(w - w[-1], axis=1)): "divided by that at the start",
+            (lambda w: normalised(w) ** 2): "square",
+            (lambda w: 1 / 0): "ZeroDivisionError",
+            (lambda w: normalised(w)[1:]): "shape",
+            (lambda w: normalised(w) + 0.01): "differ",
+            3: "pass its name",
+        },
+    ),
+    "02.2": (
+        "",
+        [rate],
+        {
+            (lambda s, d, a, b: -rate(s, d, a, b)): "sign",
+            (lambda s, d, a, b: rate(s, d, a, b) * (b - a)): "divided by the time",
+            (lambda s, d, a, b: rate(s, d, s[0], s[-1])): "differ",
+            (lambda d: 0.0): "TypeError",
+        },
+    ),
+    "02.3": (
+        "run",
+        [1 / 40],
+        {40: "This is T", 1: "whole way", 0: "cover its whole way", 1 / 20: ""},
+    ),
+    # From 0 to 10: 0.1, 0.01, 0.02, 0 an update; from 10 to 40: 0, 0.03, 0.0267, 0.0333.
+    "02.4": ("run", [(0, 10), [0, 20]], {(0, 40): "not twice", (5, 50): "within", 3: "pair"}),
+    "02.5": (
+        "",
+        [100 * math.log(2), 69.3],
+        {50: "straight", 100: "1/e", 30.1: "natural", math.nan: "finite"},
+    ),
+    "03.1": ("", [1], {10: "as far to go", 0.1: "as far to go", True: "number"}),
+    "03.2": ("", [4], {1: "equally long", 0.25: "other way", 2: "root", -4: "sign"}),
+    "03.3": ("run", ["b"], {"a": "not a", "head": "none of"}),
+    # Gradient norms 1 4 2 3 against speeds 1/5, 1/25, 1/15, 1/27: the correlation is negative.
+    "03.4": ("run", [-1], {1: "sign", 0: "too"}),
+    "04.1": ("", [0.5], {0.25: "bottom", 2: "curvature of 1", 1: "−3w", 0.7: "too large"}),
+    "04.2": (
+        "",
+        [limit, lambda h: 2 / np.linalg.eigvalsh(h)[-1]],
+        {
+            (lambda h: 2 / np.linalg.eigvalsh(h)[0]): "smallest",
+            (lambda h: 1 / np.linalg.eigvalsh(h)[-1]): "half",
+            (lambda h: 2 / np.trace(h)): "sum of all",
+        },
+    ),
+    "05.1": ("run", [[1, 3, 10]], {(3, 1, 10): "3 and 1", (1, 3): "each of", "1, 3": "list"}),
+    "05.2": ("", [1], {100: "per cent", 4: "too large"}),
+    "05.3": ("carrier", ["c"], {"a": "not a", "z": "none of"}),
+    "06.1": ("found", [2], {3: "too large", 0: "too small"}),
+    "06.2": ("", [0.125], {1 / 3: "multiply", 0.25: "either sign", 0.375: "exactly one"}),
+    "06.3": ("", [0, 0.005], {1: "cosine", 9: "direction"}),
+}
+
+
+def evidence(kind: str, run: xr.Dataset) -> dict:
+    class Bias:
+        def __init__(self, verdict):
+            self.verdict = verdict
+
+    verdicts = ["shallower faster", "no clear order", "deeper faster", "shallower faster"]
+    return {
+        "": {},
+        "run": {"run": run},
+        "carrier": {"run": run, "frequency": 3},
+        "found": {"found": {str(n): Bias(verdict) for n, verdict in enumerate(verdicts)}},
+    }[kind]
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_right_answers_are_right(name, run):
+    kind, right, _ = CASES[name]
+    for answer in right:
+        verdict = exercises.check(name, answer, **evidence(kind, run))
+        assert verdict.right is True, (answer, verdict)
+        assert f"Exercise {name}: right." in repr(verdict) and "Checked: your" in repr(verdict)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_wrong_answers_are_wrong_and_told_why(name, run):
+    kind, right, wrong = CASES[name]
+    for answer, word in wrong.items():
+        verdict = exercises.check(name, answer, **evidence(kind, run))
+        assert verdict.right is False, (answer, verdict)
+        assert word in verdict.said and verdict.said, (answer, verdict)
+        assert f'exercises.hint("{name}")' in repr(verdict)
+
+
+def test_the_run_of_exercise_05_4(run):
+    swapped = run.assign(
+        frequency_error=run.frequency_error[:, ::-1].assign_coords(run.frequency.coords)
+    )
+    assert exercises.check("05.4", swapped).right is True
+    assert exercises.check("05.4", run).right is False
+    assert exercises.check("05.4", {"frequency_error": 1}).right is False
+
+
+def test_every_exercise_has_cases_and_hints():
+    assert set(exercises.names()) == set(CASES) | {"05.4"}
+    for name in exercises.names():
+        assert exercises.hint(name).startswith("Hint 1 of ")
+        count = int(exercises.hint(name).split()[3].rstrip(":"))
+        assert count >= 2 and "More" not in exercises.hint(name, count)
+        with pytest.raises(ValueError, match=f"hints 1 to {count}"):
+            exercises.hint(name, count + 1)
+
+
+@pytest.mark.parametrize("answer", [..., None])
+def test_an_exercise_without_an_answer_is_open(answer):
+    for name in exercises.names():
+        verdict = exercises.check(name, answer)
+        assert verdict.right is None and "open" in repr(verdict) and "Checked" not in repr(verdict)
+
+
+def test_a_run_without_an_answer_leaves_the_exercise_open(run):
+    diverged = run.assign(
+        normalized_distance=run.normalized_distance * np.nan,
+        gradient_norm=run.gradient_norm * np.nan,
+        frequency_error=run.frequency_error * np.nan,
+        frequency_share=run.frequency_share * np.nan,
+    )
+    one_layer = run.sel(layer=["a", "head"])
+    plain = run.drop_vars("frequency_share")
+    for name, answer, given in [
+        ("01.1", "a", {"run": diverged}),
+        ("01.1", "a", {"run": one_layer}),
+        ("01.2", 5, {"run": one_layer}),
+        ("02.4", (0, 10), {"run": diverged}),
+        ("03.3", "b", {"run": diverged}),
+        ("03.4", 1, {"run": diverged}),
+        ("05.1", [1, 3, 10], {"run": diverged}),
+        ("05.3", "a", {"run": diverged, "frequency": 3}),
+        ("05.3", "a", {"run": plain, "frequency": 3}),
+    ]:
+        verdict = exercises.check(name, answer, **given)
+        assert verdict.right is None and verdict.said.endswith((".", "layers that differ.")), name
+
+
+def test_layers_that_tie_may_both_be_first(run):
+    tied = run.assign(normalized_distance=run.normalized_distance.copy())
+    tied.normalized_distance[:, 2] = DISTANCE[:, 0]
+    assert exercises.check("01.1", "a", run=tied).right
+    assert exercises.check("01.1", "c", run=tied).right
+    assert not exercises.check("01.1", "b", run=tied).right
+
+
+def test_frequencies_that_are_never_learned_stand_last_in_any_order(run):
+    never = run.assign(frequency_error=run.frequency_error.copy())
+    never.frequency_error[:, 1] = 0.9
+    assert exercises.check("05.1", [1, 3, 10], run=never).right
+    assert exercises.check("05.1", [1, 10, 3], run=never).right
+    assert not exercises.check("05.1", [3, 1, 10], run=never).right
+
+
+def test_a_function_that_changes_its_argument_is_graded_on_its_outcome():
+    def in_place(weights):
+        weights -= weights[-1].copy()
+        away = np.linalg.norm(weights, axis=1)
+        return away / away[0]
+
+    assert exercises.check("02.1", in_place).right
+
+
+def test_unknown_exercises_and_twice_the_same_number_are_refused():
+    with pytest.raises(ValueError, match="no exercise '99.9'; there are 01.1"):
+        exercises.check("99.9", 1)
+    with pytest.raises(ValueError, match="two exercises 01.1"):
+        exercise("01.1", checked="", hints=[])(lambda answer: (True, ""))
+
+
+def test_predictions_are_set_beside_the_outcome():
+    assert "nothing yet" in exercises.predicted(..., "layer_0")
+    assert "agree" in exercises.predicted("Layer_0 ", "layer_0")
+    assert "agree" in exercises.predicted([1, 3], (1, 3))
+    assert "differ" in exercises.predicted("layer_1", "layer_0")
