@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import math
-import numbers
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -19,6 +17,7 @@ from keras_lcb.runs import schema
 from keras_lcb.runs.merging import collect
 from keras_lcb.synthetic.networks import build_network, check_network
 from keras_lcb.synthetic.targets import Target, default_target, target_from_dict
+from keras_lcb.training.settings import check_training, new_optimizer, whole_number
 
 _WHOLE = ("depth", "width", "points", "batch_size", "updates", "record_every", "seed")
 
@@ -84,7 +83,7 @@ class Config:
             )
         for name in _WHOLE:
             least = 0 if name == "seed" else 1
-            object.__setattr__(self, name, _whole(name, getattr(self, name), least))
+            object.__setattr__(self, name, whole_number(name, getattr(self, name), least))
         check_network(self.depth, self.width, self.normalization, None, self.branch_scale)
         keras.activations.get(self.activation)
         if self.initializer != "fan_in":
@@ -94,16 +93,7 @@ class Config:
             raise ValueError(
                 f"`batch_size` is {self.batch_size}, more than the {self.points} points."
             )
-        if self.updates % self.record_every:
-            raise ValueError(
-                f"`updates` must be a multiple of `record_every`: {self.updates} is none of "
-                f"{self.record_every}."
-            )
-        if not (math.isfinite(self.learning_rate) and self.learning_rate > 0):
-            raise ValueError(f"`learning_rate` must be positive, got {self.learning_rate}.")
-        if not 0 <= self.momentum < 1:
-            raise ValueError(f"`momentum` is from 0 to below 1, got {self.momentum}.")
-        _optimizer(self)
+        check_training(self)
 
     def to_json(self) -> str:
         """Return the settings as JSON text, in which equal settings are equal."""
@@ -200,7 +190,7 @@ def compiled_model(config: Config) -> keras.Model:
     )
     backend = keras.backend.backend()
     model.compile(
-        _optimizer(config),
+        new_optimizer(config),
         "mse",
         # torch cannot take several steps at once; TensorFlow runs networks as small as these as
         # fast without XLA, which takes seconds to compile them.
@@ -240,19 +230,3 @@ def batch_order(config: Config) -> np.ndarray:
     passes = np.tile(np.arange(config.points, dtype=np.int32), (-(-seen // config.points), 1))
     order = generator.permuted(passes, axis=1).ravel()[:seen]
     return order.reshape(config.updates, config.batch_size)
-
-
-def _optimizer(config: Config) -> keras.optimizers.Optimizer:
-    if config.optimizer in ("sgd", "momentum"):
-        momentum = config.momentum if config.optimizer == "momentum" else 0.0
-        return keras.optimizers.SGD(config.learning_rate, momentum=momentum)
-    optimizer = keras.optimizers.get(config.optimizer)
-    optimizer.learning_rate = config.learning_rate
-    return optimizer
-
-
-def _whole(name: str, value: Any, least: int) -> int:
-    whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
-    if not whole or value < least:
-        raise ValueError(f"`{name}` must be a whole number from {least} on, got {value!r}.")
-    return int(value)
