@@ -116,7 +116,12 @@ VARIABLES: dict[str, Quantity] = {
     # What the loss looks like around a layer.
     "eigenvalue": Quantity("largest eigenvalues of the Hessian block", "1", _LAYER_RANK),
     "smallest_eigenvalue": Quantity("smallest eigenvalue of the Hessian block", "1", _LAYER),
+    "smallest_residual": Quantity("relative residual of the smallest eigenvalue", "1", _LAYER),
     "residual": Quantity("relative residual of the eigenpair", "1", _LAYER_RANK),
+    "scaled_eigenvalue": Quantity(
+        "largest eigenvalues times the squared norm of the parameters", "1", _LAYER_RANK
+    ),
+    "products": Quantity("Hessian-vector products taken", "1", _LAYER),
     "trace": Quantity("trace of the Hessian block", "1", _LAYER),
     "trace_standard_error": Quantity("standard error of the trace", "1", _LAYER),
     "gradient_change": Quantity("change of the gradient after a step", "1", _LAYER_STEP_SIZE),

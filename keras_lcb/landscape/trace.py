@@ -1,0 +1,42 @@
+"""The trace of a matrix from products with random vectors."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Generator
+
+import numpy as np
+
+
+def remaining_trace(
+    basis: np.ndarray, samples: int, random: np.random.Generator
+) -> Generator[np.ndarray, np.ndarray, tuple[float, float]]:
+    """The part of a matrix's trace that lies outside of a basis, with its standard error.
+
+    With the trace within the basis, which is exact, this is the Hutch++ estimator (Meyer and
+    others 2021): the few large eigenvalues, which make random estimates noisy, are in the basis,
+    here the one that Lanczos has built anyway. What remains is Hutchinson's (1989) mean of zᵀHz
+    over vectors z of random signs, orthogonalised against the basis.
+
+    Args:
+        basis: Orthonormal vectors, one a row, which must not depend on the random vectors.
+        samples: Number of random vectors, two or more.
+        random: Where they come from.
+
+    Yields:
+        Vectors, to be multiplied.
+
+    Returns:
+        The estimate, and its standard error.
+    """
+    size = basis.shape[1]
+    if len(basis) == size:
+        return 0.0, 0.0
+    forms = []
+    for _ in range(samples):
+        vector = random.choice(np.array([-1.0, 1.0], basis.dtype), size)
+        for _ in range(2):
+            vector -= (basis @ vector) @ basis
+        product = yield vector
+        forms.append(float(np.dot(vector.astype(np.float64), product)))
+    return float(np.mean(forms)), float(np.std(forms, ddof=1) / math.sqrt(samples))
