@@ -137,7 +137,7 @@ def test_run_synthetic_writes_run_report_and_figures(tmp_path, capfd):
     config = schema.settings(run)["Config"]
     assert (config["optimizer"], config["width"], "seed" in config) == ("adam", 4, False)
     assert "<html" in (tmp_path / "new" / "report.html").read_text()
-    assert (tmp_path / "new" / "frequencies.png").exists()
+    assert "Share of each frequency" in (tmp_path / "new" / "report.html").read_text()
 
 
 def test_what_run_synthetic_refuses(tmp_path, capfd):

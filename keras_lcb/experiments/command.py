@@ -6,9 +6,6 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from matplotlib.figure import Figure
-
-from keras_lcb import plotting
 from keras_lcb.analysis import convergence_bias
 from keras_lcb.experiments.running import run
 from keras_lcb.experiments.study import Study
@@ -20,7 +17,7 @@ from keras_lcb.synthetic import Config
 def run_synthetic(
     config: Config, seeds: Sequence[int], out: str | os.PathLike[str], jobs: int | None = None
 ) -> None:
-    """Run one setting, and write `run.nc`, `report.html` and figures of its frequencies.
+    """Run one setting, and write `run.nc` and `report.html`.
 
     Each seed's run is kept under `runs`; one that is there is not run again.
 
@@ -45,10 +42,5 @@ def run_synthetic(
     found = found.isel(seed=0, drop=True) if found.sizes["seed"] == 1 else found
     save_run(found, folder / "run.nc")
     write_report(found, folder / "report.html", title="A network on a function of one variable")
-    figure = Figure(figsize=(12, 4.5), layout="constrained")
-    left, right = figure.subplots(1, 2)
-    plotting.plot_frequency_map(found, ax=left)
-    plotting.plot_frequency_error(found, ax=right)
-    figure.savefig(folder / "frequencies.png", dpi=110)
     print(convergence_bias(found))
-    print(f"Written: {folder / 'report.html'}, {folder / 'run.nc'}, {folder / 'frequencies.png'}")
+    print(f"Written: {folder / 'report.html'} and {folder / 'run.nc'}")

@@ -47,7 +47,7 @@ def plot_frequency_error(run: xr.Dataset, ax: Axes | None = None) -> list[Line2D
     ax = new_axes(ax)
     low, middle, high = over_seeds(errors)
     lines = []
-    for place, color in enumerate(_colors(errors.sizes["frequency"], is_dark(ax))):
+    for place, color in enumerate(frequency_colors(errors.sizes["frequency"], is_dark(ax))):
         own = middle.isel(frequency=place)
         known = np.isfinite(own.values)
         label = f"k = {int(own['frequency'])}"
@@ -68,7 +68,8 @@ def plot_frequency_error(run: xr.Dataset, ax: Axes | None = None) -> list[Line2D
     return lines
 
 
-def _colors(count: int, dark: bool) -> list[str]:
+def frequency_colors(count: int, dark: bool = False) -> list[str]:
+    """Return a colour for each frequency, low to high."""
     # Another colour map than that of depth, which these lines are not about.
     start, stop = (0.35, 1.0) if dark else (0.0, 0.75)
     return [to_hex(c) for c in matplotlib.colormaps["viridis"](np.linspace(start, stop, count))]

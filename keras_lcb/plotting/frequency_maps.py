@@ -157,7 +157,7 @@ def _write_numbers(mesh: QuadMesh, ax: Axes) -> None:
     for row, column in np.ndindex(cells.shape):
         if np.isfinite(cells[row, column]):
             red, green, blue, _ = mesh.cmap(mesh.norm(cells[row, column]))
-            ink = "black" if 0.2126 * red + 0.7152 * green + 0.0722 * blue > 0.45 else "white"
+            ink = "#101010" if 0.2126 * red + 0.7152 * green + 0.0722 * blue > 0.45 else "white"
             place = (column + 0.5, row + 0.5)
             text = f"{cells[row, column]:.2f}"
             ax.annotate(text, place, ha="center", va="center", fontsize="small", color=ink)

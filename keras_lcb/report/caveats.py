@@ -139,9 +139,13 @@ def _missing(run: xr.Dataset) -> list[str]:
         quantity, _, layer = what.partition("/")
         layers.setdefault((quantity, why), []).append(layer)
     return [
-        f"{quantity.replace('_', ' ').capitalize()} of {', '.join(named)}: {why}"
+        f"{' of '.join(filter(None, [_sentence_case(quantity), ', '.join(named)]))}: {why}"
         for (quantity, why), named in layers.items()
     ]
+
+
+def _sentence_case(name: str) -> str:
+    return name.replace("_", " ").capitalize()
 
 
 def _finite(run: xr.Dataset, name: str) -> np.ndarray:

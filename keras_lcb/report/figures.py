@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from keras_lcb import plotting
 from keras_lcb.analysis.convergence import time_to_fraction
 from keras_lcb.analysis.gradients import gradient_rate_correlation, rms_over_run
+from keras_lcb.plotting.frequency_maps import carried
 from keras_lcb.report.svg import draw
 from keras_lcb.report.table import number
 
@@ -36,7 +37,8 @@ class _Figure:
 
 def figures(run: xr.Dataset) -> str:
     """Return all figures that the run has the data for, and a sentence for each other one."""
-    return f'<div class="figures">{"".join(_figure(each, run) for each in _FIGURES)}</div>'
+    wanted = _FIGURES + (_FREQUENCY_FIGURES if "frequency" in run.dims else ())
+    return f'<div class="figures">{"".join(_figure(each, run) for each in wanted)}</div>'
 
 
 def _figure(figure: _Figure, run: xr.Dataset) -> str:
@@ -78,6 +80,32 @@ def _rate_vs_gradient(run: xr.Dataset) -> str:
     )
 
 
+def _frequency_map(run: xr.Dataset) -> str:
+    last = carried(run).isel(step=-1)
+    carriers = [
+        f"k = {int(k)}: {last['layer'][int(last.sel(frequency=k).argmax('layer'))].item()}"
+        for k in last["frequency"].values
+        if bool(last.sel(frequency=k).notnull().any())
+    ]
+    return (
+        "Heat map: layers against wave numbers, at the end. The layer that carries most of each: "
+        f"{', '.join(carriers)}."
+    )
+
+
+def _frequency_error(run: xr.Dataset) -> str:
+    errors = run["frequency_error"].isel(step=-1)
+    errors = errors.mean([dim for dim in errors.dims if dim != "frequency"])
+    ends = (
+        f"k = {int(k)}: {number(float(errors.sel(frequency=k)))}"
+        for k in errors["frequency"].values
+    )
+    return (
+        "Line chart: the error of the prediction at each wave number over updates, relative to "
+        f"the target. At the end, {', '.join(ends)}."
+    )
+
+
 def _extremes(values: xr.DataArray) -> tuple[str, str]:
     """Return the layers with the least and the greatest value, in words."""
     ranked = values.mean([dim for dim in values.dims if dim != "layer"]).dropna("layer")
@@ -116,5 +144,22 @@ _FIGURES = (
         plotting.plot_rate_vs_gradient,
         "If large gradients made layers fast, points would rise from left to right.",
         _rate_vs_gradient,
+    ),
+)
+_FREQUENCY_FIGURES = (
+    _Figure(
+        "frequency_map",
+        lambda run, ax: plotting.plot_frequency_map(run, ax=ax),
+        "In a residual network, what each layer adds to the output, as a share of the target at "
+        "that wave number: 1 is all of it, and below 0 works against it. In a plain network, how "
+        "well the layer's features could give it (R²).",
+        _frequency_map,
+    ),
+    _Figure(
+        "frequency_error",
+        plotting.plot_frequency_error,
+        "A line that falls sooner belongs to a frequency that is learned sooner; the dotted line "
+        "marks half the way.",
+        _frequency_error,
     ),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 from keras_lcb.runs import schema
@@ -19,7 +20,10 @@ def command(run: xr.Dataset) -> str | None:
 
 
 def code(run: xr.Dataset) -> str:
-    """Return Python code that records such a run of one's own model."""
+    """Return Python code that makes the run, or records such a run of one's own model."""
+    known = schema.settings(run)
+    if "engine" in known:
+        return _experiment(known["engine"], json.dumps(known.get("Config", {})))
     recorders = {
         _variable(name): f"lcb.{name}({_arguments(options)})"
         for name, options in _recorders(run).items()
@@ -37,6 +41,19 @@ def code(run: xr.Dataset) -> str:
         f"run = lcb.collect({names})",
         'lcb.save_run(run, "run.nc")',
         'lcb.write_report(run, "report.html")',
+    ]
+    return "\n".join(lines)
+
+
+def _experiment(engine: str, config: str) -> str:
+    lines = [
+        "import keras_lcb as lcb",
+        f"from {engine} import Config, run",
+        "",
+        f"config = Config.from_json({config!r})",
+        "recorded = run(config)",
+        'lcb.save_run(recorded, "run.nc")',
+        'lcb.write_report(recorded, "report.html")',
     ]
     return "\n".join(lines)
 

@@ -12,6 +12,7 @@ from matplotlib import style
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from keras_lcb.plotting.frequency_error import frequency_colors
 from keras_lcb.plotting.style import depth_colors
 
 if TYPE_CHECKING:
@@ -28,9 +29,12 @@ _SETTINGS = {
 }
 
 
-def palette(count: int) -> str:
-    """Return style sheet rules that give each layer's colour for light and for dark pages."""
-    light, dark = depth_colors(count), depth_colors(count, dark=True)
+def palette(layers: int, frequencies: int = 0) -> str:
+    """Return style sheet rules that give each line's colour for light and for dark pages."""
+    light, dark = (
+        depth_colors(layers, dark=dark) + frequency_colors(frequencies, dark)
+        for dark in (False, True)
+    )
     by_name = dict(zip(map(_variable, light), zip(light, dark, strict=True), strict=True))
     return "\n".join(
         (
@@ -65,6 +69,7 @@ def draw(plot: Callable, run: xr.Dataset, name: str, describe: Callable) -> str:
     with style.context(["default", _SETTINGS]):
         figure = Figure(layout="constrained")
         artists = plot(run, figure.subplots())
+        artists = artists if isinstance(artists, list) else [artists]
         for index, artist in enumerate(artists):
             if isinstance(artist, Line2D):
                 artist.set_gid(f"line-{index}")

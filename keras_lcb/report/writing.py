@@ -77,7 +77,7 @@ def page(run: xr.Dataset, title: str) -> str:
     return Template(_beside("template.html")).substitute(
         title=escape(title),
         style=_beside("report.css"),
-        palette=palette(run.sizes["layer"]),
+        palette=palette(run.sizes["layer"], run.sizes.get("frequency", 0)),
         script=script,
         script_hash=f"sha256-{digest}",
         facts=facts(_facts(run)),

@@ -156,7 +156,8 @@ def run(
 
     def recorded() -> xr.Dataset:
         result = collect(*recorders)
-        settings = schema.settings(result) | {"Config": json.loads(config.to_json())}
+        own = {"engine": "keras_lcb.synthetic", "Config": json.loads(config.to_json())}
+        settings = schema.settings(result) | own
         return result.assign_attrs(seed=config.seed, settings=json.dumps(settings))
 
     callbacks: list[keras.callbacks.Callback] = list(recorders)

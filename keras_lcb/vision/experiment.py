@@ -121,7 +121,8 @@ def run(config: Config, callbacks: Sequence[keras.callbacks.Callback] = ()) -> x
         callbacks=[*recorders, *callbacks],
     )
     recorded = collect(*recorders, *(each for each in callbacks if hasattr(each, "results")))
-    settings = schema.settings(recorded) | {"Config": json.loads(config.to_json())}
+    own = {"engine": "keras_lcb.vision", "Config": json.loads(config.to_json())}
+    settings = schema.settings(recorded) | own
     return recorded.assign_attrs(seed=config.seed, settings=json.dumps(settings))
 
 

@@ -1,5 +1,8 @@
 import ast
 
+import xarray as xr
+
+from keras_lcb import synthetic
 from keras_lcb.report.recipe import code, command
 
 
@@ -20,6 +23,17 @@ def test_only_what_the_run_holds_is_recorded_again(run_factory):
     text = code(run_factory(gradients=False, attrs={"seed": None}))
     assert "GradientNorms" not in text and "set_random_seed" not in text
     ast.parse(text)
+
+
+def test_an_experiment_is_run_again_from_its_settings(tmp_path, monkeypatch):
+    recorded = synthetic.run(synthetic.Config(depth=2, width=4, updates=4, record_every=2, seed=3))
+    monkeypatch.chdir(tmp_path)
+    names: dict = {}
+    exec(code(recorded), names)
+    xr.testing.assert_equal(
+        names["recorded"].drop_vars("wall_time"), recorded.drop_vars("wall_time")
+    )
+    assert (tmp_path / "run.nc").exists() and (tmp_path / "report.html").exists()
 
 
 def test_the_command_is_told_if_there_was_one(run_factory):

@@ -9,6 +9,7 @@ import xarray as xr
 from matplotlib import pyplot
 
 import keras_lcb
+from keras_lcb import synthetic
 from keras_lcb.report import write_report
 from keras_lcb.report.writing import page
 
@@ -76,6 +77,16 @@ def test_loads_nothing_from_elsewhere(html):
         assert attrs.get("href", "#").startswith(("#", "data:,")), tag
     (policy,) = [meta for meta in found.all("meta") if "http-equiv" in meta]
     assert policy["content"].startswith("default-src 'none'")
+
+
+@pytest.mark.parametrize("residual, title", [(True, "Share of each frequency"), (False, "(R²)")])
+def test_frequencies_have_figures_of_their_own(residual, title):
+    config = synthetic.Config(depth=2, width=4, residual=residual, updates=4, record_every=2)
+    told = page(synthetic.run(config), "A sum of sines")
+    assert told.count("<figure><svg") == 6
+    assert title in told and "At the end, k = 1:" in told
+    assert "The layer that carries most of each: k = 1: layer_" in told
+    assert " of :" not in told
 
 
 def test_names_are_never_markup(hostile):
