@@ -15,7 +15,7 @@ from keras_lcb.training.layerwise_model import LayerwiseModel
 from keras_lcb.training.tracking import track
 
 if TYPE_CHECKING:
-    from keras_lcb import analysis, experiments, lab, plotting, synthetic, vision
+    from keras_lcb import analysis, exercises, experiments, lab, plotting, synthetic, vision
     from keras_lcb.analysis import convergence_bias, convergence_rate, summary, time_to_fraction
     from keras_lcb.report import write_report
     from keras_lcb.runs.merging import collect
@@ -32,6 +32,7 @@ __all__ = [
     "collect",
     "convergence_bias",
     "convergence_rate",
+    "exercises",
     "experiments",
     "lab",
     "load_run",
@@ -45,7 +46,7 @@ __all__ = [
     "write_report",
 ]
 
-_SUBPACKAGES = ("analysis", "experiments", "lab", "plotting", "synthetic", "vision")
+_SUBPACKAGES = ("analysis", "exercises", "experiments", "lab", "plotting", "synthetic", "vision")
 _ON_FIRST_USE = {
     "collect": "keras_lcb.runs.merging",
     "convergence_bias": "keras_lcb.analysis",
