@@ -14,8 +14,9 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
-from importlib.util import find_spec
+from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from pathlib import Path
+from types import ModuleType
 
 BACKENDS = ("tensorflow", "jax", "torch")
 
@@ -26,6 +27,7 @@ EXAMPLES = """examples:
   keras-lcb report run.nc -o run.html    write the report of a run saved by lcb.save_run
   keras-lcb run synthetic --seeds 5      a network on a sum of sines, over five seeds
   keras-lcb run section5                 the paper's section 5, with tables and figures
+  keras-lcb lab                          a lab in the browser: which layer learns first?
 """
 
 # Settings of `keras-lcb run synthetic`: those of `keras_lcb.synthetic.Config`, which is not
@@ -123,7 +125,22 @@ def _parser() -> argparse.ArgumentParser:
     experiments = run.add_subparsers(metavar="experiment", required=True)
     _add_synthetic(experiments)
     _add_section5(experiments)
+    _add_lab(commands)
     return parser
+
+
+def _add_lab(commands: argparse._SubParsersAction) -> None:
+    lab = commands.add_parser(
+        "lab",
+        help="try depth and learning rate in the browser",
+        description="Opens the lab in the browser, and serves it to this machine only until "
+        "Ctrl-C. A lab whose page is closed ends within a minute, and each after four hours.",
+    )
+    lab.add_argument(
+        "--projector", action="store_true", help="large type and thick lines, for a room"
+    )
+    lab.add_argument("--port", type=_port, help="default: 8866, or a free one near it")
+    lab.set_defaults(run=_lab)
 
 
 def _add_synthetic(experiments: argparse._SubParsersAction) -> None:
@@ -131,7 +148,7 @@ def _add_synthetic(experiments: argparse._SubParsersAction) -> None:
         "synthetic",
         help="a network on a function of one variable",
         description="Trains a fully connected network on sin x + 1/3 sin 3x + 1/10 sin 10x + 1/30 "
-        "sin 30x, and writes the run (netCDF), its report (HTML) and figures of its frequencies.",
+        "sin 30x, and writes the run (netCDF) and its report (HTML), which shows its frequencies.",
     )
     for name, (kind, meaning) in SYNTHETIC.items():
         synthetic.add_argument(f"--{name}", type=kind, help=meaning)
@@ -179,6 +196,12 @@ def _seed(text: str) -> int:
     return int(text)
 
 
+def _port(text: str) -> int:
+    if not text.isdecimal() or not 0 < int(text) < 2**16:
+        raise argparse.ArgumentTypeError(f"{text!r} is no port: 1 to 65535")
+    return int(text)
+
+
 def _demo(options: argparse.Namespace) -> None:
     _prepare(options)
     with _loading():
@@ -222,6 +245,27 @@ def _run_section5(options: argparse.Namespace) -> None:
 
         tf.zeros(())  # see `_demo`
     print(section5.run(options.out, options.runs, quick=options.quick, jobs=options.jobs))
+
+
+def _lab(options: argparse.Namespace) -> None:
+    lab_server().serve(port=options.port, projector=options.projector)
+
+
+def lab_server() -> ModuleType:
+    """Load `keras_lcb.lab.serving` without the package, and so without Keras.
+
+    Raises:
+        ValueError: If Voilà is not installed.
+    """
+    if find_spec("voila") is None:
+        raise ValueError("The lab is served by Voilà: pip install 'keras-lcb[lab]'.")
+    package = find_spec("keras_lcb")
+    assert package is not None and package.origin is not None
+    serving = spec_from_file_location("serving", Path(package.origin).parent / "lab" / "serving.py")
+    assert serving is not None and serving.loader is not None
+    module = module_from_spec(serving)
+    serving.loader.exec_module(module)
+    return module
 
 
 def _prepare(options: argparse.Namespace) -> None:
