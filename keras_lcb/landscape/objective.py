@@ -304,14 +304,28 @@ class Around:
         self._data = data
 
     def loss(self, own: Tensors) -> Any:
-        """The loss, a scalar tensor."""
-        zero = keras.ops.zeros((), "float32" if not own else own[0].dtype)
+        """The loss, a scalar tensor of the weights' type."""
+        zero = self._zero(own)
         return self.summed(lambda loss: [keras.ops.cast(loss(*own), zero.dtype)], [zero])[0]
 
     def gradients(self, own: Tensors) -> list[Any]:
         """The gradient with respect to these weights, a tensor each."""
-        zeros = [keras.ops.zeros_like(weight) for weight in own]
-        return self.summed(lambda loss: ops.gradients(loss, own), zeros)
+        return self.loss_and_gradients(own)[1]
+
+    def loss_and_gradients(self, own: Tensors) -> tuple[Any, list[Any]]:
+        """Both, at little more than the cost of the gradient."""
+        zeros = [self._zero(own), *map(keras.ops.zeros_like, own)]
+
+        def of_chunk(loss: Callable[..., Any]) -> list[Any]:
+            value, found = ops.value_and_gradients(loss, own)
+            return [keras.ops.cast(value, zeros[0].dtype), *found]
+
+        value, *found = self.summed(of_chunk, zeros)
+        return value, found
+
+    @staticmethod
+    def _zero(own: Tensors) -> Any:
+        return keras.ops.zeros((), own[0].dtype)
 
     def summed(self, function: Callable[[Callable[..., Any]], list[Any]], zeros: Tensors) -> Any:
         """Adds up what a function makes of each chunk's part in the loss.
@@ -365,6 +379,23 @@ class Around:
             return value if share == 1.0 else share * value
 
         return loss
+
+
+def as_objective(
+    model: keras.Model | Objective, x: Any = None, y: Any = None, **options: Any
+) -> Objective:
+    """The objective itself, whose functions are compiled already, or one of a model and data.
+
+    Raises:
+        ValueError: If an objective comes with other data, and what `Objective` refuses.
+    """
+    if not isinstance(model, Objective):
+        return Objective(model, x, y, **options)
+    if x is not None or y is not None or options.get("sample_weight") is not None:
+        raise ValueError(
+            "An Objective has its data already: pass it alone, or a model with `x` and `y`."
+        )
+    return model
 
 
 def check_compiled(model: keras.Model) -> None:

@@ -6,10 +6,11 @@ import importlib
 
 import keras
 
-from keras_lcb.training.ops import gradients, read
+from keras_lcb.training.ops import read
 
 _module = importlib.import_module(f"keras_lcb.landscape.{keras.backend.backend()}_ops")
 compiled = _module.compiled
 draws_undone = _module.draws_undone
+value_and_gradients = _module.value_and_gradients
 
-__all__ = ["compiled", "draws_undone", "gradients", "read"]
+__all__ = ["compiled", "draws_undone", "read", "value_and_gradients"]

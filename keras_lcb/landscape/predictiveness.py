@@ -1,0 +1,181 @@
+"""How far each layer's gradient stays true along its own direction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import keras
+import numpy as np
+from numpy.typing import ArrayLike
+
+from keras_lcb.landscape.objective import BATCH_SIZE, Around, Objective, as_objective
+from keras_lcb.landscape.results import dataset, followed
+from keras_lcb.training.layers import LayerSelection, TrackedLayer
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+STEP_SIZES = (0.001, 0.003, 0.01, 0.03, 0.1)
+QUANTITIES = ("gradient_change", "relative_gradient_change", "gradient_cosine")
+_NO_GRADIENT = "The layer's gradient is zero, so there is no direction to move along."
+
+
+def gradient_predictiveness(
+    model: keras.Model | Objective,
+    x: Any = None,
+    y: Any = None,
+    *,
+    step_sizes: ArrayLike = STEP_SIZES,
+    layers: LayerSelection = None,
+    sample_weight: Any = None,
+    training: bool = False,
+    batch_size: int = BATCH_SIZE,
+    progress: bool = False,
+) -> xr.Dataset:
+    """Measures how much each layer's gradient changes when that layer alone follows it.
+
+    With g the gradient of the loss over the data with respect to a layer's weights θ, and g(η)
+    the same at θ − ηg, all other layers and the data unchanged (Santurkar et al., "How Does Batch
+    Normalization Help Optimization?", 2018, for each layer by itself):
+
+    * `gradient_change` is ‖g(η) − g‖,
+    * `relative_gradient_change` the same divided by ‖g‖, which does not grow with the gradient,
+    * `gradient_cosine` the cosine between g(η) and g,
+    * `smoothness` the largest ‖g(η) − g‖ / (η‖g‖) over the step sizes: the effective β of
+      β-smoothness along the gradient.
+
+    Args:
+        model: A built and compiled model; or an `Objective`, which has the data already, and
+            whose compiled functions a second call does not compile again.
+        x: Inputs.
+        y: Targets.
+        step_sizes: The η, positive and ascending. Defaults to five from 0.001 to 0.1.
+        layers: Which layers, see `keras_lcb.training.layers.select_layers`; all that train by
+            default.
+        sample_weight: Weights of the samples.
+        training: Whether layers behave as in training. Defaults to `False`.
+        batch_size: Most samples at once, which bounds the memory. Defaults to 512.
+        progress: Whether to show a bar. Defaults to `False`.
+
+    Returns:
+        An `xarray.Dataset` with `gradient_change`, `relative_gradient_change` and
+        `gradient_cosine` (layer, step_size) and `smoothness` (layer). A layer whose gradient is
+        zero has a change of 0 and otherwise NaN.
+
+    Raises:
+        ValueError: For step sizes that are not positive and ascending, an unknown layer, and
+            what `Objective` refuses.
+
+    Example:
+    >>> inputs = keras.Input((2,))
+    >>> model = keras.Model(inputs, keras.layers.Dense(1, use_bias=False, name="line")(inputs))
+    >>> model.compile(loss="mse")  # its Hessian is 2xᵀx/n: here the identity
+    >>> x = np.eye(2)
+    >>> found = gradient_predictiveness(model, x, np.ones((2, 1)), step_sizes=[0.1, 0.5])
+    >>> found.relative_gradient_change.values.round(5)
+    array([[0.1, 0.5]])
+    >>> round(float(found.smoothness[0]), 5)
+    1.0
+    """
+    steps = checked_step_sizes(step_sizes)
+    objective = as_objective(
+        model, x, y, sample_weight=sample_weight, training=training, batch_size=batch_size
+    )
+    rows = objective.select(layers)
+    found = measure(objective, rows, steps, progress)
+    over = ("layer", "step_size")
+    variables = {name: (over, found[name]) for name in QUANTITIES}
+    return dataset(
+        objective,
+        rows,
+        {**variables, "smoothness": (("layer",), found["smoothness"])},
+        name="gradient_predictiveness",
+        settings={},
+        coords={"step_size": steps},
+        missing=missing(rows, found),
+    )
+
+
+def measure(
+    objective: Objective,
+    rows: Sequence[TrackedLayer],
+    step_sizes: np.ndarray,
+    progress: bool = False,
+) -> dict[str, np.ndarray]:
+    """The quantities of `gradient_predictiveness` as arrays, a row a layer.
+
+    An objective that is used again has its functions compiled already.
+    """
+    moments = np.array([_moments(objective, row, step_sizes) for row in followed(rows, progress)])
+    before, after, product, change = np.moveaxis(moments, -1, 0)
+    change = np.sqrt(change)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        relative = change / np.sqrt(before)
+        cosine = product / np.sqrt(before * after)
+        smoothness = (relative / step_sizes).max(axis=1)
+    return {
+        "gradient_change": change,
+        "relative_gradient_change": relative,
+        "gradient_cosine": cosine,
+        "smoothness": smoothness,
+    }
+
+
+def missing(rows: Sequence[TrackedLayer], found: dict[str, np.ndarray]) -> dict[str, str]:
+    """Why there is no value for a layer: `{"variable/layer": reason}`."""
+    names = ("relative_gradient_change", "gradient_cosine", "smoothness")
+    return {
+        f"{name}/{row.name}": _NO_GRADIENT
+        for place, row in enumerate(rows)
+        for name in names
+        if np.all(found["gradient_change"][place] == 0) and np.isnan(found[name][place]).all()
+    }
+
+
+def checked_step_sizes(step_sizes: ArrayLike) -> np.ndarray:
+    """Step sizes as an array.
+
+    Raises:
+        ValueError: If they are not positive, finite and ascending.
+    """
+    steps = np.asarray(step_sizes, dtype=np.float64)
+    if steps.ndim != 1 or not steps.size or not np.isfinite(steps).all() or steps[0] <= 0:
+        raise ValueError(f"`step_sizes` are positive numbers, one or more; received {step_sizes}.")
+    if np.any(np.diff(steps) <= 0):
+        raise ValueError(f"`step_sizes` must ascend and differ; received {step_sizes}.")
+    return steps
+
+
+def _moments(objective: Objective, row: TrackedLayer, step_sizes: np.ndarray) -> np.ndarray:
+    found = objective.compiled(_inner_products, row)(None, np.append(0.0, step_sizes))
+    return keras.ops.convert_to_numpy(found)[1:].astype(np.float64)
+
+
+def _inner_products(around: Around, own: Sequence[Any], step_sizes: Any) -> Any:
+    """‖g‖², ‖g(η)‖², ⟨g, g(η)⟩ and ‖g(η) − g‖² for each η, the first of which is zero.
+
+    One loop takes g as well, at the zero, since what is compiled is so the smaller.
+    """
+    count = step_sizes.shape[0]
+    places = keras.ops.arange(count)
+
+    def at(place: Any, known: Any) -> Any:
+        table, before = known
+        step = keras.ops.cast(step_sizes[place], own[0].dtype)
+        after = around.gradients([w - step * g for w, g in zip(own, before, strict=True)])
+        before = [
+            keras.ops.where(place == 0, now, first)
+            for now, first in zip(after, before, strict=True)
+        ]
+        change = [now - first for now, first in zip(after, before, strict=True)]
+        pairs = (before, before), (after, after), (before, after), (change, change)
+        found = keras.ops.stack([_inner(one, other) for one, other in pairs])
+        return keras.ops.where((places == place)[:, None], found, table), before
+
+    nothing = keras.ops.zeros((count, 4), own[0].dtype), [keras.ops.zeros_like(w) for w in own]
+    return keras.ops.fori_loop(0, count, at, nothing)[0]
+
+
+def _inner(one: Sequence[Any], other: Sequence[Any]) -> Any:
+    return sum(keras.ops.sum(a * b) for a, b in zip(one, other, strict=True))

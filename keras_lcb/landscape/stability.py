@@ -1,0 +1,196 @@
+"""The largest learning rate that each layer bears, moved alone."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import keras
+import numpy as np
+
+from keras_lcb.landscape.objective import BATCH_SIZE, Around, Objective, as_objective
+from keras_lcb.landscape.results import dataset, followed
+from keras_lcb.training.layers import LayerSelection, TrackedLayer
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+_FIRST = 0.1  # where the search begins when the curvature says nothing
+_FARTHEST = 2.0**16  # from where it begins, up or down, that a bracket is looked for
+_FLAT = "The loss did not fall at any learning rate tried, down to {:.1e}."
+_ENDLESS = "The layer was stable at every learning rate tried, up to {:.1e}."
+_NOT_CONVEX = "The largest eigenvalue is not positive, so theory sets no limit."
+
+
+def largest_stable_learning_rate(
+    model: keras.Model | Objective,
+    x: Any = None,
+    y: Any = None,
+    *,
+    layers: LayerSelection = None,
+    steps: int = 100,
+    tolerance: float = 0.01,
+    theory: bool = True,
+    sample_weight: Any = None,
+    training: bool = False,
+    batch_size: int = BATCH_SIZE,
+    seed: int = 0,
+    progress: bool = False,
+) -> xr.Dataset:
+    """Finds the largest learning rate at which each layer, moved alone, still descends.
+
+    A layer is moved alone by `steps` steps of gradient descent over all of the data. A rate is
+    stable if the loss ends below its start and the last step did not raise it (by more than
+    rounding does where the layer has come to its minimum). From
+    2 / λ_max, the limit of stability on a quadratic bowl, the rate is doubled (or halved) until
+    it is not (or is), and the bracket is then bisected on a logarithmic scale.
+
+    Stability need not end at one rate for good: what is found is the first end that doubling
+    meets. On a quadratic bowl the rate exceeds 2 / λ_max by less the more steps are made, since
+    a start with little along the top eigenvector takes long to show that it diverges.
+
+    Args:
+        model: A built and compiled model; or an `Objective`, which has the data already, and
+            whose compiled functions a second call does not compile again.
+        x: Inputs.
+        y: Targets.
+        layers: Which layers, see `keras_lcb.training.layers.select_layers`; all that train by
+            default.
+        steps: Steps of gradient descent. Defaults to 100.
+        tolerance: Width of the final bracket, relative to its lower end. Defaults to 0.01.
+        theory: Whether to compute λ_max, too. Defaults to `True`.
+        sample_weight: Weights of the samples.
+        training: Whether layers behave as in training. Defaults to `False`.
+        batch_size: Most samples at once, which bounds the memory. Defaults to 512.
+        seed: Of the search for λ_max. Defaults to 0.
+        progress: Whether to show a bar. Defaults to `False`.
+
+    Returns:
+        An `xarray.Dataset` with, for each layer: `learning_rate`, the middle of the bracket;
+        `lower`, the largest rate seen to be stable; `upper`, the smallest seen to be unstable
+        above it; and `theory`, 2 / λ_max, NaN where λ_max is not positive. Where no bracket was
+        found, `learning_rate` is NaN, and `lower` is 0 or `upper` infinite.
+
+    Raises:
+        ValueError: For settings out of range, an unknown layer, and what `Objective` refuses.
+
+    Example:
+    >>> inputs = keras.Input((1,))
+    >>> model = keras.Model(inputs, keras.layers.Dense(1, use_bias=False, name="line")(inputs))
+    >>> model.compile(loss="mse")
+    >>> x = np.ones((1, 1))  # so that the loss is (w - 5)², whose second derivative is 2
+    >>> found = largest_stable_learning_rate(model, x, 5 * x, theory=False)
+    >>> bool(found.lower[0] <= 1.0 <= found.upper[0])
+    True
+    """
+    if int(steps) < 1 or not 0 < tolerance < 1:
+        raise ValueError(
+            f"`steps` is a number of updates, 1 or more, and `tolerance` lies between 0 and 1; "
+            f"received {steps!r} and {tolerance!r}."
+        )
+    objective = as_objective(
+        model, x, y, sample_weight=sample_weight, training=training, batch_size=batch_size
+    )
+    rows = objective.select(layers)
+    limit = _theory(objective, rows, seed) if theory else np.full(len(rows), math.nan)
+    brackets, missing = [], {}
+    for row, expected in zip(followed(rows, progress), limit, strict=True):
+        stable = _stability(objective, row, int(steps))
+        lower, upper = bracket(stable, expected if expected > 0 else _FIRST, tolerance)
+        brackets.append((lower, upper))
+        if lower == 0:
+            missing[f"learning_rate/{row.name}"] = _FLAT.format(upper)
+        elif math.isinf(upper):
+            missing[f"learning_rate/{row.name}"] = _ENDLESS.format(lower)
+        if theory and math.isnan(expected):
+            missing[f"theory/{row.name}"] = _NOT_CONVEX
+    if not theory:
+        missing["theory"] = "It was not asked for."
+    lower, upper = np.array(brackets).T
+    found = (lower > 0) & np.isfinite(upper)
+    rate = np.where(found, np.sqrt(lower) * np.sqrt(np.where(found, upper, 1.0)), math.nan)
+    values = {"learning_rate": rate, "lower": lower, "upper": upper, "theory": limit}
+    return dataset(
+        objective,
+        rows,
+        {name: (("layer",), array) for name, array in values.items()},
+        name="largest_stable_learning_rate",
+        settings={"steps": int(steps), "tolerance": tolerance, "seed": seed},
+        missing=missing,
+    )
+
+
+def bracket(stable: Callable[[float], bool], start: float, tolerance: float) -> tuple[float, float]:
+    """Finds where stability ends: first by factors of two from `start`, then by bisection.
+
+    Args:
+        stable: Whether a rate is.
+        start: The first rate that is tried.
+        tolerance: Relative width of the interval at which the search ends.
+
+    Returns:
+        The largest rate seen to be stable, and the smallest above it seen not to be: 0 and the
+        last one tried, if none was stable; the last one tried and infinity, if all were.
+
+    Example:
+        >>> lower, upper = bracket(lambda rate: rate < 3, 1.0, 0.01)
+        >>> lower < 3 <= upper <= 1.01 * lower
+        True
+    """
+    rate, good = start, stable(start)
+    factor = 2.0 if good else 0.5
+    while stable(rate * factor) == good:
+        rate *= factor
+        if not start / _FARTHEST < rate < start * _FARTHEST:
+            return (rate, math.inf) if good else (0.0, rate)
+    lower, upper = (rate, rate * factor) if good else (rate * factor, rate)
+    while upper > (1 + tolerance) * lower:
+        middle = math.sqrt(lower * upper)
+        lower, upper = (middle, upper) if stable(middle) else (lower, middle)
+    return lower, upper
+
+
+def _stability(objective: Objective, row: TrackedLayer, steps: int) -> Callable[[float], bool]:
+    descend = objective.compiled(_descend, row)
+
+    def stable(rate: float) -> bool:
+        losses = keras.ops.convert_to_numpy(descend(None, np.float64(rate), np.int32(steps)))
+        first, before_last, last = losses.tolist()
+        rounding = 8 * np.finfo(losses.dtype).eps * abs(first)
+        return last < first and last <= before_last + rounding  # neither holds for NaN
+
+    return stable
+
+
+def _descend(around: Around, own: Sequence[Any], rate: Any, steps: Any) -> Any:
+    """The loss before the first, before the last and after the last step of descent."""
+    rate = keras.ops.cast(rate, own[0].dtype)
+
+    def step(made: Any, first: Any, before: Any, last: Any, *weights: Any) -> tuple[Any, ...]:
+        loss, gradients = around.loss_and_gradients(weights)
+        moved = [w - rate * g for w, g in zip(weights, gradients, strict=True)]
+        return made + 1, keras.ops.where(made == 0, loss, first), last, loss, *moved
+
+    def goes_on(made: Any, first: Any, before: Any, last: Any, *weights: Any) -> Any:
+        # A loss that is infinite or NaN stays so: the steps that are left need not be made.
+        return keras.ops.logical_and(made <= steps, keras.ops.isfinite(last))
+
+    zero = keras.ops.zeros((), own[0].dtype)
+    start = (keras.ops.zeros((), "int32"), zero, zero, zero, *own)
+    _, first, before, last, *_ = keras.ops.while_loop(goes_on, step, start)
+    return keras.ops.stack([first, before, last])
+
+
+def _theory(objective: Objective, rows: Sequence[TrackedLayer], seed: int) -> np.ndarray:
+    """2 / λ_max of each layer, NaN where λ_max is not positive."""
+    largest = np.asarray(_largest_eigenvalues(objective, rows, seed), dtype=np.float64)
+    return np.divide(2.0, largest, out=np.full(len(rows), math.nan), where=largest > 0)
+
+
+def _largest_eigenvalues(
+    objective: Objective, rows: Sequence[TrackedLayer], seed: int
+) -> np.ndarray:
+    from keras_lcb.landscape.curvature import largest_eigenvalues
+
+    return largest_eigenvalues(objective, rows, seed=seed)
