@@ -201,13 +201,14 @@ class Objective:
             return self.whole
         return layer if isinstance(layer, TrackedLayer) else self.select([layer])[0]
 
+    def moving(self, row: TrackedLayer) -> TrackedLayer | None:
+        """What of a layer trains, `None` if it is frozen."""
+        training = tuple(v for v in row.variables if id(v) in self._place)
+        return dataclasses.replace(row, variables=training) if training else None
+
     def _training_rows(self) -> tuple[TrackedLayer, ...]:
-        rows = []
-        for row in tracked_layers(self.model).layers:
-            training = tuple(v for v in row.variables if id(v) in self._place)
-            if training:
-                rows.append(dataclasses.replace(row, variables=training))
-        return tuple(rows)
+        parts = map(self.moving, tracked_layers(self.model).layers)
+        return tuple(part for part in parts if part is not None)
 
     def _places(self, row: TrackedLayer) -> list[int]:
         return [self._place[id(variable)] for variable in row.variables]

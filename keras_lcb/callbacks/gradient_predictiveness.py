@@ -1,0 +1,162 @@
+"""How far each layer's gradient holds along its own direction, along training."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import ArrayLike
+
+from keras_lcb.callbacks.recorder import Record, Recorder
+from keras_lcb.training.layers import LayerSelection
+
+_QUANTITIES = ("gradient_change", "relative_gradient_change", "gradient_cosine", "smoothness")
+_UNKNOWN = "In some records the layer was frozen, or its gradient NaN or infinite."
+_NO_GRADIENT = "In some records the layer's gradient was zero, so there was nowhere to move."
+
+
+class GradientPredictiveness(Recorder):
+    """Records how much each layer's gradient changes when that layer alone follows it.
+
+    A record takes one gradient of each layer for each step size, and one more, on the data that
+    you give, at the weights as they are; see `keras_lcb.landscape.gradient_predictiveness`, which
+    does the same at any time. The time this takes grows with the number of samples: some hundreds
+    tell layers apart.
+
+    Args:
+        x: Inputs, the same for all records.
+        y: Targets. Defaults to `None`.
+        every: When a record is taken: "epoch", or a number of updates n: at the first return to
+            the host at or after each multiple of n. Defaults to "epoch".
+        step_sizes: How far the layers move, in units of their gradient: positive and ascending.
+            Defaults to five from 0.001 to 0.1.
+        layers: Which layers, see `keras_lcb.training.layers.select_layers`; all by default.
+        sample_weight: Weights of the samples.
+        training: Whether layers behave as in training. Defaults to `False`.
+        batch_size: Most samples at once, which bounds the memory. Defaults to 512.
+
+    Attributes:
+        results: The run, an `xarray.Dataset` with `gradient_change`, `relative_gradient_change`
+            and `gradient_cosine` (step, layer, step_size), and `smoothness` (step, layer). Frozen
+            layers have NaN.
+
+    Raises:
+        ValueError: For step sizes that are not positive and ascending; before training, for a
+            model without a compiled loss, and for what `keras_lcb.landscape.Objective` refuses.
+
+    Example:
+    >>> inputs = keras.Input((3,))
+    >>> outputs = keras.layers.Dense(1)(keras.layers.Dense(4, activation="relu")(inputs))
+    >>> model = keras.Model(inputs, outputs)
+    >>> model.compile("sgd", "mse")
+    >>> x, y = np.ones((8, 3)), np.ones((8, 1))
+    >>> predictiveness = GradientPredictiveness(x, y, step_sizes=[0.01, 0.1])
+    >>> history = model.fit(x, y, epochs=2, verbose=0, callbacks=[predictiveness])
+    >>> dict(predictiveness.results.gradient_change.sizes)
+    {'step': 3, 'layer': 2, 'step_size': 2}
+    """
+
+    def __init__(
+        self,
+        x: Any,
+        y: Any = None,
+        every: str | int = "epoch",
+        step_sizes: ArrayLike | None = None,
+        *,
+        layers: LayerSelection = None,
+        sample_weight: Any = None,
+        training: bool = False,
+        batch_size: int | None = None,
+    ) -> None:
+        from keras_lcb.landscape.predictiveness import STEP_SIZES, checked_step_sizes
+
+        self.x, self.y, self.sample_weight = x, y, sample_weight
+        self.training = training
+        self.batch_size = batch_size
+        self.step_sizes = checked_step_sizes(STEP_SIZES if step_sizes is None else step_sizes)
+        super().__init__(every, layers, None)
+
+    def reset(self) -> None:
+        """Forgets everything recorded, so that the next `fit` begins a new run."""
+        super().reset()
+        self._objective: Any = None
+        self._compiled_as: Any = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Copies come without compiled functions, which they make anew."""
+        return {**vars(self), "_objective": None, "_compiled_as": None}
+
+    def _follow(self, model: keras.Model, optimizer: Any) -> None:
+        super()._follow(model, optimizer)
+        self._prepare(model)
+
+    def _prepare(self, model: keras.Model) -> None:
+        """Makes the loss a function of weights; again after `compile`, freezing or unfreezing."""
+        from keras_lcb.landscape.objective import BATCH_SIZE, Objective
+
+        compiled_as = (
+            id(model),
+            id(getattr(model, "_compile_loss", None)),
+            [id(v) for v in model.trainable_variables],
+        )
+        if self._objective is None or compiled_as != self._compiled_as:
+            self._objective = Objective(
+                model,
+                self.x,
+                self.y,
+                self.sample_weight,
+                training=self.training,
+                batch_size=self.batch_size or BATCH_SIZE,
+            )
+            self._compiled_as = compiled_as
+
+    # Recording.
+
+    def _measure(self) -> Record:
+        from keras_lcb.landscape.predictiveness import measure
+
+        self._prepare(self._model)
+        parts = [self._objective.moving(row) for row in self._rows]
+        moving = [part for part in parts if part is not None]
+        found = measure(self._objective, moving, self.step_sizes) if moving else {}
+        places = [place for place, part in enumerate(parts) if part is not None]
+        record = {}
+        for name in _QUANTITIES:
+            shape = (len(parts),) if name == "smoothness" else (len(parts), len(self.step_sizes))
+            record[name] = np.full(shape, math.nan)
+            if moving:
+                record[name][places] = found[name]
+        return record
+
+    # The run.
+
+    def _variables(self) -> dict[str, tuple[tuple[str, ...], Any]]:
+        self._explain_missing()
+        return {
+            name: (
+                ("step", "layer") if name == "smoothness" else ("step", "layer", "step_size"),
+                np.stack([record[name] for record in self._records]),
+            )
+            for name in _QUANTITIES
+        }
+
+    def _coordinates(self) -> dict[str, Any]:
+        return {"step_size": self.step_sizes}
+
+    def _settings(self) -> dict[str, Any]:
+        return {
+            **super()._settings(),
+            "samples": len(keras.tree.flatten(self.x)[0]),
+            "training": self.training,
+        }
+
+    def _explain_missing(self) -> None:
+        self._missing = {}
+        for place, row in enumerate(self._rows):
+            change = np.stack([record["gradient_change"][place] for record in self._records])
+            if np.isnan(change).all(axis=1).any():
+                self._missing |= {f"{name}/{row.name}": _UNKNOWN for name in _QUANTITIES}
+            elif not change.any(axis=1).all():
+                self._missing |= {f"{name}/{row.name}": _NO_GRADIENT for name in _QUANTITIES[1:]}

@@ -1,0 +1,100 @@
+"""Slices of the loss, beside each other on one scale."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from keras_lcb.plotting.layer_lines import remark
+from keras_lcb.plotting.style import axis_label, depth_colors, is_dark, short_name
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from matplotlib.artist import Artist
+
+_LEVELS = 12
+
+
+def plot_loss_slices(
+    slices: Mapping[str, xr.Dataset], ax: Any | None = None
+) -> dict[str, list[Artist]]:
+    """Plot slices of the loss side by side, all on the same scale.
+
+    Lines are drawn one by one, thin, and their mean thick; planes as filled contours at levels
+    that all panels share. Panels are coloured shallow to deep in the order given.
+
+    Args:
+        slices: What `landscape.loss_slice` returned for each layer, by the layer's name, all lines
+            or all planes.
+        ax: As many axes as slices, as `pyplot.subplots(1, n, layout="constrained")` returns them;
+            a new pyplot figure by default.
+
+    Returns:
+        For each name its lines, the mean last, or its contours.
+
+    Raises:
+        ValueError: If there are no slices, lines and planes are mixed, or there are other axes.
+
+    Example:
+        >>> slices = {
+        ...     name: landscape.loss_slice(model, x, y, layer=name) for name in ("conv_0", "head")
+        ... }  # doctest: +SKIP
+        >>> artists = plot_loss_slices(slices)  # doctest: +SKIP
+    """
+    planes = {"beta" in found["loss"].dims for found in slices.values()}
+    if len(planes) != 1:
+        raise ValueError(
+            "Pass slices of one kind, all lines or all planes, by name: "
+            "{name: landscape.loss_slice(model, x, y, layer=name)}."
+        )
+    panels = np.ravel(_new_axes(len(slices)) if ax is None else ax)
+    if len(panels) != len(slices):
+        raise ValueError(f"{len(slices)} slices need as many axes, got {len(panels)}.")
+    draw = _plane if planes.pop() else _lines
+    lowest, highest = _range(slices)
+    colors = depth_colors(len(slices), is_dark(panels[0]))
+    artists = {}
+    for (name, found), panel, color in zip(slices.items(), panels, colors, strict=True):
+        artists[name] = draw(found["loss"], panel, color, (lowest, highest))
+        remark(panel, short_name(name), [])
+        panel.set_xlabel("α")
+    return artists
+
+
+def _new_axes(count: int) -> Any:
+    from matplotlib import pyplot
+
+    width, height = pyplot.rcParams["figure.figsize"]
+    size = (0.6 * width * count, 0.8 * height)
+    return pyplot.subplots(1, count, figsize=size, layout="constrained")[1]
+
+
+def _range(slices: Mapping[str, xr.Dataset]) -> tuple[float, float]:
+    """The finite losses' range, over all slices."""
+    losses = np.concatenate([found["loss"].values.ravel() for found in slices.values()])
+    finite = losses[np.isfinite(losses)]
+    if not finite.size:
+        raise ValueError("Every loss is NaN or infinite, so there is nothing to draw.")
+    return float(finite.min()), float(finite.max())
+
+
+def _lines(loss: xr.DataArray, ax: Any, color: str, span: tuple[float, float]) -> list[Artist]:
+    alpha = loss["alpha"].values
+    lines = ax.plot(alpha, loss.transpose("alpha", "direction").values, color=color, alpha=0.35)
+    lines += ax.plot(alpha, loss.mean("direction").values, color=color, linewidth=2.5)
+    room = 0.04 * (span[1] - span[0] or 1.0)
+    ax.set(ylim=(span[0] - room, span[1] + room), ylabel=axis_label(loss))
+    return lines
+
+
+def _plane(loss: xr.DataArray, ax: Any, color: str, span: tuple[float, float]) -> list[Artist]:
+    levels = np.linspace(span[0], span[1] if span[1] > span[0] else span[0] + 1, _LEVELS)
+    across = loss.transpose("beta", "alpha")
+    drawn = ax.contourf(loss["alpha"], loss["beta"], across, levels=levels, cmap="plasma")
+    ax.plot(0, 0, "+", color="white", markersize=10)
+    ax.set(ylabel="β", aspect="equal")
+    if ax.get_subplotspec() is None or ax.get_subplotspec().is_last_col():
+        ax.figure.colorbar(drawn, ax=ax, label=axis_label(loss))
+    return [drawn]

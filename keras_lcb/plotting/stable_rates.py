@@ -1,0 +1,78 @@
+"""The largest learning rate that each layer bears, beside what theory expects."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from matplotlib.lines import Line2D
+
+from keras_lcb.plotting.layer_lines import remark
+from keras_lcb.plotting.style import axis_label, depths, is_dark, layer_colors, new_axes, short_name
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from matplotlib.axes import Axes
+    from matplotlib.container import BarContainer
+
+
+def plot_stable_rates(found: xr.Dataset, ax: Axes | None = None) -> BarContainer:
+    """Plot the largest stable learning rate of each layer as a bar, with a mark for 2 / λ_max.
+
+    Bars stand on a logarithmic axis, shallow to the left. Datasets stacked over `seed` have the
+    geometric mean as their bar, and a small point for each seed.
+
+    Args:
+        found: What `landscape.largest_stable_learning_rate` returns.
+        ax: Where to draw; a new pyplot figure by default.
+
+    Returns:
+        The bars, a `matplotlib.container.BarContainer` in the order of the layers; of height NaN
+        where no rate was found.
+
+    Raises:
+        ValueError: If there are no rates by layer.
+
+    Example:
+        >>> bars = plot_stable_rates(found)  # doctest: +SKIP
+    """
+    if "learning_rate" not in found or "layer" not in found["learning_rate"].dims:
+        raise ValueError(
+            "There is no learning_rate of each layer here: compute it with "
+            "keras_lcb.landscape.largest_stable_learning_rate(model, x, y)."
+        )
+    ax = new_axes(ax)
+    ink = ax.xaxis.label.get_color()
+    places = np.argsort(np.argsort(depths(found), kind="stable"))
+    rate = found["learning_rate"]
+    ax.set_yscale("log")
+    bars = ax.bar(places, _middle(rate), color=layer_colors(found, is_dark(ax)), alpha=0.75)
+    if "seed" in rate.dims:
+        for own in rate.transpose("seed", "layer").values:
+            ax.plot(places, own, ".", color=ink, alpha=0.5, markersize=4)
+    theory = _middle(found["theory"]) if "theory" in found else np.full(len(places), np.nan)
+    if np.isfinite(theory).any():
+        ax.plot(places, theory, "_", color=ink, markersize=18, markeredgewidth=2)
+        mark = Line2D([], [], color=ink, marker="_", linestyle="", markersize=12)
+        ax.legend([mark], ["2 / largest eigenvalue"], fontsize="small", frameon=False)
+    names = [short_name(str(name)) for name in found["layer"].values]
+    ax.set_xticks(places, names, rotation=30, ha="right", parse_math=False)
+    remark(ax, "Largest stable learning rate of each layer, moved alone", _remarks(found))
+    ax.set_ylabel(axis_label(rate))
+    return bars
+
+
+def _middle(values: xr.DataArray) -> np.ndarray:
+    if "seed" not in values.dims:
+        return values.values
+    return np.exp(np.log(values).mean("seed").values)
+
+
+def _remarks(found: xr.Dataset) -> list[str]:
+    rate = found["learning_rate"]
+    said = [f"Geometric mean of {rate.sizes['seed']} seeds."] if "seed" in rate.dims else []
+    known = rate.notnull().any("seed") if "seed" in rate.dims else rate.notnull()
+    absent = [short_name(str(name)) for name in rate["layer"].values[~known.values]]
+    if absent:
+        said.append(f"No limit was found for: {', '.join(absent)}.")
+    return said
