@@ -10,12 +10,27 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from keras_lcb.callbacks import FrequencyResponse, GradientNorms, LayerConvergence
+from keras_lcb.callbacks import (
+    FrequencyResponse,
+    GradientNorms,
+    GradientPredictiveness,
+    LayerConvergence,
+    LayerSharpness,
+)
 from keras_lcb.training.layerwise_model import LayerwiseModel
 from keras_lcb.training.tracking import track
 
 if TYPE_CHECKING:
-    from keras_lcb import analysis, exercises, experiments, lab, plotting, synthetic, vision
+    from keras_lcb import (
+        analysis,
+        exercises,
+        experiments,
+        lab,
+        landscape,
+        plotting,
+        synthetic,
+        vision,
+    )
     from keras_lcb.analysis import convergence_bias, convergence_rate, summary, time_to_fraction
     from keras_lcb.report import write_report
     from keras_lcb.runs.merging import collect
@@ -26,7 +41,9 @@ __version__ = "0.1.0"
 __all__ = [
     "FrequencyResponse",
     "GradientNorms",
+    "GradientPredictiveness",
     "LayerConvergence",
+    "LayerSharpness",
     "LayerwiseModel",
     "analysis",
     "collect",
@@ -35,6 +52,7 @@ __all__ = [
     "exercises",
     "experiments",
     "lab",
+    "landscape",
     "load_run",
     "plotting",
     "save_run",
@@ -46,7 +64,16 @@ __all__ = [
     "write_report",
 ]
 
-_SUBPACKAGES = ("analysis", "exercises", "experiments", "lab", "plotting", "synthetic", "vision")
+_SUBPACKAGES = (
+    "analysis",
+    "exercises",
+    "experiments",
+    "lab",
+    "landscape",
+    "plotting",
+    "synthetic",
+    "vision",
+)
 _ON_FIRST_USE = {
     "collect": "keras_lcb.runs.merging",
     "convergence_bias": "keras_lcb.analysis",

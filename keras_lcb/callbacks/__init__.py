@@ -2,6 +2,14 @@
 
 from keras_lcb.callbacks.frequency_response import FrequencyResponse
 from keras_lcb.callbacks.gradient_norms import GradientNorms
+from keras_lcb.callbacks.gradient_predictiveness import GradientPredictiveness
 from keras_lcb.callbacks.layer_convergence import LayerConvergence
+from keras_lcb.callbacks.layer_sharpness import LayerSharpness
 
-__all__ = ["FrequencyResponse", "GradientNorms", "LayerConvergence"]
+__all__ = [
+    "FrequencyResponse",
+    "GradientNorms",
+    "GradientPredictiveness",
+    "LayerConvergence",
+    "LayerSharpness",
+]

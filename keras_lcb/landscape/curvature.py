@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 # Lanczos and the trace take this many products or more, after which a block is known exactly.
 _DENSE_UP_TO = 40
+_DENSE_FOR_ONE = 12
 _NOT_CONVERGED = (
     "After {} products the residual is above the tolerance: this is a lower bound of the "
     "largest eigenvalue, and an estimate of the others."
@@ -109,9 +110,10 @@ def curvature(
         An `xarray.Dataset` with `eigenvalue` (layer, rank), the largest in the sense of their
         sign, in descending order; `residual` (layer, rank), ‖Hv − λv‖ / |λ| of each with its
         unit vector v; `scaled_eigenvalue` (layer, rank), λ times the squared norm of the weights
-        of the block; and, for each layer, `smallest_eigenvalue` and its `smallest_residual`;
-        `trace` and `trace_standard_error`; and `products`, how many products were taken. The
-        attribute `mode` is "evaluation" or "training".
+        of the block; and, for each layer, `smallest_eigenvalue` and `smallest_residual`, its
+        residual relative to the largest magnitude of an eigenvalue; `trace` and
+        `trace_standard_error`; and `products`, how many products were taken. The attribute
+        `mode` is "evaluation" or "training".
 
     Raises:
         ValueError: For an unknown layer, more eigenvalues than a block has, settings out of
@@ -168,7 +170,7 @@ def largest_eigenvalues(
     Returns:
         One number a layer.
     """
-    accuracy = Accuracy(tolerance=tolerance, both_ends=False)
+    accuracy = Accuracy(tolerance=tolerance, both_ends=False, dense_up_to=_DENSE_FOR_ONE)
     found = measure(objective, rows, accuracy, seed=seed)
     return np.array([block.spectrum.eigenvalues[0] for block in found])
 
@@ -324,7 +326,7 @@ def tabulate(
         "residual": (ranked, residual),
         "scaled_eigenvalue": (ranked, eigenvalue * norms[:, None]),
         "smallest_eigenvalue": (single, np.array([s.eigenvalues[-1] for s in spectra])),
-        "smallest_residual": (single, np.array([s.relative_residuals[-1] for s in spectra])),
+        "smallest_residual": (single, np.array([_smallest_residual(s) for s in spectra])),
         "products": (single, np.array([block.products for block in found], dtype=np.float64)),
     }
     missing = {
@@ -337,6 +339,12 @@ def tabulate(
         errors = np.array([block.trace_standard_error for block in found])
         values["trace_standard_error"] = (single, errors)
     return values, missing
+
+
+def _smallest_residual(spectrum: Spectrum) -> float:
+    """Relative to the largest magnitude, since the smallest may well be zero."""
+    scale = float(np.abs(spectrum.eigenvalues).max())
+    return float(spectrum.residuals[-1]) / scale if scale else 0.0
 
 
 def squared_norms(objective: Objective, rows: Sequence[TrackedLayer]) -> np.ndarray:
@@ -377,8 +385,7 @@ def _depths(objective: Objective, rows: Sequence[TrackedLayer]) -> list[int]:
     known = tracked_layers(objective.model).layers
     place = {id(v): depth for depth, layer in enumerate(known) for v in layer.variables}
     return [
-        len(known) if row.name == ALL else min(place[id(v)] for v in row.variables)
-        for row in rows
+        len(known) if row.name == ALL else min(place[id(v)] for v in row.variables) for row in rows
     ]
 
 

@@ -153,9 +153,7 @@ def _orthogonalise(vector: np.ndarray, basis: np.ndarray) -> np.ndarray:
     return taken
 
 
-def _ritz(
-    basis: np.ndarray, projected: np.ndarray, beyond: np.ndarray, products: int
-) -> Spectrum:
+def _ritz(basis: np.ndarray, projected: np.ndarray, beyond: np.ndarray, products: int) -> Spectrum:
     # Rounding leaves the products less symmetric than the matrix, which residuals must show.
     values, coordinates = np.linalg.eigh((projected + projected.T) / 2)
     inside = np.linalg.norm(projected @ coordinates - coordinates * values, axis=0)

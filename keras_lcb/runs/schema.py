@@ -25,6 +25,7 @@ MARKER = "keras_lcb_run"
 PLAIN_ATTRIBUTES = (
     "reference",
     "provisional",
+    "mode",
     "seed",
     "first_nonfinite_update",
     "nonfinite_updates",
@@ -116,7 +117,9 @@ VARIABLES: dict[str, Quantity] = {
     # What the loss looks like around a layer.
     "eigenvalue": Quantity("largest eigenvalues of the Hessian block", "1", _LAYER_RANK),
     "smallest_eigenvalue": Quantity("smallest eigenvalue of the Hessian block", "1", _LAYER),
-    "smallest_residual": Quantity("relative residual of the smallest eigenvalue", "1", _LAYER),
+    "smallest_residual": Quantity(
+        "residual of the smallest eigenvalue relative to the largest magnitude", "1", _LAYER
+    ),
     "residual": Quantity("relative residual of the eigenpair", "1", _LAYER_RANK),
     "scaled_eigenvalue": Quantity(
         "largest eigenvalues times the squared norm of the parameters", "1", _LAYER_RANK

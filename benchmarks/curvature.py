@@ -1,0 +1,383 @@
+"""How long curvature takes, beside PyHessian, curvlinops and the bare cost of its products.
+
+python -m benchmarks.curvature [--json FILE] [--rounds 3] [--samples 64] [--quick]
+                               [--only plain normalized callback]
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+# Keras reads which backend to use when it is imported, so what imports it waits for the options.
+if TYPE_CHECKING:
+    from keras_lcb.landscape import Objective
+    from keras_lcb.training.layers import TrackedLayer
+
+PARTS = ["plain", "normalized", "callback"]
+WORK = {
+    "whole": "top eigenvalue of the whole",
+    "layers": "top eigenvalue of each layer",
+    "traces": "both, and all traces",
+}
+PEERS = ["pyhessian", "curvlinops"]
+TRACE_SAMPLES = 10
+AT_MOST = {
+    ("whole", "pyhessian"): 0.6,
+    ("whole", "curvlinops"): 0.4,
+    ("whole", "bare cost"): 1.3,
+    ("layers", "pyhessian"): 0.5,
+    ("layers", "bare cost"): 1.3,
+}
+CALLBACK_AT_MOST = 1.15
+PROBES = 64
+
+EXPLANATION = f"""\
+Every tool works until the residual |Hv - av| / |a| of each eigenvalue is 0.001 (PyHessian, which
+cannot tell, is stopped at the product with which it gets there); `residual` is the largest of any
+layer. Traces come from {TRACE_SAMPLES} random vectors; `error` is the median relative standard
+error. `bare cost`: the products that keras_lcb took times one product of that block by itself.
+Ratios are medians over the rounds, each round compared within itself. Compiling, which is done
+once for a network and data of one shape, is not in these times, and is given apart."""
+
+
+def main(arguments: list[str] | None = None) -> None:
+    options = _options(arguments)
+    os.environ["KERAS_BACKEND"] = options.backend
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    from benchmarks import machine
+
+    report: dict[str, Any] = {"machine": machine.describe(), "quick": options.quick}
+    print(machine.sentence(report["machine"]))
+    if options.quick:
+        print("QUICK: tiny sizes, which show that it runs; the numbers mean nothing")
+    targets: list[dict[str, Any]] = []
+    for part in options.only:
+        if part == "callback":
+            report[part] = _callback(options.rounds, options.quick)
+        else:
+            report[part] = _network(part, options)
+        targets += report[part]["targets"]
+    print(f"\n{EXPLANATION}\n\n" + "\n".join(map(_verdict, targets)))
+    report["load_average_at_end"] = list(os.getloadavg())
+    print("load average at the end " + ", ".join(f"{x:.1f}" for x in os.getloadavg()))
+    if options.json:
+        options.json.write_text(json.dumps(report, indent=1) + "\n")
+        print(f"written: {options.json}")
+
+
+def _options(arguments: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument(
+        "--backend",
+        choices=["tensorflow", "jax", "torch"],
+        default=os.environ.get("KERAS_BACKEND", "tensorflow"),
+        help="default: KERAS_BACKEND, or tensorflow",
+    )
+    parser.add_argument("--json", type=pathlib.Path, metavar="FILE", help="write all numbers")
+    parser.add_argument("--rounds", type=int, default=3, help="interleaved rounds (default: 3)")
+    parser.add_argument("--samples", type=int, default=64, help="of the data (default: 64)")
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS, help="default: all")
+    parser.add_argument("--quick", action="store_true", help="tiny sizes: shows that it runs")
+    return parser.parse_args(arguments)
+
+
+# A network, measured with each tool in turns.
+
+
+def _network(part: str, options: argparse.Namespace) -> dict[str, Any]:
+    from benchmarks import resnet
+    from keras_lcb.landscape import Objective
+
+    blocks, width = (1, 2) if options.quick else (3, 16)
+    samples = 4 if options.quick else options.samples
+    model = resnet.keras_model(blocks, width, part == "normalized")
+    objective = Objective(model, *resnet.data(samples), batch_size=samples)
+    kind = "batch normalisation in evaluation mode" if part == "normalized" else "no normalisation"
+    print(
+        f"\n{'ResNet-20' if blocks == 3 else 'a tiny ResNet'}, {kind}, {model.count_params():,} "
+        f"parameters in {len(objective.layers)} layers, {samples} images of 32x32, "
+        f"{options.rounds} interleaved rounds"
+    )
+    with _peers(resnet.arrays(model), blocks, width, samples) as ask:
+        _check_same(objective.loss(), ask(task="loss")["loss"])
+        names = {
+            "whole": ["(all)"],
+            "layers": [row.name for row in objective.layers],
+            "traces": ["(all)", *(row.name for row in objective.layers)],
+        }
+        own_rule = ask(task="calibrate", layers=names["traces"])
+        compiling = _compile(objective)
+        rounds: dict[str, dict[str, list[Any]]] = {
+            work: {tool: [] for tool in ("keras_lcb", *PEERS)} for work in WORK
+        }
+        order = np.random.default_rng(0)
+        pairs = [(work, tool) for work in WORK for tool in rounds[work]]
+        for _ in range(options.rounds):
+            for place in order.permutation(len(pairs)):
+                work, tool = pairs[place]
+                if tool == "keras_lcb":
+                    result = _own(objective, work)
+                else:
+                    trace_samples = TRACE_SAMPLES if work == "traces" else 0
+                    result = ask(task=tool, layers=names[work], trace_samples=trace_samples)
+                rounds[work][tool].append(result)
+            _add_bare(objective, rounds)
+    table = {work: _table(rounds[work]) for work in WORK}
+    _print_table(table, compiling, own_rule)
+    return {
+        "samples": samples,
+        "compiling_s": compiling,
+        "own_rule": own_rule,
+        "table": table,
+        "rounds": rounds,
+        "targets": _targets(part, table),
+    }
+
+
+def _own(objective: Objective, work: str) -> dict[str, Any]:
+    """What keras_lcb finds, and how long that takes."""
+    from keras_lcb.landscape.curvature import Accuracy, measure
+
+    rows = _rows(objective, work)
+    accuracy = Accuracy(both_ends=False, dense_up_to=12)
+    if work == "traces":
+        accuracy = Accuracy(trace_samples=TRACE_SAMPLES)
+    began = _now()
+    found = measure(objective, rows, accuracy, seed=0)
+    seconds = _now() - began
+    by_name = dict(zip([row.name for row in rows], found, strict=True))
+    return {
+        "seconds": seconds.tolist(),
+        "eigenvalue": {n: float(b.spectrum.eigenvalues[0]) for n, b in by_name.items()},
+        "residual": {n: float(b.spectrum.relative_residuals[0]) for n, b in by_name.items()},
+        "products": {n: b.products for n, b in by_name.items()},
+        "trace": {n: b.trace for n, b in by_name.items()},
+        "trace_standard_error": {n: b.trace_standard_error for n, b in by_name.items()},
+    }
+
+
+def _rows(objective: Objective, work: str) -> list[TrackedLayer]:
+    layers = list(objective.layers)
+    return {"whole": [objective.whole], "layers": layers, "traces": [*layers, objective.whole]}[
+        work
+    ]
+
+
+def _compile(objective: Objective) -> dict[str, float]:
+    """Seconds of the first product of each kind, less those of a second one."""
+    from keras_lcb.landscape.hessian import BlockProducts
+
+    compiling = {}
+    for work in ("whole", "layers"):
+        products = BlockProducts(objective, _rows(objective, work))
+        ones = [np.ones(size, products.dtype) for size in products.sizes]
+        first, second = (_timed(lambda p=products, v=ones: p(v))[0] for _ in range(2))
+        compiling[work] = first - second
+    return compiling
+
+
+def _add_bare(objective: Objective, rounds: dict[str, dict[str, list[Any]]]) -> None:
+    """The products of this round, each by itself: one of a block, times how many there were."""
+    from keras_lcb.landscape.hessian import BlockProducts
+
+    for work in ("whole", "layers"):
+        rows = _rows(objective, work)
+        products = BlockProducts(objective, rows)
+        total = np.zeros(2)
+        counts = rounds[work]["keras_lcb"][-1]["products"]
+        for place, row in enumerate(rows):
+            vectors: list[Any] = [None] * len(rows)
+            vectors[place] = np.ones(products.sizes[place], products.dtype)
+            one = np.median([_timed(lambda v=vectors, p=products: p(v)) for _ in range(3)], axis=0)
+            total += counts[row.name] * one
+        rounds[work].setdefault("bare cost", []).append(
+            {"seconds": total.tolist(), "products": counts}
+        )
+
+
+def _table(rounds: dict[str, list[Any]]) -> dict[str, dict[str, Any]]:
+    """Each tool in a few numbers."""
+    own = np.array([result["seconds"][0] for result in rounds["keras_lcb"]])
+    rows = {}
+    for tool, results in rounds.items():
+        seconds = np.array([result["seconds"][0] for result in results])
+        last = results[-1]
+        traces, errors = last.get("trace", {}), last.get("trace_standard_error", {})
+        relative = [errors[n] / abs(traces[n]) for n in errors if np.isfinite(errors[n])]
+        lower, median, upper = np.quantile(own / seconds, [0.25, 0.5, 0.75])
+        rows[tool] = {
+            "seconds": float(np.median(seconds)),
+            "ratio": {"median": median, "lower": lower, "upper": upper},
+            "products": sum(last["products"].values()),
+            "largest_residual": max(last.get("residual", {"": np.nan}).values()),
+            "median_relative_error": float(np.median(relative)) if relative else None,
+        }
+    return rows
+
+
+def _print_table(table: dict[str, Any], compiling: dict[str, float], own_rule: Any) -> None:
+    print(
+        f"{'':31}{'':12}{'seconds':>9}{'keras_lcb / it':>26}{'products':>10}{'residual':>10}"
+        f"{'error':>8}"
+    )
+    for work, tools in table.items():
+        for tool, row in tools.items():
+            ratio = row["ratio"]
+            spread = f"{ratio['median']:.2f} ({ratio['lower']:.2f} - {ratio['upper']:.2f})"
+            error = row["median_relative_error"]
+            print(
+                f"{WORK[work]:31}{tool:12}{row['seconds']:9.2f}{spread:>26}{row['products']:10}"
+                f"{row['largest_residual']:10.1e}{'' if error is None else f'{error:8.2f}'}"
+            )
+    print(f"compiling: whole {compiling['whole']:.1f} s, layers {compiling['layers']:.1f} s")
+    worst = max(own_rule, key=lambda name: own_rule[name]["own_rule_residual"])
+    print(
+        f"by its own rule PyHessian ends at a residual of "
+        f"{own_rule['(all)']['own_rule_residual']:.1e} on the whole, and at "
+        f"{own_rule[worst]['own_rule_residual']:.1e} on '{worst}'"
+    )
+
+
+def _targets(part: str, table: dict[str, Any]) -> list[dict[str, Any]]:
+    targets = []
+    for (work, other), at_most in AT_MOST.items():
+        ratio = table[work][other]["ratio"]
+        targets.append(
+            {
+                "what": f"{part}: {WORK[work]}, time over that of {other}",
+                "at_most": at_most,
+                "measured": ratio["median"],
+                "reached": bool(ratio["median"] <= at_most),
+                "within_noise": bool(ratio["lower"] <= at_most <= ratio["upper"]),
+            }
+        )
+    return targets
+
+
+@contextlib.contextmanager
+def _peers(
+    weights: dict[str, np.ndarray], blocks: int, width: int, samples: int
+) -> Iterator[Callable[..., Any]]:
+    """The other tools in a process of their own, and a function that asks it."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = pathlib.Path(folder) / "weights.npz"
+        np.savez(path, **weights)  # type: ignore[arg-type]
+        command = [sys.executable, "-m", "benchmarks.curvature_peers"]
+        with subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        ) as process:
+            assert process.stdin is not None and process.stdout is not None
+
+            def ask(**request: Any) -> Any:
+                print(json.dumps(request), file=process.stdin, flush=True)
+                answer = process.stdout.readline()  # type: ignore[union-attr]
+                if not answer:
+                    raise RuntimeError("The process of PyHessian and curvlinops has ended.")
+                return json.loads(answer)
+
+            print(json.dumps([str(path), blocks, width, samples]), file=process.stdin, flush=True)
+            try:
+                yield ask
+            finally:
+                process.stdin.close()
+
+
+def _check_same(own: float, other: float) -> None:
+    if abs(own - other) > 1e-4 * abs(own):
+        raise RuntimeError(f"The networks differ: a loss of {own} in Keras, of {other} in torch.")
+
+
+# The callback.
+
+
+def _callback(rounds: int, quick: bool) -> dict[str, Any]:
+    """Training of the digits CNN with one record an epoch, beside plain training."""
+    from benchmarks import interleaved
+
+    variants, data = _trainings(PROBES)
+    timings = interleaved.time_variants(
+        variants, data, batch_size=64, rounds=rounds, epochs=2 if quick else 10
+    )
+    rows = {}
+    print(f"\ndigits CNN, Adam, batch 64, {PROBES} images to probe, one record an epoch")
+    for name, timing in timings.items():
+        ratio = interleaved.ratio(timing, timings["plain fit"])
+        rows[name] = {
+            "epoch_s": float(np.median(timing.epochs[..., 0])),
+            "ratio": {"median": ratio.median, "lower": ratio.lower, "upper": ratio.upper},
+            "start_s": float(timing.first_start[0]),
+        }
+        print(
+            f"{name:20}epoch {1e3 * rows[name]['epoch_s']:8.1f} ms   {ratio.median:.3f} "
+            f"({ratio.lower:.3f} - {ratio.upper:.3f})   first epoch, compiling included "
+            f"{rows[name]['start_s']:.1f} s"
+        )
+    ratio = rows["LayerSharpness"]["ratio"]
+    target = {
+        "what": "digits CNN, LayerSharpness once an epoch, wall time over plain fit",
+        "at_most": CALLBACK_AT_MOST,
+        "measured": ratio["median"],
+        "reached": bool(ratio["median"] <= CALLBACK_AT_MOST),
+        "within_noise": bool(ratio["lower"] <= CALLBACK_AT_MOST <= ratio["upper"]),
+    }
+    return {"variants": rows, "targets": [target]}
+
+
+def _trainings(probes: int) -> tuple[dict[str, Any], tuple[np.ndarray, np.ndarray]]:
+    import keras
+    from sklearn.datasets import load_digits
+
+    import keras_lcb as lcb
+    from benchmarks.interleaved import Variant
+    from keras_lcb.vision.networks import build_cnn
+
+    digits = load_digits()
+    x, y = (digits.images[..., None] / 16).astype("float32"), digits.target
+    train, held_out = slice(1438), slice(1438, 1438 + probes)
+
+    def built() -> keras.Model:
+        model = build_cnn((8, 8, 1), classes=10)
+        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        model.compile(keras.optimizers.Adam(1e-3), loss)
+        return model
+
+    sharpness = lcb.LayerSharpness(x[held_out], y[held_out])
+
+    return {
+        "plain fit": Variant(built(), list),
+        # One run over all rounds, on what is compiled once.
+        "LayerSharpness": Variant(built(), lambda: [sharpness]),
+    }, (x[train], y[train])
+
+
+def _timed(function: Callable[[], Any]) -> np.ndarray:
+    began = _now()
+    function()
+    return _now() - began
+
+
+def _now() -> np.ndarray:
+    return np.array([time.perf_counter(), time.process_time()])
+
+
+def _verdict(target: dict[str, Any]) -> str:
+    verdict = "reached" if target["reached"] else "NOT reached"
+    if target["within_noise"]:
+        verdict += ", but within the spread"
+    return f"{target['what']}: {target['measured']:.3f}, at most {target['at_most']}: {verdict}"
+
+
+if __name__ == "__main__":
+    main()

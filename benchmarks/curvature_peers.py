@@ -1,0 +1,215 @@
+"""PyHessian and curvlinops at work on the network that `benchmarks.curvature` measures.
+
+They run in a process of their own, since they need torch. It reads requests from its input, one
+JSON object a line, and answers each with one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import pyhessian
+import torch
+from curvlinops import HessianLinearOperator
+from curvlinops.trace.hutchinson import hutchinson_trace
+from scipy.sparse.linalg import LinearOperator, eigsh
+
+from benchmarks import resnet
+
+ALL = "(all)"
+TOLERANCE = 1e-3
+MOST_ITERATIONS = 500
+
+
+class Peers:
+    """The network in torch, and both tools.
+
+    Args:
+        path: Where the variables of the Keras model are.
+        blocks: Of each stage.
+        width: Channels of the first stage.
+        samples: How many.
+    """
+
+    def __init__(self, path: str, blocks: int, width: int, samples: int) -> None:
+        with np.load(path) as weights:
+            self.model = resnet.torch_model(dict(weights), blocks, width).eval()
+        x, y = resnet.data(samples)
+        self.data = torch.tensor(x.transpose(0, 3, 1, 2).copy()), torch.tensor(y)
+        self.criterion = torch.nn.CrossEntropyLoss()
+        trained = [(n, p) for n, p in self.model.named_parameters() if p.requires_grad]
+        self.groups: dict[str, list[Any]] = {ALL: [p for _, p in trained]}
+        for name, parameter in trained:
+            layer = name.removeprefix("own.").split("/")[0]
+            self.groups.setdefault(layer, []).append(parameter)
+        self.iterations: dict[str, dict[str, Any]] = {}
+
+    def loss(self) -> dict[str, Any]:
+        """The loss, by which it is seen that the networks are the same."""
+        with torch.no_grad():
+            return {"loss": float(self.criterion(self.model(self.data[0]), self.data[1]))}
+
+    def calibrate(self, layers: Sequence[str]) -> dict[str, Any]:
+        """Finds after how many iterations PyHessian's residual is small enough.
+
+        Its own rule compares successive estimates, and stops early. Here it is stopped as soon
+        as the residual is at the tolerance, which it could not know: that favours it.
+        """
+        for name in layers:
+            self.iterations[name] = self._iterations(name)
+        return {name: self.iterations[name] for name in layers}
+
+    def pyhessian(self, layers: Sequence[str], trace_samples: int) -> dict[str, Any]:
+        """Top eigenvalues by power iteration, and traces."""
+        values, traces, errors = {}, {}, {}
+        began = _now()
+        for name in layers:
+            with self._only(name):
+                torch.manual_seed(0)
+                hessian = self._hessian()
+                count = self.iterations[name]["products"]
+                values[name] = hessian.eigenvalues(maxIter=count, tol=0.0)[0][0]
+                if trace_samples:
+                    forms = hessian.trace(maxIter=trace_samples, tol=float("-inf"))
+                    traces[name] = float(np.mean(forms))
+                    errors[name] = float(np.std(forms, ddof=1) / trace_samples**0.5)
+        seconds = _now() - began
+        return {
+            "seconds": seconds.tolist(),
+            "eigenvalue": values,
+            "residual": {name: self.iterations[name]["residual"] for name in layers},
+            "products": {name: self.iterations[name]["products"] for name in layers},
+            "trace": traces,
+            "trace_standard_error": errors,
+        }
+
+    def curvlinops(self, layers: Sequence[str], trace_samples: int) -> dict[str, Any]:
+        """Top eigenvalues by SciPy's `eigsh`, and traces."""
+        values, vectors, traces, counts = {}, {}, {}, {}
+        began = _now()
+        for name in layers:
+            hessian = HessianLinearOperator(
+                self.model,
+                self.criterion,
+                self.groups[name],
+                [self.data],
+                check_deterministic=False,
+            )
+            operator, taken = _counted(hessian.to_scipy())
+            start = np.random.default_rng(0).normal(size=operator.shape[0]).astype("float32")
+            found, vector = eigsh(operator, k=1, which="LA", tol=TOLERANCE, v0=start)
+            values[name], vectors[name] = float(found[0]), (hessian, vector[:, 0])
+            counts[name] = len(taken)
+            if trace_samples:
+                torch.manual_seed(0)
+                traces[name] = float(hutchinson_trace(hessian, num_matvecs=trace_samples))
+        seconds = _now() - began
+        return {
+            "seconds": seconds.tolist(),
+            "eigenvalue": values,
+            "residual": {name: _residual(*vectors[name], values[name]) for name in layers},
+            "products": counts,
+            "trace": traces,
+            "trace_standard_error": {},
+        }
+
+    def _hessian(self) -> Any:
+        return pyhessian.hessian(self.model, self.criterion, data=self.data, cuda=False)
+
+    @contextlib.contextmanager
+    def _only(self, name: str) -> Iterator[None]:
+        """Has PyHessian see the parameters of one group only, so that it goes no deeper down."""
+        own = {id(parameter) for parameter in self.groups[name]}
+        for parameter in self.groups[ALL]:
+            parameter.requires_grad_(id(parameter) in own)
+        try:
+            yield
+        finally:
+            for parameter in self.groups[ALL]:
+                parameter.requires_grad_(True)
+                parameter.grad = None
+
+    def _iterations(self, name: str) -> dict[str, Any]:
+        seen: list[tuple[float, float]] = []
+        multiply = pyhessian.hessian.__init__.__globals__["hessian_vector_product"]
+
+        def watched(gradients: Any, parameters: Any, vector: Any) -> Any:
+            product = multiply(gradients, parameters, vector)
+            flat, own = (torch.cat([p.flatten() for p in part]) for part in (product, vector))
+            value = float(flat @ own)
+            seen.append((value, float((flat - value * own).norm()) / abs(value)))
+            if seen[-1][1] <= TOLERANCE:
+                raise StopIteration
+            return product
+
+        with self._only(name), _replaced("hessian_vector_product", watched):
+            torch.manual_seed(0)
+            with contextlib.suppress(StopIteration):
+                self._hessian().eigenvalues(maxIter=MOST_ITERATIONS, tol=0.0)
+        own_rule = _own_rule([value for value, _ in seen])
+        return {
+            "products": len(seen),
+            "residual": seen[-1][1],
+            "own_rule_products": own_rule,
+            "own_rule_residual": seen[own_rule - 1][1],
+            "own_rule_eigenvalue": seen[own_rule - 1][0],
+        }
+
+
+@contextlib.contextmanager
+def _replaced(name: str, function: Callable[..., Any]) -> Iterator[None]:
+    used = pyhessian.hessian.__init__.__globals__
+    kept = used[name]
+    used[name] = function
+    try:
+        yield
+    finally:
+        used[name] = kept
+
+
+def _own_rule(values: Sequence[float]) -> int:
+    """After how many products PyHessian stops by itself, with its defaults."""
+    for count in range(2, min(len(values), 100) + 1):
+        before, now = values[count - 2], values[count - 1]
+        if abs(before - now) / (abs(before) + 1e-6) < 1e-3:
+            return count
+    return min(len(values), 100)
+
+
+def _counted(operator: Any) -> tuple[LinearOperator, list[int]]:
+    taken: list[int] = []
+
+    def multiply(vector: np.ndarray) -> np.ndarray:
+        taken.append(1)
+        return operator @ vector
+
+    return LinearOperator(operator.shape, multiply, dtype=operator.dtype), taken
+
+
+def _residual(hessian: Any, vector: np.ndarray, value: float) -> float:
+    product = hessian.to_scipy() @ vector
+    return float(np.linalg.norm(product - value * vector) / abs(value))
+
+
+def _now() -> np.ndarray:
+    return np.array([time.perf_counter(), time.process_time()])
+
+
+def main() -> None:
+    peers = Peers(*json.loads(sys.stdin.readline()))
+    answers = sys.stdout
+    with contextlib.redirect_stdout(sys.stderr):  # what the tools print is no answer
+        for line in sys.stdin:
+            request = json.loads(line)
+            answer = getattr(peers, request.pop("task"))(**request)
+            print(json.dumps(answer), file=answers, flush=True)
+
+
+if __name__ == "__main__":
+    main()

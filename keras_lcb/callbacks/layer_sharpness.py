@@ -1,0 +1,246 @@
+"""The `LayerSharpness` callback: how curved the loss is along each layer, along training."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import keras
+import numpy as np
+
+from keras_lcb.callbacks.recorder import Record, Recorder
+from keras_lcb.training.layers import LayerSelection, TrackedLayer
+
+if TYPE_CHECKING:
+    from keras_lcb.landscape.curvature import BlockCurvature
+    from keras_lcb.landscape.objective import Objective
+
+# From one record to the next a layer's eigenvectors turn, but not so far that the search had
+# better begin anew. The random part is for directions that come to be steeper.
+_RANDOM_PART = 0.1
+_MOST_PRODUCTS = 30
+_FROZEN = "The layer is frozen, so that it has no block of the Hessian."
+_NOT_FINITE = "At update {} the second derivatives were NaN or infinite."
+
+
+class LayerSharpness(Recorder):
+    """Records the largest eigenvalues of each layer's block of the Hessian.
+
+    The loss is the compiled one, averaged over the samples that you give: callbacks never see
+    the data of training. A few dozen to a few hundred samples will do for a picture. The search
+    at each record begins with the eigenvectors of the one before, and ends at a tolerance that
+    is enough for a plot; the residual that was reached stands beside each eigenvalue. For exact
+    spectra, both ends and the whole model, see `landscape.curvature`.
+
+    Args:
+        x: Inputs.
+        y: Targets; `None` for a model whose losses need none.
+        every: When a record is taken: "epoch", or a number of updates n: at the first return to
+            the host at or after each multiple of n. Defaults to "epoch".
+        top_k: How many of the largest eigenvalues. Defaults to 1.
+        layers: Which layers to follow, see `keras_lcb.training.layers.select_layers`. Defaults
+            to all that own trainable variables.
+        trace_samples: Random vectors for the trace of each block, two or more; 0 for no trace.
+            Defaults to 0.
+        tolerance: Largest residual of an eigenvalue, relative to it; the error of the eigenvalue
+            is mostly its square. Defaults to 0.1.
+        sample_weight: Weights of the samples.
+        training: Whether layers behave as in training (statistics of the batch, dropout).
+            Defaults to `False`: as in evaluation.
+        batch_size: Most samples at once, which bounds the memory. Defaults to 512.
+        seed: Of the random vectors. Defaults to 0.
+
+    Attributes:
+        results: The run, an `xarray.Dataset`, with `eigenvalue`, `residual` (relative to the
+            eigenvalue) and `scaled_eigenvalue` (times the squared norm of the layer's weights),
+            each over (step, layer, rank); with `trace_samples`, also `trace` and
+            `trace_standard_error` (step, layer). The attribute `mode` is "evaluation" or
+            "training".
+
+    Raises:
+        ValueError: For settings out of range, data of different lengths, an unknown layer, more
+            eigenvalues than a layer has parameters, or a model that has no loss.
+
+    Example:
+    >>> keras.utils.set_random_seed(0)
+    >>> hidden, head = keras.layers.Dense(4, "tanh", name="a"), keras.layers.Dense(1, name="b")
+    >>> model = keras.Sequential([keras.Input((2,)), hidden, head])
+    >>> model.compile("sgd", "mse")
+    >>> x, y = np.eye(2), np.ones((2, 1))
+    >>> sharpness = LayerSharpness(x, y)
+    >>> history = model.fit(x, y, epochs=2, verbose=0, callbacks=[sharpness])
+    >>> dict(sharpness.results.eigenvalue.sizes)
+    {'step': 3, 'layer': 2, 'rank': 1}
+    """
+
+    def __init__(
+        self,
+        x: Any,
+        y: Any = None,
+        every: str | int = "epoch",
+        top_k: int = 1,
+        layers: LayerSelection = None,
+        *,
+        trace_samples: int = 0,
+        tolerance: float = 0.1,
+        sample_weight: Any = None,
+        training: bool = False,
+        batch_size: int = 512,
+        seed: int = 0,
+    ) -> None:
+        from keras_lcb.landscape.curvature import (
+            checked_count,
+            checked_tolerance,
+            checked_trace_samples,
+        )
+
+        self.x, self.y, self.sample_weight = x, y, sample_weight
+        self.top_k = checked_count("top_k", top_k, least=1)
+        self.trace_samples = checked_trace_samples(trace_samples)
+        self.tolerance = checked_tolerance(tolerance)
+        self.training = bool(training)
+        self.batch_size = batch_size
+        self.seed = int(seed)
+        super().__init__(every, layers, None)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Compiled functions cannot be copied, and are made again when they are needed.
+        return {**self.__dict__, "_objective": None, "_made_of": []}
+
+    def reset(self) -> None:
+        """Forgets everything recorded, so that the next `fit` begins a new run."""
+        super().reset()
+        self._objective: Objective | None = None
+        self._made_of: list[Any] = []
+        self._vectors: dict[str, np.ndarray] = {}  # those of the newest record, added up
+
+    def _follow(self, model: keras.Model, optimizer: Any) -> None:
+        from keras_lcb.landscape.curvature import check_top_k
+        from keras_lcb.landscape.objective import Objective
+
+        super()._follow(model, optimizer)
+        made_of = [model, getattr(model, "_compile_loss", None), *model.trainable_variables]
+        if not _same(made_of, self._made_of):
+            self._objective = Objective(
+                model,
+                self.x,
+                self.y,
+                self.sample_weight,
+                training=self.training,
+                batch_size=self.batch_size,
+            )
+            self._made_of = made_of
+        check_top_k(self.top_k, self._training_rows())
+
+    def _training_rows(self) -> list[TrackedLayer]:
+        """What trains of the followed layers."""
+        objective = self._objective
+        assert objective is not None
+        rows = [part for row in self._rows if (part := objective.moving(row)) is not None]
+        if not rows:
+            raise ValueError("All layers that `layers` chooses are frozen: choose others.")
+        return rows
+
+    # Recording.
+
+    def _measure(self) -> Record:
+        from keras_lcb.landscape.curvature import (
+            Accuracy,
+            measure,
+            squared_norms,
+            tabulate,
+        )
+
+        rows, objective = self._training_rows(), self._objective
+        accuracy = Accuracy(
+            top_k=self.top_k,
+            tolerance=self.tolerance,
+            trace_samples=self.trace_samples,
+            both_ends=False,
+            most_products=max(_MOST_PRODUCTS, 2 * self.top_k),
+            dense_up_to=self.top_k + 1,
+        )
+        step = self._updates.now()
+        try:
+            found = measure(
+                objective,
+                rows,
+                accuracy,
+                seed=self.seed + len(self._records),
+                starts=[self._start(row) for row in rows],
+            )
+        except FloatingPointError:  # of a training that has diverged, which goes on all the same
+            self._missing["eigenvalue"] = _NOT_FINITE.format(step)
+            self._vectors = {}
+            return self._nothing()
+        self._vectors = {
+            row.name: self._vector(block) for row, block in zip(rows, found, strict=True)
+        }
+        values, _ = tabulate(rows, found, squared_norms(objective, rows), accuracy)
+        place = {row.name: index for index, row in enumerate(rows)}
+        order = [place.get(row.name, -1) for row in self._rows]
+        return {name: _at(order, values[name][1]) for name in self._nothing()}
+
+    def _start(self, row: TrackedLayer) -> np.ndarray | None:
+        known = self._vectors.get(row.name)
+        if known is None or known.size != row.parameters:
+            return None
+        random = np.random.default_rng([self.seed, len(self._records), known.size])
+        noise = random.standard_normal(known.size)
+        return known / np.linalg.norm(known) + _RANDOM_PART * noise / np.linalg.norm(noise)
+
+    def _vector(self, block: BlockCurvature) -> np.ndarray:
+        return np.sum([block.spectrum.vector(rank) for rank in range(self.top_k)], axis=0)
+
+    def _nothing(self) -> Record:
+        """A record without values."""
+        over = {name: (len(self._rows), self.top_k) for name in _RANKED}
+        if self.trace_samples:
+            over |= {name: (len(self._rows),) for name in _SINGLE}
+        return {name: np.full(shape, math.nan) for name, shape in over.items()}
+
+    # The run.
+
+    def _variables(self) -> dict[str, tuple[tuple[str, ...], Any]]:
+        training = {row.name for row in self._training_rows()}
+        names = list(self._nothing())
+        for row in self._rows:
+            if row.name not in training:
+                self._missing |= {f"{name}/{row.name}": _FROZEN for name in names}
+        return {
+            name: (
+                ("step", "layer", "rank") if name in _RANKED else ("step", "layer"),
+                np.stack([record[name] for record in self._records]),
+            )
+            for name in names
+        }
+
+    def _coordinates(self) -> dict[str, Any]:
+        return {"rank": np.arange(1, self.top_k + 1)}
+
+    def _attributes(self) -> dict[str, Any]:
+        return {"mode": "training" if self.training else "evaluation"}
+
+    def _settings(self) -> dict[str, Any]:
+        return {
+            **super()._settings(),
+            "samples": None if self._objective is None else self._objective.samples,
+            "training": self.training,
+            "tolerance": self.tolerance,
+            "trace_samples": self.trace_samples,
+            "seed": self.seed,
+        }
+
+
+_RANKED = ("eigenvalue", "residual", "scaled_eigenvalue")
+_SINGLE = ("trace", "trace_standard_error")
+
+
+def _same(one: list[Any], other: list[Any]) -> bool:
+    return len(one) == len(other) and all(a is b for a, b in zip(one, other, strict=True))
+
+
+def _at(order: list[int], values: np.ndarray) -> np.ndarray:
+    """The values in another order; NaN for those at -1."""
+    nothing = np.full((1, *values.shape[1:]), math.nan)
+    return np.concatenate([values, nothing])[order]

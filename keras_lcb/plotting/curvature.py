@@ -1,0 +1,186 @@
+"""How curved the loss is along each layer, from the first to the last."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import matplotlib
+import numpy as np
+from matplotlib.colors import to_hex
+
+from keras_lcb.plotting.layer_lines import remark
+from keras_lcb.plotting.style import depths, is_dark, layer_colors, new_axes, short_name
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from matplotlib.axes import Axes
+    from matplotlib.lines import Line2D
+
+WHOLE = "(all)"
+_MOST_NAMES = 24
+_MOST_STEPS = 3
+
+
+def plot_curvature(run: xr.Dataset, ax: Axes | None = None) -> list[Line2D]:
+    """Plot the eigenvalues of each layer's block of the Hessian by depth, logarithmically.
+
+    Filled circles are the largest eigenvalues; further ones are smaller circles. Where the
+    smallest eigenvalue is known and negative, a hollow triangle stands at its magnitude. Bars
+    reach as far as the residual allows an eigenvalue to be from the estimate. The whole model,
+    if it was measured, is a dashed line. Of a run along training, the first, the middle and the
+    last record are drawn, each as a line over depth. Runs stacked over seeds are drawn as their
+    median, with bars from the lowest to the highest.
+
+    Args:
+        run: What `landscape.curvature` returns, or a run of `LayerSharpness`.
+        ax: Where to draw; a new pyplot figure by default.
+
+    Returns:
+        One `matplotlib.lines.Line2D` through the largest eigenvalues for each record drawn.
+
+    Raises:
+        ValueError: If the run holds no eigenvalues.
+
+    Example:
+        >>> lines = plot_curvature(landscape.curvature(model, x, y))  # doctest: +SKIP
+    """
+    if "eigenvalue" not in run:
+        raise ValueError(
+            "The run holds no eigenvalues: measure them with landscape.curvature(model, x, y), or "
+            "record them with keras_lcb.LayerSharpness(x, y)."
+        )
+    ax = new_axes(ax)
+    layers = run.isel(layer=np.flatnonzero(run["layer"].values != WHOLE))
+    layers = layers.isel(layer=np.argsort(depths(layers), kind="stable"))
+    ax.set_yscale("log")
+    if "step" in run.dims:
+        lines = _along_training(layers, ax)
+    else:
+        lines = [_one_time(layers, ax)]
+        _whole(run, ax)
+    remark(ax, "Curvature of each layer's block of the Hessian", _remarks(run, layers))
+    _name_layers(layers, ax)
+    ax.set_ylabel("eigenvalue")
+    if ax.get_legend_handles_labels()[0]:
+        ax.legend(fontsize="small", frameon=False, loc="best")
+    return lines
+
+
+def _one_time(layers: xr.Dataset, ax: Axes) -> Line2D:
+    """All that is known of each layer, in its colour."""
+    places = np.arange(layers.sizes["layer"])
+    plain = ax.xaxis.label.get_color()
+    colors = layer_colors(layers, is_dark(ax))
+    low, middle, high = _spread(layers)
+    ranks = layers.sizes["rank"]
+    for rank in reversed(range(ranks)):
+        size = matplotlib.rcParams["lines.markersize"] * (1.0 if rank == 0 else 0.55)
+        for place, color in enumerate(colors):
+            value = _positive(middle[place, rank])
+            bar = np.array([[value - low[place, rank]], [high[place, rank] - value]])
+            bar = np.where(np.isfinite(bar), np.maximum(bar, 0.0), 0.0)
+            ax.errorbar(place, value, bar, fmt="o", color=color, markersize=size, zorder=3)
+    (line,) = ax.plot(
+        places, _positive(middle[:, 0]), color=plain, linewidth=0.8, alpha=0.5, label="largest"
+    )
+    if "smallest_eigenvalue" in layers:
+        smallest = layers["smallest_eigenvalue"]
+        smallest = smallest.median("seed") if "seed" in smallest.dims else smallest
+        ax.plot(
+            places,
+            _positive(-smallest.values),
+            linestyle="",
+            marker="v",
+            markerfacecolor="none",
+            color=plain,
+            alpha=0.8,
+            label="−smallest, where negative",
+        )
+    return line
+
+
+def _along_training(layers: xr.Dataset, ax: Axes) -> list[Line2D]:
+    """The largest eigenvalues at the first, the middle and the last record that has any."""
+    over = tuple(dim for dim in layers["eigenvalue"].dims if dim != "step")
+    known = np.flatnonzero(np.isfinite(layers["eigenvalue"]).any(over).values)
+    chosen = known[np.unique(np.linspace(0, len(known) - 1, _MOST_STEPS).round().astype(int))]
+    start, stop = (0.35, 1.0) if is_dark(ax) else (0.75, 0.0)
+    tones = matplotlib.colormaps["viridis"](np.linspace(start, stop, len(chosen)))
+    places = np.arange(layers.sizes["layer"])
+    lines = []
+    for index, tone in zip(chosen, tones, strict=True):
+        now = layers.isel(step=index)
+        low, middle, high = (part[:, 0] for part in _spread(now))
+        label = f"step {int(now['step']):,}"
+        (line,) = ax.plot(places, _positive(middle), "o-", color=to_hex(tone), label=label)
+        ax.fill_between(
+            places, _positive(low), _positive(high), color=line.get_color(), alpha=0.15, linewidth=0
+        )
+        lines.append(line)
+    return lines
+
+
+def _spread(layers: xr.Dataset) -> tuple[Any, Any, Any]:
+    """Lowest, middle and highest (layer, rank): over seeds, else as the residuals allow."""
+    values = layers["eigenvalue"].transpose(..., "layer", "rank")
+    if "seed" in values.dims:
+        return tuple(f("seed").values for f in (values.min, values.median, values.max))
+    error = abs(values) * layers["residual"].transpose("layer", "rank")
+    return (values - error).values, values.values, (values + error).values
+
+
+def _whole(run: xr.Dataset, ax: Axes) -> None:
+    if WHOLE not in run["layer"].values:
+        return
+    value = float(run["eigenvalue"].sel(layer=WHOLE).isel(rank=0).median())
+    if value > 0:
+        ax.axhline(
+            value,
+            color=ax.xaxis.label.get_color(),
+            linestyle="--",
+            linewidth=1,
+            label=f"whole model: {value:.3g}",
+        )
+
+
+def _positive(values: Any) -> Any:
+    """NaN where a logarithmic axis has no place."""
+    values = np.asarray(values, dtype=float)
+    return np.where(values > 0, values, np.nan)
+
+
+def _name_layers(layers: xr.Dataset, ax: Axes) -> None:
+    names = [short_name(str(name)) for name in layers["layer"].values]
+    count = len(names)
+    ax.set_xlim(-0.6, count - 0.4)
+    stride = -(-count // _MOST_NAMES)
+    shown = range(0, count, stride)
+    ax.set_xticks(list(shown), [names[place] for place in shown], parse_math=False)
+    ax.tick_params(axis="x", labelsize="small")
+    if sum(map(len, names)) > 50:
+        for label in ax.get_xticklabels():
+            label.set(rotation=45, ha="right", rotation_mode="anchor")
+    ax.set_xlabel("layer, in the order of calls")
+
+
+def _remarks(run: xr.Dataset, layers: xr.Dataset) -> list[str]:
+    remarks = []
+    if run.attrs.get("provisional"):
+        remarks.append("Provisional: training was not over when this was recorded.")
+    mode = run.attrs.get("mode")
+    worst = float(run["residual"].max())
+    if np.isfinite(worst):
+        said = f"Residuals up to {worst:.1g} of the eigenvalue."
+        remarks.append(f"Measured in {mode} mode. {said}" if mode else said)
+    if "seed" in run["eigenvalue"].dims:
+        remarks.append(
+            f"Median of {run['eigenvalue'].sizes['seed']} seeds, lowest to highest as bars."
+        )
+    largest = layers["eigenvalue"].isel(rank=0)
+    over = [dim for dim in largest.dims if dim != "layer"]
+    never = layers["layer"].values[~(largest > 0).any(over).values]
+    if never.size:
+        named = ", ".join(map(short_name, map(str, never[:3])))
+        more = f" and {never.size - 3} more" if never.size > 3 else ""
+        remarks.append(f"Not drawn, since no eigenvalue is positive: {named}{more}.")
+    return remarks

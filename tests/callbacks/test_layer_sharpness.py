@@ -1,0 +1,174 @@
+"""Sharpness along training, against curvature measured afterwards; and that it leaves no trace."""
+
+from __future__ import annotations
+
+import copy
+
+import keras
+import numpy as np
+import pytest
+
+import keras_lcb as lcb
+from keras_lcb.landscape import curvature
+from keras_lcb.runs import schema
+from tests.callbacks.tiny import compiled, data, dense
+
+X, Y = data(count=8)
+
+
+def trained(*callbacks, epochs=3, model=None, **options):
+    model = model or compiled(dense("a", "b", "c"), **options)
+    model.fit(X, Y, 4, epochs, verbose=0, shuffle=False, callbacks=list(callbacks))
+    return model
+
+
+@pytest.fixture(scope="module")
+def recorded():
+    sharpness = lcb.LayerSharpness(X, Y, top_k=2, tolerance=1e-4, trace_samples=40)
+    model = trained(sharpness, lcb.GradientNorms())
+    return model, sharpness.results
+
+
+def test_names_and_dimensions(recorded):
+    _, run = recorded
+    assert run.eigenvalue.dims == run.residual.dims == ("step", "layer", "rank")
+    assert run.trace.dims == ("step", "layer")
+    assert run.layer.values.tolist() == ["a", "b", "c"]
+    assert run.step.values.tolist() == [0, 2, 4, 6]
+    assert run["rank"].values.tolist() == [1, 2]
+    assert run.attrs["mode"] == "evaluation"
+    assert not run.eigenvalue.isnull().any()
+
+
+def test_first_and_last_record_are_the_models_curvature(recorded):
+    model, run = recorded
+    for place, at in ((0, compiled(dense("a", "b", "c"))), (-1, model)):
+        exact = curvature(at, X, Y, layers=["a", "b", "c"], top_k=2, tolerance=1e-5)
+        now = run.isel(step=place)
+        np.testing.assert_allclose(now.eigenvalue, exact.eigenvalue, rtol=1e-4, atol=1e-6)
+        np.testing.assert_allclose(
+            now.scaled_eigenvalue, exact.scaled_eigenvalue, rtol=1e-4, atol=1e-6
+        )
+        error = 5 * now.trace_standard_error + 1e-5
+        assert (abs(now.trace - exact.trace) <= error).all()
+
+
+def test_residuals_are_within_the_tolerance(recorded):
+    assert (recorded[1].residual <= 1e-4).all()
+
+
+def test_training_goes_as_without_it(recorded):
+    model, _ = recorded
+    plain = trained()
+    for one, other in zip(model.get_weights(), plain.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert [v.path for v in model.optimizer.variables] == [
+        v.path.replace(plain.name, model.name) for v in plain.optimizer.variables
+    ]
+
+
+def test_later_records_begin_where_the_last_ended(monkeypatch):
+    sharpness = lcb.LayerSharpness(X, Y, layers=["b"], tolerance=0.05)
+    taken = []
+    sharpness._measure = _counting(sharpness._measure, taken, monkeypatch)
+    trained(sharpness, optimizer=keras.optimizers.SGD(1e-3))
+    assert len(taken) == 4
+    assert max(taken[1:]) <= taken[0]
+    assert max(taken[1:]) <= 3
+
+
+def _counting(function, taken, monkeypatch):
+    from keras_lcb.landscape import hessian
+
+    calls = []
+    multiply = hessian.BlockProducts.__call__
+
+    def counted(self, vectors):
+        calls.append(1)
+        return multiply(self, vectors)
+
+    def measured():
+        calls.clear()
+        record = function()
+        taken.append(len(calls))
+        return record
+
+    monkeypatch.setattr(hessian.BlockProducts, "__call__", counted)
+    return measured
+
+
+def test_works_beside_other_callbacks_and_in_files(tmp_path):
+    sharpness, norms = lcb.LayerSharpness(X, Y, every=2), lcb.GradientNorms()
+    convergence = lcb.LayerConvergence()
+    trained(convergence, norms, sharpness, epochs=2)
+    run = lcb.collect(convergence, norms, sharpness)
+    assert {"eigenvalue", "gradient_norm", "distance"} <= set(run.data_vars)
+    assert run.step.values.tolist() == [0, 2, 4]
+    lcb.save_run(run, tmp_path / "run.nc")
+    assert lcb.load_run(tmp_path / "run.nc").equals(run)
+
+
+def test_one_run_over_several_fits_compiles_once():
+    sharpness = lcb.LayerSharpness(X, Y)
+    model = trained(sharpness, epochs=1)
+    objective = sharpness._objective
+    trained(sharpness, epochs=1, model=model)
+    assert sharpness._objective is objective
+    assert sharpness.results.step.values.tolist() == [0, 2, 4]
+    model.compile("sgd", "mae", run_eagerly=model.run_eagerly)
+    with pytest.warns(UserWarning, match="set back"):  # a new optimizer counts anew
+        trained(sharpness, epochs=1, model=model)
+    assert sharpness._objective is not objective
+
+
+def test_frozen_layers_are_left_out_and_said_to_be():
+    model = dense("a", "b", "c")
+    model.get_layer("b").trainable = False
+    sharpness = lcb.LayerSharpness(X, Y)
+    trained(sharpness, epochs=1, model=compiled(model))
+    run = sharpness.results
+    assert np.isnan(run.eigenvalue.sel(layer="b")).all()
+    assert np.isfinite(run.eigenvalue.sel(layer=["a", "c"])).all()
+    assert "frozen" in schema.missing(run)["eigenvalue/b"]
+
+
+def test_a_training_that_diverges_goes_on():
+    sharpness = lcb.LayerSharpness(X, Y)
+    model = compiled(dense("a", "b", "c"), optimizer=keras.optimizers.SGD(1e30))
+    trained(sharpness, epochs=2, model=model)
+    run = sharpness.results
+    assert np.isfinite(run.eigenvalue.isel(step=0)).all()
+    assert np.isnan(run.eigenvalue.isel(step=-1)).all()
+    assert "NaN or infinite" in schema.missing(run)["eigenvalue"]
+
+
+def test_can_be_copied_before_and_after_training():
+    sharpness = lcb.LayerSharpness(X, Y, layers=["b"])
+    copy.deepcopy(sharpness)
+    trained(sharpness, epochs=1)
+    again = copy.copy(sharpness)
+    assert again.results.equals(sharpness.results)
+    assert again._objective is None
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"top_k": 0}, "1 or more"),
+        ({"every": 0}, "`every` is"),
+        ({"trace_samples": 1}, "no standard error"),
+        ({"tolerance": 2}, "between 0 and 1"),
+    ],
+)
+def test_refuses_settings(options, message):
+    with pytest.raises(ValueError, match=message):
+        lcb.LayerSharpness(X, Y, **options)
+
+
+def test_refuses_before_training():
+    with pytest.raises(ValueError, match="as many samples"):
+        trained(lcb.LayerSharpness(X, Y[:-1]))
+    with pytest.raises(ValueError, match="No layer is called 'd'"):
+        trained(lcb.LayerSharpness(X, Y, layers=["d"]))
+    with pytest.raises(ValueError, match="'c' has only 10 parameters"):
+        trained(lcb.LayerSharpness(X, Y, top_k=11))
