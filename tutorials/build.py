@@ -1,0 +1,139 @@
+"""Makes each `NN_name.ipynb` from its text `NN_name.py`: runs it, and keeps what it shows.
+
+    python tutorials/build.py              all of them
+    python tutorials/build.py 01 05        some of them
+    python tutorials/build.py --check      are text and notebook alike? Runs nothing.
+
+The text is what is edited (jupytext's percent format); the notebook is what is read and opened.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import sys
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+import jupytext
+import nbclient
+import nbformat
+
+FOLDER = Path(__file__).resolve().parent
+LARGEST = 600_000  # bytes of a notebook
+_KERNEL = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}}
+# Widgets need their server; beside each stands a picture that does not.
+_LIVE_ONLY = ("application/vnd.jupyter.widget-view+json",)
+# What TensorFlow writes when it is loaded, before it can be told not to.
+_STARTING = re.compile(r"(WARNING: All log messages before|[IWE]\d{4} ).*\n?")
+_ABSOLUTE = re.compile(r"(/home/|/root/|/tmp/|/usr/|/opt/|/work/|/content/|[A-Z]:\\\\)\w")
+
+
+def texts(chosen: Iterable[str] = ()) -> list[Path]:
+    """Return the texts of the notebooks whose names begin with one of these, or all of them."""
+    beginnings = tuple(chosen) or ("",)
+    found = sorted(FOLDER.glob("[0-9][0-9]_*.py"))
+    return [path for path in found if path.name.startswith(beginnings)]
+
+
+def notebook_of(text: Path) -> nbformat.NotebookNode:
+    """Return the notebook that a text describes, not yet run."""
+    notebook = jupytext.read(text)
+    notebook.metadata = nbformat.from_dict(_KERNEL)
+    for number, cell in enumerate(notebook.cells):
+        cell.id = f"cell-{number:02d}"  # the same at each reading, so that differences are few
+        cell.metadata = nbformat.from_dict(
+            {"tags": cell.metadata["tags"]} if "tags" in cell.metadata else {}
+        )
+    return notebook
+
+
+def execute(notebook: nbformat.NotebookNode, timeout: float = 600) -> None:
+    """Run all cells in a fresh kernel; a cell that raises ends it with an error."""
+    client = nbclient.NotebookClient(
+        notebook,
+        timeout=timeout,
+        kernel_name="python3",
+        resources={"metadata": {"path": str(FOLDER)}},
+        store_widget_state=False,
+        record_timing=False,
+    )
+    client.execute()
+
+
+def clean(notebook: nbformat.NotebookNode) -> None:
+    """Leave only what can be read without a kernel."""
+    notebook.metadata = nbformat.from_dict(_KERNEL)
+    for cell in notebook.cells:
+        if "outputs" in cell:
+            cell.outputs = [output for output in cell.outputs if not _says_it_starts(output)]
+        for output in cell.get("outputs", []):
+            for kind in _LIVE_ONLY:
+                output.get("data", {}).pop(kind, None)
+
+
+def _says_it_starts(output: nbformat.NotebookNode) -> bool:
+    said = output.get("text", "").splitlines()
+    return output.get("name") == "stderr" and all(map(_STARTING.fullmatch, filter(None, said)))
+
+
+def faults(notebook: nbformat.NotebookNode) -> list[str]:
+    """Return what keeps a notebook from being published, a sentence each."""
+    found = []
+    written = nbformat.writes(notebook)
+    if len(written) > LARGEST:
+        found.append(f"it has {len(written):,} bytes, and {LARGEST:,} are allowed")
+    if "widgets" in notebook.metadata:
+        found.append("it holds the state of widgets")
+    for cell in notebook.cells:
+        for output in cell.get("outputs", []):
+            said = output.get("text", "") + output.get("data", {}).get("text/plain", "")
+            if output.get("name") == "stderr":
+                found.append(f"{cell.id} wrote to stderr: {said[:200]}")
+            if _ABSOLUTE.search(said):
+                found.append(f"{cell.id} shows a path of this machine: {said[:200]}")
+    return found
+
+
+def alike(text: Path) -> bool:
+    """Tell whether a notebook has the cells that its text describes."""
+    path = text.with_suffix(".ipynb")
+    if not path.exists():
+        return False
+
+    def cells(notebook: nbformat.NotebookNode) -> list[tuple]:
+        return [(cell.id, cell.cell_type, cell.source, cell.metadata) for cell in notebook.cells]
+
+    return cells(notebook_of(text)) == cells(nbformat.read(path, as_version=4))
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("names", nargs="*", help="beginnings of names; all by default")
+    parser.add_argument("--check", action="store_true", help="compare, and run nothing")
+    asked = parser.parse_args(arguments)
+    os.environ.pop("KERAS_LCB_QUICK", None)  # what is kept is the full form
+    failed = False
+    for text in texts(asked.names):
+        if asked.check:
+            problems = [] if alike(text) else ["text and notebook differ: make notebooks"]
+        else:
+            began = time.monotonic()
+            notebook = notebook_of(text)
+            execute(notebook)
+            clean(notebook)
+            problems = faults(notebook)
+            if not problems:
+                nbformat.write(notebook, text.with_suffix(".ipynb"))
+            print(f"{text.stem}: {time.monotonic() - began:.0f} s", flush=True)
+        for problem in problems:
+            print(f"{text.stem}: {problem}", file=sys.stderr)
+        failed = failed or bool(problems)
+    return int(failed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
