@@ -118,16 +118,21 @@ def time_to_fraction(run: xr.Dataset, fraction: float = 0.5) -> xr.DataArray:
         raise ValueError(f"The fraction has to lie between 0 and 1, got {fraction}.")
 
     def crossing(steps: np.ndarray, values: np.ndarray) -> float:
-        below = np.flatnonzero(values < fraction)
-        if not len(below):
-            return np.nan
-        after = below[0]
-        if after == 0:
-            return steps[0]
-        return np.interp(-fraction, -values[after - 1 : after + 1], steps[after - 1 : after + 1])
+        return first_below(steps, values, fraction)
 
     name = f"update at which {fraction:.0%} of the distance is left"
     return per_layer(crossing, normalized_distance(run), "time_to_fraction", name, "updates")
+
+
+def first_below(steps: np.ndarray, values: np.ndarray, level: float) -> float:
+    """Return the first step at which values fall below a level, interpolated; NaN for never."""
+    below = np.flatnonzero(values < level)
+    if not len(below):
+        return np.nan
+    after = below[0]
+    if after == 0:
+        return steps[0]
+    return np.interp(-level, -values[after - 1 : after + 1], steps[after - 1 : after + 1])
 
 
 def area_under_distance(run: xr.Dataset) -> xr.DataArray:

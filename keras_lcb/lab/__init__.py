@@ -4,8 +4,17 @@ from __future__ import annotations
 
 from keras_lcb.lab.controls import CONTROLS
 from keras_lcb.lab.depth_lab import DepthLab
-from keras_lcb.lab.pictures import PICTURES
+from keras_lcb.lab.frame import SECTIONS, Lab
 from keras_lcb.lab.presets import PRESETS, Preset
 from keras_lcb.lab.settings import TARGETS, Settings
 
-__all__ = ["CONTROLS", "PICTURES", "PRESETS", "TARGETS", "DepthLab", "Preset", "Settings"]
+__all__ = [
+    "CONTROLS",
+    "PRESETS",
+    "SECTIONS",
+    "TARGETS",
+    "DepthLab",
+    "Lab",
+    "Preset",
+    "Settings",
+]

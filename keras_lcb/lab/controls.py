@@ -42,6 +42,8 @@ TERMS = {
     "updates": "How often the weights are changed before training ends.",
     "speed": "Slow motion: the most updates a second. It can be changed while training runs.",
     "highlight": "One layer that stands out in all pictures.",
+    "compare": "Show a past run on the left (A), and what you train now on the right (B), with "
+    "the seed of A.",
 }
 CONTROLS = (
     "preset",
@@ -57,6 +59,7 @@ CONTROLS = (
     "seeds",
     "speed",
     "highlight",
+    "compare",
 )
 _LABELS = {
     "preset": "Preset",
@@ -72,6 +75,7 @@ _LABELS = {
     "updates": "Updates",
     "speed": "Speed",
     "highlight": "Highlight",
+    "compare": "Compare with",
 }
 _OWN = "own formula"
 _LABEL_WIDTH = "100px"
@@ -105,6 +109,8 @@ class Number:
             self.slider = widgets.IntSlider(**slider, **about)
         self._link = widgets.link((self.box, "value"), (self.slider, "value"))
         self.widget = widgets.HBox([self.box, self.slider], layout={"width": "100%"})
+
+    wrong = ""  # there is nothing to get wrong
 
     @property
     def value(self) -> Any:
@@ -142,6 +148,8 @@ class Choice:
             style={"description_width": _LABEL_WIDTH},
             layout={"width": "100%"},
         )
+
+    wrong = ""  # there is nothing to get wrong
 
     @property
     def value(self) -> Any:
@@ -230,6 +238,7 @@ class TargetChoice:
 
 
 Control = Number | Choice | TargetChoice
+_NO_RUN = [("no other run", 0)]
 
 
 def make_controls(
@@ -261,6 +270,7 @@ def make_controls(
             settings.speed,
         ),
         "highlight": Choice("highlight", layers, ""),
+        "compare": Choice("compare", _NO_RUN, 0),
     }
 
 
@@ -269,13 +279,22 @@ def _layers(depth: int) -> list[tuple[str, str]]:
     return [("none", ""), *((name, name) for name in names)]
 
 
-def offer_layers(control: Choice, depth: int) -> None:
-    """Let the layers of another network be highlighted."""
+def offer_layers(control: Control, depth: int) -> None:
+    """Let the layers of a network of this depth be highlighted."""
+    _offer(control, _layers(depth), "")
+
+
+def offer_runs(control: Control, titles: Sequence[tuple[str, int]]) -> None:
+    """Let these past runs be compared with, by number."""
+    _offer(control, [*_NO_RUN, *titles], 0)
+
+
+def _offer(control: Control, options: Sequence[tuple[str, Any]], otherwise: Any) -> None:
+    """Offer other choices; what is chosen stays so if it is still there."""
     chosen = control.value
-    options = _layers(depth)
-    if list(control.widget.options) != options:
+    if list(control.widget.options) != list(options):
         control.widget.options = options
-        control.value = chosen if chosen in dict(options).values() else ""
+        control.value = chosen if chosen in [value for _, value in options] else otherwise
 
 
 def _exponent(value: float) -> float:

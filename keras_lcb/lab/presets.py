@@ -26,7 +26,7 @@ PRESETS: dict[str, Preset] = {
     "bias": Preset(
         "The bias is clear",
         "In a plain network under SGD, shallow layers come half-way sooner than deep ones.",
-        Settings(),
+        Settings(width=128, optimizer="momentum", learning_rate=0.01, updates=8000),
     ),
     "no-bias": Preset(
         "The bias is absent",
@@ -36,7 +36,7 @@ PRESETS: dict[str, Preset] = {
     "too-large": Preset(
         "A learning rate too large",
         "The loss jumps about or becomes infinite, and no layer settles.",
-        Settings(learning_rate=0.6, updates=2000),
+        Settings(learning_rate=0.35, updates=2000),
     ),
     "vanishing": Preset(
         "Vanishing gradients",
@@ -51,7 +51,7 @@ PRESETS: dict[str, Preset] = {
 }
 
 
-def preset(name: str) -> Preset:
+def preset_named(name: str) -> Preset:
     """Return the preset of this name.
 
     Raises:

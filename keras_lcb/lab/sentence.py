@@ -19,10 +19,10 @@ def describe(view: View) -> str:
 
 
 def _half_way(view: View) -> str:
-    when = view.half_way()[: len(view.hidden)]
+    when = view.half_way[: len(view.hidden)]
     known = np.flatnonzero(np.isfinite(when))
     if not known.size:
-        return "" if view.provisional else "No layer ever came half-way for good."
+        return "" if view.provisional else "No layer came half-way."
     order = known[np.argsort(when[known], kind="stable")]
     first, last = order[0], order[-1]
     beginning = "So far, measured to the newest weights: " if view.provisional else ""

@@ -9,70 +9,76 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import xarray as xr
 
 from keras_lcb.lab.drivers import Driver, Job
 from keras_lcb.lab.settings import Settings
 from keras_lcb.lab.training import Training
-from keras_lcb.lab.view import View, view_of
 
-_PICTURE_EVERY = 0.1  # seconds
+PICTURE_EVERY = 0.1  # seconds
 _IDLE = 60.0
 
 
 class State(enum.Enum):
-    """What a session is doing."""
+    """What a session is doing, as a lab says it."""
 
-    IDLE = "ready"
+    READY = "ready"
     RUNNING = "training"
     PAUSED = "paused"
     DONE = "done"
     STOPPED = "stopped"
-    DIVERGED = "the loss has become infinite"
+    DIVERGED = "ended: the loss has become infinite"
     FAILED = "failed"
-
-
-# Sessions with a job, so that none is left to the end of the interpreter, which ends a thread
-# inside TensorFlow with a crash.
-_busy: weakref.WeakSet[Session] = weakref.WeakSet()
 
 
 class Session:
     """Runs the trainings of a lab and hands out what can be seen of them.
 
+    The callbacks are called from the driver's threads as well as from the caller's, never two at
+    once: what they draw last is what holds.
+
     Args:
         driver: What runs the jobs.
-        on_view: Called about ten times a second, while there is something new to see.
+        make_training: Makes the training of these settings with this seed.
+        on_view: Called with a view about ten times a second, while there is something new.
         on_state: Called after each change of `state`.
+        on_end: Called with the runs, one a seed, when a training has ended, however it did.
 
     Attributes:
         state: What the session is doing.
-        runs: The finished trainings, one a seed.
+        settings: What it trains, or trained last.
         error: What went wrong, where `state` is `FAILED`.
     """
 
     def __init__(
         self,
         driver: Driver,
-        on_view: Callable[[View], None],
-        on_state: Callable[[State], None],
+        make_training: Callable[[Settings, int], Training],
+        on_view: Callable[[Any], None],
+        on_state: Callable[[], None],
+        on_end: Callable[[list[xr.Dataset]], None],
     ) -> None:
         self._driver = driver
+        self._make_training = make_training
         self._on_view = on_view
         self._on_state = on_state
-        self._lock = threading.Lock()
+        self._on_end = on_end
+        # One thread at a time changes the state or draws what belongs to it.
+        self._turn = threading.RLock()
+        self._generation = 0  # jobs of an earlier one end
         self._training: Training | None = None
+        self._runs: list[xr.Dataset] = []
         self._drawn = 0
-        self._began = self._trained = 0.0
-        self._generation = 0  # a job of an earlier one ends
-        self._steps_left: int | None = None  # records to take before a pause
-        self.state = State.IDLE
+        self._busy = 0.0  # seconds that the records of this training took
+        self._records_left: int | None = None  # before a pause
+        self.state = State.READY
         self.settings = Settings()
         self.learning_rate = self.settings.learning_rate
-        self.speed = 0
-        self.runs: list[xr.Dataset] = []
+        self.speed = self.settings.speed
         self.error = ""
+        _sessions.add(self)
 
     @property
     def active(self) -> bool:
@@ -80,22 +86,21 @@ class Session:
         return self.state in (State.RUNNING, State.PAUSED)
 
     @property
-    def step(self) -> int:
-        """Updates of the present training."""
-        return self._training.step if self._training is not None else 0
+    def progress(self) -> tuple[int, int]:
+        """Updates made and to make, over all seeds."""
+        updates = self.settings.config().updates
+        now = self._training.step if self._training is not None else 0
+        return updates * len(self._runs) + now, updates * self.settings.seeds
 
     @property
     def seconds_left(self) -> float | None:
-        """How long the training will still take, or `None` while that is unknown."""
+        """How long training will still take, or `None` while that is unknown."""
         training = self._training
-        if training is None or training.records < 2 or not self._trained:
+        if training is None or training.records < 2:
             return None
-        left = (training.config.updates - training.step) / training.config.record_every
-        left += (self.settings.seeds - 1 - len(self.runs)) * (
-            training.config.updates / training.config.record_every
-        )
-        seconds = left * self._trained / training.records
-        return max(seconds, left * self._pause_of(training))
+        done, all_of_them = self.progress
+        a_record = max(self._busy / training.records, self._pause(training))
+        return (all_of_them - done) / training.config.record_every * a_record
 
     def start(self, settings: Settings, *, records: int | None = None) -> None:
         """Begin a training, or go on with one that is paused.
@@ -104,42 +109,46 @@ class Session:
             settings: What to train; a paused training goes on with its own.
             records: Pause after so many records.
         """
-        with self._lock:
-            self._steps_left = records
-            resumed = self.state is State.PAUSED
+        with self._turn:
             if self.state is State.RUNNING:
                 return
-            if not resumed:
-                self._generation += 1
-                self.settings = settings
-                self.learning_rate, self.speed = settings.learning_rate, settings.speed
-                self.runs, self.error = [], ""
-                self._training, self._drawn, self._trained = None, 0, 0.0
-                _busy.add(self)
-        self._enter(State.RUNNING)
-        if resumed:
-            self._driver.wake()
-        else:
-            self._driver.start(self._train(self._generation))
-            self._driver.start(self._draw(self._generation))
+            self._records_left = records
+            if self.state is State.PAUSED:
+                self._enter(State.RUNNING)
+                self._driver.wake()
+                return
+            self._generation += 1
+            self.settings = settings
+            self.learning_rate, self.speed = settings.learning_rate, settings.speed
+            self._training, self._runs, self.error = None, [], ""
+            self._enter(State.RUNNING)
+        self._driver.start(self._train(self._generation))
+        self._driver.start(self._draw(self._generation))
 
     def pause(self) -> None:
         """Pause the training after the record it is at."""
-        if self.state is State.RUNNING:
-            self._enter(State.PAUSED)
-            self._driver.wake()
+        with self._turn:
+            if self.state is State.RUNNING:
+                self._enter(State.PAUSED)
 
     def stop(self) -> None:
         """End the training after the record it is at; what was recorded stays."""
-        if self.active:
-            self._enter(State.STOPPED)
-            self._driver.wake()
-
-    def close(self, timeout: float = 2.0) -> bool:
-        """End all jobs and wait for them; return whether they have ended."""
-        self._generation += 1
-        self.stop()
+        with self._turn:
+            if self.active:
+                self._enter(State.STOPPED)
         self._driver.wake()
+
+    def reset(self) -> None:
+        """End the training and forget it."""
+        with self._turn:
+            self._generation += 1
+            self._training = None
+            self._enter(State.READY)
+        self._driver.wake()
+
+    def close(self, timeout: float = 5.0) -> bool:
+        """End all jobs and wait for them; return whether they have ended."""
+        self.reset()
         return self._driver.join(timeout)
 
     def set_learning_rate(self, rate: float) -> None:
@@ -153,104 +162,95 @@ class Session:
         self.speed = speed
         self._driver.wake()
 
-    def view(self) -> View | None:
-        """Return what can be seen now; `None` if there is nothing yet."""
-        training = self._training
-        return training.view() if training is not None and training.begun else None
-
     # Jobs.
 
-    def _train(self, generation: int) -> Job:
-        def ours() -> bool:
-            return generation == self._generation and self.active
+    def _ours(self, generation: int) -> bool:
+        return generation == self._generation and self.active
 
+    def _train(self, generation: int) -> Job:
+        runs: list[xr.Dataset] = []
+        end = State.DONE
         try:
             for seed in range(self.settings.seed, self.settings.seed + self.settings.seeds):
-                if not ours():
-                    break
-                yield from self._train_one(Training(self.settings.config(seed)), ours)
-        except Exception as error:  # a thread's error would reach nobody
+                training = self._make_training(self.settings, seed)
+                with self._turn:
+                    if not self._ours(generation):
+                        break
+                    training.learning_rate = self.learning_rate
+                    self._training, self._runs = training, runs
+                    self._drawn, self._busy = 0, 0.0
+                yield from self._train_one(training, generation)
+                if training.records and generation == self._generation:
+                    runs.append(training.run())
+                if training.diverged:
+                    end = State.DIVERGED
+        except Exception as error:  # in a thread it would reach nobody
             self.error = f"{type(error).__name__}: {error}"
+            end = State.FAILED
+        with self._turn:
             if generation == self._generation:
-                self._enter(State.FAILED)
-            return
-        if generation != self._generation:
-            return
-        if self.state is State.RUNNING:
-            diverged = self._training is not None and self._training.diverged
-            self._enter(State.DIVERGED if diverged else State.DONE)
-        elif self.state is State.STOPPED:
-            self._on_state(self.state)  # now with what was recorded
+                if self.active:
+                    self._enter(end)
+                self._on_end(runs)
 
-    def _train_one(self, training: Training, ours: Callable[[], bool]) -> Iterator[float]:
-        training.learning_rate = self.learning_rate
-        self._training, self._drawn, self._trained = training, 0, 0.0
-        while ours() and not training.done:
+    def _train_one(self, training: Training, generation: int) -> Iterator[float]:
+        while self._ours(generation) and not training.done:
             if self.state is State.PAUSED:
                 yield _IDLE
                 continue
             began, before = time.perf_counter(), training.records
-            training.advance(functools.partial(self._enough, ours, began))
+            training.advance(functools.partial(self._enough, generation, began))
             took = time.perf_counter() - began
-            self._trained += took
-            if self._steps_left is not None and self.state is State.RUNNING:
-                self._steps_left -= training.records - before
-                if self._steps_left <= 0:
-                    self._steps_left = None
-                    self._enter(State.PAUSED)
-            yield max(0.0, self._pause_of(training) - took)
-        if training.begun:
-            self.runs.append(training.run())
+            self._busy += took
+            self._count(training.records - before)
+            yield max(0.0, self._pause(training) - took)
 
-    def _enough(self, ours: Callable[[], bool], began: float) -> bool:
+    def _count(self, records: int) -> None:
+        """Pause after the last of the records that were asked for."""
+        with self._turn:
+            if self._records_left is not None and self.state is State.RUNNING:
+                self._records_left -= records
+                if self._records_left <= 0:
+                    self._records_left = None
+                    self._enter(State.PAUSED)
+
+    def _enough(self, generation: int, began: float) -> bool:
         """Whether `fit` is to come back after this record."""
         piece = self._driver.piece
         return (
-            not ours()
-            or self.state is not State.RUNNING
+            not self._ours(generation)
+            or self.state is State.PAUSED
             or self.speed > 0
-            or self._steps_left is not None
+            or self._records_left is not None
             or (piece is not None and time.perf_counter() - began > piece)
         )
 
-    def _pause_of(self, training: Training) -> float:
+    def _pause(self, training: Training) -> float:
         return training.config.record_every / self.speed if self.speed else 0.0
 
     def _draw(self, generation: int) -> Job:
-        while generation == self._generation and self.active:
+        while self._ours(generation):
             began = time.perf_counter()
             training = self._training
-            if training is not None and training.begun and training.records != self._drawn:
+            if training is not None and training.records not in (0, self._drawn):
                 self._drawn = training.records
-                self._on_view(training.view())
-            yield max(0.0, _PICTURE_EVERY - (time.perf_counter() - began))
+                view = training.view()
+                with self._turn:
+                    if self._ours(generation):
+                        self._on_view(view)
+            yield max(0.0, PICTURE_EVERY - (time.perf_counter() - began))
 
     def _enter(self, state: State) -> None:
         self.state = state
-        self._on_state(state)
+        self._on_state()
 
 
-def finished_view(session: Session) -> View | None:
-    """Return the view of a session's finished runs: one, or several seeds as a band."""
-    runs = session.runs
-    if not runs:
-        return None
-    if len(runs) == 1:
-        return view_of(runs[0], session.settings.config().updates)
-    length = min(run.sizes["step"] for run in runs)
-    seeds = [run.attrs["seed"] for run in runs]
-    stacked = xr.concat(
-        [run.isel(step=slice(length)) for run in runs],
-        xr.IndexVariable("seed", seeds),
-        coords="minimal",
-        compat="override",
-        join="override",
-        combine_attrs="override",
-    )
-    return view_of(stacked, session.settings.config().updates)
+_sessions: weakref.WeakSet[Session] = weakref.WeakSet()
 
 
 @atexit.register
 def _end_all() -> None:
-    for session in list(_busy):
-        session.close()
+    """End what still trains: an interpreter that ends under a thread in TensorFlow crashes."""
+    for session in list(_sessions):
+        if session.active:
+            session.close()

@@ -6,21 +6,21 @@ view is read from the records themselves. A finished run is shown through the sa
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import xarray as xr
 
-from keras_lcb.analysis import time_to_fraction
-from keras_lcb.analysis.convergence import normalized_distance
+from keras_lcb.analysis.convergence import first_below, normalized_distance
 from keras_lcb.callbacks.recorder import Record
 from keras_lcb.callbacks.snapshots import kept
 
 _MOST_DISTANCES = 60  # along a live line; the newest endpoint changes all of them
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class View:
     """One state of a training.
 
@@ -75,13 +75,21 @@ class View:
         """The layers without the read-out."""
         return self.layers[:-1]
 
+    @functools.cached_property
     def half_way(self) -> np.ndarray:
-        """Return the first update at which each layer is half-way; NaN for one that never is."""
-        run = xr.Dataset(
-            {"normalized_distance": (("step", "layer"), self.distance)},
-            coords={"step": self.distance_steps, "layer": list(self.layers)},
+        """The first update at which each layer is half-way; NaN for one that never is."""
+        known = np.isfinite(self.distance)
+        return np.array(
+            [
+                first_below(self.distance_steps[own], values[own], 0.5)
+                for values, own in zip(self.distance.T, known.T, strict=True)
+            ]
         )
-        return time_to_fraction(run, 0.5).values
+
+    @functools.cached_property
+    def learned(self) -> np.ndarray:
+        """The first update at which each frequency is learned by half; NaN for never."""
+        return np.array([first_below(self.steps, errors, 0.5) for errors in self.error.T])
 
 
 def live_view(
@@ -123,6 +131,22 @@ def live_view(
     )
 
 
+def stacked(runs: Sequence[xr.Dataset]) -> xr.Dataset:
+    """Return one run: the only one, or several along `seed`, as far as all of them went."""
+    if len(runs) == 1:
+        return runs[0]
+    records = min(run.sizes["step"] for run in runs)
+    return xr.concat(
+        [run.isel(step=slice(records)).drop_vars("wall_time") for run in runs],
+        xr.IndexVariable("seed", [run.attrs["seed"] for run in runs]),
+        data_vars="all",
+        coords="minimal",
+        compat="override",
+        join="override",
+        combine_attrs="override",
+    )
+
+
 def view_of(run: xr.Dataset, updates: int | None = None) -> View:
     """Return what a finished run shows; of runs stacked over seeds, their mean and a band.
 
@@ -148,7 +172,7 @@ def view_of(run: xr.Dataset, updates: int | None = None) -> View:
         distance_steps=run["step"].values,
         distance=distance.transpose("step", "layer").values,
         gradient=run["gradient_norm"].values,
-        loss=run["loss"].values,
+        loss=run["loss"].values if "loss" in run else np.full(run.sizes["step"], np.nan),
         x=run["x"].values,
         target=run["target"].values,
         prediction=last["prediction"].values,

@@ -1,0 +1,512 @@
+"""What all labs share: controls, buttons, live pictures, past runs, comparing, sharing.
+
+A lab is this frame with pictures and words of its own. It says which panels it draws (`panels`,
+`outline`), what it trains (`make_training`), what its pictures show of a run (`view_of`,
+`describe`) and what can be predicted (`questions`).
+"""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import html
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Self
+
+import ipywidgets as widgets
+import xarray as xr
+
+from keras_lcb.lab.cached import cached_view
+from keras_lcb.lab.canvas import DESK, PROJECTOR, Canvas, Panel
+from keras_lcb.lab.cells import remember
+from keras_lcb.lab.controls import CONTROLS, make_controls, offer_layers, offer_runs
+from keras_lcb.lab.drivers import DriverName, make_driver
+from keras_lcb.lab.exports import exported, link
+from keras_lcb.lab.history import Entry, History, in_words
+from keras_lcb.lab.prediction import Prediction, Question
+from keras_lcb.lab.presets import PRESETS, preset_named
+from keras_lcb.lab.session import Session, State
+from keras_lcb.lab.settings import Settings, as_query, from_query
+from keras_lcb.lab.sharing import Sharing
+from keras_lcb.lab.style import style
+from keras_lcb.lab.training import Training
+from keras_lcb.lab.view import stacked
+
+# What can be hidden beside the controls.
+SECTIONS = ("history", "share")
+# On a projector the room for controls is small.
+_ON_PROJECTOR = (
+    "preset",
+    "depth",
+    "learning_rate",
+    "optimizer",
+    "residual",
+    "speed",
+    "highlight",
+    "compare",
+    "history",
+    "share",
+)
+_LIVE = ("learning_rate", "speed", "highlight")  # can be changed while training runs
+_SETTINGS = tuple(field.name for field in dataclasses.fields(Settings))
+_BUTTONS = {
+    "Start": "Begin to train, or go on",
+    "Pause": "Pause the training; Start goes on",
+    "Step": "Train up to the next record, then pause",
+    "Stop": "End the training; what was recorded stays",
+    "Reset": "End the training and forget it",
+}
+
+
+class Lab:
+    """The frame of a lab; see `DepthLab`, and there what the arguments mean.
+
+    Attributes:
+        widget: The whole as one ipywidgets widget.
+    """
+
+    panels: ClassVar[Mapping[str, type[Panel]]]
+    questions: ClassVar[Mapping[str, Question]]
+
+    def __init__(
+        self,
+        preset: str,
+        changes: Mapping[str, Any],
+        *,
+        show: Sequence[str] | None,
+        pictures: Sequence[str] | None,
+        predict: bool | str,
+        projector: bool,
+        driver: DriverName,
+    ) -> None:
+        changes = {name: value for name, value in changes.items() if value is not None}
+        settings = dataclasses.replace(preset_named(preset).settings, **changes)
+        everything = (*CONTROLS, *SECTIONS)
+        self._show = _chosen("show", show, _ON_PROJECTOR if projector else everything, everything)
+        self._shown_pictures = _chosen("pictures", pictures, tuple(self.panels), tuple(self.panels))
+        self._default_show = show is None
+        self._projector = bool(projector)
+        self._predict = _question(predict, self.questions)
+        look = PROJECTOR if projector else DESK
+        panels = {name: self.panels[name] for name in self._shown_pictures}
+        self._canvas = Canvas(panels, look, self.outline)
+        self._session = Session(
+            make_driver(driver), self.make_training, self._live, self._on_state, self._on_end
+        )
+        titles = [(known.title, name) for name, known in PRESETS.items()]
+        named = preset if settings == PRESETS[preset].settings else ""
+        self._controls = make_controls(settings, titles, named)
+        self._view: Any = None
+        self._shown = settings  # that the view is of
+        self._note = ""  # that stands before what the pictures show
+        self._applying = False
+        self._closed = False
+        self._build()
+        self._show_cached()
+        remember(self)
+
+    # What a lab fills in.
+
+    @staticmethod
+    def outline(view: Any) -> Any:
+        """What a view must have in common with the last one for the axes to stay."""
+        raise TypeError("This lab has no outline.")
+
+    @staticmethod
+    def make_training(settings: Settings, seed: int) -> Training:
+        """Make the training of these settings with this seed."""
+        return Training(settings.config(seed))
+
+    @staticmethod
+    def view_of(run: xr.Dataset, updates: int) -> Any:
+        """What the pictures show of a finished run."""
+        raise TypeError("This lab shows nothing.")
+
+    @staticmethod
+    def describe(view: Any) -> str:
+        """What the pictures show, in words."""
+        raise TypeError("This lab says nothing.")
+
+    # The public side.
+
+    @property
+    def settings(self) -> Settings:
+        """What the controls say."""
+        return Settings(**{name: self._controls[name].value for name in _SETTINGS})
+
+    @property
+    def run(self) -> xr.Dataset | None:
+        """The newest run, stacked along `seed` where there were several; `None` before one."""
+        return self._history.entries[-1].run if self._history.entries else None
+
+    @property
+    def state(self) -> str:
+        """What the lab is doing: "ready", "training", "paused", "done" and so on."""
+        return self._session.state.value
+
+    @property
+    def sentence(self) -> str:
+        """What the pictures show, in words."""
+        return self._said
+
+    @property
+    def config(self) -> str:
+        """One line that rebuilds this lab with `from_config`, and the query of its address."""
+        look: dict[str, Any] = {}
+        if not self._default_show:
+            look["show"] = self._show
+        if self._shown_pictures != tuple(self.panels):
+            look["pictures"] = self._shown_pictures
+        if self._predict:
+            look["predict"] = self._predict
+        if self._projector:
+            look["projector"] = True
+        return self.settings.to_text() + (f"&{as_query(look)}" if look else "")
+
+    @classmethod
+    def from_config(cls, text: str, *, driver: DriverName = "auto") -> Self:
+        """Return the lab that a line describes; what it leaves out has its default.
+
+        Args:
+            text: What "copy settings" gave, such as `depth=3&learning_rate=0.1`, or the query of
+                an address. It may also name a `preset` to start from.
+            driver: See the lab.
+
+        Raises:
+            ValueError: If it names what a lab does not have, or a value is none of its kind.
+
+        Example:
+            >>> lab = DepthLab.from_config("depth=3&learning_rate=0.05")  # doctest: +SKIP
+        """
+        given = from_query(text)
+        look: dict[str, Any] = {}
+        for name in ("show", "pictures"):
+            if name in given:
+                look[name] = tuple(part for part in given.pop(name).split(",") if part)
+        for name in ("predict", "projector"):
+            if name in given:
+                value = given.pop(name)
+                truth = {"true": True, "false": False}.get(value.lower())
+                look[name] = value if truth is None else truth
+        if not isinstance(look.get("projector", False), bool):
+            raise ValueError(f"`projector` is true or false, got {look['projector']!r}.")
+        preset = given.pop("preset", "bias")
+        start = dataclasses.asdict(preset_named(preset).settings)
+        unknown = [name for name in given if name not in start]
+        if unknown:
+            known = ", ".join(["preset", *start, "show", "pictures", "predict", "projector"])
+            raise ValueError(f"A lab has no setting '{unknown[0]}'; it has {known}.")
+        changed: dict[str, Any] = {**start, **given}
+        settings = dataclasses.asdict(Settings(**changed))
+        return cls(preset, **settings, **look, driver=driver)
+
+    def start(self) -> None:
+        """Begin to train, or go on."""
+        if self._may_start():
+            self._session.start(self._to_train())
+
+    def pause(self) -> None:
+        """Pause after the next record."""
+        self._session.pause()
+
+    def step(self) -> None:
+        """Train up to the next record, then pause."""
+        if self._may_start():
+            self._session.start(self._to_train(), records=1)
+
+    def stop(self) -> None:
+        """End the training; what was recorded stays."""
+        self._session.stop()
+
+    def reset(self) -> None:
+        """End the training and forget it."""
+        self._session.reset()
+        if self._prediction is not None:
+            self._prediction.ask()
+        self._view = None
+        self._show_cached()
+
+    def export(self, kind: str) -> bytes:
+        """Return what is shown, as a file holds it.
+
+        Args:
+            kind: "png" or "svg" for the figure, "csv", "nc" (netCDF) or "gif" for the newest run.
+
+        Raises:
+            ValueError: If there is no such kind, or no run yet.
+        """
+        return exported(kind, self._canvas, self.run)
+
+    def close(self) -> None:
+        """End the training, wait for its threads, and take the lab off the page."""
+        self._closed = True
+        self._session.close()
+        self.widget.close()
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any]:
+        """The widget for notebooks, and a picture for what shows no widgets."""
+        shown = self.widget._repr_mimebundle_(**kwargs) or {}
+        # A bundle has to hold text: ipykernel passes raw bytes on as a list of numbers.
+        picture = base64.b64encode(self._image.value).decode()
+        return {**shown, "image/png": picture, "text/plain": f"{self!r}\n{self._said}"}
+
+    def __repr__(self) -> str:
+        return f'{type(self).__name__}.from_config("{self.config}")'
+
+    @property
+    def _running(self) -> bool:
+        return self._session.state is State.RUNNING
+
+    # Building.
+
+    def _build(self) -> None:
+        self._said = ""
+        self._image = widgets.Image(format="png", layout={"max_width": "100%"})
+        self._sentence = widgets.HTML()
+        self._sentence.add_class("keras-lcb-sentence")
+        self._status = widgets.HTML()
+        self._bar = widgets.IntProgress(layout={"width": "100%", "height": "8px"})
+        self._buttons = {
+            name: widgets.Button(description=name, tooltip=about, layout={"width": "auto"})
+            for name, about in _BUTTONS.items()
+        }
+        for button in self._buttons.values():
+            button.on_click(lambda clicked: getattr(self, clicked.description.lower())())
+        self._prediction = Prediction(self.questions[self._predict]) if self._predict else None
+        self._history = History(self._restore, self._export_link)
+        self._sharing = Sharing(f"lcb.lab.{type(self).__name__}.from_config")
+        self._observe()
+        self.widget = self._laid_out()
+        self._on_state()
+
+    def _laid_out(self) -> widgets.Widget:
+        controls = [self._controls[name].widget for name in CONTROLS if name in self._show]
+        asked = [self._prediction.widget] if self._prediction is not None else []
+        width = "350px" if self._projector else "300px"
+        left = widgets.VBox(
+            [
+                *controls,
+                *asked,
+                widgets.HBox(list(self._buttons.values()), layout={"flex_flow": "row wrap"}),
+                self._bar,
+                self._status,
+            ],
+            layout={"width": width, "flex": f"0 0 {width}", "max_width": "100%"},
+        )
+        right = widgets.VBox([self._image, self._sentence], layout={"flex": "1 1 320px"})
+        sections = {"history": self._history.widget, "share": self._sharing.widget}
+        below = [section for name, section in sections.items() if name in self._show]
+        whole = widgets.VBox(
+            [
+                widgets.HTML(style(self._projector), layout={"display": "none"}),
+                widgets.HBox([left, right], layout={"flex_flow": "row wrap"}),
+                *below,
+            ]
+        )
+        whole.add_class("keras-lcb-lab")
+        if self._projector:
+            whole.add_class("keras-lcb-projector")
+        return whole
+
+    def _observe(self) -> None:
+        for name in _SETTINGS:
+            self._controls[name].observe(self._changed)
+        controls = self._controls
+        controls["preset"].observe(self._apply_preset)
+        rate, speed = controls["learning_rate"], controls["speed"]
+        rate.observe(lambda: self._session.set_learning_rate(rate.value))
+        speed.observe(lambda: self._session.set_speed(speed.value))
+        for name in ("highlight", "compare"):
+            controls[name].observe(self._redraw)
+        if self._prediction is not None:
+            self._prediction.observe(self._on_state)
+
+    # What the controls do.
+
+    def _changed(self) -> None:
+        """A setting has changed: it is no preset's any more, and waits for a new prediction."""
+        offer_layers(self._controls["highlight"], self._controls["depth"].value)
+        self._sharing.show(self.config)
+        if self._applying or self._session.active:
+            return
+        self._controls["preset"].value = ""
+        if self._prediction is not None and self._session.state is not State.READY:
+            self._prediction.ask()
+        self._on_state()
+
+    def _apply_preset(self) -> None:
+        name = self._controls["preset"].value
+        if name and not self._applying:
+            self._apply(PRESETS[name].settings)
+            self.reset()
+
+    def _apply(self, settings: Settings) -> None:
+        self._applying = True
+        try:
+            for name in _SETTINGS:
+                self._controls[name].value = getattr(settings, name)
+        finally:
+            self._applying = False
+        self._changed_quietly()
+
+    def _changed_quietly(self) -> None:
+        offer_layers(self._controls["highlight"], self._controls["depth"].value)
+        self._sharing.show(self.config)
+
+    def _to_train(self) -> Settings:
+        """What the controls say; beside another run, with the seed of that one."""
+        settings, beside = self.settings, self._beside()
+        if beside is not None:
+            settings = dataclasses.replace(settings, seed=beside.settings.seed)
+            self._controls["seed"].value = settings.seed
+        return settings
+
+    def _beside(self) -> Entry | None:
+        """The past run that is shown on the left, if any."""
+        number = self._controls["compare"].value
+        return self._history.entry(number) if number else None
+
+    def _may_start(self) -> bool:
+        if self._closed or self._controls["target"].wrong:
+            return False
+        fresh = not self._session.active
+        return not (fresh and self._prediction is not None and self._prediction.answer is None)
+
+    def _restore(self, entry: Entry) -> None:
+        if self._session.active:
+            return
+        self._apply(entry.settings)
+        self._controls["preset"].value = ""
+        self._note = f"Run {entry.number}, from the table of past runs."
+        self._shown = entry.settings
+        self._view = entry.view
+        self._redraw()
+
+    def _export_link(self, entry: Entry, kind: str) -> str:
+        if kind in ("png", "svg"):
+            return link(exported(kind, self._canvas, None), kind, "lab")
+        content = exported(kind, self._canvas, entry.run)
+        return link(content, kind, f"run-{entry.number}")
+
+    # What the session says, from its threads.
+
+    def _live(self, view: Any) -> None:
+        self._note, self._shown = "", self._session.settings
+        self._view = view
+        self._redraw()
+        self._say_progress()
+
+    def _on_end(self, runs: list[xr.Dataset]) -> None:
+        if not runs:
+            return
+        settings = self._session.settings
+        run = stacked(runs)
+        view = self.view_of(run, settings.config().updates)
+        predicted = self._prediction.compare(view) if self._prediction is not None else ""
+        ended = self._session.state.value.split(":")[0]
+        entry = self._history.add(settings, run, view, ended, predicted)
+        offer_runs(
+            self._controls["compare"], [(kept.title, kept.number) for kept in self._history.entries]
+        )
+        self._note = f"Run {entry.number}, measured to where it ended."
+        self._shown = settings
+        self._view = view
+        self._redraw()
+
+    def _on_state(self) -> None:
+        state = self._session.state
+        active, running = self._session.active, state is State.RUNNING
+        enabled = {
+            "Start": not running and self._may_start(),
+            "Pause": running,
+            "Step": not running and self._may_start(),
+            "Stop": active,
+            "Reset": True,
+        }
+        for name, button in self._buttons.items():
+            button.disabled = not enabled[name]
+        for name, control in self._controls.items():
+            control.disable(active and name not in _LIVE)
+        if self._prediction is not None:
+            self._prediction.lock(active)
+        self._say_progress()
+
+    def _say_progress(self) -> None:
+        session = self._session
+        text = session.state.value
+        if session.state is State.FAILED:
+            text = f"{text}: {session.error}"
+        if session.active:
+            done, whole = session.progress
+            self._bar.max, self._bar.value = whole, done
+            text += f": update {done:,} of {whole:,}"
+            left = session.seconds_left
+            if left is not None and session.state is State.RUNNING:
+                text += f", about {max(1, round(left)):,} s left"
+        elif self._prediction is not None and self._prediction.answer is None:
+            text += ": predict first, then Start"
+        self._status.value = html.escape(text)
+
+    # Pictures.
+
+    def _show_cached(self) -> None:
+        """Show the run that comes with the package for these settings, if there is one."""
+        self._changed_quietly()
+        self._shown = settings = self.settings
+        cached = cached_view(dataclasses.replace(settings, speed=0))
+        # A run would give the answer away.
+        if cached is None or self._prediction is not None:
+            self._view, self._note = None, ""
+            self._image.value = self._canvas.blank()
+            self._say("Press Start, and watch the layers learn.")
+            return
+        self._note = f"{cached[0]} This run comes with the lab; press Start for your own."
+        self._view = cached[1]
+        self._redraw()
+
+    def _redraw(self) -> None:
+        view, beside = self._view, self._beside()
+        if view is None:
+            return
+        highlight = self._controls["highlight"].value
+        if beside is None or beside.view is view:
+            self._image.value = self._canvas.draw([view], highlight, live=self._running)
+            self._say(f"{self._note} {self.describe(view)}")
+            return
+        titles = (
+            f"A, run {beside.number}: {in_words(beside.settings, self._shown)}",
+            f"B: {in_words(self._shown, beside.settings)}",
+        )
+        self._image.value = self._canvas.draw(
+            [beside.view, view], highlight, titles, live=self._running
+        )
+        self._say(f"A: {self.describe(beside.view)} B: {self.describe(view)}")
+
+    def _say(self, text: str) -> None:
+        self._said = text.strip()
+        live = "off" if self._session.active else "polite"
+        self._sentence.value = f"<p aria-live='{live}'>{html.escape(self._said)}</p>"
+
+
+def _chosen(
+    name: str, given: Sequence[str] | None, default: Sequence[str], known: Sequence[str]
+) -> tuple[str, ...]:
+    if given is None:
+        return tuple(default)
+    chosen = (given,) if isinstance(given, str) else tuple(given)
+    unknown = [part for part in chosen if part not in known]
+    if unknown:
+        raise ValueError(f"`{name}` has no '{unknown[0]}'; it has {', '.join(known)}.")
+    return chosen
+
+
+def _question(predict: bool | str, questions: Mapping[str, Question]) -> str:
+    if not predict:
+        return ""
+    name = next(iter(questions)) if predict is True else predict
+    if name not in questions:
+        raise ValueError(
+            f"`predict` is true, false or a question, one of {', '.join(questions)}; "
+            f"got {predict!r}."
+        )
+    return str(name)

@@ -1,0 +1,165 @@
+"""Past runs of a lab: a table of them, and what can be done with each."""
+
+from __future__ import annotations
+
+import dataclasses
+import html
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import ipywidgets as widgets
+import numpy as np
+import xarray as xr
+
+from keras_lcb.lab.exports import KINDS
+from keras_lcb.lab.settings import Settings
+
+MOST = 20  # runs kept; a run takes a few megabytes
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One past run.
+
+    Attributes:
+        number: Counted from 1.
+        settings: What was trained.
+        run: The run, stacked over seeds where there were several.
+        view: What the pictures show of it.
+        ended: How it ended.
+        predicted: Prediction and outcome, where there was a prediction.
+    """
+
+    number: int
+    settings: Settings
+    run: xr.Dataset
+    view: Any
+    ended: str
+    predicted: str = ""
+
+    @property
+    def title(self) -> str:
+        """The run in a few words."""
+        return f"run {self.number}: {in_words(self.settings)}"
+
+
+class History:
+    """The table of past runs, with restoring and exporting.
+
+    Args:
+        restore: Called with an entry to bring back.
+        export: Called with an entry and a kind of file; returns a link as HTML.
+    """
+
+    def __init__(
+        self, restore: Callable[[Entry], None], export: Callable[[Entry, str], str]
+    ) -> None:
+        self._export = export
+        self.entries: list[Entry] = []
+        self._count = 0
+        self._table = widgets.HTML()
+        self._chosen = widgets.Dropdown(
+            description="Run", tooltip="A past run", options=[], layout={"width": "340px"}
+        )
+        again = widgets.Button(
+            description="Restore", tooltip="Bring back its settings and pictures"
+        )
+        self._kind = widgets.Dropdown(
+            description="as",
+            options=KINDS,
+            tooltip="What to export",
+            layout={"width": "190px"},
+            style={"description_width": "30px"},
+        )
+        out = widgets.Button(description="Export", tooltip="Make a file of it, to be saved")
+        self._link = widgets.HTML()
+        again.on_click(lambda _: self._with_chosen(restore))
+        out.on_click(lambda _: self._with_chosen(self._offer))
+        row = widgets.HBox(
+            [self._chosen, again, self._kind, out, self._link],
+            layout={"flex_flow": "row wrap", "align_items": "center"},
+        )
+        self._empty = widgets.HTML("No run yet: they are listed here.")
+        self._full = widgets.VBox([self._table, row], layout={"display": "none"})
+        self.widget = widgets.VBox([self._empty, self._full])
+
+    def add(
+        self, settings: Settings, run: xr.Dataset, view: Any, ended: str, predicted: str
+    ) -> Entry:
+        """Keep a run; the oldest goes where there are too many."""
+        self._count += 1
+        entry = Entry(self._count, settings, run, view, ended, predicted)
+        self.entries = [*self.entries, entry][-MOST:]
+        self._chosen.options = [(kept.title, kept.number) for kept in reversed(self.entries)]
+        self._chosen.value = entry.number
+        self._table.value = table(self.entries)
+        self._empty.layout.display, self._full.layout.display = "none", None
+        self._link.value = ""
+        return entry
+
+    def entry(self, number: int) -> Entry | None:
+        """Return the run with this number, if it is still kept."""
+        return next((entry for entry in self.entries if entry.number == number), None)
+
+    def _with_chosen(self, act: Callable[[Entry], None]) -> None:
+        entry = self.entry(self._chosen.value)
+        if entry is not None:
+            act(entry)
+
+    def _offer(self, entry: Entry) -> None:
+        self._link.value = "one moment …"
+        try:
+            self._link.value = self._export(entry, self._kind.value)
+        except ValueError as refusal:
+            self._link.value = html.escape(str(refusal))
+
+
+def in_words(settings: Settings, beside: Settings | None = None) -> str:
+    """Return settings in a few words: all, or those that differ from others."""
+    words = {
+        "depth": f"depth {settings.depth}",
+        "width": f"width {settings.width}",
+        "residual": "residual" if settings.residual else "plain",
+        "activation": settings.activation,
+        "optimizer": settings.optimizer,
+        "learning_rate": f"rate {settings.learning_rate:g}",
+        "target": settings.target,
+        "updates": f"{settings.updates:,} updates",
+        "seed": f"seed {settings.seed}",
+        "seeds": f"{settings.seeds} seeds" if settings.seeds > 1 else "",
+    }
+    if beside is not None:
+        mine, other = dataclasses.asdict(settings), dataclasses.asdict(beside)
+        words = {name: word for name, word in words.items() if mine[name] != other[name]}
+        return ", ".join(word for word in words.values() if word) or "the same settings"
+    return ", ".join(word for word in words.values() if word)
+
+
+def table(entries: list[Entry]) -> str:
+    """Return the runs as an HTML table, the newest first."""
+    heads = ("run", "settings", "half-way: first layer", "last layer", "loss", "ended", "")
+    rows = []
+    for entry in reversed(entries):
+        first, last = _half_way(entry.view)
+        loss = f"{entry.view.loss[-1]:.4g}"
+        cells = (
+            f"{entry.number}",
+            in_words(entry.settings),
+            first,
+            last,
+            loss,
+            entry.ended,
+            entry.predicted,
+        )
+        rows.append("".join(f"<td>{html.escape(cell)}</td>" for cell in cells))
+    head = "".join(f"<th scope='col'>{html.escape(text)}</th>" for text in heads)
+    body = "".join(f"<tr>{row}</tr>" for row in rows)
+    return f"<table class='keras-lcb-runs'><tr>{head}</tr>{body}</table>"
+
+
+def _half_way(view: Any) -> tuple[str, str]:
+    """When the shallowest and the deepest hidden layer are half-way."""
+    when = view.half_way[: len(view.hidden)]
+    first, last = (f"{w:,.0f}" if np.isfinite(w) else "never" for w in (when[0], when[-1]))
+    return first, last

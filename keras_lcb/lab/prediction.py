@@ -1,0 +1,127 @@
+"""Predict, then observe: a prediction unlocks Start, and the outcome stands beside it."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import ipywidgets as widgets
+import numpy as np
+
+from keras_lcb.lab.view import View
+
+_CLOSE = 0.15  # times that differ by less, relative to their median, are about the same
+_NOT_YET = "none of them"
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is to be predicted.
+
+    Attributes:
+        text: The question.
+        answers: What can be answered.
+        outcome: Which of the answers a view of the finished training shows to be right, or
+            another text where it is none of them, and what was seen, as a sentence.
+    """
+
+    text: str
+    answers: tuple[str, ...]
+    outcome: Callable[[Any], tuple[str, str]]
+
+
+def first_layer(view: View) -> tuple[str, str]:
+    """Tell where in the network the layer is that comes half-way first."""
+    when = view.half_way[: len(view.hidden)]
+    known = np.flatnonzero(np.isfinite(when))
+    if not known.size:
+        return _NOT_YET, "No layer came half-way."
+    first, last = known[when[known].argmin()], known[when[known].argmax()]
+    seen = (
+        f"{view.layers[first]} came half-way at update {when[first]:,.0f}, "
+        f"{view.layers[last]} at {when[last]:,.0f}."
+    )
+    if known.size > 1 and when[last] - when[first] < _CLOSE * np.median(when[known]):
+        return LAYER_ANSWERS[3], seen
+    place = int(3 * first / max(1, len(view.hidden)))
+    return LAYER_ANSWERS[place], seen
+
+
+def first_frequency(view: View) -> tuple[str, str]:
+    """Tell which frequencies are learned by half first."""
+    known = np.isfinite(view.learned)
+    if not known.any():
+        return _NOT_YET, "No wave was learned by half."
+    times = ", ".join(
+        f"{k} at update {when:,.0f}" if np.isfinite(when) else f"{k} never"
+        for k, when in zip(view.frequencies, view.learned, strict=True)
+    )
+    seen = f"Wave numbers learned by half: {times}."
+    when = np.where(known, view.learned, np.inf)
+    if known.all() and np.ptp(when) < _CLOSE * np.median(when):
+        return FREQUENCY_ANSWERS[2], seen
+    first_half = view.frequencies[when.argmin()] <= np.median(view.frequencies)
+    return FREQUENCY_ANSWERS[0 if first_half else 1], seen
+
+
+LAYER_ANSWERS = ("a shallow layer", "a layer in the middle", "a deep layer", "all about together")
+FREQUENCY_ANSWERS = ("the slow waves", "the fast waves", "all about together")
+
+QUESTIONS: dict[str, Question] = {
+    "layer": Question("Which layer comes half-way first?", LAYER_ANSWERS, first_layer),
+    "frequency": Question("Which waves are learned first?", FREQUENCY_ANSWERS, first_frequency),
+}
+
+
+class Prediction:
+    """The widget that asks, and that shows the outcome beside the answer.
+
+    Args:
+        question: What to ask.
+        width: Of what stands before the answers.
+    """
+
+    def __init__(self, question: Question) -> None:
+        self.question = question
+        self._answers = widgets.RadioButtons(
+            options=question.answers,
+            value=None,
+            tooltip="Choose an answer: then the training can start.",
+            layout={"width": "100%"},
+        )
+        self._ask = widgets.HTML(f"<b>Predict:</b> {html.escape(question.text)}")
+        self._outcome = widgets.HTML()
+        self.widget = widgets.VBox([self._ask, self._answers, self._outcome])
+        self.widget.add_class("keras-lcb-predict")
+
+    @property
+    def answer(self) -> str | None:
+        """What was predicted."""
+        return self._answers.value
+
+    def observe(self, act: Callable[[], None]) -> None:
+        """Call `act` when there is another answer."""
+        self._answers.observe(lambda _: act(), "value")
+
+    def ask(self) -> None:
+        """Ask again."""
+        self._answers.value = None
+        self._outcome.value = ""
+
+    def lock(self, locked: bool) -> None:
+        """Keep an answer from being changed once training has begun."""
+        self._answers.disabled = locked
+
+    def compare(self, view: Any) -> str:
+        """Show the outcome beside the prediction, and return both in a few words."""
+        right, seen = self.question.outcome(view)
+        predicted = self.answer or "nothing"
+        self._outcome.value = (
+            "<table><tr><th scope='row'>predicted</th>"
+            f"<td>{html.escape(predicted)}</td></tr>"
+            f"<tr><th scope='row'>observed</th><td>{html.escape(right)}</td></tr></table>"
+            f"{html.escape(seen)}"
+        )
+        return f"predicted {predicted}; observed {right}"

@@ -1,0 +1,37 @@
+"""The settings of a lab as one line that can be copied."""
+
+from __future__ import annotations
+
+import html
+
+import ipywidgets as widgets
+
+# A handler in an attribute runs where a script element would not.
+_COPY = (
+    "const line = this.previousElementSibling; line.select(); "
+    "navigator.clipboard ? navigator.clipboard.writeText(line.value) : "
+    "document.execCommand('copy'); this.textContent = 'Copied';"
+)
+
+
+class Sharing:
+    """A line that rebuilds the lab, with a button that copies it.
+
+    Args:
+        constructor: The call that the line stands in.
+    """
+
+    def __init__(self, constructor: str) -> None:
+        self._constructor = constructor
+        self.widget = widgets.HTML(layout={"width": "100%"})
+        self.line = ""
+
+    def show(self, config: str) -> None:
+        """Show the line for this config."""
+        self.line = f'{self._constructor}("{config}")'
+        line = html.escape(self.line, quote=True)
+        self.widget.value = (
+            "<div class='keras-lcb-share'><label>This lab in one line "
+            f"<input type='text' readonly value='{line}'>"
+            f'<button type="button" onclick="{_COPY}">Copy settings</button></label></div>'
+        )
