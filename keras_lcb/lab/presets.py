@@ -26,7 +26,7 @@ PRESETS: dict[str, Preset] = {
     "bias": Preset(
         "The bias is clear",
         "In a plain network under SGD, shallow layers come half-way sooner than deep ones.",
-        Settings(width=128, optimizer="momentum", learning_rate=0.01, updates=8000),
+        Settings(width=128, optimizer="momentum", learning_rate=0.02, updates=8000),
     ),
     "no-bias": Preset(
         "The bias is absent",

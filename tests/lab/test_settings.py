@@ -1,0 +1,97 @@
+import dataclasses
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from keras_lcb.lab.settings import (
+    ACTIVATIONS,
+    LIMITS,
+    OPTIMIZERS,
+    SPEEDS,
+    TARGETS,
+    Settings,
+    from_query,
+)
+from keras_lcb.synthetic import Expression
+
+
+def whole(name: str) -> st.SearchStrategy[int]:
+    low, high = LIMITS[name]
+    return st.integers(int(low), int(high))
+
+
+FORMULAS = ("sin(x) + 0.3*sin(3*x)", "x^2", "abs(x)*cos(2*x) - 1e-3", "max(x, 0) / pi")
+anything = st.builds(
+    Settings,
+    depth=whole("depth"),
+    width=whole("width"),
+    residual=st.booleans(),
+    activation=st.sampled_from(ACTIVATIONS),
+    optimizer=st.sampled_from(OPTIMIZERS),
+    learning_rate=st.floats(*LIMITS["learning_rate"]),
+    target=st.sampled_from([*TARGETS, *FORMULAS]),
+    updates=whole("updates"),
+    seed=whole("seed"),
+    seeds=whole("seeds"),
+    speed=st.sampled_from(SPEEDS),
+)
+
+
+@given(anything)
+def test_settings_come_back_from_their_line(settings):
+    line = settings.to_text()
+    assert Settings.from_text(line) == settings
+    assert Settings.from_text(f"?{line}\n") == settings
+    assert line.isascii() and not set(line) & set(" \n\"'<>#")
+
+
+@given(anything)
+def test_an_experiment_takes_at_least_the_updates_asked_for_in_few_records(settings):
+    config = settings.config()
+    assert settings.updates <= config.updates < settings.updates + config.record_every
+    assert config.updates // config.record_every <= 100
+    assert settings.config(seed=7).seed == 7
+
+
+def test_a_formula_is_what_is_learned():
+    assert Settings(target=" x^2 ").config().target == Expression("x^2")
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"depth": 0}, "`depth` is from 1 to 12, got 0"),
+        ({"depth": 2.5}, "`depth` is a whole number"),
+        ({"depth": True}, "`depth` is a number"),
+        ({"learning_rate": "fast"}, "`learning_rate` is a number, got 'fast'"),
+        ({"learning_rate": float("nan")}, "`learning_rate` is a number"),
+        ({"optimizer": "lbfgs"}, "`optimizer` is one of sgd, momentum, adam"),
+        ({"speed": 7}, "`speed` is one of 0, 400"),
+        ({"residual": "perhaps"}, "`residual` is true or false"),
+        ({"target": 3}, "`target` is a text"),
+        ({"target": "__import__('os')"}, "means nothing here|There is no"),
+    ],
+)
+def test_settings_out_of_range_are_refused(changes, said):
+    with pytest.raises(ValueError, match=said):
+        Settings(**changes)
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("dept=3", "no setting 'dept'"),
+        ("depth=3&depth=4", "'depth' stands twice"),
+        ("depth", "a line such as"),
+        ("depth=deep", "`depth` is a number"),
+    ],
+)
+def test_lines_that_are_no_settings_are_refused(line, said):
+    with pytest.raises(ValueError, match=said):
+        Settings.from_text(line)
+
+
+def test_what_a_line_leaves_out_has_its_default():
+    assert Settings.from_text("depth=3") == dataclasses.replace(Settings(), depth=3)
+    assert from_query("") == {}
