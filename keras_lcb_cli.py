@@ -8,6 +8,7 @@ and settles on a backend. Here arguments are read first, so that `--help` answer
 from __future__ import annotations
 
 import argparse
+import importlib
 import os
 import sys
 import tempfile
@@ -26,7 +27,7 @@ EXAMPLES = """examples:
   keras-lcb demo --backend jax           the same on JAX
   keras-lcb report run.nc -o run.html    write the report of a run saved by lcb.save_run
   keras-lcb run synthetic --seeds 5      a network on a sum of sines, over five seeds
-  keras-lcb run section5                 the paper's section 5, with tables and figures
+  keras-lcb run section5                 the paper's section 5 (or 3, or 4), with its figures
   keras-lcb lab                          a lab in the browser: which layer learns first?
 """
 
@@ -124,7 +125,8 @@ def _parser() -> argparse.ArgumentParser:
     run = commands.add_parser("run", help="run an experiment of the paper")
     experiments = run.add_subparsers(metavar="experiment", required=True)
     _add_synthetic(experiments)
-    _add_section5(experiments)
+    for section in SECTIONS:
+        _add_section(experiments, section)
     _add_lab(commands)
     return parser
 
@@ -159,23 +161,42 @@ def _add_synthetic(experiments: argparse._SubParsersAction) -> None:
     synthetic.set_defaults(run=_run_synthetic)
 
 
-def _add_section5(experiments: argparse._SubParsersAction) -> None:
-    section5 = experiments.add_parser(
-        "section5",
-        help="which layer fits which frequency",
-        description="Section 5 of the paper and the experiment of Rahaman et al., over seeds: "
-        "writes section5.md with its tables and figures. Goes on where it was left.",
+# The sections of the paper that have an experiment: what they ask, and what they take.
+SECTIONS = {
+    "section3": (
+        "do layers with large gradients converge fast?",
+        "Section 3 of the paper: rank correlation of gradient norm with speed of convergence",
+    ),
+    "section4": (
+        "do shallow layers sit on flatter ground?",
+        "Section 4 of the paper: predictiveness, curvature, slices and the largest stable learning "
+        "rate of each layer, early, in the middle and late in training",
+    ),
+    "section5": (
+        "which layer fits which frequency?",
+        "Section 5 of the paper and the experiment of Rahaman et al.",
+    ),
+}
+
+
+def _add_section(experiments: argparse._SubParsersAction, name: str) -> None:
+    question, what = SECTIONS[name]
+    section = experiments.add_parser(
+        name,
+        help=question,
+        description=f"{what}, over seeds: writes {name}.md with its tables and figures. Goes on "
+        "where it was left.",
     )
-    section5.add_argument("--quick", action="store_true", help="tiny: shows that it runs")
-    section5.add_argument(
+    section.add_argument("--quick", action="store_true", help="tiny: shows that it runs")
+    section.add_argument(
         "--runs",
         metavar="FOLDER",
         type=Path,
-        default=Path("section5-runs"),
-        help="where all runs are kept (default: section5-runs)",
+        default=Path(f"{name}-runs"),
+        help=f"where all runs are kept (default: {name}-runs)",
     )
-    _add_common(section5, "docs/results")
-    section5.set_defaults(run=_run_section5)
+    _add_common(section, "docs/results")
+    section.set_defaults(run=_run_section, section=name)
 
 
 def _add_common(parser: argparse.ArgumentParser, out: str) -> None:
@@ -204,7 +225,7 @@ def _port(text: str) -> int:
 
 def _demo(options: argparse.Namespace) -> None:
     _prepare(options)
-    with _loading():
+    with loading():
         import tensorflow as tf
 
         from keras_lcb import demo
@@ -214,7 +235,7 @@ def _demo(options: argparse.Namespace) -> None:
 
 
 def _report(options: argparse.Namespace) -> None:
-    with _loading():
+    with loading():
         import keras_lcb as lcb
     out = options.out or options.path.with_suffix(".html")
     lcb.write_report(lcb.load_run(options.path), out)
@@ -225,7 +246,7 @@ def _run_synthetic(options: argparse.Namespace) -> None:
     _prepare(options)
     names = [name.replace("-", "_") for name in SYNTHETIC]
     given = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
-    with _loading():
+    with loading():
         import tensorflow as tf
 
         from keras_lcb.experiments import command
@@ -236,15 +257,14 @@ def _run_synthetic(options: argparse.Namespace) -> None:
     command.run_synthetic(config, range(options.seeds), options.out, options.jobs)
 
 
-def _run_section5(options: argparse.Namespace) -> None:
+def _run_section(options: argparse.Namespace) -> None:
     _prepare(options)
-    with _loading():
+    with loading():
         import tensorflow as tf
 
-        from keras_lcb.experiments import section5
-
+        section = importlib.import_module(f"keras_lcb.experiments.{options.section}")
         tf.zeros(())  # see `_demo`
-    print(section5.run(options.out, options.runs, quick=options.quick, jobs=options.jobs))
+    print(section.run(options.out, options.runs, quick=options.quick, jobs=options.jobs))
 
 
 def _lab(options: argparse.Namespace) -> None:
@@ -278,7 +298,7 @@ def _prepare(options: argparse.Namespace) -> None:
 
 
 @contextmanager
-def _loading() -> Iterator[None]:
+def loading() -> Iterator[None]:
     """Let Keras and its backend load quietly, or say in a sentence why they cannot.
 
     TensorFlow tells of its build and of missing GPUs while it loads, past `sys.stderr`, and no

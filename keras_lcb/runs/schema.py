@@ -137,7 +137,9 @@ VARIABLES: dict[str, Quantity] = {
     "smoothness": Quantity("effective smoothness", "1", _LAYER),
     "lower": Quantity("largest learning rate seen to be stable", "1", ("layer",)),
     "upper": Quantity("smallest learning rate seen to be unstable", "1", ("layer",)),
-    "theory": Quantity("2 / largest eigenvalue", "1", ("layer",)),
+    "theory": Quantity("2 / largest eigenvalue", "1", _LAYER),
+    "stable_learning_rate": Quantity("largest stable learning rate", "1", _LAYER),
+    "slice_rise": Quantity("rise of the loss half a filter norm away", "1", _LAYER),
 }
 
 

@@ -1,0 +1,289 @@
+"""Section 3: whether layers with large gradients converge fast.
+
+The paper, Chen, Yuille and Zhou, "Which Layer is Learning Faster?" (ICLR 2023), claims that they
+do not reliably. All settings are our own choice.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from keras_lcb.analysis import convergence_rate
+from keras_lcb.analysis.compared import compared_layers, single_runs
+from keras_lcb.analysis.gradients import gradient_rate_correlation, rms_over_run
+from keras_lcb.analysis.rank import RankCorrelation, rank_correlation
+from keras_lcb.experiments.networks import (
+    KINDS,
+    NETWORKS,
+    OPTIMIZERS,
+    WINDOWS,
+    Window,
+    base,
+    described,
+    markdown,
+)
+from keras_lcb.experiments.running import run as run_study
+from keras_lcb.experiments.study import Results, Study
+from keras_lcb.plotting.rate_vs_gradient import plot_rate_vs_gradient
+from keras_lcb.runs.atomic import write_atomically
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+ENGINES = {"function": "keras_lcb.synthetic:run", "digits": "keras_lcb.vision:run"}
+POSITIVE = "positive: contradicts"
+NEGATIVE, NONE = "negative: consistent", "none clear: consistent"
+UNDEFINED = "not defined"
+WHOLE = "whole run"
+
+
+def studies(quick: bool = False) -> dict[str, Study]:
+    """Return both kinds of networks, plain and residual, with three optimisers, over seeds."""
+    return {
+        network: Study(
+            ENGINES[network],
+            base(network, quick),
+            {
+                "residual": tuple(KINDS.values()),
+                "optimizer,learning_rate": OPTIMIZERS[network],
+            },
+            range(2 if quick else 5),
+        )
+        for network in NETWORKS
+    }
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What was found for one kind of network and optimiser.
+
+    Attributes:
+        network: One of `NETWORKS`.
+        kind: One of `KINDS`.
+        optimizer: Its name.
+        run: The runs, stacked along `seed`, without those that diverged.
+        diverged: How many did.
+        correlations: Rank correlation of gradient norm with speed, for the whole run and in each
+            window.
+    """
+
+    network: str
+    kind: str
+    optimizer: str
+    run: xr.Dataset
+    diverged: int
+    correlations: dict[str, RankCorrelation]
+
+
+def cells(network: str, results: Results) -> list[Cell]:
+    """Return what was found of a network, cell by cell."""
+    found = []
+    for choice, stacked in results.runs.items():
+        settings = dict(choice)
+        finite = np.isfinite(stacked["distance"]).all(["step", "layer"]).values
+        run = stacked.isel(seed=np.flatnonzero(finite))
+        kind = next(name for name, own in KINDS.items() if own == settings["residual"])
+        optimizer = settings["optimizer,learning_rate"][0]
+        diverged = int((~finite).sum())
+        found.append(Cell(network, kind, optimizer, run, diverged, correlations(run)))
+    return found
+
+
+def correlations(run: xr.Dataset) -> dict[str, RankCorrelation]:
+    """Return how gradient norms and speeds go together over hidden layers, run by run.
+
+    Over the whole run the speed is the reciprocal of the time to half the distance. Within a
+    window it is the convergence rate of Definition 2.1, and the gradient norm the RMS over the
+    updates of that window.
+    """
+    if not run.sizes["seed"]:
+        return {}
+    windows = {window.name: _within(run, window) for window in WINDOWS}
+    return {WHOLE: gradient_rate_correlation(run), **windows}
+
+
+def _within(run: xr.Dataset, window: Window) -> RankCorrelation:
+    steps = run["step"].values
+    start, stop = (_nearest(steps, part * steps[-1]) for part in (window.start, window.stop))
+    single = single_runs(run)
+    layers, _ = compared_layers(single, ("hidden",))
+    pairs = []
+    for one in single:
+        own = one.sel(layer=layers)
+        norms = rms_over_run(own.sel(step=slice(start, stop)), "gradient_norm").values
+        pairs.append((norms, convergence_rate(own, start, stop).values))
+    return rank_correlation(pairs)
+
+
+def _nearest(steps: np.ndarray, update: float) -> int:
+    return int(steps[np.argmin(abs(steps - update))])
+
+
+def verdict(correlation: RankCorrelation) -> str:
+    """Return what an interval says of the claim that there is no reliable positive correlation."""
+    if correlation.spearman_interval is None:
+        return UNDEFINED
+    low, high = correlation.spearman_interval
+    return POSITIVE if low > 0 else NEGATIVE if high < 0 else NONE
+
+
+def table(found: list[Cell]) -> pd.DataFrame:
+    """Return the correlation and verdict of each cell, over the whole run and each window."""
+    rows = []
+    for cell in found:
+        for part, correlation in cell.correlations.items():
+            low, high = correlation.spearman_interval or (np.nan, np.nan)
+            rows.append(
+                {
+                    "network": cell.network,
+                    "kind": cell.kind,
+                    "optimizer": cell.optimizer,
+                    "part": part,
+                    "seeds": cell.run.sizes["seed"],
+                    "diverged": cell.diverged,
+                    "rank_correlation": correlation.spearman,
+                    "low": low,
+                    "high": high,
+                    "verdict": verdict(correlation),
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def run(
+    out: str | os.PathLike[str],
+    runs: str | os.PathLike[str],
+    *,
+    quick: bool = False,
+    jobs: int | None = None,
+) -> Path:
+    """Run both studies and write the table, the scatters and the page on them.
+
+    Args:
+        out: The folder for `section3.md` and, beneath it, `section3` with figures and CSV.
+        runs: The folder for all runs, from which another call goes on.
+        quick: Whether to try it out in a minute or two, with sizes that show nothing.
+        jobs: Processes at a time; see `experiments.run`.
+
+    Returns:
+        The page.
+
+    Raises:
+        OSError: If a folder cannot be written.
+        ValueError: If every run of a study failed.
+    """
+    beside = Path(out) / "section3"
+    beside.mkdir(parents=True, exist_ok=True)
+    found, failures = [], []
+    for network, study in studies(quick).items():
+        results = run_study(study, runs, jobs=jobs)
+        if not results.runs:
+            raise ValueError(f"Every run failed; the first: {results.failures[0][1]}")
+        found += cells(network, results)
+        failures += results.failures
+    table(found).to_csv(beside / "correlations.csv", index=False, float_format="%.5g")
+    for network, figure in figures(found).items():
+        figure.savefig(beside / f"{network}.png", dpi=110)
+    page = Path(out) / "section3.md"
+    write_atomically(page, _page(found, failures, quick).encode())
+    return page
+
+
+def figures(found: list[Cell]) -> dict[str, Figure]:
+    """Return a scatter of speed against gradient norm for each cell, a figure a network."""
+    from matplotlib.figure import Figure
+
+    drawn = {}
+    for network in dict.fromkeys(cell.network for cell in found):
+        own = [cell for cell in found if cell.network == network]
+        figure = Figure(figsize=(15, 9), layout="constrained")
+        panels = figure.subplots(len(KINDS), len(OPTIMIZERS[network]), squeeze=False)
+        names = [optimizer for optimizer, _ in OPTIMIZERS[network]]
+        for cell in own:
+            ax = panels[list(KINDS).index(cell.kind), names.index(cell.optimizer)]
+            if cell.run.sizes["seed"]:
+                plot_rate_vs_gradient(cell.run, ax)
+            ax.set_title(f"{cell.kind}, {cell.optimizer}", loc="left")
+        figure.suptitle(f"Speed of convergence against gradient norm: {network}")
+        drawn[network] = figure
+    return drawn
+
+
+def _page(found: list[Cell], failures: list, quick: bool) -> str:
+    runs = sum(cell.run.sizes["seed"] + cell.diverged for cell in found)
+    command = "keras-lcb run section3" + (" --quick" if quick else "")
+    windows = ", ".join(f"{w.name} {w.start:.0%} to {w.stop:.0%} of the updates" for w in WINDOWS)
+    said = [
+        "# Section 3: do layers with large gradients converge fast?",
+        f"Generated by `{command}`: {runs} runs, {len(failures)} failed. All settings are our own "
+        "choice; no figure of the paper was at hand to compare with.",
+    ]
+    if quick:
+        said.append(
+            "**A trial with tiny networks: it shows that the command runs, and nothing else.**"
+        )
+    said += [
+        "The claim: gradient norm and speed of convergence have no reliable positive correlation "
+        "over layers. What contradicts it is a correlation that is positive in all likelihood.",
+        "## Verdicts",
+        "Spearman's rank correlation over the hidden layers of RMS gradient norm with speed, mean "
+        "over seeds, with a 95 % bootstrap interval over seeds. Over the whole run the speed is "
+        "1 / updates to half the distance; in a part of it, the convergence rate of Definition "
+        f"2.1 between its ends ({windows}). A verdict other than none clear needs an interval "
+        "without 0; intervals over so few seeds are narrower than they should be. Distances are to "
+        "where each run ended, so that late rates say least.",
+        markdown(_rows(found)),
+        _summary(found),
+        "All digits: [correlations.csv](section3/correlations.csv).",
+        "## Layer by layer",
+        *(
+            f"{described(network, quick)}\n\n![{network}](section3/{network}.png)"
+            for network in dict.fromkeys(cell.network for cell in found)
+        ),
+        "Large points are means over seeds, small ones single runs; hollow ones are other layers "
+        "than hidden ones, and not compared. A layer that never came half way has speed 0.",
+    ]
+    if failures:
+        said += ["## Failed", *(f"- {m.choice}, seed {m.seed}: {why}" for m, why in failures)]
+    return "\n\n".join(said) + "\n"
+
+
+def _rows(found: list[Cell]) -> list[dict[str, str]]:
+    rows = []
+    for cell in found:
+        row = {"network": cell.network, "kind": cell.kind, "optimiser": cell.optimizer}
+        row["runs"] = f"{cell.run.sizes['seed']}" + (
+            f" ({cell.diverged} diverged)" if cell.diverged else ""
+        )
+        for part in (WHOLE, *(window.name for window in WINDOWS)):
+            correlation = cell.correlations.get(part)
+            row[part] = (
+                "not defined"
+                if correlation is None or np.isnan(correlation.spearman)
+                else f"{correlation} {verdict(correlation)}"
+            )
+        rows.append(row)
+    return rows
+
+
+def _summary(found: list[Cell]) -> str:
+    lines = []
+    for part in (WHOLE, *(window.name for window in WINDOWS)):
+        told = [(cell, verdict(cell.correlations[part])) for cell in found if cell.correlations]
+        counts = {name: sum(v == name for _, v in told) for name in (POSITIVE, NEGATIVE, NONE)}
+        against = [
+            f"{cell.network}, {cell.kind}, {cell.optimizer}" for cell, v in told if v == POSITIVE
+        ]
+        lines.append(
+            f"- {part}: positive in {counts[POSITIVE]} of {len(told)} cells, negative in "
+            f"{counts[NEGATIVE]}, none clear in {counts[NONE]}."
+            + (f" The claim does not hold for {'; '.join(against)}." if against else "")
+        )
+    return "\n".join(lines)
