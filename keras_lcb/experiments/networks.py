@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from keras_lcb import synthetic, vision
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 FUNCTION, DIGITS = "function", "digits"
 NETWORKS = (FUNCTION, DIGITS)
@@ -70,3 +73,13 @@ def markdown(rows: Sequence[dict[str, Any]]) -> str:
     head = list(rows[0])
     lines = [head, ["---"] * len(head), *([str(row[name]) for name in head] for row in rows)]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def retitle(ax: Axes, title: str) -> None:
+    """Change the title of a figure, but not its place, above the remarks on the figure."""
+    from matplotlib.text import Text
+
+    drawn = ax.get_title(loc="left")
+    for text in ax.findobj(lambda artist: isinstance(artist, Text)):
+        if isinstance(text, Text) and text.get_text() == drawn:
+            text.set_text(title)

@@ -28,6 +28,7 @@ from keras_lcb.experiments.networks import (
     base,
     described,
     markdown,
+    retitle,
 )
 from keras_lcb.experiments.running import run as run_study
 from keras_lcb.experiments.study import Results, Study
@@ -87,7 +88,8 @@ def cells(network: str, results: Results) -> list[Cell]:
     found = []
     for choice, stacked in results.runs.items():
         settings = dict(choice)
-        finite = np.isfinite(stacked["distance"]).all(["step", "layer"]).values
+        distance = stacked["distance"].transpose("seed", "step", "layer").values
+        finite = np.isfinite(distance).all(axis=(1, 2))
         run = stacked.isel(seed=np.flatnonzero(finite))
         kind = next(name for name, own in KINDS.items() if own == settings["residual"])
         optimizer = settings["optimizer,learning_rate"][0]
@@ -210,7 +212,7 @@ def figures(found: list[Cell]) -> dict[str, Figure]:
             ax = panels[list(KINDS).index(cell.kind), names.index(cell.optimizer)]
             if cell.run.sizes["seed"]:
                 plot_rate_vs_gradient(cell.run, ax)
-            ax.set_title(f"{cell.kind}, {cell.optimizer}", loc="left")
+                retitle(ax, f"{cell.kind}, {cell.optimizer}")
         figure.suptitle(f"Speed of convergence against gradient norm: {network}")
         drawn[network] = figure
     return drawn

@@ -25,7 +25,7 @@ from keras_lcb.experiments.landscape_probe import (
     Config,
     at_moment,
 )
-from keras_lcb.experiments.networks import KINDS, NETWORKS, OPTIMIZERS, described, markdown
+from keras_lcb.experiments.networks import KINDS, NETWORKS, OPTIMIZERS, described, markdown, retitle
 from keras_lcb.experiments.running import run as run_study
 from keras_lcb.experiments.study import Results, Study
 from keras_lcb.plotting.stable_rates import plot_stable_rates
@@ -213,7 +213,7 @@ def _map(found: list[Cell]) -> Figure:
     """Correlations, signed so that what the claim says is positive."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(15, 1.8 + 0.42 * len(found)), layout="constrained")
+    figure = Figure(figsize=(15, 3 + 0.42 * len(found)), layout="constrained")
     panels = figure.subplots(1, len(MOMENTS), sharey=True)
     for ax, moment in zip(panels, MOMENTS, strict=True):
         signed = np.array(
@@ -241,7 +241,7 @@ def _map(found: list[Cell]) -> Figure:
         ax.set_title(moment, loc="left")
     names = [f"{cell.network}, {cell.kind}, {cell.optimizer}" for cell in found]
     panels[0].set_yticks(range(len(found)), names)
-    figure.colorbar(image, ax=panels, label="rank correlation with depth, as claimed = +1")
+    figure.colorbar(image, ax=panels, label="rank correlation (+1: as claimed)")
     figure.suptitle("Bold: the interval over seeds leaves 0 out")
     return figure
 
@@ -260,7 +260,7 @@ def _rates(found: list[Cell]) -> Figure:
                 }
             )
             plot_stable_rates(own, ax)
-            ax.set_title(f"{cell.kind}, {cell.optimizer}, {moment}", loc="left")
+            retitle(ax, f"{cell.kind}, {cell.optimizer}, {moment}")
     return figure
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.lines import Line2D
 
 from keras_lcb.plotting.layer_lines import remark
-from keras_lcb.plotting.style import axis_label, depths, is_dark, layer_colors, new_axes, short_name
+from keras_lcb.plotting.style import depths, is_dark, layer_colors, new_axes, short_name
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -58,7 +58,7 @@ def plot_stable_rates(found: xr.Dataset, ax: Axes | None = None) -> BarContainer
     names = [short_name(str(name)) for name in found["layer"].values]
     ax.set_xticks(places, names, rotation=30, ha="right", parse_math=False)
     remark(ax, "Largest stable learning rate of each layer, moved alone", _remarks(found))
-    ax.set_ylabel(axis_label(rate))
+    ax.set_ylabel("largest stable learning rate")
     return bars
 
 
