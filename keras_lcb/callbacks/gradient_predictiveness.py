@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import keras
 import numpy as np
 from numpy.typing import ArrayLike
 
-from keras_lcb.callbacks.recorder import Record, Recorder
+from keras_lcb.callbacks.probe import Probe
+from keras_lcb.callbacks.recorder import Record
 from keras_lcb.training.layers import LayerSelection
 
 _QUANTITIES = ("gradient_change", "relative_gradient_change", "gradient_cosine", "smoothness")
@@ -17,7 +17,7 @@ _UNKNOWN = "In some records the layer was frozen, or its gradient NaN or infinit
 _NO_GRADIENT = "In some records the layer's gradient was zero, so there was nowhere to move."
 
 
-class GradientPredictiveness(Recorder):
+class GradientPredictiveness(Probe):
     """Records how much each layer's gradient changes when that layer alone follows it.
 
     A record takes one gradient of each layer for each step size, and one more, on the data that
@@ -70,57 +70,29 @@ class GradientPredictiveness(Recorder):
         training: bool = False,
         batch_size: int | None = None,
     ) -> None:
+        from keras_lcb.landscape.objective import BATCH_SIZE
         from keras_lcb.landscape.predictiveness import STEP_SIZES, checked_step_sizes
 
-        self.x, self.y, self.sample_weight = x, y, sample_weight
-        self.training = training
-        self.batch_size = batch_size
         self.step_sizes = checked_step_sizes(STEP_SIZES if step_sizes is None else step_sizes)
-        super().__init__(every, layers, None)
-
-    def reset(self) -> None:
-        """Forgets everything recorded, so that the next `fit` begins a new run."""
-        super().reset()
-        self._objective: Any = None
-        self._compiled_as: Any = None
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Copies come without compiled functions, which they make anew."""
-        return {**vars(self), "_objective": None, "_compiled_as": None}
-
-    def _follow(self, model: keras.Model, optimizer: Any) -> None:
-        super()._follow(model, optimizer)
-        self._prepare(model)
-
-    def _prepare(self, model: keras.Model) -> None:
-        """Makes the loss a function of weights; again after `compile`, freezing or unfreezing."""
-        from keras_lcb.landscape.objective import BATCH_SIZE, Objective
-
-        compiled_as = (
-            id(model),
-            id(getattr(model, "_compile_loss", None)),
-            [id(v) for v in model.trainable_variables],
+        super().__init__(
+            x,
+            y,
+            every,
+            layers,
+            sample_weight=sample_weight,
+            training=training,
+            batch_size=BATCH_SIZE if batch_size is None else batch_size,
         )
-        if self._objective is None or compiled_as != self._compiled_as:
-            self._objective = Objective(
-                model,
-                self.x,
-                self.y,
-                self.sample_weight,
-                training=self.training,
-                batch_size=self.batch_size or BATCH_SIZE,
-            )
-            self._compiled_as = compiled_as
 
     # Recording.
 
     def _measure(self) -> Record:
         from keras_lcb.landscape.predictiveness import measure
 
-        self._prepare(self._model)
-        parts = [self._objective.moving(row) for row in self._rows]
+        objective = self._objective
+        parts = [objective.moving(row) for row in self._rows]
         moving = [part for part in parts if part is not None]
-        found = measure(self._objective, moving, self.step_sizes) if moving else {}
+        found = measure(objective, moving, self.step_sizes) if moving else {}
         places = [place for place, part in enumerate(parts) if part is not None]
         record = {}
         for name in _QUANTITIES:
@@ -144,13 +116,6 @@ class GradientPredictiveness(Recorder):
 
     def _coordinates(self) -> dict[str, Any]:
         return {"step_size": self.step_sizes}
-
-    def _settings(self) -> dict[str, Any]:
-        return {
-            **super()._settings(),
-            "samples": len(keras.tree.flatten(self.x)[0]),
-            "training": self.training,
-        }
 
     def _explain_missing(self) -> None:
         self._missing = {}

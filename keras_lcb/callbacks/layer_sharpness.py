@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 
-from keras_lcb.callbacks.recorder import Record, Recorder
+from keras_lcb.callbacks.probe import Probe
+from keras_lcb.callbacks.recorder import Record
 from keras_lcb.training.layers import LayerSelection, TrackedLayer
 
 if TYPE_CHECKING:
     from keras_lcb.landscape.curvature import BlockCurvature
-    from keras_lcb.landscape.objective import Objective
 
 # From one record to the next a layer's eigenvectors turn, but not so far that the search had
 # better begin anew. The random part is for directions that come to be steeper.
@@ -23,7 +23,7 @@ _FROZEN = "The layer is frozen, so that it has no block of the Hessian."
 _NOT_FINITE = "At update {} the second derivatives were NaN or infinite."
 
 
-class LayerSharpness(Recorder):
+class LayerSharpness(Probe):
     """Records the largest eigenvalues of each layer's block of the Hessian.
 
     The loss is the compiled one, averaged over the samples that you give: callbacks never see
@@ -94,48 +94,34 @@ class LayerSharpness(Recorder):
             checked_trace_samples,
         )
 
-        self.x, self.y, self.sample_weight = x, y, sample_weight
         self.top_k = checked_count("top_k", top_k, least=1)
         self.trace_samples = checked_trace_samples(trace_samples)
         self.tolerance = checked_tolerance(tolerance)
-        self.training = bool(training)
-        self.batch_size = batch_size
         self.seed = int(seed)
-        super().__init__(every, layers, None)
-
-    def __getstate__(self) -> dict[str, Any]:
-        # Compiled functions cannot be copied, and are made again when they are needed.
-        return {**self.__dict__, "_objective": None, "_made_of": []}
+        super().__init__(
+            x,
+            y,
+            every,
+            layers,
+            sample_weight=sample_weight,
+            training=training,
+            batch_size=batch_size,
+        )
 
     def reset(self) -> None:
         """Forgets everything recorded, so that the next `fit` begins a new run."""
         super().reset()
-        self._objective: Objective | None = None
-        self._made_of: list[Any] = []
         self._vectors: dict[str, np.ndarray] = {}  # those of the newest record, added up
 
     def _follow(self, model: keras.Model, optimizer: Any) -> None:
         from keras_lcb.landscape.curvature import check_top_k
-        from keras_lcb.landscape.objective import Objective
 
         super()._follow(model, optimizer)
-        made_of = [model, getattr(model, "_compile_loss", None), *model.trainable_variables]
-        if not _same(made_of, self._made_of):
-            self._objective = Objective(
-                model,
-                self.x,
-                self.y,
-                self.sample_weight,
-                training=self.training,
-                batch_size=self.batch_size,
-            )
-            self._made_of = made_of
         check_top_k(self.top_k, self._training_rows())
 
     def _training_rows(self) -> list[TrackedLayer]:
         """What trains of the followed layers."""
         objective = self._objective
-        assert objective is not None
         rows = [part for row in self._rows if (part := objective.moving(row)) is not None]
         if not rows:
             raise ValueError("All layers that `layers` chooses are frozen: choose others.")
@@ -194,10 +180,11 @@ class LayerSharpness(Recorder):
 
     def _nothing(self) -> Record:
         """A record without values."""
-        over = {name: (len(self._rows), self.top_k) for name in _RANKED}
+        layers = len(self._rows)
+        nothing: Record = {name: np.full((layers, self.top_k), math.nan) for name in _RANKED}
         if self.trace_samples:
-            over |= {name: (len(self._rows),) for name in _SINGLE}
-        return {name: np.full(shape, math.nan) for name, shape in over.items()}
+            nothing |= {name: np.full(layers, math.nan) for name in _SINGLE}
+        return nothing
 
     # The run.
 
@@ -224,8 +211,6 @@ class LayerSharpness(Recorder):
     def _settings(self) -> dict[str, Any]:
         return {
             **super()._settings(),
-            "samples": None if self._objective is None else self._objective.samples,
-            "training": self.training,
             "tolerance": self.tolerance,
             "trace_samples": self.trace_samples,
             "seed": self.seed,
@@ -234,10 +219,6 @@ class LayerSharpness(Recorder):
 
 _RANKED = ("eigenvalue", "residual", "scaled_eigenvalue")
 _SINGLE = ("trace", "trace_standard_error")
-
-
-def _same(one: list[Any], other: list[Any]) -> bool:
-    return len(one) == len(other) and all(a is b for a, b in zip(one, other, strict=True))
 
 
 def _at(order: list[int], values: np.ndarray) -> np.ndarray:

@@ -141,9 +141,11 @@ def checked_step_sizes(step_sizes: ArrayLike) -> np.ndarray:
     """
     steps = np.asarray(step_sizes, dtype=np.float64)
     if steps.ndim != 1 or not steps.size or not np.isfinite(steps).all() or steps[0] <= 0:
-        raise ValueError(f"`step_sizes` are positive numbers, one or more; received {step_sizes}.")
+        raise ValueError(
+            f"`step_sizes` are positive numbers, one or more; received {step_sizes!r}."
+        )
     if np.any(np.diff(steps) <= 0):
-        raise ValueError(f"`step_sizes` must ascend and differ; received {step_sizes}.")
+        raise ValueError(f"`step_sizes` must ascend and differ; received {step_sizes!r}.")
     return steps
 
 

@@ -101,8 +101,8 @@ def _one_time(layers: xr.Dataset, ax: Axes) -> Line2D:
 
 def _along_training(layers: xr.Dataset, ax: Axes) -> list[Line2D]:
     """The largest eigenvalues at the first, the middle and the last record that has any."""
-    over = tuple(dim for dim in layers["eigenvalue"].dims if dim != "step")
-    known = np.flatnonzero(np.isfinite(layers["eigenvalue"]).any(over).values)
+    values = layers["eigenvalue"].transpose("step", ...).values
+    known = np.flatnonzero(np.isfinite(values).reshape(len(values), -1).any(axis=1))
     chosen = known[np.unique(np.linspace(0, len(known) - 1, _MOST_STEPS).round().astype(int))]
     start, stop = (0.35, 1.0) if is_dark(ax) else (0.75, 0.0)
     tones = matplotlib.colormaps["viridis"](np.linspace(start, stop, len(chosen)))
@@ -124,7 +124,7 @@ def _spread(layers: xr.Dataset) -> tuple[Any, Any, Any]:
     """Lowest, middle and highest (layer, rank): over seeds, else as the residuals allow."""
     values = layers["eigenvalue"].transpose(..., "layer", "rank")
     if "seed" in values.dims:
-        return tuple(f("seed").values for f in (values.min, values.median, values.max))
+        return values.min("seed").values, values.median("seed").values, values.max("seed").values
     error = abs(values) * layers["residual"].transpose("layer", "rank")
     return (values - error).values, values.values, (values + error).values
 

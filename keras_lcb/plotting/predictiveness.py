@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from keras_lcb.plotting.layer_lines import (
     frame_training,
     legend,
@@ -86,5 +88,5 @@ def plot_predictiveness(
     return lines
 
 
-def _middle(steps) -> float:
+def _middle(steps: np.ndarray) -> float:
     return float(steps[len(steps) // 2])

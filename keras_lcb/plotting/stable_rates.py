@@ -65,7 +65,7 @@ def plot_stable_rates(found: xr.Dataset, ax: Axes | None = None) -> BarContainer
 def _middle(values: xr.DataArray) -> np.ndarray:
     if "seed" not in values.dims:
         return values.values
-    return np.exp(np.log(values).mean("seed").values)
+    return np.exp(np.log(values.values).mean(axis=values.dims.index("seed")))
 
 
 def _remarks(found: xr.Dataset) -> list[str]:

@@ -75,7 +75,7 @@ def test_collects_with_others_and_can_be_copied():
     assert run.gradient_cosine.dims == ("step", "layer", "step_size")
     assert "gradient_norm" in run
     twin = copy.copy(callback)
-    assert twin._objective is None
+    assert twin._made is None
     train(model, twin, epochs=1)
     assert twin.results.sizes["step"] == 3
 

@@ -148,7 +148,7 @@ def test_can_be_copied_before_and_after_training():
     trained(sharpness, epochs=1)
     again = copy.copy(sharpness)
     assert again.results.equals(sharpness.results)
-    assert again._objective is None
+    assert again._made is None
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,88 @@
+"""What callbacks share that measure the loss around the weights: data, and its compiled loss."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import keras
+
+from keras_lcb.callbacks.recorder import Recorder
+from keras_lcb.training.layers import LayerSelection
+
+if TYPE_CHECKING:
+    from keras_lcb.landscape.objective import Objective
+
+
+class Probe(Recorder):
+    """A recorder of the model's loss on given data, as a function of the weights.
+
+    Args:
+        x: Inputs, the same for all records.
+        y: Targets, or `None`.
+        every: See `Recorder`.
+        layers: See `Recorder`.
+        sample_weight: Weights of the samples, or `None`.
+        training: Whether layers behave as in training.
+        batch_size: Most samples at once.
+    """
+
+    def __init__(
+        self,
+        x: Any,
+        y: Any,
+        every: str | int,
+        layers: LayerSelection,
+        *,
+        sample_weight: Any,
+        training: bool,
+        batch_size: int,
+    ) -> None:
+        self.x, self.y, self.sample_weight = x, y, sample_weight
+        self.training = bool(training)
+        self.batch_size = batch_size
+        super().__init__(every, layers, None)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Compiled functions cannot be copied, and are made again when they are needed.
+        return {**self.__dict__, "_made": None, "_made_of": []}
+
+    def reset(self) -> None:
+        """Forgets everything recorded, so that the next `fit` begins a new run."""
+        super().reset()
+        self._made: Objective | None = None
+        self._made_of: list[Any] = []
+
+    @property
+    def _objective(self) -> Objective:
+        """The loss, made again after `compile`, freezing or unfreezing."""
+        model = self._model
+        # The objects themselves, not their ids, which others may have once these are gone.
+        made_of = [model, getattr(model, "_compile_loss", None), *model.trainable_variables]
+        if self._made is None or not _same(made_of, self._made_of):
+            from keras_lcb.landscape.objective import Objective
+
+            self._made = Objective(
+                model,
+                self.x,
+                self.y,
+                self.sample_weight,
+                training=self.training,
+                batch_size=self.batch_size,
+            )
+            self._made_of = made_of
+        return self._made
+
+    def _follow(self, model: keras.Model, optimizer: Any) -> None:
+        super()._follow(model, optimizer)
+        _ = self._objective  # what it refuses is refused before training
+
+    def _settings(self) -> dict[str, Any]:
+        return {
+            **super()._settings(),
+            "samples": None if self._made is None else self._made.samples,
+            "training": self.training,
+        }
+
+
+def _same(one: list[Any], other: list[Any]) -> bool:
+    return len(one) == len(other) and all(a is b for a, b in zip(one, other, strict=True))
