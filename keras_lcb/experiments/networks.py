@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -66,13 +65,6 @@ class Window:
 
 
 WINDOWS = (Window("early", 0.0, 0.1), Window("middle", 0.1, 0.5), Window("late", 0.5, 1.0))
-
-
-def markdown(rows: Sequence[dict[str, Any]]) -> str:
-    """Return rows as a Markdown table, their keys as its head."""
-    head = list(rows[0])
-    lines = [head, ["---"] * len(head), *([str(row[name]) for name in head] for row in rows)]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def retitle(ax: Axes, title: str) -> None:
