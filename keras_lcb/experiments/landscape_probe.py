@@ -95,12 +95,7 @@ def run(config: Config) -> xr.Dataset:
         recorded = _train_on_function(training, probe)
     else:
         recorded = vision.run(training, callbacks=[probe])
-    own = {
-        "engine": "keras_lcb.experiments.landscape_probe",
-        "Config": json.loads(config.to_json()),
-    }
-    settings = schema.settings(recorded) | own
-    return recorded.assign_attrs(seed=config.seed, settings=json.dumps(settings))
+    return schema.of_experiment(recorded, "keras_lcb.experiments.landscape_probe", config)
 
 
 def _train_on_function(training: Any, probe: keras.callbacks.Callback) -> xr.Dataset:

@@ -206,6 +206,18 @@ def attributes(attrs: Mapping[str, Any]) -> dict[str, str | int | float]:
     }
 
 
+def of_experiment(run: xr.Dataset, engine: str, config: Any) -> xr.Dataset:
+    """Return a run that says which experiment it is, and can be run again.
+
+    Args:
+        run: The run.
+        engine: The module whose `run` takes the settings.
+        config: The settings, with a `seed` and `to_json`.
+    """
+    own = settings(run) | {"engine": engine, "Config": json.loads(config.to_json())}
+    return run.assign_attrs(seed=config.seed, settings=json.dumps(own))
+
+
 def settings(run: xr.Dataset) -> dict[str, Any]:
     """Return the settings that a run was made with, by callback; empty if it names none."""
     return json.loads(run.attrs.get("settings", "{}"))

@@ -17,7 +17,12 @@ from keras_lcb.runs import schema
 from keras_lcb.runs.merging import collect
 from keras_lcb.synthetic.networks import build_network, check_network
 from keras_lcb.synthetic.targets import Target, default_target, target_from_dict
-from keras_lcb.training.settings import check_training, new_optimizer, whole_number
+from keras_lcb.training.settings import (
+    check_training,
+    new_optimizer,
+    read_settings,
+    whole_number,
+)
 
 _WHOLE = ("depth", "width", "points", "batch_size", "updates", "record_every", "seed")
 
@@ -107,13 +112,7 @@ class Config:
         Raises:
             ValueError: If they are none.
         """
-        settings = json.loads(text)
-        known = {field.name for field in dataclasses.fields(cls)}
-        if not isinstance(settings, dict) or not set(settings) <= known:
-            raise ValueError(
-                f"These are no settings of an experiment: {text}. They may hold "
-                f"{', '.join(sorted(known))}."
-            )
+        settings = read_settings(cls, text)
         if "target" in settings:
             settings["target"] = target_from_dict(settings["target"])
         return cls(**settings)
@@ -155,10 +154,7 @@ def run(
     ]
 
     def recorded() -> xr.Dataset:
-        result = collect(*recorders)
-        own = {"engine": "keras_lcb.synthetic", "Config": json.loads(config.to_json())}
-        settings = schema.settings(result) | own
-        return result.assign_attrs(seed=config.seed, settings=json.dumps(settings))
+        return schema.of_experiment(collect(*recorders), "keras_lcb.synthetic", config)
 
     callbacks: list[keras.callbacks.Callback] = list(recorders)
     if on_record is not None:

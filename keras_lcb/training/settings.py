@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 import math
 import numbers
 from typing import Any, Protocol
@@ -31,6 +33,26 @@ class TrainingSettings(Protocol):
     @property
     def record_every(self) -> int:
         """Updates between records."""
+
+
+def read_settings(kind: type, text: str) -> dict[str, Any]:
+    """Return settings from JSON text, by name.
+
+    Args:
+        kind: The dataclass whose settings they are.
+        text: The text.
+
+    Raises:
+        ValueError: If they are not.
+    """
+    settings = json.loads(text)
+    known = {field.name for field in dataclasses.fields(kind)}
+    if not isinstance(settings, dict) or not set(settings) <= known:
+        raise ValueError(
+            f"These are no settings of an experiment: {text}. They may hold "
+            f"{', '.join(sorted(known))}."
+        )
+    return settings
 
 
 def whole_number(name: str, value: Any, least: int) -> int:

@@ -14,7 +14,12 @@ import xarray as xr
 from keras_lcb.callbacks import GradientNorms, LayerConvergence
 from keras_lcb.runs import schema
 from keras_lcb.runs.merging import collect
-from keras_lcb.training.settings import check_training, new_optimizer, whole_number
+from keras_lcb.training.settings import (
+    check_training,
+    new_optimizer,
+    read_settings,
+    whole_number,
+)
 from keras_lcb.vision.data import DIGITS, ImageData, load
 from keras_lcb.vision.networks import build_cnn
 
@@ -79,14 +84,7 @@ class Config:
         Raises:
             ValueError: If they are none.
         """
-        settings = json.loads(text)
-        known = {field.name for field in dataclasses.fields(cls)}
-        if not isinstance(settings, dict) or not set(settings) <= known:
-            raise ValueError(
-                f"These are no settings of an experiment: {text}. They may hold "
-                f"{', '.join(sorted(known))}."
-            )
-        return cls(**settings)
+        return cls(**read_settings(cls, text))
 
 
 def run(config: Config, callbacks: Sequence[keras.callbacks.Callback] = ()) -> xr.Dataset:
@@ -121,9 +119,7 @@ def run(config: Config, callbacks: Sequence[keras.callbacks.Callback] = ()) -> x
         callbacks=[*recorders, *callbacks],
     )
     recorded = collect(*recorders, *(each for each in callbacks if hasattr(each, "results")))
-    own = {"engine": "keras_lcb.vision", "Config": json.loads(config.to_json())}
-    settings = schema.settings(recorded) | own
-    return recorded.assign_attrs(seed=config.seed, settings=json.dumps(settings))
+    return schema.of_experiment(recorded, "keras_lcb.vision", config)
 
 
 def compiled_model(config: Config, data: ImageData) -> keras.Model:
