@@ -149,8 +149,14 @@ def _add_synthetic(experiments: argparse._SubParsersAction) -> None:
     synthetic = experiments.add_parser(
         "synthetic",
         help="a network on a function of one variable",
-        description="Trains a fully connected network on sin x + 1/3 sin 3x + 1/10 sin 10x + 1/30 "
-        "sin 30x, and writes the run (netCDF) and its report (HTML), which shows its frequencies.",
+        description="Trains a fully connected network on a function, and writes the run (netCDF) "
+        "and its report (HTML), which shows its frequencies.",
+    )
+    synthetic.add_argument(
+        "--target",
+        metavar="FORMULA",
+        help='of x from -π to π, such as "sin(x) + 0.3*sin(3*x)" (default: sin x + 1/3 sin 3x + '
+        "1/10 sin 10x + 1/30 sin 30x)",
     )
     for name, (kind, meaning) in SYNTHETIC.items():
         synthetic.add_argument(f"--{name}", type=kind, help=meaning)
@@ -250,9 +256,11 @@ def _run_synthetic(options: argparse.Namespace) -> None:
         import tensorflow as tf
 
         from keras_lcb.experiments import command
-        from keras_lcb.synthetic import Config
+        from keras_lcb.synthetic import Config, Expression
 
         tf.zeros(())  # see `_demo`
+    if options.target is not None:
+        given["target"] = Expression(options.target)
     config = Config(**given, residual=not options.plain, periodic=options.periodic)
     command.run_synthetic(config, range(options.seeds), options.out, options.jobs)
 

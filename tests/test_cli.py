@@ -140,12 +140,22 @@ def test_run_synthetic_writes_run_report_and_figures(tmp_path, capfd):
     assert "Share of each frequency" in (tmp_path / "new" / "report.html").read_text()
 
 
+def test_run_synthetic_takes_a_formula(tmp_path):
+    sizes = "--depth 2 --width 4 --updates 4 --record-every 2 --points 64 --batch-size 32"
+    arguments = [*f"run synthetic {sizes} --out".split(), str(tmp_path), "--target", "sin(2*x)"]
+    assert cli.main(arguments) == 0
+    run = lcb.load_run(tmp_path / "run.nc")
+    assert schema.settings(run)["Config"]["target"]["formula"] == "sin(2*x)"
+    assert 2 in run.frequency
+
+
 def test_what_run_synthetic_refuses(tmp_path, capfd):
     for words, wrong in {
         "Nyquist": ["--points", "40"],
         "depth": ["--depth", "99"],
         "adamm": ["--optimizer", "adamm"],
         "needs a seed": ["--seeds", "0"],
+        "did you mean 'sin'": ["--target", "sine(x)"],
     }.items():
         assert words in _refusal(capfd, "run", "synthetic", "--out", tmp_path, *wrong)
 
