@@ -101,6 +101,7 @@ exercises.check("02.2", convergence_rate if filled_in else ...)
 # %%
 lab = lcb.lab.DepthLab(
     depth=depth,
+    width=64,
     optimizer="momentum",
     learning_rate=learning_rate,
     target="sin(x) + sin(2*x)/2 + sin(4*x)/4",
@@ -156,8 +157,9 @@ exercises.check("02.3", ..., run=run)
 
 # %% [markdown]
 # With the final weights as the endpoint, every layer starts at distance 1 and ends at 0. Over the
-# whole run nothing is measured but the length of the run. This holds for every network, every
-# optimiser, and also for one that learns nothing at all. Only *parts* of the run tell layers apart:
+# whole run nothing is measured but the length of the run. This holds for every network and every
+# optimiser, whatever was learned, as long as each layer moved at all. Only *parts* of the run tell
+# layers apart:
 #
 # - the rate in a window, such as the first tenth;
 # - the time until half of the way is covered (`lcb.time_to_fraction`);

@@ -25,7 +25,20 @@ FOLDER = Path(__file__).resolve().parent
 LARGEST = 600_000  # bytes of a notebook
 _KERNEL = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}}
 # Widgets need their server; beside each stands a picture that does not.
-_LIVE_ONLY = ("application/vnd.jupyter.widget-view+json",)
+WIDGET = "application/vnd.jupyter.widget-view+json"
+_RUN_THE_LAB = """
+import re, time
+from IPython.display import display
+
+shown = type(lab).from_config(re.sub("&predict=[^&]*", "", lab.config))
+shown.start()
+while shown.state == "training" or (shown.state == "done" and "it ended" not in shown.sentence):
+    time.sleep(0.1)  # the last picture and the sentence below it come after the state
+if shown.state != "done":
+    raise RuntimeError(f"The lab is {shown.state}.")
+display({"image/png": shown._repr_mimebundle_()["image/png"]}, raw=True)
+shown.close()
+"""
 # What TensorFlow writes when it is loaded, before it can be told not to.
 _STARTING = re.compile(r"(WARNING: All log messages before|[IWE]\d{4} ).*\n?")
 _ABSOLUTE = re.compile(r"(/home/|/root/|/tmp/|/usr/|/opt/|/work/|/content/|[A-Z]:\\\\)\w")
@@ -50,17 +63,36 @@ def notebook_of(text: Path) -> nbformat.NotebookNode:
     return notebook
 
 
-def execute(notebook: nbformat.NotebookNode, timeout: float = 600) -> None:
-    """Run all cells in a fresh kernel; a cell that raises ends it with an error."""
-    client = nbclient.NotebookClient(
+def client_of(notebook: nbformat.NotebookNode) -> nbclient.NotebookClient:
+    """Return what runs a notebook's cells in a kernel of its own."""
+    return nbclient.NotebookClient(
         notebook,
-        timeout=timeout,
+        timeout=600,
         kernel_name="python3",
         resources={"metadata": {"path": str(FOLDER)}},
         store_widget_state=False,
         record_timing=False,
     )
-    client.execute()
+
+
+def execute(notebook: nbformat.NotebookNode) -> None:
+    """Run all cells in a fresh kernel; a cell that raises ends it with an error.
+
+    The lab waits for its reader. What it will show is put into the notebook as a picture.
+    """
+    client = client_of(notebook)
+    extra = nbformat.v4.new_code_cell(_RUN_THE_LAB)
+    with client.setup_kernel():
+        for number, cell in enumerate([*notebook.cells, extra]):
+            if number == len(notebook.cells):
+                notebook.cells.append(extra)  # only cells of the notebook can be run
+            client.execute_cell(cell, number)
+    notebook.cells.remove(extra)
+    (picture,) = [output.data["image/png"] for output in extra.outputs if "data" in output]
+    for cell in notebook.cells:
+        for output in cell.get("outputs", []):
+            if WIDGET in output.get("data", {}):
+                output.data["image/png"] = picture
 
 
 def clean(notebook: nbformat.NotebookNode) -> None:
@@ -70,8 +102,7 @@ def clean(notebook: nbformat.NotebookNode) -> None:
         if "outputs" in cell:
             cell.outputs = [output for output in cell.outputs if not _says_it_starts(output)]
         for output in cell.get("outputs", []):
-            for kind in _LIVE_ONLY:
-                output.get("data", {}).pop(kind, None)
+            output.get("data", {}).pop(WIDGET, None)
 
 
 def _says_it_starts(output: nbformat.NotebookNode) -> bool:

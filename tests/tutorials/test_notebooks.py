@@ -1,0 +1,147 @@
+"""The tutorials: what they hold, and that they run, also at the ends of their sliders."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from keras_lcb import exercises
+from keras_lcb.lab.settings import LIMITS
+
+ROOT = Path(__file__).parents[2]
+_spec = importlib.util.spec_from_file_location("build", ROOT / "tutorials" / "build.py")
+build = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(build)
+
+TEXTS = build.texts()
+each_text = pytest.mark.parametrize("text", TEXTS, ids=lambda text: text.stem)
+
+
+def published(text: Path) -> nbformat.NotebookNode:
+    return nbformat.read(text.with_suffix(".ipynb"), as_version=4)
+
+
+def install_cell(text: Path) -> str:
+    (source,) = [c.source for c in build.notebook_of(text).cells if "find_spec" in c.source]
+    return source
+
+
+def test_there_are_six_and_a_lesson_plan():
+    assert [text.name[:2] for text in TEXTS] == ["01", "02", "03", "04", "05", "06"]
+    assert (ROOT / "tutorials" / "teacher.md").exists()
+
+
+@each_text
+def test_text_and_notebook_agree(text):
+    assert build.alike(text)
+
+
+@each_text
+def test_the_notebook_can_be_published(text):
+    notebook = published(text)
+    nbformat.validate(notebook)
+    assert build.faults(notebook) == []
+    assert text.with_suffix(".ipynb").stat().st_size < build.LARGEST
+
+
+@each_text
+def test_it_shows_its_figures_without_a_kernel(text):
+    kinds = shown(published(text))
+    assert kinds.count("image/png") >= 3
+    assert not [kind for kind in kinds if "widget" in kind]
+
+
+@each_text
+def test_it_ran_from_top_to_bottom(text):
+    code = [cell for cell in published(text).cells if cell.cell_type == "code"]
+    assert [cell.execution_count for cell in code] == list(range(1, len(code) + 1))
+
+
+@each_text
+def test_its_badge_opens_itself_where_its_package_comes_from(text):
+    badge = re.search(
+        r"colab\.research\.google\.com/github/([\w-]+/[\w-]+)/blob/main/(\S+?)\)", text.read_text()
+    )
+    assert badge[2] == f"tutorials/{text.stem}.ipynb"
+    assert f"git+https://github.com/{badge[1]}" in install_cell(text)
+
+
+@each_text
+@pytest.mark.parametrize("there", [True, False])
+def test_the_package_is_installed_only_where_it_is_missing(text, there, monkeypatch):
+    commands = []
+    monkeypatch.setattr(subprocess, "check_call", commands.append)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: object() if there else None)
+    exec(install_cell(text), {})
+    if there:
+        assert commands == []
+    else:
+        (command,) = commands
+        assert command[:4] == [sys.executable, "-m", "pip", "install"]
+        assert not re.search("[<=]", " ".join(command)), "no upper pins"
+
+
+def test_every_exercise_is_asked_in_its_notebook():
+    asked = {
+        number: text.name[:2]
+        for text in TEXTS
+        for number in re.findall(r'exercises\.check\(\s*"(\d\d\.\d)"', text.read_text())
+    }
+    assert sorted(asked) == exercises.names()
+    assert all(number.startswith(notebook) for number, notebook in asked.items())
+
+
+@each_text
+def test_it_has_a_lab_a_prediction_exercises_and_reading(text):
+    source = text.read_text()
+    assert "Lab(" in source and "predict=True" in source
+    assert re.search(r"(?m)^my_\w+ = (\.\.\.|{$)", source), "a prediction to be written down"
+    assert source.count("exercises.check(") >= 2
+    assert "## Further reading" in source and "ICLR 2023" in source
+
+
+@each_text
+@pytest.mark.timeout(900)
+def test_it_runs_also_with_its_sliders_at_their_ends(text, monkeypatch):
+    monkeypatch.setenv("KERAS_LCB_QUICK", "1")
+    notebook = build.notebook_of(text)
+    (parameters,) = [
+        cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", [])
+    ]
+    client = build.client_of(notebook)
+    with client.setup_kernel():
+        for source in (
+            parameters.source,
+            at_the_end(parameters.source, 0),
+            at_the_end(parameters.source, 1),
+        ):
+            parameters.source = source
+            for number, cell in enumerate(notebook.cells):
+                client.execute_cell(cell, number)  # raises if the cell does
+            assert shown(notebook).count(build.WIDGET) == 1, "one lab"
+            assert shown(notebook).count("image/png") >= 2
+            build.clean(notebook)
+            assert build.faults(notebook) == [], source
+
+
+def shown(notebook: nbformat.NotebookNode) -> list[str]:
+    return [
+        kind
+        for cell in notebook.cells
+        for output in cell.get("outputs", [])
+        for kind in output.get("data", {})
+    ]
+
+
+def at_the_end(source: str, end: int) -> str:
+    """Sets each parameter to the lowest or the highest value of its slider in the lab."""
+    for name in ("depth", "learning_rate", "seed"):
+        source, found = re.subn(rf"(?m)^{name} = [\d.]+", f"{name} = {LIMITS[name][end]}", source)
+        assert found == 1, name
+    return source
