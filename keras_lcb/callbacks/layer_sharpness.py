@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 # better begin anew. The random part is for directions that come to be steeper.
 _RANDOM_PART = 0.1
 _MOST_PRODUCTS = 30
-_FROZEN = "The layer is frozen, so that it has no block of the Hessian."
+_FROZEN = "In some records the layer was frozen, so that it had no block of the Hessian."
 _NOT_FINITE = "At update {} the second derivatives were NaN or infinite."
 
 
@@ -138,6 +138,7 @@ class LayerSharpness(Probe):
         )
 
         rows, objective = self._training_rows(), self._objective
+        self._note_frozen(rows)
         accuracy = Accuracy(
             top_k=self.top_k,
             tolerance=self.tolerance,
@@ -167,6 +168,11 @@ class LayerSharpness(Probe):
         order = [place.get(row.name, -1) for row in self._rows]
         return {name: _at(order, values[name][1]) for name in self._nothing()}
 
+    def _note_frozen(self, rows: list[TrackedLayer]) -> None:
+        training = {row.name for row in rows}
+        frozen = [row.name for row in self._rows if row.name not in training]
+        self._missing |= {f"{name}/{row}": _FROZEN for name in self._nothing() for row in frozen}
+
     def _start(self, row: TrackedLayer) -> np.ndarray | None:
         known = self._vectors.get(row.name)
         if known is None or known.size != row.parameters:
@@ -189,17 +195,12 @@ class LayerSharpness(Probe):
     # The run.
 
     def _variables(self) -> dict[str, tuple[tuple[str, ...], Any]]:
-        training = {row.name for row in self._training_rows()}
-        names = list(self._nothing())
-        for row in self._rows:
-            if row.name not in training:
-                self._missing |= {f"{name}/{row.name}": _FROZEN for name in names}
         return {
             name: (
                 ("step", "layer", "rank") if name in _RANKED else ("step", "layer"),
                 np.stack([record[name] for record in self._records]),
             )
-            for name in names
+            for name in self._nothing()
         }
 
     def _coordinates(self) -> dict[str, Any]:

@@ -51,6 +51,7 @@ class Probe(Recorder):
         super().reset()
         self._made: Objective | None = None
         self._made_of: list[Any] = []
+        self._samples: int | None = None
 
     @property
     def _objective(self) -> Objective:
@@ -70,6 +71,7 @@ class Probe(Recorder):
                 batch_size=self.batch_size,
             )
             self._made_of = made_of
+            self._samples = self._made.samples
         return self._made
 
     def _follow(self, model: keras.Model, optimizer: Any) -> None:
@@ -79,7 +81,7 @@ class Probe(Recorder):
     def _settings(self) -> dict[str, Any]:
         return {
             **super()._settings(),
-            "samples": None if self._made is None else self._made.samples,
+            "samples": self._samples,
             "training": self.training,
         }
 

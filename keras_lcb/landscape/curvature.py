@@ -11,9 +11,10 @@ import keras
 import numpy as np
 
 from keras_lcb.landscape.hessian import BlockProducts
-from keras_lcb.landscape.lanczos import Spectrum, lanczos
+from keras_lcb.landscape.lanczos import lanczos
 from keras_lcb.landscape.objective import ALL, BATCH_SIZE, Objective
 from keras_lcb.landscape.results import dataset
+from keras_lcb.landscape.subspace import Spectrum
 from keras_lcb.landscape.trace import remaining_trace
 from keras_lcb.training.layers import LayerSelection, TrackedLayer
 

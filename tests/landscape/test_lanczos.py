@@ -105,6 +105,36 @@ def test_equal_eigenvalues_are_counted():
     assert (found.relative_residuals < 1e-12).all()
 
 
+@settings(max_examples=25)
+@given(
+    copies=st.lists(st.integers(1, 4), min_size=3, max_size=3),
+    count=st.integers(2, 6),
+    most_vectors=st.sampled_from([None, 16, 25]),
+    seed=st.integers(0, 99),
+)
+def test_as_many_of_each_eigenvalue_as_there_are(copies, count, most_vectors, seed):
+    exact = np.concatenate([np.repeat([9.0, 7.5, 7.0], copies), 0.5 * BULK, [-8.0, -8.0]])
+    matrix = matrix_with(exact, seed)
+    found, taken = search(matrix, count, most_vectors=most_vectors)
+    np.testing.assert_allclose(found.eigenvalues[:count], np.sort(exact)[::-1][:count], rtol=1e-9)
+    assert (found.relative_residuals[:count] <= 1e-8).all()
+    for rank in range(count):
+        vector, value = found.vector(rank), found.eigenvalues[rank]
+        true = np.linalg.norm(matrix @ vector - value * vector)
+        assert found.residuals[rank] == pytest.approx(true, rel=1e-3, abs=1e-11)
+    basis = found.basis
+    np.testing.assert_allclose(basis @ basis.T, np.eye(len(basis)), atol=1e-11)
+    assert found.trace == pytest.approx(np.trace(basis @ matrix @ basis.T), rel=1e-9)
+    assert found.products == taken < 500
+    assert len(basis) <= (most_vectors or 500)
+
+
+def test_a_single_eigenvalue_takes_no_products_for_equal_ones():
+    matrix = matrix_with([5.0] * 3 + [1.0] * 40)  # so each vector's space has two dimensions
+    assert search(matrix, 1)[1] == 2
+    assert search(matrix, 2)[1] > 2
+
+
 def test_no_curvature_at_all():
     found, taken = search(np.zeros((60, 60)))
     assert taken == 1
