@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from typing import Any
 
 import numpy as np
@@ -64,9 +64,12 @@ def order(answer: Any, values: Mapping[Any, float], *, right: str = "") -> Grade
 
     NaN counts as larger than everything.
     """
-    if isinstance(answer, str) or not isinstance(answer, Iterable):
+    try:
+        given = [] if isinstance(answer, str | bytes | Set | Mapping) else list(answer)
+    except TypeError:
+        given = []
+    if not given:
         return False, "The answer is a list of names in order."
-    given = list(answer)
     if sorted(map(str, given)) != sorted(map(str, values)):
         return False, f"The list has to hold each of {', '.join(map(str, values))} once."
     sizes = {str(key): _nan_last(value) for key, value in values.items()}

@@ -133,7 +133,7 @@ def _whole_run(answer: Any, run: xr.Dataset) -> Grade:
 )
 def _window(answer: Any, run: xr.Dataset) -> Grade:
     try:
-        t1, t2 = (float(time) for time in answer)
+        t1, t2 = (float(time) for time in answer if not isinstance(time, str))
     except (TypeError, ValueError):
         return False, "The answer is a pair of updates (t1, t2)."
     layers = answers.hidden_layers(run)

@@ -37,8 +37,8 @@ def _stable(answer: Any) -> Grade:
 
 @exercise(
     "04.2",
-    checked="your function on five symmetric matrices, some of them with negative eigenvalues, "
-    "against 2 divided by the largest eigenvalue.",
+    checked="your function on five valleys of 1 to 8 weights, against the rate from which on "
+    "gradient descent comes no closer.",
     hints=(
         "np.linalg.eigvalsh(hessian) gives the eigenvalues of a symmetric matrix in rising order.",
         "2 / np.linalg.eigvalsh(hessian)[-1]",
@@ -49,7 +49,7 @@ def _bound(answer: Any) -> Grade:
     cases = []
     for size in (1, 2, 3, 5, 8):
         random = rng.normal(size=(size, size))
-        cases.append((random + random.T + np.eye(size) * size,))
+        cases.append((random @ random.T + np.eye(size),))  # no axis leads downhill for ever
     return answers.function(
         answer,
         cases,
@@ -60,4 +60,28 @@ def _bound(answer: Any) -> Grade:
             (lambda h: 1 / _largest_eigenvalue(h), "This is half of it: the limit is 2/λ."),
             (lambda h: 2 / np.trace(h), "The trace is the sum of all eigenvalues."),
         ),
+    )
+
+
+@exercise(
+    "04.3",
+    checked="your number, against the second derivative in 10·w of a loss that only depends on "
+    "w; within 1 %.",
+    hints=(
+        "Call the new weight v = 10·w. The loss as a function of v is L(v / 10).",
+        "Each derivative of L(v / 10) brings a factor out, and curvature is the second derivative.",
+    ),
+)
+def _rescaled(answer: Any) -> Grade:
+    return answers.number(
+        answer,
+        0.01,
+        right="The valley is a hundred times as flat, and the function is the same. ‖θ‖² has grown "
+        "by 100, so that λ‖θ‖² is what it was.",
+        slips={
+            100.0: "The other way round: the same step in a larger weight changes less.",
+            0.1: "This would be so for the gradient. Curvature is the second derivative.",
+            10.0: "This is what happened to the weights.",
+            1.0: "The function is the same, but its curvature along these weights is not.",
+        },
     )

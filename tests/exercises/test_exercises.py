@@ -125,7 +125,16 @@ CASES = {
             (lambda h: 2 / np.trace(h)): "sum of all",
         },
     ),
-    "05.1": ("run", [[1, 3, 10]], {(3, 1, 10): "3 and 1", (1, 3): "each of", "1, 3": "list"}),
+    "04.3": (
+        "",
+        [0.01, 1 / 100],
+        {100: "other way", 0.1: "gradient", 1: "function", -0.01: "sign"},
+    ),
+    "05.1": (
+        "run",
+        [[1, 3, 10], (1, 3, 10), np.array([1, 3, 10])],
+        {(3, 1, 10): "3 and 1", (1, 3): "each of", "1, 3": "list"},
+    ),
     "05.2": ("", [1], {100: "per cent", 4: "too large"}),
     "05.3": ("carrier", ["c"], {"a": "not a", "z": "none of"}),
     "06.1": ("found", [2], {3: "too large", 0: "too small"}),
@@ -165,6 +174,58 @@ def test_wrong_answers_are_wrong_and_told_why(name, run):
         assert verdict.right is False, (answer, verdict)
         assert word in verdict.said and verdict.said, (answer, verdict)
         assert f'exercises.hint("{name}")' in repr(verdict)
+
+
+NOTHING_MEANT = [
+    *("", "?", b"", [], (), {}, set(), [[]], [...], [None], object(), math.nan, math.inf, -1e300),
+    *(True, 1j, np.array([]), np.ones((2, 2)), xr.Dataset(), xr.DataArray("z"), len, lambda: None),
+]
+
+
+@pytest.mark.parametrize("name", [*CASES, "05.4"])
+def test_whatever_is_passed_gets_a_verdict_with_a_sentence(name, run):
+    kind = CASES[name][0] if name in CASES else ""
+    for answer in NOTHING_MEANT:
+        verdict = exercises.check(name, answer, **evidence(kind, run))
+        assert verdict.right is False, (answer, verdict)
+        assert verdict.said.endswith(".") or "Your function raised" in verdict.said, verdict
+
+
+# The tolerance that is stated, and the truth worked out by hand.
+NUMBERS = {
+    "01.3": (0.0083333333, 0.01),
+    "02.5": (69.31471806, 0.01),
+    "03.1": (1.0, 0.01),
+    "03.2": (4.0, 0.05),
+    "04.1": (0.5, 0.01),
+    "04.3": (0.01, 0.01),
+    "05.2": (1.0, 0.01),
+    "06.2": (0.125, 0.01),
+}
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+def test_numbers_are_right_within_what_the_verdict_states(name):
+    truth, tolerance = NUMBERS[name]
+    for sign in (-1, 1):
+        near, far = truth * (1 + sign * tolerance * np.array([0.95, 1.05]))
+        assert exercises.check(name, near).right is True
+        assert exercises.check(name, far).right is False
+        assert exercises.check(name, str(near)).right is True, "what is typed in quotes counts"
+    assert exercises.check(name, truth).checked.endswith(f"within {100 * tolerance:.0f} %.")
+
+
+def test_a_window_in_which_one_layer_is_just_twice_as_fast_will_do(run):
+    distance = np.interp(STEPS, [0, 20, 40], [1.0, 0.75, 0.0])
+    twice = run.assign(normalized_distance=run.normalized_distance.copy())
+    twice.normalized_distance[:, :4] = distance[:, None]
+    twice.normalized_distance[:, 1] = np.interp(STEPS, [0, 20, 40], [1.0, 0.5, 0.0])
+    assert exercises.check("02.4", (0, 20), run=twice).right is True
+    assert exercises.check("02.4", (0, 21), run=twice).right is False
+    assert exercises.check("02.4", (20, 40), run=twice).right is False
+    for window in [(10, 10), (20, 10), (-1, 20), (0, 40.5), (0, math.nan), (0, 10, 20), "12"]:
+        verdict = exercises.check("02.4", window, run=twice)
+        assert verdict.right is False and ("within" in verdict.said or "pair" in verdict.said)
 
 
 def test_the_run_of_exercise_05_4(run):
