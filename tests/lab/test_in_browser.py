@@ -10,7 +10,8 @@ import pytest
 
 from tests.lab.conftest import running, until
 
-pytestmark = pytest.mark.browser
+# They wait for what they want to see, however busy the machine is.
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "keras_lcb/lab/page"
@@ -90,3 +91,186 @@ def test_a_closed_page_leaves_no_kernel(visit, tmp_path):
         kept.close(run_before_unload=False)
     assert not any(Path(f"/proc/{kernel}").exists() for kernel in kernels)
     assert server.log.read_text().count("\n") == 2, server.log.read_text()
+
+
+SETTINGS = "depth=3&width=16&updates=20000&speed=200&predict=layer"
+# The pixels in few letters: the address of the image would change with the same picture, too.
+PIXELS = """async image => {
+    if (!image.complete || !image.naturalWidth) return "";
+    const canvas = new OffscreenCanvas(image.naturalWidth, image.naturalHeight);
+    const context = canvas.getContext("2d");
+    context.drawImage(image, 0, 0);
+    const pixels = context.getImageData(0, 0, canvas.width, canvas.height).data;
+    return String(new Uint8Array(await crypto.subtle.digest("SHA-1", pixels)));
+}"""
+
+
+class Lab:
+    """A lab on a page, as who uses it finds its parts: by their labels."""
+
+    def __init__(self, page):
+        self.page = page
+        self.root = page.locator(".keras-lcb-lab")
+        self.root.wait_for()
+        until(self.picture)
+
+    def button(self, name):
+        return self.root.locator("button.jupyter-button", has_text=re.compile(f"^{name}$"))
+
+    def labelled(self, name, kind):
+        label = self.root.locator("label", has_text=re.compile(f"^{name}$"))
+        return label.locator("xpath=..").locator(kind)
+
+    def number(self, name):
+        return float(self.labelled(name, "input").input_value())
+
+    def slider(self, name):
+        label = self.root.locator("label", has_text=re.compile(f"^{name}$"))
+        row = label.locator("xpath=ancestor::*[contains(@class, 'widget-hbox')][1]")
+        return row.get_by_role("slider")
+
+    def press_right(self, name):
+        """Move a slider by keyboard, and return the number that then stands beside it."""
+        before = self.number(name)
+        self.slider(name).focus()
+        self.page.keyboard.press("ArrowRight")
+        until(lambda: self.number(name) != before)
+        return self.number(name)
+
+    def predict(self, answer):
+        self.root.locator(".keras-lcb-predict label", has_text=answer).click()
+
+    def picture(self):
+        return self.root.locator("img").evaluate(PIXELS)
+
+    def see_change(self):
+        before = self.picture()
+        until(lambda: self.picture() not in ("", before))
+
+    def start(self):
+        until(self.button("Start").is_enabled)
+        self.button("Start").click()
+        for _ in range(3):
+            self.see_change()
+
+    def stop(self):
+        """Stop, and return the seconds until the lab says so."""
+        self.button("Stop").click()
+        return until(lambda: self.root.get_by_text("stopped", exact=True).count(), every=0.01)
+
+    def delay(self):
+        """Seconds that this machine takes at present to answer three keys, while it trains."""
+        return sum(self._answer() for _ in range(3))
+
+    def _answer(self):
+        before = self.line()
+        self.slider("Learning rate").focus()
+        self.page.keyboard.press("ArrowRight")
+        return until(lambda: self.line() != before, every=0.01)
+
+    def said(self):
+        return self.root.locator(".keras-lcb-sentence").inner_text()
+
+    def line(self):
+        return self.root.get_by_label("This lab in one line").input_value()
+
+
+def learn(lab):
+    """What a learner does: predict, vary, start, stop, compare, take home."""
+    assert lab.button("Start").is_disabled()
+    lab.predict("a shallow layer")
+    until(lab.button("Start").is_enabled)
+    assert lab.press_right("Depth") == 4
+    rate = lab.number("Learning rate")
+    assert lab.press_right("Learning rate") == pytest.approx(rate * 10**0.1, rel=1e-3)
+
+    lab.start()
+    assert lab.press_right("Learning rate") == pytest.approx(rate * 10**0.2, rel=1e-3)
+    delay, took = lab.delay(), lab.stop()
+    until(lambda: lab.said().startswith("Run 1, measured to where it ended.") and lab.picture())
+    at_rest = lab.picture(), lab.root.inner_text()
+    time.sleep(1)
+    assert (lab.picture(), lab.root.inner_text()) == at_rest
+    assert lab.root.locator(".keras-lcb-predict tr", has_text="observed").count() == 1
+    assert lab.root.locator(".keras-lcb-runs tr").count() == 2
+
+    lab.labelled("Compare with", "select").select_option(index=1)
+    lab.press_right("Depth")
+    lab.predict("a deep layer")
+    lab.start()
+    assert min(took, lab.stop()) < 0.5 + delay  # one of them, where others keep the machine busy
+    until(lambda: lab.root.locator(".keras-lcb-runs tr").count() == 3)
+    until(lambda: lab.said().startswith("A:") and " B:" in lab.said())
+
+    for kind, begins in (("data (CSV)", b"step,layer,"), ("figure (PNG)", b"\x89PNG")):
+        lab.labelled("as", "select").select_option(kind)
+        lab.button("Export").click()
+        link = lab.root.locator("a[download]", has_text="." + kind[-4:-1].lower())
+        link.wait_for()
+        with lab.page.expect_download() as download:
+            link.click()
+        assert Path(download.value.path()).read_bytes().startswith(begins)
+
+    lab.labelled("Target", "select").select_option("own formula")
+    lab.labelled(r"f\(x\) =", "input").fill("sine(x)")
+    lab.page.keyboard.press("Enter")
+    lab.root.get_by_text("did you mean 'sin'?").wait_for()
+    lab.labelled(r"f\(x\) =", "input").fill("sin(x) + 0.3*sin(3*x)")
+    lab.page.keyboard.press("Enter")
+    until(lambda: "sin" in lab.line())
+
+
+def fits(page, width, height, folder):
+    page.set_viewport_size({"width": width, "height": height})
+    page.wait_for_timeout(300)
+    page.screenshot(path=folder / f"lab-{width}.png", full_page=True)
+    return page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_voila(visit, tmp_path):
+    with running(["-m", "keras_lcb_cli", "lab"], tmp_path, PYTHONPATH=str(ROOT)) as server:
+        lab = Lab(visit(f"{server.address}&{SETTINGS}"))
+        learn(lab)
+        assert fits(lab.page, 390, 844, tmp_path)
+        assert fits(lab.page, 1280, 720, tmp_path)
+        config = re.search(r'DepthLab.from_config\("(.*)"\)', lab.line())[1]
+        again = Lab(visit(f"{server.address}&{config}"))
+        assert again.line() == lab.line()
+        for name in ("Depth", "Learning rate", "Updates"):
+            assert again.number(name) == lab.number(name)
+        for page in (lab.page, again.page):
+            page.close()
+        assert re.findall(r"Traceback|Exception|^\[E .*", server.log.read_text(), re.M) == []
+
+
+def test_jupyterlab(visit, tmp_path):
+    source = f"import keras_lcb as lcb\n\nlab = lcb.lab.DepthLab.from_config('{SETTINGS}')\nlab"
+    notebook = json.loads((PAGE / "lab.ipynb").read_text())
+    notebook["cells"][0]["source"] = source
+    (tmp_path / "try.ipynb").write_text(json.dumps(notebook))
+    quiet = tmp_path / "settings/@jupyterlab/apputils-extension"
+    quiet.mkdir(parents=True)
+    news = {"fetchNews": "false", "checkForUpdates": False}
+    (quiet / "notification.jupyterlab-settings").write_text(json.dumps(news))
+    command = ["-m", "jupyterlab", "--no-browser", "--ip=127.0.0.1", "--allow-root"]
+    folders = {
+        "JUPYTERLAB_SETTINGS_DIR": str(tmp_path / "settings"),
+        "JUPYTERLAB_WORKSPACES_DIR": str(tmp_path / "workspaces"),
+        "PYTHONPATH": str(ROOT),
+    }
+    with running(command, tmp_path, **folders) as server:
+        place, _, token = server.address.partition("/lab?")
+        page = visit(f"{place}/lab/workspaces/auto-x/tree/try.ipynb?reset&{token}")
+        page.locator(".jp-Notebook .jp-Cell").first.wait_for()
+        prompt = page.locator(".jp-InputPrompt", has_text=re.compile(r"\[(\*|\d+)\]"))
+        while not prompt.count():
+            page.locator(".jp-Notebook .jp-Cell").first.click()
+            page.keyboard.press("Shift+Enter")
+            page.wait_for_timeout(1000)
+        lab = Lab(page)
+        before = len(server.log.read_text())
+        learn(lab)
+        page.close()
+        # At the beginning of a line, where kernels write: JupyterLab itself complains when it has
+        # started a kernel too many.
+        assert re.findall(r"^Traceback", server.log.read_text()[before:], re.M) == []
