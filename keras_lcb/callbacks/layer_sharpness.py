@@ -144,7 +144,7 @@ class LayerSharpness(Probe):
             tolerance=self.tolerance,
             trace_samples=self.trace_samples,
             both_ends=False,
-            most_products=max(_MOST_PRODUCTS, 2 * self.top_k),
+            most_products=_MOST_PRODUCTS * self.top_k,
             dense_up_to=self.top_k + 1,
         )
         step = self._updates.now()

@@ -12,7 +12,7 @@ import numpy as np
 
 from keras_lcb.landscape.hessian import BlockProducts
 from keras_lcb.landscape.lanczos import lanczos
-from keras_lcb.landscape.objective import ALL, BATCH_SIZE, Objective
+from keras_lcb.landscape.objective import ALL, BATCH_SIZE, Objective, as_objective
 from keras_lcb.landscape.results import dataset
 from keras_lcb.landscape.subspace import Spectrum
 from keras_lcb.landscape.trace import remaining_trace
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 _DENSE_UP_TO = 40
 _DENSE_FOR_ONE = 12
 _NOT_CONVERGED = (
-    "After {} products the residual is above the tolerance: this is a lower bound of the "
-    "largest eigenvalue, and an estimate of the others."
+    "The search ended after {} products, before all was found to the tolerance: the residuals "
+    "say how far estimates may be from eigenvalues, and there may be larger ones than these."
 )
 
 
@@ -109,12 +109,12 @@ def curvature(
 
     Returns:
         An `xarray.Dataset` with `eigenvalue` (layer, rank), the largest in the sense of their
-        sign, in descending order; `residual` (layer, rank), ‖Hv − λv‖ / |λ| of each with its
-        unit vector v; `scaled_eigenvalue` (layer, rank), λ times the squared norm of the weights
-        of the block; and, for each layer, `smallest_eigenvalue` and `smallest_residual`, its
-        residual relative to the largest magnitude of an eigenvalue; `trace` and
-        `trace_standard_error`; and `products`, how many products were taken. The attribute
-        `mode` is "evaluation" or "training".
+        sign, in descending order, equal ones as often as there are; `residual` (layer, rank),
+        ‖Hv − λv‖ / |λ| of each with its unit vector v; `scaled_eigenvalue` (layer, rank), λ times
+        the squared norm of the weights of the block; and, for each layer, `smallest_eigenvalue`
+        and `smallest_residual`, its residual relative to the largest magnitude of an eigenvalue;
+        `trace` and `trace_standard_error`; and `products`, how many products were taken. The
+        attribute `mode` is "evaluation" or "training".
 
     Raises:
         ValueError: For an unknown layer, more eigenvalues than a block has, settings out of
@@ -135,7 +135,9 @@ def curvature(
         checked_tolerance(tolerance),
         checked_trace_samples(trace_samples),
     )
-    objective = _objective(model, x, y, sample_weight, training, batch_size)
+    objective = as_objective(
+        model, x, y, sample_weight=sample_weight, training=training, batch_size=batch_size
+    )
     rows = _rows(objective, layers)
     check_top_k(top_k, rows)
     found = measure(objective, rows, accuracy, seed=seed, progress=progress)
@@ -144,14 +146,14 @@ def curvature(
     run = dataset(
         objective,
         rows,
-        {name: (dims, array) for name, (dims, array) in values.items()},
+        values,
         name="curvature",
         settings={
             "tolerance": accuracy.tolerance,
             "trace_samples": accuracy.trace_samples,
             "seed": int(seed),
         },
-        coords={"depth": _depths(objective, rows), "rank": np.arange(1, top_k + 1)},
+        coords={"rank": np.arange(1, top_k + 1)},
         missing=missing,
     )
     return run.assign_attrs(mode="training" if objective.training else "evaluation")
@@ -333,7 +335,8 @@ def tabulate(
     missing = {
         f"residual/{row.name}": _NOT_CONVERGED.format(spectrum.products)
         for row, spectrum, own in zip(rows, spectra, residual, strict=True)
-        if spectrum.products >= accuracy.most_products and (own > accuracy.tolerance).any()
+        if spectrum.products >= accuracy.most_products
+        and (top_k > 1 or own[0] > accuracy.tolerance)
     }
     if accuracy.trace_samples:
         values["trace"] = (single, np.array([block.trace for block in found]))
@@ -357,18 +360,6 @@ def _squared_norm(weight: Any) -> float:
     return float(np.square(keras.ops.convert_to_numpy(weight).astype(np.float64)).sum())
 
 
-def _objective(
-    model: Any, x: Any, y: Any, sample_weight: Any, training: bool, batch_size: int
-) -> Objective:
-    if not isinstance(model, Objective):
-        return Objective(model, x, y, sample_weight, training=training, batch_size=batch_size)
-    if x is not None or y is not None or sample_weight is not None:
-        raise ValueError(
-            "An Objective has its data already: pass it alone, or a model with `x` and `y`."
-        )
-    return model
-
-
 def _rows(objective: Objective, layers: LayerSelection) -> list[TrackedLayer]:
     whole = dataclasses.replace(objective.whole, role="whole")
     if layers is None:
@@ -377,17 +368,6 @@ def _rows(objective: Objective, layers: LayerSelection) -> list[TrackedLayer]:
         return objective.select(layers)
     names = [name for name in layers if name != ALL]
     return [*(objective.select(names) if names else []), whole]
-
-
-def _depths(objective: Objective, rows: Sequence[TrackedLayer]) -> list[int]:
-    """Each layer's place; that of the whole model is after them."""
-    from keras_lcb.training.layers import tracked_layers
-
-    known = tracked_layers(objective.model).layers
-    place = {id(v): depth for depth, layer in enumerate(known) for v in layer.variables}
-    return [
-        len(known) if row.name == ALL else min(place[id(v)] for v in row.variables) for row in rows
-    ]
 
 
 def check_top_k(top_k: int, rows: Sequence[TrackedLayer]) -> None:

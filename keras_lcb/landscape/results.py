@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import keras
 
+from keras_lcb.landscape.objective import ALL, Objective
 from keras_lcb.runs import schema
 from keras_lcb.training.layers import TrackedLayer, tracked_layers
 
 if TYPE_CHECKING:
     import xarray as xr
-
-    from keras_lcb.landscape.objective import Objective
 
 Item = TypeVar("Item")
 Variables = Mapping[str, tuple[tuple[str, ...], Any]]
@@ -62,12 +61,18 @@ def dataset(
 
 
 def _layer_coordinates(objective: Objective, rows: Sequence[TrackedLayer]) -> dict[str, Any]:
-    """Each layer's place in the whole model, frozen layers counted, as in every other run."""
+    """Each layer's place in the whole model, frozen layers counted, as in every other run.
+
+    The whole model stands after its layers.
+    """
     known = tracked_layers(objective.model).layers
     place = {id(v): depth for depth, layer in enumerate(known) for v in layer.variables}
     return {
         "layer": [row.name for row in rows],
-        "depth": [min(place[id(v)] for v in row.variables) for row in rows],
+        "depth": [
+            len(known) if row.name == ALL else min(place[id(v)] for v in row.variables)
+            for row in rows
+        ],
         "parameters": [row.parameters for row in rows],
         "kind": [row.kind for row in rows],
         "role": [row.role for row in rows],

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 WHOLE = "(all)"
 _MOST_NAMES = 24
 _MOST_STEPS = 3
+_SMALLER = 0.55  # markers of further eigenvalues
 
 
 def plot_curvature(run: xr.Dataset, ax: Axes | None = None) -> list[Line2D]:
@@ -74,7 +75,7 @@ def _one_time(layers: xr.Dataset, ax: Axes) -> Line2D:
     low, middle, high = _spread(layers)
     ranks = layers.sizes["rank"]
     for rank in reversed(range(ranks)):
-        size = matplotlib.rcParams["lines.markersize"] * (1.0 if rank == 0 else 0.55)
+        size = matplotlib.rcParams["lines.markersize"] * (1.0 if rank == 0 else _SMALLER)
         for place, color in enumerate(colors):
             value = _positive(middle[place, rank])
             bar = np.array([[value - low[place, rank]], [high[place, rank] - value]])
@@ -83,20 +84,31 @@ def _one_time(layers: xr.Dataset, ax: Axes) -> Line2D:
     (line,) = ax.plot(
         places, _positive(middle[:, 0]), color=plain, linewidth=0.8, alpha=0.5, label="largest"
     )
-    if "smallest_eigenvalue" in layers:
-        smallest = layers["smallest_eigenvalue"]
-        smallest = smallest.median("seed") if "seed" in smallest.dims else smallest
+    if ranks > 1:
+        small = _SMALLER * matplotlib.rcParams["lines.markersize"]
+        label = f"further, down to rank {ranks}"
+        ax.plot([], [], "o", color=plain, markersize=small, alpha=0.5, label=label)
+    _smallest(layers, places, ax)
+    return line
+
+
+def _smallest(layers: xr.Dataset, places: np.ndarray, ax: Axes) -> None:
+    """The magnitudes of those smallest eigenvalues that are negative."""
+    if "smallest_eigenvalue" not in layers:
+        return
+    smallest = layers["smallest_eigenvalue"]
+    magnitude = _positive(-(smallest.median("seed") if "seed" in smallest.dims else smallest))
+    if np.isfinite(magnitude).any():
         ax.plot(
             places,
-            _positive(-smallest.values),
+            magnitude,
             linestyle="",
             marker="v",
             markerfacecolor="none",
-            color=plain,
+            color=ax.xaxis.label.get_color(),
             alpha=0.8,
             label="−smallest, where negative",
         )
-    return line
 
 
 def _along_training(layers: xr.Dataset, ax: Axes) -> list[Line2D]:

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from matplotlib.ticker import MaxNLocator
 
 from keras_lcb.plotting.layer_lines import remark
-from keras_lcb.plotting.style import axis_label, depth_colors, is_dark, short_name
+from keras_lcb.plotting.style import depth_colors, is_dark, short_name
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -60,6 +61,7 @@ def plot_loss_slices(
         artists[name] = draw(found["loss"], panel, color, (lowest, highest))
         remark(panel, short_name(name), [])
         panel.set_xlabel("α")
+        panel.label_outer(remove_inner_ticks=False)
     return artists
 
 
@@ -85,16 +87,16 @@ def _lines(loss: xr.DataArray, ax: Any, color: str, span: tuple[float, float]) -
     lines = ax.plot(alpha, loss.transpose("alpha", "direction").values, color=color, alpha=0.35)
     lines += ax.plot(alpha, loss.mean("direction").values, color=color, linewidth=2.5)
     room = 0.04 * (span[1] - span[0] or 1.0)
-    ax.set(ylim=(span[0] - room, span[1] + room), ylabel=axis_label(loss))
+    ax.set(ylim=(span[0] - room, span[1] + room), ylabel="loss")
     return lines
 
 
 def _plane(loss: xr.DataArray, ax: Any, color: str, span: tuple[float, float]) -> list[Artist]:
-    levels = np.linspace(span[0], span[1] if span[1] > span[0] else span[0] + 1, _LEVELS)
+    levels = MaxNLocator(_LEVELS).tick_values(*span)
     across = loss.transpose("beta", "alpha")
     drawn = ax.contourf(loss["alpha"], loss["beta"], across, levels=levels, cmap="plasma")
     ax.plot(0, 0, "+", color="white", markersize=10)
     ax.set(ylabel="β", aspect="equal")
     if ax.get_subplotspec() is None or ax.get_subplotspec().is_last_col():
-        ax.figure.colorbar(drawn, ax=ax, label=axis_label(loss))
+        ax.figure.colorbar(drawn, ax=ax, label="loss")
     return [drawn]

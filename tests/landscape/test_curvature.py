@@ -160,6 +160,18 @@ def test_linear_least_squares(inputs):
     assert largest == pytest.approx([values[-1]], rel=1e-5)
 
 
+def test_outputs_that_share_a_block_share_its_eigenvalues():
+    x, y = np.random.default_rng(0).normal(size=(2, 30, 10)).astype("float32")
+    start = keras.Input((10,))
+    model = keras.Model(start, layers.Dense(10, use_bias=False, name="line")(start))
+    model.compile(loss="mse")  # the Hessian is 2xᵀx/300 once for each output
+    run = curvature(model, x, y, layers=["line"], top_k=12, trace_samples=0, tolerance=1e-4)
+    values = np.linalg.eigvalsh(2 * x.astype("float64").T @ x / 300)[::-1]
+    expected = np.repeat(values, 10)[:12]
+    np.testing.assert_allclose(run.eigenvalue[0], expected, rtol=1e-4)
+    assert (run.residual <= 1e-4).all()
+
+
 def test_chosen_layers_and_groups(data, found):
     model = network_model()
     run = curvature(model, *data, layers=["(all)", "b"], trace_samples=0)
@@ -198,15 +210,13 @@ def test_an_objective_is_compiled_once(data, monkeypatch):
 # Layers of many kinds.
 
 
-def image_model(training_noise=False):
+def image_model():
     keras.utils.set_random_seed(1)
     start = end = keras.Input((6, 6, 2))
     end = layers.Conv2D(4, 3, activation="tanh", name="conv")(end)
     end = layers.BatchNormalization(name="norm")(end)
     end = layers.DepthwiseConv2D(2, activation="softplus", name="depthwise")(end)
     end = layers.MaxPooling2D(2, name="pool")(end)
-    if training_noise:
-        end = layers.Dropout(0.3, seed=5, name="drop")(end)
     end = layers.Dense(3, name="head")(layers.Flatten(name="flat")(end))
     model = keras.Model(start, end)
     random = np.random.default_rng(0)
@@ -263,26 +273,6 @@ def test_mode_decides_the_statistics_of_normalisation():
     assert float(training.eigenvalue[0, 0]) != pytest.approx(float(evaluation.eigenvalue[0, 0]))
 
 
-@pytest.mark.parametrize("training", [False, True])
-def test_model_is_as_before(training):
-    model, x, y = image_model(training_noise=True)
-    model.fit(x, y, epochs=1, verbose=0)
-    before = _all_of(model)
-    state = np.random.get_state()[1].tolist()
-    curvature(model, x, y, layers=["conv", "norm", "(all)"], training=training)
-    for old, new in zip(before, _all_of(model), strict=True):
-        np.testing.assert_array_equal(old, new)
-    assert np.random.get_state()[1].tolist() == state
-    metrics = [metric.name for metric in model.metrics]
-    model.fit(x, y, epochs=1, verbose=0)
-    assert [metric.name for metric in model.metrics] == metrics
-
-
-def _all_of(model):
-    variables = [*model.variables, *model.optimizer.variables, *model.metrics_variables]
-    return [keras.ops.convert_to_numpy(variable).copy() for variable in variables]
-
-
 def test_same_seed_same_numbers(data):
     model = network_model()
     one, two, other = (
@@ -301,7 +291,7 @@ def test_eigenvalues_short_of_the_tolerance_are_noted(data):
     measured = measure(objective, rows, accuracy, seed=0)
     values, missing = tabulate(rows, measured, np.ones(1), accuracy)
     assert values["residual"][1][0, 0] > 1e-3
-    assert "After 3 products" in missing["residual/a"]
+    assert "after 3 products" in missing["residual/a"]
 
 
 def test_a_flat_layer_has_no_curvature(data):

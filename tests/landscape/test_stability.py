@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keras_lcb.landscape import largest_stable_learning_rate, stability
+from keras_lcb.landscape import Objective, largest_stable_learning_rate, stability
 from keras_lcb.landscape.stability import bracket
 from keras_lcb.runs import schema
 from tests.landscape.bowls import linear
@@ -19,23 +19,13 @@ from tests.oracle import Network
 NETWORK = Network(sizes=(2, 3, 1))
 
 
-@pytest.fixture(autouse=True)
-def exact_eigenvalues(monkeypatch):
-    """The largest eigenvalue of `linear`'s first layer, in the place of a search for it."""
-
-    def known(objective, rows, seed):
-        return [np.linalg.eigvalsh(linear()[3])[-1] for _ in rows]
-
-    monkeypatch.setattr(stability, "_largest_eigenvalues", known)
-
-
 def test_on_a_bowl_it_is_what_theory_says():
     model, x, y, hessian = linear()
     values, vectors = np.linalg.eigh(hessian)
     best = np.linalg.lstsq(x, y, rcond=None)[0]
     model.get_layer("line").set_weights([best + 0.5 * vectors[:, -1:]])
     found = largest_stable_learning_rate(model, x, y, layers=["line"]).isel(layer=0)
-    np.testing.assert_allclose(found.theory, 2 / values[-1], rtol=1e-9)
+    np.testing.assert_allclose(found.theory, 2 / values[-1], rtol=1e-5)
     np.testing.assert_allclose(found.learning_rate, 2 / values[-1], rtol=0.02)
     assert found.lower <= 2 / values[-1] * 1.001 and found.upper >= 2 / values[-1] * 0.999
     assert found.upper <= 1.01 * found.lower
@@ -47,8 +37,13 @@ def test_from_any_other_start_it_comes_down_to_theory():
     best = np.linalg.lstsq(x, y, rcond=None)[0]
     start = best + vectors[:, :1] + 0.01 * vectors[:, -1:]
     model.get_layer("line").set_weights([start])
+    objective = Objective(model, x, y)
     rates = [
-        float(largest_stable_learning_rate(model, x, y, layers=["line"], steps=n).learning_rate[0])
+        float(
+            largest_stable_learning_rate(
+                objective, layers=["line"], steps=n, theory=False
+            ).learning_rate[0]
+        )
         for n in (5, 20, 80)
     ]
     assert rates[0] > rates[1] > rates[2] > 0.999 * 2 / values[-1]
@@ -111,18 +106,6 @@ def test_bracket_without_an_end():
     assert math.isinf(upper) and lower > 1e4
     lower, upper = bracket(lambda rate: False, 1.0, 0.01)
     assert lower == 0 and upper < 1e-4
-
-
-def test_nothing_of_the_model_changes(capsys):
-    model = dense(NETWORK)
-    model.compile("adam", "mse")
-    x, y = NETWORK.data(6)
-    before = model.get_weights()
-    largest_stable_learning_rate(model, x, y, steps=2, tolerance=0.5, theory=False, progress=True)
-    assert "2/2" in capsys.readouterr().out
-    for one, other in zip(before, model.get_weights(), strict=True):
-        np.testing.assert_array_equal(one, other)
-    assert not model.optimizer.built
 
 
 @pytest.mark.parametrize("wrong", [{"steps": 0}, {"tolerance": 0.0}, {"tolerance": 1.0}])
