@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import xarray as xr
 
+from keras_lcb.lab.cached import cached_view
 from keras_lcb.lab.depth_panels import DEPTH_PANELS, depth_outline
-from keras_lcb.lab.drivers import DriverName
 from keras_lcb.lab.frame import Lab
 from keras_lcb.lab.prediction import QUESTIONS
 from keras_lcb.lab.sentence import describe
+from keras_lcb.lab.settings import Settings
 from keras_lcb.lab.view import View, view_of
 
 
@@ -62,52 +62,9 @@ class DepthLab(Lab):
         True
     """
 
+    name = "depth"
     panels = DEPTH_PANELS
     questions = QUESTIONS
-
-    def __init__(
-        self,
-        preset: str = "bias",
-        *,
-        depth: int | None = None,
-        width: int | None = None,
-        residual: bool | None = None,
-        activation: str | None = None,
-        optimizer: str | None = None,
-        learning_rate: float | None = None,
-        target: str | None = None,
-        updates: int | None = None,
-        seed: int | None = None,
-        seeds: int | None = None,
-        speed: int | None = None,
-        show: Sequence[str] | None = None,
-        pictures: Sequence[str] | None = None,
-        predict: bool | str = False,
-        projector: bool = False,
-        driver: DriverName = "auto",
-    ) -> None:
-        changes = {
-            "depth": depth,
-            "width": width,
-            "residual": residual,
-            "activation": activation,
-            "optimizer": optimizer,
-            "learning_rate": learning_rate,
-            "target": target,
-            "updates": updates,
-            "seed": seed,
-            "seeds": seeds,
-            "speed": speed,
-        }
-        super().__init__(
-            preset,
-            changes,
-            show=show,
-            pictures=pictures,
-            predict=predict,
-            projector=projector,
-            driver=driver,
-        )
 
     @staticmethod
     def outline(view: View) -> Any:
@@ -123,3 +80,8 @@ class DepthLab(Lab):
     def describe(view: View) -> str:
         """What the pictures show, in words."""
         return describe(view)
+
+    @staticmethod
+    def cached(settings: Settings) -> tuple[str, View] | None:
+        """What these settings show, in a sentence, and a view of a run that comes with the lab."""
+        return cached_view(settings)

@@ -71,7 +71,15 @@ def link(content: bytes, kind: str, name: str) -> str:
 
 def _table(run: xr.Dataset) -> str:
     """One row a record and layer, with everything that is known of both."""
-    names = ("normalized_distance", "distance", "gradient_norm", "update_norm", "angle", "loss")
+    names = (
+        "normalized_distance",
+        "distance",
+        "gradient_norm",
+        "update_norm",
+        "angle",
+        "stable_learning_rate",
+        "loss",
+    )
     kept = [name for name in names if name in run]
     table = run[kept].to_dataframe().reset_index()
     order = [name for name in ("seed", "step", "layer") if name in table]

@@ -1,8 +1,9 @@
 """What all labs share: controls, buttons, live pictures, past runs, comparing, sharing.
 
-A lab is this frame with pictures and words of its own. It says which panels it draws (`panels`,
-`outline`), what it trains (`make_training`), what its pictures show of a run (`view_of`,
-`describe`) and what can be predicted (`questions`).
+A lab is this frame with pictures and words of its own. It says what it is called (`name`), which
+panels it draws (`panels`, `outline`), what it trains (`make_training`), what its pictures show of
+a run (`view_of`, `describe`), which runs come along with it (`cached`) and what can be predicted
+(`questions`).
 """
 
 from __future__ import annotations
@@ -16,7 +17,6 @@ from typing import Any, ClassVar, Self
 import ipywidgets as widgets
 import xarray as xr
 
-from keras_lcb.lab.cached import cached_view
 from keras_lcb.lab.canvas import DESK, PROJECTOR, Canvas, Panel
 from keras_lcb.lab.cells import remember
 from keras_lcb.lab.controls import CONTROLS, make_controls, offer_layers, offer_runs
@@ -32,6 +32,7 @@ from keras_lcb.lab.style import style
 from keras_lcb.lab.training import Training
 from keras_lcb.lab.view import stacked
 
+DEFAULT = "depth"  # the lab of a line that names none
 # What can be hidden beside the controls.
 SECTIONS = ("history", "share")
 # On a projector the room for controls is small.
@@ -65,21 +66,45 @@ class Lab:
         widget: The whole as one ipywidgets widget.
     """
 
+    name: ClassVar[str]  # in the address of a page
     panels: ClassVar[Mapping[str, type[Panel]]]
     questions: ClassVar[Mapping[str, Question]]
 
     def __init__(
         self,
-        preset: str,
-        changes: Mapping[str, Any],
+        preset: str = "bias",
         *,
-        show: Sequence[str] | None,
-        pictures: Sequence[str] | None,
-        predict: bool | str,
-        projector: bool,
-        driver: DriverName,
+        depth: int | None = None,
+        width: int | None = None,
+        residual: bool | None = None,
+        activation: str | None = None,
+        optimizer: str | None = None,
+        learning_rate: float | None = None,
+        target: str | None = None,
+        updates: int | None = None,
+        seed: int | None = None,
+        seeds: int | None = None,
+        speed: int | None = None,
+        show: Sequence[str] | None = None,
+        pictures: Sequence[str] | None = None,
+        predict: bool | str = False,
+        projector: bool = False,
+        driver: DriverName = "auto",
     ) -> None:
-        changes = {name: value for name, value in changes.items() if value is not None}
+        given: dict[str, Any] = {
+            "depth": depth,
+            "width": width,
+            "residual": residual,
+            "activation": activation,
+            "optimizer": optimizer,
+            "learning_rate": learning_rate,
+            "target": target,
+            "updates": updates,
+            "seed": seed,
+            "seeds": seeds,
+            "speed": speed,
+        }
+        changes = {name: value for name, value in given.items() if value is not None}
         settings = dataclasses.replace(preset_named(preset).settings, **changes)
         everything = (*CONTROLS, *SECTIONS)
         self._show = _chosen("show", show, _ON_PROJECTOR if projector else everything, everything)
@@ -127,6 +152,11 @@ class Lab:
         """What the pictures show, in words."""
         raise TypeError("This lab says nothing.")
 
+    @staticmethod
+    def cached(settings: Settings) -> tuple[str, Any] | None:
+        """What these settings show, in a sentence, and a view of a run that comes with the lab."""
+        return None
+
     # The public side.
 
     @property
@@ -152,7 +182,7 @@ class Lab:
     @property
     def config(self) -> str:
         """One line that rebuilds this lab with `from_config`, and the query of its address."""
-        look: dict[str, Any] = {}
+        look: dict[str, Any] = {"lab": self.name} if self.name != DEFAULT else {}
         if not self._default_show:
             look["show"] = self._show
         if self._shown_pictures != tuple(self.panels):
@@ -179,6 +209,9 @@ class Lab:
             >>> lab = DepthLab.from_config("depth=3&learning_rate=0.05")  # doctest: +SKIP
         """
         given = from_query(text)
+        lab = given.pop("lab", cls.name)
+        if lab != cls.name:
+            raise ValueError(f"That line is of a lab named '{lab}'; this one is '{cls.name}'.")
         look: dict[str, Any] = {}
         for name in ("show", "pictures"):
             if name in given:
@@ -453,7 +486,7 @@ class Lab:
         """Show the run that comes with the package for these settings, if there is one."""
         self._changed_quietly()
         self._shown = settings = self.settings
-        cached = cached_view(dataclasses.replace(settings, speed=0))
+        cached = self.cached(dataclasses.replace(settings, speed=0))
         # A run would give the answer away.
         if cached is None or self._prediction is not None:
             self._view, self._note = None, ""

@@ -35,18 +35,34 @@ class Question:
 def first_layer(view: View) -> tuple[str, str]:
     """Tell where in the network the layer is that comes half-way first."""
     when = view.half_way[: len(view.hidden)]
-    known = np.flatnonzero(np.isfinite(when))
+
+    def seen(first: int, last: int) -> str:
+        return (
+            f"{view.layers[first]} came half-way at update {when[first]:,.0f}, "
+            f"{view.layers[last]} at {when[last]:,.0f}."
+        )
+
+    return where_least(when, seen, "No layer came half-way.")
+
+
+def where_least(
+    values: np.ndarray, seen: Callable[[int, int], str], nowhere: str
+) -> tuple[str, str]:
+    """Tell where in the network the layer with the least value is.
+
+    Args:
+        values: One a hidden layer; what is not finite does not count.
+        seen: What was seen, of the layers with the least and with the largest value.
+        nowhere: What was seen where no value is finite.
+    """
+    known = np.flatnonzero(np.isfinite(values))
     if not known.size:
-        return _NOT_YET, "No layer came half-way."
-    first, last = known[when[known].argmin()], known[when[known].argmax()]
-    seen = (
-        f"{view.layers[first]} came half-way at update {when[first]:,.0f}, "
-        f"{view.layers[last]} at {when[last]:,.0f}."
-    )
-    if known.size > 1 and when[last] - when[first] < _CLOSE * np.median(when[known]):
-        return LAYER_ANSWERS[3], seen
-    place = int(3 * first / max(1, len(view.hidden)))
-    return LAYER_ANSWERS[place], seen
+        return _NOT_YET, nowhere
+    first, last = int(known[values[known].argmin()]), int(known[values[known].argmax()])
+    apart, middle = values[last] - values[first], abs(np.median(values[known]))
+    if known.size > 1 and apart < _CLOSE * middle:
+        return LAYER_ANSWERS[3], seen(first, last)
+    return LAYER_ANSWERS[int(3 * first / len(values))], seen(first, last)
 
 
 def first_frequency(view: View) -> tuple[str, str]:

@@ -9,23 +9,30 @@ from typing import Any
 import ipywidgets as widgets
 
 from keras_lcb.lab.depth_lab import DepthLab
+from keras_lcb.lab.flatness_lab import FlatnessLab
+from keras_lcb.lab.frame import DEFAULT, Lab
 from keras_lcb.lab.settings import as_query, from_query
 
 # What else stands in such an address: the key to the page, and how Voilà shows it.
 _NOT_OURS = ("token", "template", "theme")
+_LABS: dict[str, type[Lab]] = {lab.name: lab for lab in (DepthLab, FlatnessLab)}
 
 
 def requested_lab() -> Any:
     """Return the lab that the query of the page's address describes, as a notebook shows it.
 
-    What no lab can make sense of gets a sentence above the lab as it is by default. The server
-    says whether it is for a projector.
+    `lab` in it says which: "depth", as where there is none, or "flatness". What no lab can make
+    sense of gets a sentence above the lab as it is by default. The server says whether it is for
+    a projector.
     """
     look = {"projector": "true"} if os.environ.get("KERAS_LCB_PROJECTOR") else {}
     try:
         given = from_query(os.environ.get("QUERY_STRING", ""))
         wanted = {name: value for name, value in given.items() if name not in _NOT_OURS}
-        return DepthLab.from_config(as_query(look | wanted))
+        name = wanted.get("lab", DEFAULT)
+        if name not in _LABS:
+            raise ValueError(f"There is no lab '{name}'; there are {', '.join(_LABS)}.")
+        return _LABS[name].from_config(as_query(look | wanted))
     except ValueError as refusal:
         sentence = widgets.HTML(f"<p role='alert'>{html.escape(str(refusal))}</p>")
         return widgets.VBox([sentence, DepthLab.from_config(as_query(look)).widget])

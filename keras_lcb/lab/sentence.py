@@ -14,11 +14,12 @@ def describe(view: View) -> str:
         >>> describe(view)  # doctest: +SKIP
         'layer_0 half-way at update 420, layer_4 at 1,310.'
     """
-    said = [_half_way(view), _gradients(view), _frequencies(view)]
+    said = [half_way(view), _gradients(view), _frequencies(view)]
     return " ".join(sentence for sentence in said if sentence)
 
 
-def _half_way(view: View) -> str:
+def half_way(view: View) -> str:
+    """Which layers came half-way first and last."""
     when = view.half_way[: len(view.hidden)]
     known = np.flatnonzero(np.isfinite(when))
     if not known.size:

@@ -201,9 +201,10 @@ class Session:
             began, before = time.perf_counter(), training.records
             training.advance(functools.partial(self._enough, generation, began))
             took = time.perf_counter() - began
+            made = training.records - before
             self._busy += took
-            self._count(training.records - before)
-            yield max(0.0, self._pause(training) - took)
+            self._count(made)
+            yield max(0.0, made * self._pause(training) - took)
 
     def _count(self, records: int) -> None:
         """Pause after the last of the records that were asked for."""
@@ -232,8 +233,8 @@ class Session:
         while self._ours(generation):
             began = time.perf_counter()
             training = self._training
-            if training is not None and training.records not in (0, self._drawn):
-                self._drawn = training.records
+            if training is not None and training.news not in (0, self._drawn):
+                self._drawn = training.news
                 view = training.view()
                 with self._turn:
                     if self._ours(generation):

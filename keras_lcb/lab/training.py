@@ -63,9 +63,9 @@ class Training:
         return self.diverged or self.step >= self.config.updates
 
     @property
-    def begun(self) -> bool:
-        """Whether there is anything to see."""
-        return self._records > 0
+    def news(self) -> int:
+        """Grows with all that `view` shows; 0 while there is nothing to see."""
+        return self._records
 
     def advance(self, enough: Callable[[], bool]) -> None:
         """Train on, in one `fit`, until all updates are made or `enough`, asked at each record."""
@@ -95,11 +95,15 @@ class Training:
 
     def run(self) -> xr.Dataset:
         """Return the run so far, measured against the newest weights."""
-        run = collect(self._convergence, self._gradients, self._response)
+        run = collect(*self._parts())
         settings = schema.settings(run) | {"Config": json.loads(self.config.to_json())}
         if self.changes:
             settings["learning_rate_changes"] = self.changes
         return run.assign_attrs(seed=self.config.seed, settings=json.dumps(settings))
+
+    def _parts(self) -> tuple[Any, ...]:
+        """Whatever has recorded something."""
+        return self._convergence, self._gradients, self._response
 
     def _layers(self) -> tuple[str, ...]:
         return (*(f"layer_{index}" for index in range(self.config.depth)), "readout")

@@ -139,6 +139,7 @@ VARIABLES: dict[str, Quantity] = {
     "upper": Quantity("smallest learning rate seen to be unstable", "1", ("layer",)),
     "theory": Quantity("2 / largest eigenvalue", "1", _LAYER),
     "stable_learning_rate": Quantity("largest stable learning rate", "1", _LAYER),
+    "layer_slice": Quantity("loss along a random direction", "1", ("step layer alpha",)),
     "slice_rise": Quantity("rise of the loss half a filter norm away", "1", _LAYER),
 }
 

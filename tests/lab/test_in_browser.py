@@ -243,6 +243,20 @@ def test_voila(visit, tmp_path):
         assert re.findall(r"Traceback|Exception|^\[E .*", server.log.read_text(), re.M) == []
 
 
+def test_the_address_asks_for_the_other_lab(visit, tmp_path):
+    asked = "lab=flatness&depth=2&width=16&updates=20000"
+    with running(["-m", "keras_lcb_cli", "lab"], tmp_path, PYTHONPATH=str(ROOT)) as server:
+        page = visit(f"{server.address}&{asked}")
+        lab = Lab(page)
+        assert 'lcb.lab.FlatnessLab.from_config("' in lab.line()
+        lab.start()
+        until(lambda: "bears the largest learning rate" in lab.said())
+        lab.stop()
+        until(lambda: lab.said().startswith("Run 1, measured to where it ended."))
+        page.close()
+        assert re.findall(r"Traceback|Exception|^\[E .*", server.log.read_text(), re.M) == []
+
+
 def test_jupyterlab(visit, tmp_path):
     source = f"import keras_lcb as lcb\n\nlab = lcb.lab.DepthLab.from_config('{SETTINGS}')\nlab"
     notebook = json.loads((PAGE / "lab.ipynb").read_text())

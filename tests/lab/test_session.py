@@ -30,6 +30,10 @@ class Training:
         return 10 * self.records
 
     @property
+    def news(self):
+        return self.records
+
+    @property
     def done(self):
         return self.diverged or self.step >= self.config.updates
 
