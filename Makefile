@@ -1,6 +1,7 @@
 # make demo   installs into .venv and runs the demo
 # make test   installs into .venv and checks everything, on every backend
 #             (make test BACKEND=jax: all the tests on one backend)
+# make notebooks   makes the tutorials' notebooks from their texts, and runs them in full
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -12,7 +13,7 @@ BACKEND_TESTS := tests/callbacks tests/synthetic tests/training tests/vision/tes
 PYTEST := TF_CPP_MIN_LOG_LEVEL=2 OMP_NUM_THREADS=1 TF_NUM_INTRAOP_THREADS=1 \
           TF_NUM_INTEROP_THREADS=1 $(BIN)/python -m pytest -n 2 -q
 
-.PHONY: demo test lint clean test-all test-tensorflow test-jax test-torch
+.PHONY: demo test lint notebooks clean test-all test-tensorflow test-jax test-torch
 
 demo: $(VENV)/installed
 	@$(BIN)/keras-lcb demo
@@ -31,6 +32,9 @@ test-all: $(VENV)/installed-for-tests
 
 test-tensorflow test-jax test-torch: test-%: $(VENV)/installed-for-tests
 	KERAS_BACKEND=$* $(PYTEST)
+
+notebooks: $(VENV)/installed-for-tests
+	$(BIN)/python tutorials/build.py
 
 # The stamps keep a second run from installing again.
 $(VENV)/installed: pyproject.toml setup.py | $(BIN)/python

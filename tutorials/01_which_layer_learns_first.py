@@ -93,7 +93,7 @@ lab = lcb.lab.DepthLab(
     updates=2000,
     seed=seed,
     predict=True,
-    show=["depth", "learning_rate", "seed", "speed"],
+    show=["depth", "learning_rate", "target", "seed", "speed"],
 )
 lab
 

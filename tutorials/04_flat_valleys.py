@@ -87,8 +87,8 @@ exercises.check("04.2", limit if limit(np.eye(2)) is not ... else ...)
 # ## Predict
 #
 # A plain network learns sin *x* + ½ sin 2*x* + ¼ sin 4*x*. We look at each hidden layer by itself,
-# all others fixed, early in training. Which one has the *smallest* curvature, and so bears the
-# largest learning rate: the first, the last, or one in between?
+# all others fixed, early in training. Which one has the *smallest* curvature: the first, the last,
+# or one in between? (By the bound above, it would also bear the largest learning rate.)
 
 # %%
 my_prediction = ...  # such as "layer_2"
@@ -199,6 +199,16 @@ pd.DataFrame(rows).T.round(2)
 # this would be a positive number in the first two columns and a negative one in the last. Does it
 # hold at every stage? Does it hold in the scale-free form as well?
 #
+# ### Exercise 04.3
+#
+# Why a scale-free form? Multiply all parameters of a ReLU layer by 10, and divide the weights of the
+# next one by 10: the network computes what it did before. By which factor has the curvature λ of
+# the first of these layers been multiplied?
+
+# %%
+exercises.check("04.3", ...)
+
+# %% [markdown]
 # ## Does theory hold?
 #
 # A real valley is not quadratic. How far is the rate that was found by trying from 2/λ?
@@ -233,23 +243,25 @@ if np.isfinite(model.evaluate(x, y, batch_size=256, verbose=0)):
 # %% [markdown]
 # ## In the lab
 #
-# If the limit of stability is real, you can feel it. Raise the learning rate while the network
-# trains: where do the curves begin to shake? Predict a rate first, from the table above. (The lab
-# moves all layers at once, a batch at a time, in a wider network: its limit need not be that of any
-# one layer.)
+# The same along a whole training: at nine moments the lab rests and measures what each layer's
+# valley looks like. Which layer will bear the largest learning rate at the end? Predict, then press
+# Start. Training begins again in a wider network; the dotted line is the rate in force.
+#
+# Afterwards raise the learning rate while it trains. Where do the distances begin to shake? (The
+# lab moves all layers at once, with momentum and a batch at a time: its limit need not be that of
+# any one layer.)
 
 # %%
-lab = lcb.lab.DepthLab(
+lab = lcb.lab.FlatnessLab(
     depth=depth,
     width=64,
-    optimizer="sgd",
+    optimizer="momentum",
     learning_rate=learning_rate,
     target="sin(x) + sin(2*x)/2 + sin(4*x)/4",
-    updates=4000,
+    updates=2000,
     seed=seed,
     predict=True,
     show=["depth", "learning_rate", "seed", "speed"],
-    pictures=["distance", "gradient"],
 )
 lab
 

@@ -80,7 +80,7 @@ lab = lcb.lab.DepthLab(
     target="four sines",
     updates=6000,
     seed=seed,
-    predict=True,
+    predict="frequency",
     show=["depth", "learning_rate", "target", "seed", "speed"],
     pictures=["function", "frequency"],
 )
@@ -169,8 +169,8 @@ for name, value in centroid.items():
 # ## Is it the frequency, or the loudness?
 #
 # Look at the target again: the low notes are also the *loud* ones, with amplitude 1/*k*. They would
-# be learned first even if the network did not care about frequency, as a loud note has a large
-# gradient. So make them equally loud. Will 1 still come first?
+# be learned first even if the network did not care about frequency, as a loud note has the larger
+# part of the gradient. So make them equally loud. Will 1 still come first?
 
 # %%
 equal = synthetic.run(

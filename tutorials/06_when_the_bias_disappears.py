@@ -106,9 +106,10 @@ def curve(residual, optimizer, learning_rate):
 
 
 def images(normalization):
-    data, runs = lcb.vision.load("digits"), []
+    runs = []
     for number in seeds:
         keras.utils.set_random_seed(number)
+        data = lcb.vision.load("digits", seed=number)
         model = lcb.vision.build_cnn(
             data.shape, data.classes, depth=depth, normalization=normalization, seed=number
         )
