@@ -40,6 +40,8 @@ KINDS = {
 _KIND = "residual,branch_scale,initializer"
 OPTIMIZERS = (("sgd", 0.02), ("momentum", 0.005), ("adam", 0.001))
 HIGHER, LOWER, NO_ORDER = "deeper: higher", "deeper: lower", "no clear order"
+UNDEFINED = "not defined"  # with fewer than two runs that did not diverge
+VERDICTS = (HIGHER, LOWER, NO_ORDER, UNDEFINED)
 _LEARNED = 0.5  # error at a frequency below which it counts as learned
 
 
@@ -96,7 +98,7 @@ class Cell:
     def verdict(self) -> str:
         """Whether deeper layers have higher frequencies, by the interval of `order`."""
         if self.order.spearman_interval is None:
-            return NO_ORDER
+            return UNDEFINED
         low, high = self.order.spearman_interval
         return HIGHER if low > 0 else LOWER if high < 0 else NO_ORDER
 
@@ -356,7 +358,9 @@ def _settings(config: Config) -> str:
 def _verdict_rows(found: list[Cell]) -> list[dict[str, object]]:
     rows = []
     for cell in found:
-        errors = ", ".join(f"{value:.2f}" for value in cell.error.values)
+        errors = ", ".join(
+            "–" if np.isnan(value) else f"{value:.2f}" for value in cell.error.values
+        )
         frequencies = ", ".join(str(int(k)) for k in cell.error["frequency"].values)
         rows.append(
             {
@@ -377,20 +381,26 @@ def _summary(found: list[Cell]) -> str:
     lines = []
     for kind in dict.fromkeys(cell.kind for cell in found):
         own = [cell for cell in found if cell.kind == kind]
-        counts = {v: sum(c.verdict == v for c in own) for v in (HIGHER, LOWER, NO_ORDER)}
-        against = [f"{c.optimizer} at depth {c.depth}" for c in own if c.verdict != HIGHER]
-        lines.append(
+        counts = {v: sum(c.verdict == v for c in own) for v in VERDICTS}
+        against = [
+            f"{c.optimizer} at depth {c.depth}" for c in own if c.verdict in (LOWER, NO_ORDER)
+        ]
+        line = (
             f"- {kind}: deeper layers have higher frequencies in {counts[HIGHER]} of {len(own)} "
             f"cells, lower in {counts[LOWER]}, no clear order in {counts[NO_ORDER]}."
-            + (f" It does not hold with {'; '.join(against)}." if against else "")
         )
+        if against:
+            line += f" It does not hold with {'; '.join(against)}."
+        if counts[UNDEFINED]:
+            line += f" In {counts[UNDEFINED]}, too many runs diverged for a verdict."
+        lines.append(line)
     return "\n".join(lines)
 
 
 def _trial(found: list[Cell]) -> str:
     rows = []
     for cell in found:
-        if cell.kind == PLAIN or not cell.run.sizes["seed"]:
+        if cell.kind == PLAIN or cell.run.sizes["seed"] < 2:
             continue
         for k in (10, 30):
             last = cell.run["frequency_share"].isel(step=-1).sel(frequency=k)

@@ -53,7 +53,7 @@ def cell(run):
         ([[1, 2, 3], [1, 3, 4], [2, 5, 9]], section5.HIGHER),
         ([[3, 2, 1], [9, 5, 2], [4, 3, 1]], section5.LOWER),
         ([[1, 2, 3], [3, 2, 1], [2, 1, 3]], section5.NO_ORDER),
-        ([[1, 2, 3]], section5.NO_ORDER),  # one run has no interval
+        ([[1, 2, 3]], section5.UNDEFINED),  # one run has no interval
     ],
 )
 def test_verdicts_follow_the_ranks_over_seeds(centroids, verdict):
@@ -71,7 +71,7 @@ def test_runs_that_diverged_are_counted_and_left_out():
     assert (found.diverged, found.run.seed.values.tolist()) == (1, [0, 2])
     assert found.verdict == section5.HIGHER
     none = cell(stacked([[1, 2, 3]], error=np.full((1, 1, 4), np.nan)))
-    assert (none.diverged, none.verdict) == (1, section5.NO_ORDER)
+    assert (none.diverged, none.verdict) == (1, section5.UNDEFINED)
     assert section5.verdict_table([none]).seeds.tolist() == [0]
 
 
