@@ -78,7 +78,8 @@ _LABELS = {
     "compare": "Compare with",
 }
 _OWN = "own formula"
-_LABEL_WIDTH = "100px"
+_LABEL_WIDTH = "7em"  # of the text, which is larger on a projector
+_STEP = 0.1  # of a logarithmic slider, in powers of ten
 
 
 class Number:
@@ -98,16 +99,18 @@ class Number:
             value=value,
             description=_LABELS[name],
             style={"description_width": _LABEL_WIDTH},
-            layout={"width": "190px"},
+            layout={"width": "11.5em"},
             **about,
         )
         slider: dict[str, Any] = {"value": value, "readout": False, "layout": {"flex": "1 1 60px"}}
         if log:
-            exponents = {"min": _exponent(low), "max": _exponent(high), "step": 0.1}
+            exponents = {"min": _exponent(low), "max": _exponent(high), "step": _STEP}
             self.slider: Any = widgets.FloatLogSlider(**slider, **{**about, **exponents})
+            self.box.observe(self._typed, "value")
+            self.slider.observe(self._slid, "value")
         else:
             self.slider = widgets.IntSlider(**slider, **about)
-        self._link = widgets.link((self.box, "value"), (self.slider, "value"))
+            self._link = widgets.link((self.box, "value"), (self.slider, "value"))
         self.widget = widgets.HBox([self.box, self.slider], layout={"width": "100%"})
 
     wrong = ""  # there is nothing to get wrong
@@ -129,6 +132,15 @@ class Number:
         """Refuse or accept changes."""
         self.box.disabled = self.slider.disabled = disabled
 
+    def _typed(self, change: Any) -> None:
+        self.slider.value = change["new"]
+
+    def _slid(self, change: Any) -> None:
+        # A page that shows a logarithmic slider puts it on its nearest step, and says so: within
+        # half a step of what stands in the box, nobody has moved it.
+        if abs(_exponent(change["new"] / self.box.value)) > _STEP / 2:
+            self.box.value = float(f"{change['new']:.3g}")
+
 
 class Choice:
     """A list to choose from.
@@ -143,7 +155,8 @@ class Choice:
         self.widget = widgets.Dropdown(
             options=options,
             value=value,
-            description=_LABELS[name],
+            description=_explained(_LABELS[name], TERMS[name]),
+            description_allow_html=True,
             tooltip=TERMS[name],
             style={"description_width": _LABEL_WIDTH},
             layout={"width": "100%"},
@@ -180,7 +193,8 @@ class TargetChoice:
         names = [(name, name) for name in TARGETS]
         self._names = Choice("target", [*names, (_OWN, _OWN)], _OWN)
         self._text = widgets.Text(
-            description="f(x) =",
+            description=_explained("f(x) =", TERMS["formula"]),
+            description_allow_html=True,
             tooltip=TERMS["formula"],
             continuous_update=False,
             style={"description_width": _LABEL_WIDTH},
@@ -303,3 +317,8 @@ def _exponent(value: float) -> float:
 
 def _escaped(text: str) -> str:
     return html.escape(text)
+
+
+def _explained(label: str, term: str) -> str:
+    """A label with a tooltip: lists and text boxes that have a label show theirs nowhere."""
+    return f'<span title="{html.escape(term, quote=True)}">{html.escape(label)}</span>'

@@ -326,13 +326,18 @@ class Lab:
             ],
             layout={"width": width, "flex": f"0 0 {width}", "max_width": "100%"},
         )
-        right = widgets.VBox([self._image, self._sentence], layout={"flex": "1 1 320px"})
+        # On a projector there is more room for words below everything than beside the controls.
+        beside, under = [self._image, self._sentence], []
+        if self._projector:
+            beside, under = [self._image], [self._sentence]
+        right = widgets.VBox(beside, layout={"flex": "1 1 320px"})
         sections = {"history": self._history.widget, "share": self._sharing.widget}
         below = [section for name, section in sections.items() if name in self._show]
         whole = widgets.VBox(
             [
                 widgets.HTML(style(self._projector), layout={"display": "none"}),
                 widgets.HBox([left, right], layout={"flex_flow": "row wrap"}),
+                *under,
                 *below,
             ]
         )

@@ -19,11 +19,11 @@ _PROJECTOR = """
 .keras-lcb-projector {
   --jp-widgets-font-size: 16pt;
   --jp-widgets-inline-height: 32px;
-  --jp-widgets-inline-label-width: 120px;
   font-size: 16pt;
 }
-.keras-lcb-projector .widget-button, .keras-lcb-projector input,
+.keras-lcb-projector button, .keras-lcb-projector input,
 .keras-lcb-projector select { font-size: 16pt; }
+.keras-lcb-projector .keras-lcb-sentence { max-width: none; }
 .keras-lcb-projector .widget-button { padding: 0 9px; }
 """
 

@@ -84,6 +84,18 @@ def test_sliders_and_boxes_show_the_same_number():
     lab.close()
 
 
+def test_a_slider_that_a_page_puts_on_its_nearest_step_changes_nothing():
+    lab = DepthLab()
+    rate = control(lab, "learning_rate")
+    rate.slider.value = 10**-1.7  # as a page does to show 0.02
+    assert lab.settings == PRESETS["bias"].settings and control(lab, "preset").value == "bias"
+    rate.slider.value = 10**-1.6
+    assert lab.settings.learning_rate == 0.0251 and control(lab, "preset").value == ""
+    rate.box.value = 0.3
+    assert lab.settings.learning_rate == 0.3 and rate.slider.value == pytest.approx(0.3)
+    lab.close()
+
+
 def test_the_line_rebuilds_the_same_lab(lab):
     again = DepthLab.from_config(lab.config)
     assert again.settings == lab.settings and again.config == lab.config
