@@ -110,10 +110,8 @@ def test_scaled_eigenvalue_is_relative_to_the_weights(found):
         np.testing.assert_allclose(one.scaled_eigenvalue, norm * one.eigenvalue, rtol=1e-5)
 
 
-@pytest.mark.parametrize("batch_size", [10, 7])
-def test_chunks_change_nothing(found, data, batch_size):
-    model = network_model()
-    again = curvature(model, *data, top_k=3, batch_size=batch_size)
+def test_chunks_change_nothing(found, data):
+    again = curvature(network_model(), *data, top_k=3, batch_size=7)  # 7, 7 and 6 samples
     for name in ("eigenvalue", "trace", "trace_standard_error", "scaled_eigenvalue"):
         np.testing.assert_allclose(again[name], found[name], rtol=2e-4, atol=1e-6, err_msg=name)
 

@@ -56,9 +56,8 @@ def draws():
     return np.concatenate([np.ravel(keras.ops.convert_to_numpy(part)) for part in drawn])
 
 
-@pytest.mark.parametrize("training", [False, True])
 @pytest.mark.parametrize("name", LOOKS)
-def test_nothing_is_changed(trained, name, training, capsys):
+def test_nothing_is_changed(trained, name, capsys):
     model, x, y = trained
     look, options, counted = LOOKS[name]
     names = {*vars(model), "_tracked_layers"}  # where layers are in the model, kept to be quick
@@ -66,7 +65,8 @@ def test_nothing_is_changed(trained, name, training, capsys):
     keras.utils.set_random_seed(5)
     untouched = draws()
     keras.utils.set_random_seed(5)
-    look(model, x, y, training=training, progress=True, **options)
+    # In training mode there is more that could change: moving statistics, and what draws masks.
+    look(model, x, y, training=True, progress=True, **options)
     np.testing.assert_array_equal(draws(), untouched)
     for one, other in zip(before, everything(model), strict=True):
         np.testing.assert_array_equal(one, other)
