@@ -34,6 +34,7 @@ WORK = {
 }
 PEERS = ["pyhessian", "curvlinops"]
 TRACE_SAMPLES = 10
+MOST_ITERATIONS = 200
 AT_MOST = {
     ("whole", "pyhessian"): 0.6,
     ("whole", "curvlinops"): 0.4,
@@ -46,9 +47,10 @@ PROBES = 64
 
 EXPLANATION = f"""\
 Every tool works until the residual |Hv - av| / |a| of each eigenvalue is 0.001 (PyHessian, which
-cannot tell, is stopped at the product with which it gets there); `residual` is the largest of any
-layer. Traces come from {TRACE_SAMPLES} random vectors; `error` is the median relative standard
-error. `bare cost`: the products that keras_lcb took times one product of that block by itself.
+cannot tell, is stopped at the product with which it gets there, or at the {MOST_ITERATIONS}th);
+`residual` is the largest of any layer. Traces, measured in the first round only, come from
+{TRACE_SAMPLES} random vectors; `error` is the median relative standard error. `bare cost`: the
+products that keras_lcb took times one product of that block by itself.
 Ratios are medians over the rounds, each round compared within itself. Compiling, which is done
 once for a network and data of one shape, is not in these times, and is given apart."""
 
@@ -111,40 +113,51 @@ def _network(part: str, options: argparse.Namespace) -> dict[str, Any]:
         f"parameters in {len(objective.layers)} layers, {samples} images of 32x32, "
         f"{options.rounds} interleaved rounds"
     )
-    with _peers(resnet.arrays(model), blocks, width, samples) as ask:
+    iterations = 20 if options.quick else MOST_ITERATIONS
+    with _peers(resnet.arrays(model), blocks, width, samples, iterations) as ask:
         _check_same(objective.loss(), ask(task="loss")["loss"])
-        names = {
-            "whole": ["(all)"],
-            "layers": [row.name for row in objective.layers],
-            "traces": ["(all)", *(row.name for row in objective.layers)],
-        }
-        own_rule = ask(task="calibrate", layers=names["traces"])
-        compiling = _compile(objective)
+        compiling, single = _compile(objective)
         rounds: dict[str, dict[str, list[Any]]] = {
             work: {tool: [] for tool in ("keras_lcb", *PEERS)} for work in WORK
         }
         order = np.random.default_rng(0)
-        pairs = [(work, tool) for work in WORK for tool in rounds[work]]
-        for _ in range(options.rounds):
+        for number in range(options.rounds):
+            # Traces take long, and no target is set for them: once is enough.
+            works = [work for work in WORK if work != "traces" or number == 0]
+            pairs = [(work, tool) for work in works for tool in rounds[work]]
+            found = {}
             for place in order.permutation(len(pairs)):
                 work, tool = pairs[place]
-                if tool == "keras_lcb":
-                    result = _own(objective, work)
-                else:
-                    trace_samples = TRACE_SAMPLES if work == "traces" else 0
-                    result = ask(task=tool, layers=names[work], trace_samples=trace_samples)
+                names = [row.name for row in _rows(objective, work)]
+                found[work, tool] = (
+                    _own(objective, work)
+                    if tool == "keras_lcb"
+                    else ask(task=tool, layers=names)
+                    if work != "traces"
+                    else ask(task=f"{tool}_traces", layers=names, samples=TRACE_SAMPLES)
+                )
+            for (work, tool), result in found.items():
+                if work == "traces" and tool in PEERS:
+                    result = _with_traces(found["whole", tool], found["layers", tool], result)
                 rounds[work][tool].append(result)
             _add_bare(objective, rounds)
     table = {work: _table(rounds[work]) for work in WORK}
-    _print_table(table, compiling, own_rule)
+    _print_table(table, compiling, single, rounds)
     return {
         "samples": samples,
         "compiling_s": compiling,
-        "own_rule": own_rule,
+        "one_product_s": single,
         "table": table,
         "rounds": rounds,
         "targets": _targets(part, table),
     }
+
+
+def _with_traces(whole: Any, layers: Any, traces: Any) -> dict[str, Any]:
+    """What a tool takes for everything: its eigenvalues and traces know nothing of each other."""
+    seconds = np.sum([part["seconds"] for part in (whole, layers, traces)], axis=0)
+    together = {name: {**whole[name], **layers[name]} for name in ("residual", "products")}
+    return {**traces, **together, "seconds": seconds.tolist()}
 
 
 def _own(objective: Objective, work: str) -> dict[str, Any]:
@@ -176,17 +189,31 @@ def _rows(objective: Objective, work: str) -> list[TrackedLayer]:
     ]
 
 
-def _compile(objective: Objective) -> dict[str, float]:
-    """Seconds of the first product of each kind, less those of a second one."""
+def _compile(objective: Objective) -> tuple[dict[str, float], dict[str, float]]:
+    """Seconds to compile, which the first product takes longer than others; and single products.
+
+    The products are those of the whole and of the first, a middle and the last layer, each
+    compiled by itself: the later the layer, the earlier its backward pass ends.
+    """
+    layers = list(objective.layers)
+    parts = {"whole": [objective.whole], "layers": layers}
+    some = {row.name: [row] for row in (layers[0], layers[len(layers) // 2], layers[-1])}
+    compiling, single = {}, {}
+    for name, rows in (parts | some).items():
+        first, second = (_timed(_all_products(objective, rows))[0] for _ in range(2))
+        if name in parts:
+            compiling[name] = first - second
+        if name != "layers":
+            product = _all_products(objective, rows)
+            single[name] = float(np.median([_timed(product)[0] for _ in range(5)]))
+    return compiling, single
+
+
+def _all_products(objective: Objective, rows: list[TrackedLayer]) -> Callable[[], Any]:
     from keras_lcb.landscape.hessian import BlockProducts
 
-    compiling = {}
-    for work in ("whole", "layers"):
-        products = BlockProducts(objective, _rows(objective, work))
-        ones = [np.ones(size, products.dtype) for size in products.sizes]
-        first, second = (_timed(functools.partial(products, ones))[0] for _ in range(2))
-        compiling[work] = first - second
-    return compiling
+    products = BlockProducts(objective, rows)
+    return functools.partial(products, [np.ones(size, products.dtype) for size in products.sizes])
 
 
 def _add_bare(objective: Objective, rounds: dict[str, dict[str, list[Any]]]) -> None:
@@ -229,7 +256,12 @@ def _table(rounds: dict[str, list[Any]]) -> dict[str, dict[str, Any]]:
     return rows
 
 
-def _print_table(table: dict[str, Any], compiling: dict[str, float], own_rule: Any) -> None:
+def _print_table(
+    table: dict[str, Any],
+    compiling: dict[str, float],
+    single: dict[str, float],
+    rounds: dict[str, dict[str, list[Any]]],
+) -> None:
     print(
         f"{'':31}{'':12}{'seconds':>9}{'keras_lcb / it':>26}{'products':>10}{'residual':>10}"
         f"{'error':>8}"
@@ -244,11 +276,17 @@ def _print_table(table: dict[str, Any], compiling: dict[str, float], own_rule: A
                 f"{row['largest_residual']:10.1e}{'' if error is None else f'{error:8.2f}'}"
             )
     print(f"compiling: whole {compiling['whole']:.1f} s, layers {compiling['layers']:.1f} s")
-    worst = max(own_rule, key=lambda name: own_rule[name]["own_rule_residual"])
+    one = ", ".join(f"{name} {1e3 * seconds:.0f} ms" for name, seconds in single.items())
+    print(f"one product, compiled by itself: {one}")
+    own_rule = {
+        name: residual
+        for work in ("whole", "layers")
+        for name, residual in rounds[work]["pyhessian"][-1]["own_rule_residual"].items()
+    }
+    worst = max(own_rule, key=lambda name: own_rule[name])
     print(
-        f"by its own rule PyHessian ends at a residual of "
-        f"{own_rule['(all)']['own_rule_residual']:.1e} on the whole, and at "
-        f"{own_rule[worst]['own_rule_residual']:.1e} on '{worst}'"
+        f"by its own rule PyHessian ends at a residual of {own_rule['(all)']:.1e} on the whole, "
+        f"and at {own_rule[worst]:.1e} on '{worst}'"
     )
 
 
@@ -270,7 +308,7 @@ def _targets(part: str, table: dict[str, Any]) -> list[dict[str, Any]]:
 
 @contextlib.contextmanager
 def _peers(
-    weights: dict[str, np.ndarray], blocks: int, width: int, samples: int
+    weights: dict[str, np.ndarray], blocks: int, width: int, samples: int, most_iterations: int
 ) -> Iterator[Callable[..., Any]]:
     """The other tools in a process of their own, and a function that asks it."""
     with tempfile.TemporaryDirectory() as folder:
@@ -289,7 +327,8 @@ def _peers(
                     raise RuntimeError("The process of PyHessian and curvlinops has ended.")
                 return json.loads(answer)
 
-            print(json.dumps([str(path), blocks, width, samples]), file=process.stdin, flush=True)
+            settings = [str(path), blocks, width, samples, most_iterations]
+            print(json.dumps(settings), file=process.stdin, flush=True)
             try:
                 yield ask
             finally:

@@ -24,7 +24,6 @@ from benchmarks import resnet
 
 ALL = "(all)"
 TOLERANCE = 1e-3
-MOST_ITERATIONS = 500
 
 
 class Peers:
@@ -35,9 +34,12 @@ class Peers:
         blocks: Of each stage.
         width: Channels of the first stage.
         samples: How many.
+        most_iterations: Of PyHessian's for one eigenvalue.
     """
 
-    def __init__(self, path: str, blocks: int, width: int, samples: int) -> None:
+    def __init__(
+        self, path: str, blocks: int, width: int, samples: int, most_iterations: int
+    ) -> None:
         with np.load(path) as weights:
             self.model = resnet.torch_model(dict(weights), blocks, width).eval()
         x, y = resnet.data(samples)
@@ -48,76 +50,81 @@ class Peers:
         for name, parameter in trained:
             layer = name.removeprefix("own.").split("/")[0]
             self.groups.setdefault(layer, []).append(parameter)
-        self.iterations: dict[str, dict[str, Any]] = {}
+        self.most_iterations = most_iterations
 
     def loss(self) -> dict[str, Any]:
         """The loss, by which it is seen that the networks are the same."""
         with torch.no_grad():
             return {"loss": float(self.criterion(self.model(self.data[0]), self.data[1]))}
 
-    def calibrate(self, layers: Sequence[str]) -> dict[str, Any]:
-        """Finds after how many iterations PyHessian's residual is small enough.
+    def pyhessian(self, layers: Sequence[str]) -> dict[str, Any]:
+        """Top eigenvalues by power iteration.
 
-        Its own rule compares successive estimates, and stops early. Here it is stopped as soon
-        as the residual is at the tolerance, which it could not know: that favours it.
+        Its own rule compares successive estimates, and stops early. Here it is stopped with the
+        product at which the residual is small enough, which it could not know: that favours it.
         """
-        for name in layers:
-            self.iterations[name] = self._iterations(name)
-        return {name: self.iterations[name] for name in layers}
-
-    def pyhessian(self, layers: Sequence[str], trace_samples: int) -> dict[str, Any]:
-        """Top eigenvalues by power iteration, and traces."""
-        values, traces, errors = {}, {}, {}
         began = _now()
-        for name in layers:
-            with self._only(name):
-                torch.manual_seed(0)
-                hessian = self._hessian()
-                count = self.iterations[name]["products"]
-                values[name] = hessian.eigenvalues(maxIter=count, tol=0.0)[0][0]
-                if trace_samples:
-                    forms = hessian.trace(maxIter=trace_samples, tol=float("-inf"))
-                    traces[name] = float(np.mean(forms))
-                    errors[name] = float(np.std(forms, ddof=1) / trace_samples**0.5)
+        seen = {name: self._iterations(name) for name in layers}
         seconds = _now() - began
+        own_rule = {name: _own_rule([value for value, _ in seen[name]]) for name in layers}
         return {
             "seconds": seconds.tolist(),
-            "eigenvalue": values,
-            "residual": {name: self.iterations[name]["residual"] for name in layers},
-            "products": {name: self.iterations[name]["products"] for name in layers},
-            "trace": traces,
-            "trace_standard_error": errors,
+            "eigenvalue": {name: seen[name][-1][0] for name in layers},
+            "residual": {name: seen[name][-1][1] for name in layers},
+            "products": {name: len(seen[name]) for name in layers},
+            "own_rule_residual": {name: seen[name][own_rule[name] - 1][1] for name in layers},
         }
 
-    def curvlinops(self, layers: Sequence[str], trace_samples: int) -> dict[str, Any]:
-        """Top eigenvalues by SciPy's `eigsh`, and traces."""
-        values, vectors, traces, counts = {}, {}, {}, {}
+    def curvlinops(self, layers: Sequence[str]) -> dict[str, Any]:
+        """Top eigenvalues by SciPy's `eigsh`."""
+        values, vectors, counts = {}, {}, {}
         began = _now()
         for name in layers:
-            hessian = HessianLinearOperator(
-                self.model,
-                self.criterion,
-                self.groups[name],
-                [self.data],
-                check_deterministic=False,
-            )
+            hessian = self._operator(name)
             operator, taken = _counted(hessian.to_scipy())
             start = np.random.default_rng(0).normal(size=operator.shape[0]).astype("float32")
             found, vector = eigsh(operator, k=1, which="LA", tol=TOLERANCE, v0=start)
             values[name], vectors[name] = float(found[0]), (hessian, vector[:, 0])
             counts[name] = len(taken)
-            if trace_samples:
-                torch.manual_seed(0)
-                traces[name] = float(hutchinson_trace(hessian, num_matvecs=trace_samples))
         seconds = _now() - began
         return {
             "seconds": seconds.tolist(),
             "eigenvalue": values,
             "residual": {name: _residual(*vectors[name], values[name]) for name in layers},
             "products": counts,
-            "trace": traces,
-            "trace_standard_error": {},
         }
+
+    def pyhessian_traces(self, layers: Sequence[str], samples: int) -> dict[str, Any]:
+        """Hutchinson's estimate, with its standard error."""
+        forms = {}
+        began = _now()
+        for name in layers:
+            with self._only(name):
+                torch.manual_seed(0)
+                forms[name] = self._hessian().trace(maxIter=samples, tol=float("-inf"))
+        seconds = _now() - began
+        return {
+            "seconds": seconds.tolist(),
+            "trace": {name: float(np.mean(forms[name])) for name in layers},
+            "trace_standard_error": {
+                name: float(np.std(forms[name], ddof=1) / samples**0.5) for name in layers
+            },
+        }
+
+    def curvlinops_traces(self, layers: Sequence[str], samples: int) -> dict[str, Any]:
+        """Hutchinson's estimate."""
+        traces = {}
+        began = _now()
+        for name in layers:
+            torch.manual_seed(0)
+            traces[name] = float(hutchinson_trace(self._operator(name), num_matvecs=samples))
+        seconds = _now() - began
+        return {"seconds": seconds.tolist(), "trace": traces, "trace_standard_error": {}}
+
+    def _operator(self, name: str) -> Any:
+        return HessianLinearOperator(
+            self.model, self.criterion, self.groups[name], [self.data], check_deterministic=False
+        )
 
     def _hessian(self) -> Any:
         return pyhessian.hessian(self.model, self.criterion, data=self.data, cuda=False)
@@ -135,7 +142,8 @@ class Peers:
                 parameter.requires_grad_(True)
                 parameter.grad = None
 
-    def _iterations(self, name: str) -> dict[str, Any]:
+    def _iterations(self, name: str) -> list[tuple[float, float]]:
+        """Eigenvalue and residual after each product of PyHessian's power iteration."""
         seen: list[tuple[float, float]] = []
         multiply = pyhessian.hessian.__init__.__globals__["hessian_vector_product"]
 
@@ -151,15 +159,8 @@ class Peers:
         with self._only(name), _replaced("hessian_vector_product", watched):
             torch.manual_seed(0)
             with contextlib.suppress(StopIteration):
-                self._hessian().eigenvalues(maxIter=MOST_ITERATIONS, tol=0.0)
-        own_rule = _own_rule([value for value, _ in seen])
-        return {
-            "products": len(seen),
-            "residual": seen[-1][1],
-            "own_rule_products": own_rule,
-            "own_rule_residual": seen[own_rule - 1][1],
-            "own_rule_eigenvalue": seen[own_rule - 1][0],
-        }
+                self._hessian().eigenvalues(maxIter=self.most_iterations, tol=0.0)
+        return seen
 
 
 @contextlib.contextmanager

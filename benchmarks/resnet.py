@@ -57,12 +57,16 @@ def keras_model(blocks: int, width: int, normalized: bool) -> Any:
         def conv(self, name: str, x: Any, channels: int, size: int, stride: int) -> Any:
             if stride == 2 and size == 3:  # torch's padding; Keras' "same" would be on one side
                 x = keras.layers.ZeroPadding2D(1)(x)
+            # Without normalisation signals would grow from block to block, until the softmax is
+            # certain of each class, and no layer's block of the Hessian differs from zero.
+            shrunk = not normalized and name.endswith("_second")
+            scale = 2.0 / (3 * blocks) if shrunk else 2.0
             return keras.layers.Conv2D(
                 channels,
                 size,
                 stride,
                 padding="same" if stride == 1 else "valid",
-                kernel_initializer="he_normal",
+                kernel_initializer=keras.initializers.VarianceScaling(scale),
                 use_bias=not normalized,
                 name=name,
             )(x)
