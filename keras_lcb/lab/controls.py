@@ -99,7 +99,7 @@ class Number:
             value=value,
             description=_LABELS[name],
             style={"description_width": _LABEL_WIDTH},
-            layout={"width": "11.5em"},
+            layout={"width": "12.5em"},
             **about,
         )
         slider: dict[str, Any] = {"value": value, "readout": False, "layout": {"flex": "1 1 60px"}}
