@@ -1,6 +1,6 @@
 """How long curvature takes, beside PyHessian, curvlinops and the bare cost of its products.
 
-python -m benchmarks.curvature [--json FILE] [--rounds 3] [--samples 64] [--quick]
+python -m benchmarks.curvature [--json FILE] [--rounds 3] [--samples 16] [--quick]
                                [--only plain normalized callback]
 """
 
@@ -90,7 +90,7 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--json", type=pathlib.Path, metavar="FILE", help="write all numbers")
     parser.add_argument("--rounds", type=int, default=3, help="interleaved rounds (default: 3)")
-    parser.add_argument("--samples", type=int, default=64, help="of the data (default: 64)")
+    parser.add_argument("--samples", type=int, default=16, help="of the data (default: 16)")
     parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS, help="default: all")
     parser.add_argument("--quick", action="store_true", help="tiny sizes: shows that it runs")
     return parser.parse_args(arguments)
