@@ -47,6 +47,7 @@ class GradientPredictiveness(Probe):
             model without a compiled loss, and for what `keras_lcb.landscape.Objective` refuses.
 
     Example:
+    >>> import keras, numpy as np
     >>> inputs = keras.Input((3,))
     >>> outputs = keras.layers.Dense(1)(keras.layers.Dense(4, activation="relu")(inputs))
     >>> model = keras.Model(inputs, outputs)

@@ -26,7 +26,7 @@ def filter_axes(layer: keras.layers.Layer, variable: keras.Variable) -> tuple[in
     Example:
     >>> layer = keras.layers.DepthwiseConv2D(3, depth_multiplier=2)
     >>> layer.build((None, 8, 8, 5))
-    >>> layer.kernel.shape, filter_axes(layer, layer.kernel)
+    >>> tuple(layer.kernel.shape), filter_axes(layer, layer.kernel)
     ((3, 3, 5, 2), (2, 3))
     """
     kind = type(layer).__name__
