@@ -65,14 +65,17 @@ def plot_stable_rates(found: xr.Dataset, ax: Axes | None = None) -> BarContainer
 def _middle(values: xr.DataArray) -> np.ndarray:
     if "seed" not in values.dims:
         return values.values
-    return np.exp(np.log(values.values).mean(axis=values.dims.index("seed")))
+    logarithm = values.copy(data=np.log(values.values))
+    return np.exp(logarithm.mean("seed").values)  # of the seeds in which there is one
 
 
 def _remarks(found: xr.Dataset) -> list[str]:
     rate = found["learning_rate"]
     said = [f"Geometric mean of {rate.sizes['seed']} seeds."] if "seed" in rate.dims else []
-    known = rate.notnull().any("seed") if "seed" in rate.dims else rate.notnull()
-    absent = [short_name(str(name)) for name in rate["layer"].values[~known.values]]
-    if absent:
-        said.append(f"No limit was found for: {', '.join(absent)}.")
+    known = (rate.expand_dims("seed") if "seed" not in rate.dims else rate).notnull()
+    never, always = ~known.any("seed").values, known.all("seed").values
+    for found_in, layers in (("No", never), ("In some of them no", ~always & ~never)):
+        absent = [short_name(str(name)) for name in rate["layer"].values[layers]]
+        if absent:
+            said.append(f"{found_in} limit was found for: {', '.join(absent)}.")
     return said

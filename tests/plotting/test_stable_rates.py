@@ -36,6 +36,16 @@ def test_seeds(ax):
     assert len(ax.lines) == 3  # the seeds, and theory
 
 
+def test_a_seed_without_a_limit_leaves_the_mean_to_the_others(ax):
+    runs = [make(), make(4.0, rates=(0.5, np.nan, np.nan))]
+    stacked = xr.concat(runs, xr.DataArray([0, 1], dims="seed", name="seed"), data_vars="all")
+    bars = plot_stable_rates(stacked, ax)
+    np.testing.assert_allclose([bar.get_height() for bar in bars], [1.0, 2.0, np.nan])
+    said = " ".join(text.get_text() for text in ax.texts)
+    assert "In some of them no limit was found for: a." in said
+    assert "No limit was found for: c." in said
+
+
 def test_without_rates_names_the_function(run_factory, ax):
     with pytest.raises(ValueError, match="largest_stable_learning_rate"):
         plot_stable_rates(run_factory(), ax)
