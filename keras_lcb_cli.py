@@ -10,8 +10,10 @@ from __future__ import annotations
 import argparse
 import importlib
 import os
+import signal
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
@@ -20,6 +22,7 @@ from pathlib import Path
 from types import ModuleType
 
 BACKENDS = ("tensorflow", "jax", "torch")
+INTERRUPTED = 130  # the exit code after Ctrl-C, as shells have it
 
 EXAMPLES = """examples:
   keras-lcb demo                         train two networks, write their reports to demo/
@@ -63,7 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         options.run(options)
     except KeyboardInterrupt:
-        return 130
+        return INTERRUPTED
     except (OSError, ValueError) as error:
         print(f"keras-lcb: {_sentence(error)}", file=sys.stderr)
         return 2
@@ -312,6 +315,8 @@ def loading() -> Iterator[None]:
     TensorFlow tells of its build and of missing GPUs while it loads, past `sys.stderr`, and no
     setting of it keeps it from that: so the descriptor itself is set aside meanwhile. If loading
     fails, what was held back is printed after all.
+
+    Ctrl-C ends the process at once: an exception raised amid an import may be swallowed there.
     """
     backend = os.environ.get("KERAS_BACKEND")
     if backend is not None and backend not in BACKENDS:
@@ -322,6 +327,9 @@ def loading() -> Iterator[None]:
         )
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     sys.stderr.flush()
+    before = None
+    if threading.current_thread() is threading.main_thread():  # others may not set it
+        before = signal.signal(signal.SIGINT, _end_at_once)
     terminal = os.dup(2)
     with tempfile.TemporaryFile() as held_back:
         os.dup2(held_back.fileno(), 2)
@@ -336,6 +344,12 @@ def loading() -> Iterator[None]:
         finally:
             os.dup2(terminal, 2)
             os.close(terminal)
+            if before is not None:
+                signal.signal(signal.SIGINT, before)
+
+
+def _end_at_once(*_: object) -> None:
+    os._exit(INTERRUPTED)
 
 
 def _sentence(error: Exception) -> str:

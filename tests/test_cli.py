@@ -185,6 +185,21 @@ def test_a_keras_that_does_not_load(tmp_path, monkeypatch):
     assert "Traceback" not in told.stderr
 
 
+def test_ctrl_c_is_not_swallowed_by_what_is_loaded():
+    script = """
+import os, signal, time, keras_lcb_cli
+with keras_lcb_cli.loading():
+    try:
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(10)
+    except BaseException:
+        pass
+print("went on")
+"""
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert (ended.returncode, ended.stdout) == (130, "")
+
+
 def test_ctrl_c_ends_quietly(tmp_path):
     demo = subprocess.Popen(
         [sys.executable, "-m", "keras_lcb_cli", "demo", "--out", str(tmp_path / "demo")],

@@ -141,7 +141,9 @@ def test_a_model_that_cannot_be_called_symbolically_keeps_keras_order():
 
 def test_the_cells_of_a_recurrent_layer_are_reported_under_it():
     model = functional(
-        layers.Bidirectional(layers.GRU(2), name="bi"), layers.Dense(1, name="head"), shape=(3, 2)
+        layers.Bidirectional(layers.GRU(2, name="gru"), name="bi"),
+        layers.Dense(1, name="head"),
+        shape=(3, 2),
     )
     assert names(model) == ["bi/forward_gru", "bi/backward_gru", "head"]
     stacked = layers.RNN([layers.LSTMCell(2), layers.LSTMCell(2)], name="stack")
