@@ -40,7 +40,7 @@ def plot_loss(run: xr.Dataset, ax: Axes | None = None) -> list[Line2D]:
     """
     held = [name for name in _STYLES if name in run and np.isfinite(run[name]).any()]
     if not held:
-        raise ValueError("The run holds no loss: it was recorded without one.")
+        raise ValueError("The run holds no loss: none was recorded, or none was finite.")
     ax = new_axes(ax)
     color = ax.xaxis.label.get_color()
     lines = []
