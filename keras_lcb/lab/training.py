@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
-import json
 from collections.abc import Callable
 from typing import Any
 
@@ -16,7 +14,7 @@ from keras_lcb.lab.view import View, live_view
 from keras_lcb.runs import schema
 from keras_lcb.runs.merging import collect
 from keras_lcb.synthetic import Config
-from keras_lcb.synthetic.experiment import batches, compiled_model
+from keras_lcb.synthetic.experiment import batch_order, batches, compiled_model
 
 
 class Training:
@@ -42,7 +40,7 @@ class Training:
         self._gradients = GradientNorms()
         self._response = FrequencyResponse(grid, target=config.target, functions=True)
         self._model = compiled_model(config)
-        self._data = batches(config)
+        self._order = batch_order(config)
         self._pace = _Pace(self)
         self._rate_in_force = config.learning_rate
         self._records = 0  # beyond the first, which is taken before any update
@@ -71,7 +69,7 @@ class Training:
         """Train on, in one `fit`, until all updates are made or `enough`, asked at each record."""
         self._pace.enough = enough
         self._model.fit(
-            self._remaining(),
+            batches(self.config, self._order[self.step :]),
             initial_epoch=self._records,
             epochs=self.config.updates // self.config.record_every,
             steps_per_epoch=self.config.record_every,
@@ -95,11 +93,9 @@ class Training:
 
     def run(self) -> xr.Dataset:
         """Return the run so far, measured against the newest weights."""
-        run = collect(*self._parts())
-        settings = schema.settings(run) | {"Config": json.loads(self.config.to_json())}
-        if self.changes:
-            settings["learning_rate_changes"] = self.changes
-        return run.assign_attrs(seed=self.config.seed, settings=json.dumps(settings))
+        # No engine: what was trained in pieces, at changing rates, `synthetic.run` cannot repeat.
+        changed = {"learning_rate_changes": self.changes} if self.changes else {}
+        return schema.of_experiment(collect(*self._parts()), None, self.config, **changed)
 
     def _parts(self) -> tuple[Any, ...]:
         """Whatever has recorded something."""
@@ -107,12 +103,6 @@ class Training:
 
     def _layers(self) -> tuple[str, ...]:
         return (*(f"layer_{index}" for index in range(self.config.depth)), "readout")
-
-    def _remaining(self) -> Any:
-        if keras.backend.backend() == "tensorflow":
-            return self._data.skip(self.step)
-        # One generator serves all pieces: Keras takes a batch more than it trains on.
-        return itertools.islice(self._data, self.config.updates - self.step)
 
 
 class _Pace(keras.callbacks.Callback):

@@ -207,15 +207,17 @@ def attributes(attrs: Mapping[str, Any]) -> dict[str, str | int | float]:
     }
 
 
-def of_experiment(run: xr.Dataset, engine: str, config: Any) -> xr.Dataset:
-    """Return a run that says which experiment it is, and can be run again.
+def of_experiment(run: xr.Dataset, engine: str | None, config: Any, **further: Any) -> xr.Dataset:
+    """Return a run that says which experiment it is.
 
     Args:
         run: The run.
-        engine: The module whose `run` takes the settings.
+        engine: The module whose `run` makes the same run of the settings; `None` if none does.
         config: The settings, with a `seed` and `to_json`.
+        **further: More settings, which JSON can hold.
     """
-    own = settings(run) | {"engine": engine, "Config": json.loads(config.to_json())}
+    again = {} if engine is None else {"engine": engine}
+    own = settings(run) | again | {"Config": json.loads(config.to_json())} | further
     return run.assign_attrs(seed=config.seed, settings=json.dumps(own))
 
 

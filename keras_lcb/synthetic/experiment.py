@@ -197,11 +197,17 @@ def compiled_model(config: Config) -> keras.Model:
     return model
 
 
-def batches(config: Config) -> Any:
-    """Return all batches of an experiment, (x, y), in the order of its seed."""
+def batches(config: Config, order: np.ndarray | None = None) -> Any:
+    """Return batches of an experiment, (x, y).
+
+    Args:
+        config: The experiment.
+        order: Which points each update sees (updates, batch size); by default those of all
+            updates, in the order of the experiment's seed.
+    """
     grid = config.target.grid(config.points)
     x, y = grid.astype(np.float32), config.target(grid).astype(np.float32)
-    order = batch_order(config)
+    order = batch_order(config) if order is None else order
     if keras.backend.backend() != "tensorflow":
         return _generated(x, y, order)
     import tensorflow as tf

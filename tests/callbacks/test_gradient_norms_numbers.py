@@ -10,6 +10,7 @@ from keras_lcb import GradientNorms
 from keras_lcb.runs import schema
 from tests import oracle
 from tests.models import dense
+from tests.modes import modes
 
 NETWORK = oracle.Network()
 FLOAT32 = 1e-5
@@ -156,8 +157,6 @@ def test_every_optimizer_option(name, fast_mode):
 
 
 def test_accumulated_gradients(mode):
-    if keras.backend.backend() == "jax" and "run_eagerly" in mode:
-        pytest.skip("compiles each `cond` anew in every step")
     x, y = NETWORK.data(44)
     model = dense(NETWORK)
     optimizer = keras.optimizers.SGD(0.2, momentum=0.9, gradient_accumulation_steps=3)
@@ -359,13 +358,12 @@ def test_no_update_is_lost_when_the_ring_comes_round(every, fast_mode, monkeypat
 
 
 @pytest.mark.parametrize("every", ["epoch", 100])
-def test_the_ring_comes_round_within_several_steps(every, quick_mode, monkeypatch):
-    if "steps_per_execution" not in quick_mode:
-        pytest.skip("this mode takes one step at a time")
+@pytest.mark.parametrize("several_at_once", modes(7, one=False))
+def test_the_ring_comes_round_within_several_steps(every, several_at_once, monkeypatch):
     monkeypatch.setattr("keras_lcb.callbacks.gradient_norms.RING_ROWS", 8)
     x, y = NETWORK.data(120)
     model = dense(NETWORK)
-    model.compile(keras.optimizers.SGD(0.1), "mse", **quick_mode)
+    model.compile(keras.optimizers.SGD(0.1), "mse", **several_at_once)
     norms = GradientNorms(every=every, per_update=True)
     fit(model, x, y, norms)  # 30 updates an epoch, in a ring of 14
     check_updates(norms.results, by_hand(x, y, oracle.sgd(0.1)))

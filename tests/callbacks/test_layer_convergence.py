@@ -17,6 +17,9 @@ from tests.callbacks.tiny import close, compiled, data, dense, dense_rows, train
 from tests.plain_copies import PlainCopies, angles, distances, norms, vectors
 
 BACKEND = keras.backend.backend()
+TAKES_SEVERAL = pytest.mark.skipif(
+    BACKEND == "torch", reason="Keras has no steps_per_execution on torch"
+)
 
 
 # Definition 2.1, for all kinds of models.
@@ -222,16 +225,16 @@ def test_layers_frozen_and_unfrozen_between_fits_with_a_new_optimizer_each_time(
         pytest.param(3, 1, [0, 3, 6, 9, 10], id="n does not divide the epoch"),
         pytest.param(7, 1, [0, 7, 10], id="n is longer than an epoch"),
         pytest.param(1, 1, [*range(11)], id="each update"),
-        pytest.param(3, 4, [0, 4, 9, 10], id="several steps at once, n smaller"),
-        pytest.param(5, 4, [0, 5, 10], id="several steps at once, n larger"),
+        pytest.param(
+            3, 4, [0, 4, 9, 10], id="several steps at once, n smaller", marks=TAKES_SEVERAL
+        ),
+        pytest.param(5, 4, [0, 5, 10], id="several steps at once, n larger", marks=TAKES_SEVERAL),
     ],
 )
 def test_every_n_updates(every, steps_per_execution, steps):
     returns = [*range(11)]  # updates at which Keras returns to the host
     options = {}
     if steps_per_execution > 1:
-        if BACKEND == "torch":
-            pytest.skip("Keras has no steps_per_execution on torch")
         returns, options = (
             [0, 4, 5, 9, 10],
             {
@@ -263,6 +266,9 @@ def test_updates_are_counted_where_gradients_are_accumulated(every, accumulated,
     close(run.distance, expected[[accumulated * step for step in steps]])
 
 
+@pytest.mark.skipif(
+    BACKEND == "jax", reason="on JAX, `fit` holds the state that `train_on_batch` would change"
+)
 def test_a_step_that_makes_two_updates():
     model = compiled(dense("a", "b"))
     convergence = lcb.LayerConvergence(every=4)
@@ -270,8 +276,6 @@ def test_a_step_that_makes_two_updates():
     twice = keras.callbacks.LambdaCallback(
         on_train_batch_begin=lambda batch, logs: model.train_on_batch(x, y)
     )
-    if BACKEND == "jax":
-        pytest.skip("on JAX, `fit` holds the state that `train_on_batch` would change")
     train(model, twice, convergence, epochs=2, batches=8)
     # Until a step was seen to make two, one is expected.
     assert convergence.results.step.values.tolist() == [0, 8, 12, 16, 20, 24, 28, 32]

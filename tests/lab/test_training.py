@@ -2,7 +2,6 @@
 
 import dataclasses
 
-import keras
 import numpy as np
 import pytest
 
@@ -92,7 +91,6 @@ def test_runs_over_seeds_are_one_view_with_a_band(whole):
     np.testing.assert_allclose(view.distance, np.mean(lone, axis=0))
 
 
-@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="one backend suffices")
 def test_a_plain_network_shows_what_its_layers_carry():
     training = trained(dataclasses.replace(SETTINGS, residual=False, updates=100))
     view = training.view()

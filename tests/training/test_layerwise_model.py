@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import pickle
-import shutil
 
 import keras
 import numpy as np
@@ -12,12 +11,12 @@ import pytest
 
 from keras_lcb.training.layerwise_model import LayerwiseModel
 from tests import oracle
+from tests.modes import NEEDS_COMPILER, USUAL, modes
 from tests.oracle import Network
 
 NETWORK = Network()
 BATCH = 8
 RATE = 0.05
-COMPILED = keras.backend.backend() == "jax"  # the backend's usual way, without XLA elsewhere
 OPTIMIZERS = {
     "sgd": (lambda: keras.optimizers.SGD(RATE), lambda: oracle.sgd(RATE)),
     "momentum": (
@@ -29,13 +28,6 @@ OPTIMIZERS = {
         lambda: keras.optimizers.AdamW(0.01, weight_decay=0.1, epsilon=0.1),
         lambda: oracle.adam(0.01, decay=0.1),
     ),
-}
-COMPILER = any(map(shutil.which, ("g++", "clang++")))
-MODES = {
-    "eager": {"run_eagerly": True},
-    "graph": {"jit_compile": False},
-    "xla": {"jit_compile": True},
-    "five steps": {"jit_compile": COMPILED, "steps_per_execution": 5},
 }
 
 
@@ -74,7 +66,7 @@ def fit(model, x, y, **options):
 
 
 def compiled(model, optimizer="sgd", **options):
-    model.compile(optimizer, "mse", **({"jit_compile": COMPILED} | options))
+    model.compile(optimizer, "mse", **(USUAL | options))
     return model
 
 
@@ -136,16 +128,10 @@ def test_trains_bit_for_bit_as_a_plain_model_in_the_usual_mode(optimizer):
 # Logs.
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", modes(5))
 def test_logs_norms_and_ratios_as_backpropagation_by_hand(mode):
-    if keras.backend.backend() == "torch" and mode in ("graph", "five steps"):
-        pytest.skip("no such mode on torch")
-    if keras.backend.backend() == "torch" and mode == "xla" and not COMPILER:
-        pytest.skip("torch compiles with a C++ compiler, and none was found")
-    if keras.backend.backend() == "jax" and mode == "graph":
-        pytest.skip("eager, on JAX")
     x, y = NETWORK.data(7 * BATCH)
-    model = compiled(make_tanh(), keras.optimizers.SGD(RATE, momentum=0.9), **MODES[mode])
+    model = compiled(make_tanh(), keras.optimizers.SGD(RATE, momentum=0.9), **mode)
     history = fit(model, x, y, epochs=2)
     weights, ratios = NETWORK.weights(), []
     rule = oracle.sgd(RATE, 0.9)
@@ -184,10 +170,8 @@ def test_gradient_norms_are_of_the_accumulated_batch_before_clipping():
     np.testing.assert_allclose(logged(history, "gradient_norm")[0], norms, rtol=1e-5)
 
 
-@pytest.mark.parametrize("jit_compile", [False, True])
+@pytest.mark.parametrize("jit_compile", [False, pytest.param(True, marks=NEEDS_COMPILER)])
 def test_accumulation_counts_updates_not_batches(jit_compile):
-    if keras.backend.backend() == "torch" and jit_compile:
-        pytest.skip("tested elsewhere")
     x, y = NETWORK.data(BATCH)
     histories = []
     for steps, repeats in ((None, 1), (3, 3)):
@@ -307,17 +291,16 @@ def test_the_progress_bar_shows_norms_on_request(shown, verbose, capsys):
 # Learning rate multipliers.
 
 
-@pytest.mark.parametrize("optimizer", [*OPTIMIZERS, "adam in xla"])
+@pytest.mark.parametrize(
+    "optimizer", [*OPTIMIZERS, pytest.param("adam in xla", marks=NEEDS_COMPILER)]
+)
 def test_multipliers_take_that_part_of_the_whole_step(optimizer):
     x, y = NETWORK.data(5 * BATCH)
     optimizer, _, xla = optimizer.partition(" in ")
-    if xla and keras.backend.backend() != "tensorflow":
-        pytest.skip("the usual mode, or tested elsewhere")
     ours, theirs = OPTIMIZERS[optimizer]
     factors = {"a": 0.0, "b": 0.3, "c": 2.5}
-    model = compiled(
-        make_tanh(learning_rate_multipliers=factors), ours(), jit_compile=bool(xla) or COMPILED
-    )
+    mode = {"jit_compile": True} if xla else USUAL
+    model = compiled(make_tanh(learning_rate_multipliers=factors), ours(), **mode)
     history = fit(model, x, y)
     training = oracle.train(
         NETWORK.gradients,

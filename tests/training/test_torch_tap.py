@@ -10,7 +10,10 @@ from tests.models import dense
 from tests.oracle import Network
 
 if keras.backend.backend() != "torch":
-    pytest.skip("hooks of torch.optim", allow_module_level=True)
+    pytest.skip(
+        "models on other backends have no torch tensors, which torch.optim moves",
+        allow_module_level=True,
+    )
 
 import torch
 

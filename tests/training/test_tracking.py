@@ -17,8 +17,12 @@ NETWORK = Network()
 X, Y = NETWORK.data(20)
 BATCHES = oracle.batches(X.astype("float32"), Y.astype("float32"), size=4, epochs=2)
 BACKEND = keras.backend.backend()
-on_tensorflow = pytest.mark.skipif(BACKEND != "tensorflow", reason="a loop for TensorFlow")
-on_torch = pytest.mark.skipif(BACKEND != "torch", reason="a loop for torch")
+on_tensorflow = pytest.mark.skipif(
+    BACKEND != "tensorflow", reason="tf.GradientTape sees no other backend's tensors"
+)
+on_torch = pytest.mark.skipif(
+    BACKEND != "torch", reason="loss.backward() is of torch's tensors alone"
+)
 
 
 def by_hand(rule, batches=None):
