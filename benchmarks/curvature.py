@@ -162,7 +162,7 @@ def _with_traces(whole: Any, layers: Any, traces: Any) -> dict[str, Any]:
 
 def _own(objective: Objective, work: str) -> dict[str, Any]:
     """What keras_lcb finds, and how long that takes."""
-    from keras_lcb.landscape.curvature import Accuracy, measure
+    from keras_lcb.landscape.blocks import Accuracy, measure
 
     rows = _rows(objective, work)
     accuracy = Accuracy(both_ends=False, dense_up_to=12)

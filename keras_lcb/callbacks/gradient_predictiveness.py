@@ -69,9 +69,8 @@ class GradientPredictiveness(Probe):
         layers: LayerSelection = None,
         sample_weight: Any = None,
         training: bool = False,
-        batch_size: int | None = None,
+        batch_size: int = 512,
     ) -> None:
-        from keras_lcb.landscape.objective import BATCH_SIZE
         from keras_lcb.landscape.predictiveness import STEP_SIZES, checked_step_sizes
 
         self.step_sizes = checked_step_sizes(STEP_SIZES if step_sizes is None else step_sizes)
@@ -82,7 +81,7 @@ class GradientPredictiveness(Probe):
             layers,
             sample_weight=sample_weight,
             training=training,
-            batch_size=BATCH_SIZE if batch_size is None else batch_size,
+            batch_size=batch_size,
         )
 
     # Recording.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ from keras_lcb.callbacks.recorder import Record
 from keras_lcb.training.layers import LayerSelection, TrackedLayer
 
 if TYPE_CHECKING:
-    from keras_lcb.landscape.curvature import BlockCurvature
+    from keras_lcb.landscape.blocks import BlockCurvature
 
 # From one record to the next a layer's eigenvectors turn, but not so far that the search had
 # better begin anew. The random part is for directions that come to be steeper.
@@ -88,15 +89,17 @@ class LayerSharpness(Probe):
         batch_size: int = 512,
         seed: int = 0,
     ) -> None:
-        from keras_lcb.landscape.curvature import (
-            checked_count,
-            checked_tolerance,
-            checked_trace_samples,
-        )
+        from keras_lcb.landscape.blocks import Accuracy
 
-        self.top_k = checked_count("top_k", top_k, least=1)
-        self.trace_samples = checked_trace_samples(trace_samples)
-        self.tolerance = checked_tolerance(tolerance)
+        accuracy = Accuracy(top_k, tolerance, trace_samples)
+        self.top_k, self.trace_samples = int(top_k), int(trace_samples)
+        self.tolerance = float(tolerance)
+        self._accuracy = dataclasses.replace(
+            accuracy,
+            both_ends=False,
+            most_products=_MOST_PRODUCTS * self.top_k,
+            dense_up_to=self.top_k + 1,
+        )
         self.seed = int(seed)
         super().__init__(
             x,
@@ -114,7 +117,7 @@ class LayerSharpness(Probe):
         self._vectors: dict[str, np.ndarray] = {}  # those of the newest record, added up
 
     def _follow(self, model: keras.Model, optimizer: Any) -> None:
-        from keras_lcb.landscape.curvature import check_top_k
+        from keras_lcb.landscape.blocks import check_top_k
 
         super()._follow(model, optimizer)
         check_top_k(self.top_k, self._training_rows())
@@ -130,23 +133,11 @@ class LayerSharpness(Probe):
     # Recording.
 
     def _measure(self) -> Record:
-        from keras_lcb.landscape.curvature import (
-            Accuracy,
-            measure,
-            squared_norms,
-            tabulate,
-        )
+        from keras_lcb.landscape.blocks import measure
+        from keras_lcb.landscape.curvature import squared_norms, tabulate
 
-        rows, objective = self._training_rows(), self._objective
+        rows, objective, accuracy = self._training_rows(), self._objective, self._accuracy
         self._note_frozen(rows)
-        accuracy = Accuracy(
-            top_k=self.top_k,
-            tolerance=self.tolerance,
-            trace_samples=self.trace_samples,
-            both_ends=False,
-            most_products=_MOST_PRODUCTS * self.top_k,
-            dense_up_to=self.top_k + 1,
-        )
         step = self._updates.now()
         try:
             found = measure(

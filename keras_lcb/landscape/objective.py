@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import keras
-import numpy as np
 
 from keras_lcb.landscape import ops
+from keras_lcb.landscape.chunks import as_arrays, chunk, chunk_size, length, shares, to_device
 from keras_lcb.training.functional import batch_loss
 from keras_lcb.training.layers import (
     LayerSelection,
@@ -63,6 +63,7 @@ class Objective:
             samples.
 
     Example:
+    >>> import numpy as np
     >>> inputs = keras.Input((2,))
     >>> outputs = keras.layers.Dense(1, use_bias=False, name="line")(inputs)
     >>> model = keras.Model(inputs, outputs)
@@ -92,13 +93,13 @@ class Objective:
         self._place = {id(variable): place for place, variable in enumerate(self._trainable)}
         self.layers = self._training_rows()
         self.whole = _as_one(self.layers)
-        data = [_as_arrays(values) for values in (x, y, sample_weight)]
-        self.samples = _length(*data)
-        self._size = _chunk_size(self.samples, batch_size)
+        data = [as_arrays(values) for values in (x, y, sample_weight)]
+        self.samples = length(*data)
+        self._size = chunk_size(self.samples, batch_size)
         self.chunks = -(-self.samples // self._size)
-        self._shares = _shares(self.samples, self._size)
+        self._shares = shares(self.samples, self._size)
         self._compile_loss = _own_compile_loss(model)
-        self._data = [_to_device(values) for values in data]
+        self._data = [to_device(values) for values in data]
         self._examine()
         self._programs: dict[Any, Callable[..., Any]] = {}
 
@@ -246,7 +247,7 @@ class Objective:
 
     def _examine(self) -> None:
         """Builds the loss on the first chunk, and refuses what chunks would make inexact."""
-        x, y, sample_weight = _chunk(self._data, 0, self._size)
+        x, y, sample_weight = chunk(self._data, 0, self._size)
         model = self.model
         options = {"training": self.training} if model._call_has_training_arg else {}
         trainable, others = self._state()
@@ -360,7 +361,7 @@ class Around:
         trainable, others = self._state
         objective = self._objective
         x, y, sample_weight = (
-            self._data if size == objective.samples else _chunk(self._data, start, size)
+            self._data if size == objective.samples else chunk(self._data, start, size)
         )
 
         def loss(*own: Any) -> Any:
@@ -441,86 +442,6 @@ def _own_compile_loss(model: keras.Model) -> Any:
     if known is None:
         return None
     return type(known)(known._user_loss, known._user_loss_weights, output_names=known.output_names)
-
-
-# Data.
-
-
-def _as_arrays(values: Any) -> Any:
-    """Arrays as `fit` would make them: floating point numbers in Keras' precision."""
-
-    def convert(array: Any) -> np.ndarray:
-        array = keras.ops.convert_to_numpy(array) if keras.ops.is_tensor(array) else array
-        array = np.asarray(array)
-        if array.ndim == 0 or array.dtype == object:
-            raise ValueError(
-                "The data are arrays whose first axis counts samples, or lists or dicts of such "
-                f"arrays; received {type(values).__name__}."
-            )
-        return array.astype(keras.config.floatx()) if array.dtype.kind == "f" else array
-
-    if values is None:
-        return None
-    several = isinstance(values, (list, tuple)) and any(len(_shape(v)) > 0 for v in values)
-    return (
-        keras.tree.map_structure(convert, values)
-        if several or isinstance(values, dict)
-        else (convert(values))
-    )
-
-
-def _shape(values: Any) -> Any:
-    return getattr(values, "shape", ())
-
-
-def _length(x: Any, y: Any, sample_weight: Any) -> int:
-    lengths = {
-        name: sorted({len(array) for array in keras.tree.flatten(values) if array is not None})
-        for name, values in (("x", x), ("y", y), ("sample_weight", sample_weight))
-    }
-    counts = {length for found in lengths.values() for length in found}
-    if len(counts) != 1:
-        named = ", ".join(
-            f"{name} {' and '.join(map(str, found))}" for name, found in lengths.items() if found
-        )
-        raise ValueError(f"The data must have as many samples each; received {named or 'none'}.")
-    (samples,) = counts
-    if samples == 0:
-        raise ValueError("The data hold no samples, so there is no loss.")
-    return samples
-
-
-def _chunk_size(samples: int, most: int) -> int:
-    """A size that leaves no smaller chunk at the end, where one is near: it is compiled apart."""
-    if isinstance(most, bool) or not isinstance(most, (int, np.integer)) or most < 1:
-        raise ValueError(f"`batch_size` is a number of samples, 1 or more; received {most!r}.")
-    if samples <= most:
-        return samples
-    for size in range(int(most), int(most) // 2, -1):
-        if samples % size == 0:
-            return size
-    return int(most)
-
-
-def _shares(samples: int, size: int) -> tuple[float, float]:
-    """The parts of the samples that are in each chunk, and in the last one."""
-    return size / samples, (samples % size or size) / samples
-
-
-def _to_device(values: Any) -> Any:
-    if values is None:
-        return None
-    return keras.tree.map_structure(keras.ops.convert_to_tensor, values)
-
-
-def _chunk(data: Any, start: Any, size: int) -> Any:
-    def cut(array: Any) -> Any:
-        if array is None:
-            return None
-        begin = [start] + [0] * (len(array.shape) - 1)
-        return keras.ops.slice(array, begin, [size, *array.shape[1:]])
-
-    return [None if part is None else keras.tree.map_structure(cut, part) for part in data]
 
 
 def _like(given: Any, now: Any) -> Any:

@@ -191,6 +191,6 @@ def _theory(objective: Objective, rows: Sequence[TrackedLayer], seed: int) -> np
 def _largest_eigenvalues(
     objective: Objective, rows: Sequence[TrackedLayer], seed: int
 ) -> np.ndarray:
-    from keras_lcb.landscape.curvature import largest_eigenvalues
+    from keras_lcb.landscape.blocks import largest_eigenvalues
 
     return largest_eigenvalues(objective, rows, seed=seed)

@@ -15,6 +15,7 @@ from keras_lcb.synthetic.spectra import (
     spectrum,
     time_to_learn,
 )
+from keras_lcb.synthetic.target import Target
 from keras_lcb.synthetic.targets import (
     Chirp,
     Expression,
@@ -23,7 +24,6 @@ from keras_lcb.synthetic.targets import (
     SineSum,
     Square,
     Step,
-    Target,
     default_target,
     spectral_bias_target,
     target_from_dict,

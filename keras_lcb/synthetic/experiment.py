@@ -16,7 +16,8 @@ from keras_lcb.callbacks import FrequencyResponse, GradientNorms, LayerConvergen
 from keras_lcb.runs import schema
 from keras_lcb.runs.merging import collect
 from keras_lcb.synthetic.networks import build_network, check_network
-from keras_lcb.synthetic.targets import Target, default_target, target_from_dict
+from keras_lcb.synthetic.target import Target
+from keras_lcb.synthetic.targets import default_target, target_from_dict
 from keras_lcb.training.settings import (
     check_training,
     new_optimizer,

@@ -7,11 +7,9 @@ wave number k is sin(kx); on [0, 1), it is sin(2πkx).
 
 from __future__ import annotations
 
-import abc
 import dataclasses
 import hashlib
 import math
-import numbers
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -20,117 +18,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from keras_lcb.synthetic import formulas
+from keras_lcb.synthetic.target import Target, finite, put, wave_numbers, whole
 
 _FINGERPRINT_POINTS = 64
 # Holds the points of every smaller grid of 2ⁿ points, 0 among them.
 _FORMULA_POINTS = 4096
-
-
-@dataclass(frozen=True, kw_only=True)
-class Target(abc.ABC):
-    """What all targets share.
-
-    Args:
-        domain: Start and end of the interval; the end itself is left out. Default [-π, π).
-        noise: Standard deviation of the Gaussian noise that a call adds. Default 0.
-        seed: Seed of that noise: the same points get the same noise at each call.
-
-    Raises:
-        ValueError: If a setting makes no sense.
-    """
-
-    domain: tuple[float, float] = (-math.pi, math.pi)
-    noise: float = 0.0
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        bounds = tuple(_finite("domain", bound) for bound in self.domain)
-        if len(bounds) != 2 or bounds[0] >= bounds[1]:
-            raise ValueError(f"`domain` must be (start, end) with start < end, got {self.domain}.")
-        noise = _finite("noise", self.noise)
-        if noise < 0:
-            raise ValueError(f"`noise` is a standard deviation, 0 or more, got {noise}.")
-        _set(self, domain=bounds, noise=noise, seed=_whole("seed", self.seed, 0))
-
-    @property
-    def length(self) -> float:
-        """Length of the domain."""
-        return self.domain[1] - self.domain[0]
-
-    @property
-    def highest(self) -> int:
-        """The largest wave number that a grid must resolve; 0 if none is known."""
-        return 0
-
-    @property
-    def frequencies(self) -> tuple[int, ...]:
-        """The wave numbers worth following: here, the five that carry the most energy."""
-        points = max(1024, 8 * self.highest)
-        energy = np.abs(np.fft.rfft(self.clean(self.grid(points))[:, 0])) ** 2
-        energy[0] = 0.0
-        strongest = np.argsort(-energy, kind="stable")[:5]
-        return tuple(sorted(int(k) for k in strongest if energy[k] > 1e-12 * energy.sum()))
-
-    def grid(self, points: int) -> np.ndarray:
-        """Return equally spaced points of shape (points, 1) from the start, the end left out.
-
-        Args:
-            points: How many, at least 2.
-
-        Raises:
-            ValueError: If the target has a wave number that so few points cannot resolve.
-        """
-        points = _whole("points", points, 2)
-        if self.highest >= points / 2:
-            raise ValueError(
-                f"{points} points resolve wave numbers below {points / 2:g}, their Nyquist limit, "
-                f"and this target has wave number {self.highest}: take more than "
-                f"{2 * self.highest} points."
-            )
-        return (self.domain[0] + self.length * np.arange(points) / points)[:, np.newaxis]
-
-    def __call__(self, x: ArrayLike) -> np.ndarray:
-        """Return the target with its noise at the points `x`, of shape (n, 1), in their shape."""
-        positions = np.asarray(x, dtype=np.float64)
-        values = self.clean(positions)
-        if self.noise:
-            generator = np.random.default_rng(self.seed)
-            values = values + self.noise * generator.standard_normal(positions.shape)
-        return values
-
-    @abc.abstractmethod
-    def clean(self, x: np.ndarray) -> np.ndarray:
-        """Return the target without its noise."""
-
-    def coefficients(self, frequencies: ArrayLike) -> np.ndarray:
-        """Return the exact Fourier coefficients of the target without its noise.
-
-        c_k = 2/L ∫ f(x) exp(-2πik(x - a)/L) dx over the domain [a, a + L), and half of that at
-        k = 0: what `spectrum` approaches as the grid grows finer.
-
-        Args:
-            frequencies: Wave numbers, 0 or more.
-
-        Raises:
-            ValueError: If they have no closed form here.
-        """
-        raise ValueError(
-            f"{type(self).__name__} has no Fourier coefficients in closed form: use "
-            "`spectrum(target.clean(target.grid(points)), frequencies)` with many points."
-        )
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the target as JSON holds it; `target_from_dict` reads it."""
-        return {"kind": type(self).__name__, **dataclasses.asdict(self)}
-
-    def _turns(self, x: np.ndarray) -> np.ndarray:
-        """Position in periods of wave number 1, 0 where x is 0."""
-        return x / self.length
-
-    def _sine(self, k: np.ndarray, amplitude: float | np.ndarray, phase: float) -> np.ndarray:
-        """Coefficient of amplitude · sin(2πkx/L + phase), phases counted from the start."""
-        at_start = phase + 2 * np.pi * k * (self.domain[0] / self.length)
-        return np.where(k == 0, amplitude * np.sin(phase), -1j * amplitude * np.exp(1j * at_start))
 
 
 @dataclass(frozen=True)
@@ -162,7 +54,7 @@ class SineSum(Target):
         rows = tuple(_row(row) for row in self.rows)
         if not rows:
             raise ValueError("`rows` needs at least one (wave number, amplitude, phase).")
-        _set(self, rows=rows)
+        put(self, rows=rows)
 
     @property
     def highest(self) -> int:
@@ -183,7 +75,7 @@ class SineSum(Target):
 
     def coefficients(self, frequencies: ArrayLike) -> np.ndarray:
         """Return the exact Fourier coefficients; see `Target.coefficients`."""
-        k = _wave_numbers(frequencies)
+        k = wave_numbers(frequencies)
         return sum(
             (np.where(k == own, self._sine(k, a, phase), 0.0) for own, a, phase in self.rows),
             np.zeros(k.shape, dtype=complex),
@@ -199,10 +91,10 @@ class _Wave(Target):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _set(
+        put(
             self,
-            wave_number=_whole("wave_number", self.wave_number, 1),
-            amplitude=_finite("amplitude", self.amplitude),
+            wave_number=whole("wave_number", self.wave_number, 1),
+            amplitude=finite("amplitude", self.amplitude),
         )
 
     @property
@@ -243,7 +135,7 @@ class Square(_Wave):
 
     def coefficients(self, frequencies: ArrayLike) -> np.ndarray:
         """Return the exact Fourier coefficients; see `Target.coefficients`."""
-        k = _wave_numbers(frequencies)
+        k = wave_numbers(frequencies)
         m = self._harmonic(k)
         size = np.where(m % 2 == 1, 4 * self.amplitude / (np.pi * np.maximum(m, 1)), 0.0)
         return self._sine(k, size, 0.0)
@@ -272,7 +164,7 @@ class Sawtooth(_Wave):
 
     def coefficients(self, frequencies: ArrayLike) -> np.ndarray:
         """Return the exact Fourier coefficients; see `Target.coefficients`."""
-        k = _wave_numbers(frequencies)
+        k = wave_numbers(frequencies)
         m = self._harmonic(k)
         sign = np.where(m % 2 == 1, 1.0, -1.0)
         size = np.where(m > 0, 2 * self.amplitude * sign / (np.pi * np.maximum(m, 1)), 0.0)
@@ -298,10 +190,10 @@ class Step(Target):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        position = _finite("position", self.position)
+        position = finite("position", self.position)
         if not 0 < position < 1:
             raise ValueError(f"`position` is a fraction between 0 and 1, got {position}.")
-        _set(self, position=position)
+        put(self, position=position)
 
     def clean(self, x: np.ndarray) -> np.ndarray:
         """Return the step at `x`."""
@@ -309,7 +201,7 @@ class Step(Target):
 
     def coefficients(self, frequencies: ArrayLike) -> np.ndarray:
         """Return the exact Fourier coefficients; see `Target.coefficients`."""
-        k = _wave_numbers(frequencies)
+        k = wave_numbers(frequencies)
         rise = 1 - np.exp(-2j * np.pi * k * self.position)
         return np.where(k == 0, 1 - self.position, 1j * rise / (np.pi * np.maximum(k, 1)))
 
@@ -337,10 +229,10 @@ class Chirp(Target):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        first, last = _finite("first", self.first), _finite("last", self.last)
+        first, last = finite("first", self.first), finite("last", self.last)
         if min(first, last) < 0:
             raise ValueError(f"Wave numbers are 0 or more, got {first} to {last}.")
-        _set(self, first=first, last=last)
+        put(self, first=first, last=last)
 
     @property
     def highest(self) -> int:
@@ -526,7 +418,7 @@ def spectral_bias_target(
     if amplitudes not in ("equal", "rising"):
         raise ValueError(f'`amplitudes` is "equal" or "rising", got {amplitudes!r}.')
     wave_numbers = range(5, 51, 5)
-    seed = _whole("seed", seed, 0)
+    seed = whole("seed", seed, 0)
     phases = np.random.default_rng(seed).uniform(0.0, 2 * np.pi, size=len(wave_numbers))
     rows = [
         (k, 1.0 if amplitudes == "equal" else k / 50, phase)
@@ -535,42 +427,12 @@ def spectral_bias_target(
     return SineSum(rows, domain=(0.0, 1.0), noise=noise, seed=seed)
 
 
-def _set(target: Target, **values: Any) -> None:
-    """Put checked values into a frozen record while it is made."""
-    for name, value in values.items():
-        object.__setattr__(target, name, value)
-
-
-def _whole(name: str, value: Any, least: int) -> int:
-    if not _is_finite(value) or value != round(value) or value < least:
-        raise ValueError(f"`{name}` must be a whole number from {least} on, got {value!r}.")
-    return int(value)
-
-
-def _finite(name: str, value: Any) -> float:
-    if not _is_finite(value):
-        raise ValueError(f"`{name}` must be a finite number, got {value!r}.")
-    return float(value)
-
-
-def _is_finite(value: Any) -> bool:
-    number = isinstance(value, numbers.Real) and not isinstance(value, bool)
-    return number and math.isfinite(value)
-
-
 def _row(row: Sequence[float]) -> tuple[int, float, float]:
     try:
         k, amplitude, phase = row
     except (TypeError, ValueError):
         raise ValueError(f"A row is (wave number, amplitude, phase), got {row!r}.") from None
-    return _whole("wave number", k, 0), _finite("amplitude", amplitude), _finite("phase", phase)
-
-
-def _wave_numbers(frequencies: ArrayLike) -> np.ndarray:
-    k = np.asarray(frequencies)
-    if k.size and (np.any(k < 0) or np.any(k != np.round(k))):
-        raise ValueError(f"Wave numbers are whole and 0 or more, got {k}.")
-    return k.astype(np.int64)
+    return whole("wave number", k, 0), finite("amplitude", amplitude), finite("phase", phase)
 
 
 def _name(function: Any) -> str:

@@ -13,7 +13,8 @@ import keras
 from keras.src.models import Functional
 
 from keras_lcb.training import ops
-from keras_lcb.training.layers import check_built, input_specification
+from keras_lcb.training.call_trace import input_specification
+from keras_lcb.training.layers import check_built
 from keras_lcb.training.layerwise_step import LayerwiseStep
 from keras_lcb.training.multipliers import LearningRateMultipliers
 

@@ -9,7 +9,7 @@ from keras import layers
 
 import keras_lcb as lcb
 from keras_lcb.landscape import Objective, curvature
-from keras_lcb.landscape.curvature import Accuracy, largest_eigenvalues, measure
+from keras_lcb.landscape.blocks import Accuracy, largest_eigenvalues, measure
 from keras_lcb.landscape.hessian import BlockProducts
 from tests.landscape.bowls import linear
 from tests.models import dense

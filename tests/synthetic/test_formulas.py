@@ -1,6 +1,7 @@
 """Formulas as text: what is allowed agrees with NumPy, and nothing else gets through."""
 
 import json
+import re
 import time
 
 import numpy as np
@@ -15,11 +16,14 @@ NUMPY = {
     **{name: getattr(np, name) for name in ("sin", "cos", "tan", "sinh", "cosh", "tanh", "exp")},
     **{name: getattr(np, name) for name in ("log", "sqrt", "sign", "floor")},
     **{"asin": np.arcsin, "acos": np.arccos, "atan": np.arctan, "ln": np.log, "abs": np.abs},
-    **{"min": np.minimum, "max": np.maximum, "pi": np.pi, "e": np.e},
+    **{"min": np.minimum, "max": np.maximum, "pi": np.asarray(np.pi), "e": np.asarray(np.e)},
+    "number": lambda value: np.asarray(float(value)),
 }
 
 
 def plain_numpy(formula):
+    # Python's own floats differ from NumPy's in the last digit of some powers.
+    formula = re.sub(r"(?<!\w)(\d+\.?\d*|\.\d+)(e-?\d+)?", r"number(\g<0>)", formula)
     with np.errstate(all="ignore"):
         return eval(formula, {"__builtins__": {}}, {**NUMPY, "x": X})  # the oracle
 
