@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import dataclasses
 import functools
 import json
 import os
@@ -27,32 +28,58 @@ if TYPE_CHECKING:
     from keras_lcb.training.layers import TrackedLayer
 
 PARTS = ["plain", "normalized", "callback"]
+OWN, PYHESSIAN, CURVLINOPS, TOLD, BARE = (
+    "keras_lcb",
+    "pyhessian",
+    "curvlinops",
+    "curvlinops*",
+    "bare cost",
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Work:
+    """What is measured, by whom, and whether in each round or in the first only."""
+
+    title: str
+    tools: tuple[str, ...]
+    each_round: bool
+
+
 WORK = {
-    "whole": "top eigenvalue of the whole",
-    "layers": "top eigenvalue of each layer",
-    "traces": "both, and all traces",
+    "whole": Work("top eigenvalue of the whole", (OWN, PYHESSIAN, CURVLINOPS, TOLD, BARE), True),
+    "layers": Work("top eigenvalue of each layer", (OWN, PYHESSIAN, BARE), True),
+    "some": Work("top eigenvalue of three layers", (OWN, PYHESSIAN, CURVLINOPS), False),
+    "traces": Work("traces of three and the whole", (OWN, PYHESSIAN, CURVLINOPS), False),
 }
-PEERS = ["pyhessian", "curvlinops"]
 TRACE_SAMPLES = 10
 MOST_ITERATIONS = 200
 AT_MOST = {
-    ("whole", "pyhessian"): 0.6,
-    ("whole", "curvlinops"): 0.4,
-    ("whole", "bare cost"): 1.3,
-    ("layers", "pyhessian"): 0.5,
-    ("layers", "bare cost"): 1.3,
+    ("whole", PYHESSIAN): 0.6,
+    ("whole", CURVLINOPS): 0.4,
+    ("whole", BARE): 1.3,
+    ("layers", PYHESSIAN): 0.5,
+    ("layers", BARE): 1.3,
 }
 CALLBACK_AT_MOST = 1.15
 PROBES = 64
 
 EXPLANATION = f"""\
-Every tool works until the residual |Hv - av| / |a| of each eigenvalue is 0.001 (PyHessian, which
-cannot tell, is stopped at the product with which it gets there, or at the {MOST_ITERATIONS}th);
-`residual` is the largest of any layer. Traces, measured in the first round only, come from
-{TRACE_SAMPLES} random vectors; `error` is the median relative standard error. `bare cost`: the
-products that keras_lcb took times one product of that block by itself.
-Ratios are medians over the rounds, each round compared within itself. Compiling, which is done
-once for a network and data of one shape, is not in these times, and is given apart."""
+Every tool works until the residual |Hv - av| / |a| of each eigenvalue is 0.001; `residual` is the
+largest of any layer. PyHessian cannot tell, and is stopped at the product with which it gets
+there, or at the {MOST_ITERATIONS}th. curvlinops is SciPy's `eigsh` over its operator; that looks at
+residuals after 20 products for the first time, so `curvlinops*` was told to look after as many as
+keras_lcb took. Both favour them: no user knows these numbers beforehand.
+`bare cost`: as many products as keras_lcb took, one after the other, of one block at a time. That
+layers fall below it is because their products share the passes up to the gradient.
+Three layers are the first, the middle one and the last; they and the traces are measured in the
+first round only, since no target is set for them. Traces come from {TRACE_SAMPLES} random vectors,
+and the times of traces include the eigenvalues of the same blocks, which keras_lcb needs for them;
+`error` is the median relative standard error. Products are counted for eigenvalues only, save
+keras_lcb's of traces.
+Ratios are medians over the rounds with their quartiles, each round compared within itself and in
+an order and with random vectors of its own. Compiling, which is done once for a network and data
+of one shape, is not in these times: `compiling` is how much longer a first search takes."""
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -72,6 +99,8 @@ def main(arguments: list[str] | None = None) -> None:
         else:
             report[part] = _network(part, options)
         targets += report[part]["targets"]
+        if options.json:  # what is done is kept, whatever becomes of the rest
+            options.json.write_text(json.dumps(report, indent=1) + "\n")
     print(f"\n{EXPLANATION}\n\n" + "\n".join(map(_verdict, targets)))
     report["load_average_at_end"] = list(os.getloadavg())
     print("load average at the end " + ", ".join(f"{x:.1f}" for x in os.getloadavg()))
@@ -117,30 +146,7 @@ def _network(part: str, options: argparse.Namespace) -> dict[str, Any]:
     with _peers(resnet.arrays(model), blocks, width, samples, iterations) as ask:
         _check_same(objective.loss(), ask(task="loss")["loss"])
         compiling, single = _compile(objective)
-        rounds: dict[str, dict[str, list[Any]]] = {
-            work: {tool: [] for tool in ("keras_lcb", *PEERS)} for work in WORK
-        }
-        order = np.random.default_rng(0)
-        for number in range(options.rounds):
-            # Traces take long, and no target is set for them: once is enough.
-            works = [work for work in WORK if work != "traces" or number == 0]
-            pairs = [(work, tool) for work in works for tool in rounds[work]]
-            found = {}
-            for place in order.permutation(len(pairs)):
-                work, tool = pairs[place]
-                names = [row.name for row in _rows(objective, work)]
-                found[work, tool] = (
-                    _own(objective, work)
-                    if tool == "keras_lcb"
-                    else ask(task=tool, layers=names)
-                    if work != "traces"
-                    else ask(task=f"{tool}_traces", layers=names, samples=TRACE_SAMPLES)
-                )
-            for (work, tool), result in found.items():
-                if work == "traces" and tool in PEERS:
-                    result = _with_traces(found["whole", tool], found["layers", tool], result)
-                rounds[work][tool].append(result)
-            _add_bare(objective, rounds)
+        rounds = _measured(objective, ask, options.rounds)
     table = {work: _table(rounds[work]) for work in WORK}
     _print_table(table, compiling, single, rounds)
     return {
@@ -153,6 +159,63 @@ def _network(part: str, options: argparse.Namespace) -> dict[str, Any]:
     }
 
 
+def _measured(objective: Objective, ask: Callable[..., Any], count: int) -> dict[str, Any]:
+    """The results of each tool in each round, and a line for each of them as it comes."""
+    rounds: dict[str, dict[str, list[Any]]] = {
+        work: {tool: [] for tool in WORK[work].tools} for work in WORK
+    }
+    order = np.random.default_rng(0)
+    all_pairs = [(work, tool) for work in WORK for tool in WORK[work].tools]
+    took: dict[tuple[str, str], float] = {}
+    for number in range(count):
+        pairs = [pair for pair in all_pairs if number == 0 or WORK[pair[0]].each_round]
+        order.shuffle(pairs)
+        pairs.sort(key=lambda pair: pair[1] in (TOLD, BARE))  # they are told keras_lcb's products
+        found: dict[tuple[str, str], Any] = {}
+        for done, (work, tool) in enumerate(pairs):
+            began = time.perf_counter()
+            needed = found[work, OWN]["products"] if tool in (TOLD, BARE) else {}
+            result = _one(objective, ask, work, tool, needed, number)
+            found[work, tool] = result
+            took[work, tool] = time.perf_counter() - began
+            left = ""
+            if len(took) == len(all_pairs):
+                again = sum(took[pair] for pair in all_pairs if WORK[pair[0]].each_round)
+                rest = sum(took[pair] for pair in pairs[done + 1 :])
+                left = f", about {rest + (count - number - 1) * again:.0f} s to go"
+            print(
+                f"round {number + 1} of {count}, {done + 1:2} of {len(pairs)}: "
+                f"{WORK[work].title}, {tool} {result['seconds'][0]:.2f} s{left}",
+                flush=True,
+            )
+        for (work, tool), result in found.items():
+            if work == "traces" and tool != OWN:
+                result = _with_traces(found["whole", tool], found["some", tool], result)
+            rounds[work][tool].append(result)
+    return rounds
+
+
+def _one(
+    objective: Objective,
+    ask: Callable[..., Any],
+    work: str,
+    tool: str,
+    needed: dict[str, int],
+    seed: int,
+) -> dict[str, Any]:
+    """What one tool finds, and how long that takes it."""
+    if tool == OWN:
+        return _own(objective, work, seed)
+    if tool == BARE:
+        return _bare(objective, work, needed)
+    names = [row.name for row in _rows(objective, work)]
+    if work == "traces":
+        return ask(task=f"{tool}_traces", layers=names, samples=TRACE_SAMPLES, seed=seed)
+    if tool == TOLD:
+        return ask(task=CURVLINOPS, layers=names, look_after=needed, seed=seed)
+    return ask(task=tool, layers=names, seed=seed)
+
+
 def _with_traces(whole: Any, layers: Any, traces: Any) -> dict[str, Any]:
     """What a tool takes for everything: its eigenvalues and traces know nothing of each other."""
     seconds = np.sum([part["seconds"] for part in (whole, layers, traces)], axis=0)
@@ -160,7 +223,7 @@ def _with_traces(whole: Any, layers: Any, traces: Any) -> dict[str, Any]:
     return {**traces, **together, "seconds": seconds.tolist()}
 
 
-def _own(objective: Objective, work: str) -> dict[str, Any]:
+def _own(objective: Objective, work: str, seed: int) -> dict[str, Any]:
     """What keras_lcb finds, and how long that takes."""
     from keras_lcb.landscape.blocks import Accuracy, measure
 
@@ -169,7 +232,7 @@ def _own(objective: Objective, work: str) -> dict[str, Any]:
     if work == "traces":
         accuracy = Accuracy(trace_samples=TRACE_SAMPLES)
     began = _now()
-    found = measure(objective, rows, accuracy, seed=0)
+    found = measure(objective, rows, accuracy, seed=seed)
     seconds = _now() - began
     by_name = dict(zip([row.name for row in rows], found, strict=True))
     return {
@@ -184,28 +247,29 @@ def _own(objective: Objective, work: str) -> dict[str, Any]:
 
 def _rows(objective: Objective, work: str) -> list[TrackedLayer]:
     layers = list(objective.layers)
-    return {"whole": [objective.whole], "layers": layers, "traces": [*layers, objective.whole]}[
-        work
-    ]
+    some = [layers[0], layers[len(layers) // 2], layers[-1]]
+    return {
+        "whole": [objective.whole],
+        "layers": layers,
+        "some": some,
+        "traces": [*some, objective.whole],
+    }[work]
 
 
 def _compile(objective: Objective) -> tuple[dict[str, float], dict[str, float]]:
-    """Seconds to compile, which the first product takes longer than others; and single products.
+    """Seconds to compile, by which a first search takes longer; and single products.
 
     The products are those of the whole and of the first, a middle and the last layer, each
     compiled by itself: the later the layer, the earlier its backward pass ends.
     """
-    layers = list(objective.layers)
-    parts = {"whole": [objective.whole], "layers": layers}
-    some = {row.name: [row] for row in (layers[0], layers[len(layers) // 2], layers[-1])}
     compiling, single = {}, {}
-    for name, rows in (parts | some).items():
-        first, second = (_timed(_all_products(objective, rows))[0] for _ in range(2))
-        if name in parts:
-            compiling[name] = first - second
-        if name != "layers":
-            product = _all_products(objective, rows)
-            single[name] = float(np.median([_timed(product)[0] for _ in range(5)]))
+    for work in WORK:
+        first, second = (_own(objective, work, seed=0)["seconds"][0] for _ in range(2))
+        compiling[work] = first - second
+    for row in _rows(objective, "traces"):
+        product = _all_products(objective, [row])
+        product()
+        single[row.name] = float(np.median([_timed(product)[0] for _ in range(9)]))
     return compiling, single
 
 
@@ -216,29 +280,24 @@ def _all_products(objective: Objective, rows: list[TrackedLayer]) -> Callable[[]
     return functools.partial(products, [np.ones(size, products.dtype) for size in products.sizes])
 
 
-def _add_bare(objective: Objective, rounds: dict[str, dict[str, list[Any]]]) -> None:
-    """The products of this round, each by itself: one of a block, times how many there were."""
+def _bare(objective: Objective, work: str, counts: dict[str, int]) -> dict[str, Any]:
+    """Those products of each block, nothing between them and no others beside them."""
     from keras_lcb.landscape.hessian import BlockProducts
 
-    for work in ("whole", "layers"):
-        rows = _rows(objective, work)
-        products = BlockProducts(objective, rows)
-        total = np.zeros(2)
-        counts = rounds[work]["keras_lcb"][-1]["products"]
-        for place, row in enumerate(rows):
-            vectors: list[Any] = [None] * len(rows)
-            vectors[place] = np.ones(products.sizes[place], products.dtype)
-            product = functools.partial(products, vectors)
-            one = np.median([_timed(product) for _ in range(3)], axis=0)
-            total += counts[row.name] * one
-        rounds[work].setdefault("bare cost", []).append(
-            {"seconds": total.tolist(), "products": counts}
-        )
+    rows = _rows(objective, work)
+    products = BlockProducts(objective, rows)
+    seconds = np.zeros(2)
+    for place, row in enumerate(rows):
+        vectors: list[Any] = [None] * len(rows)
+        vectors[place] = np.ones(products.sizes[place], products.dtype)
+        for _ in range(counts[row.name]):
+            seconds += _timed(functools.partial(products, vectors))
+    return {"seconds": seconds.tolist(), "products": counts}
 
 
 def _table(rounds: dict[str, list[Any]]) -> dict[str, dict[str, Any]]:
     """Each tool in a few numbers."""
-    own = np.array([result["seconds"][0] for result in rounds["keras_lcb"]])
+    own = np.array([result["seconds"][0] for result in rounds[OWN]])
     rows = {}
     for tool, results in rounds.items():
         seconds = np.array([result["seconds"][0] for result in results])
@@ -249,8 +308,10 @@ def _table(rounds: dict[str, list[Any]]) -> dict[str, dict[str, Any]]:
         rows[tool] = {
             "seconds": float(np.median(seconds)),
             "ratio": {"median": median, "lower": lower, "upper": upper},
-            "products": sum(last["products"].values()),
-            "largest_residual": max(last.get("residual", {"": np.nan}).values()),
+            "products": float(np.median([sum(r["products"].values()) for r in results])),
+            "largest_residual": max(
+                residual for r in results for residual in r.get("residual", {"": np.nan}).values()
+            ),
             "median_relative_error": float(np.median(relative)) if relative else None,
         }
     return rows
@@ -272,17 +333,17 @@ def _print_table(
             spread = f"{ratio['median']:.2f} ({ratio['lower']:.2f} - {ratio['upper']:.2f})"
             error = row["median_relative_error"]
             print(
-                f"{WORK[work]:31}{tool:12}{row['seconds']:9.2f}{spread:>26}{row['products']:10}"
+                f"{WORK[work].title:31}{tool:12}{row['seconds']:9.2f}{spread:>26}{row['products']:10.0f}"
                 f"{row['largest_residual']:10.1e}{'' if error is None else f'{error:8.2f}'}"
             )
-    print(f"compiling: whole {compiling['whole']:.1f} s, layers {compiling['layers']:.1f} s")
+    once = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in compiling.items())
+    print(f"compiling: {once}")
     one = ", ".join(f"{name} {1e3 * seconds:.0f} ms" for name, seconds in single.items())
     print(f"one product, compiled by itself: {one}")
-    own_rule = {
-        name: residual
-        for work in ("whole", "layers")
-        for name, residual in rounds[work]["pyhessian"][-1]["own_rule_residual"].items()
-    }
+    own_rule: dict[str, float] = {}
+    for result in [*rounds["whole"][PYHESSIAN], *rounds["layers"][PYHESSIAN]]:
+        for name, residual in result["own_rule_residual"].items():
+            own_rule[name] = max(own_rule.get(name, 0.0), residual)
     worst = max(own_rule, key=lambda name: own_rule[name])
     print(
         f"by its own rule PyHessian ends at a residual of {own_rule['(all)']:.1e} on the whole, "
@@ -296,7 +357,7 @@ def _targets(part: str, table: dict[str, Any]) -> list[dict[str, Any]]:
         ratio = table[work][other]["ratio"]
         targets.append(
             {
-                "what": f"{part}: {WORK[work]}, time over that of {other}",
+                "what": f"{part}: {WORK[work].title}, time over that of {other}",
                 "at_most": at_most,
                 "measured": ratio["median"],
                 "reached": bool(ratio["median"] <= at_most),

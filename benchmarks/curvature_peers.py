@@ -57,14 +57,14 @@ class Peers:
         with torch.no_grad():
             return {"loss": float(self.criterion(self.model(self.data[0]), self.data[1]))}
 
-    def pyhessian(self, layers: Sequence[str]) -> dict[str, Any]:
+    def pyhessian(self, layers: Sequence[str], seed: int) -> dict[str, Any]:
         """Top eigenvalues by power iteration.
 
         Its own rule compares successive estimates, and stops early. Here it is stopped with the
         product at which the residual is small enough, which it could not know: that favours it.
         """
         began = _now()
-        seen = {name: self._iterations(name) for name in layers}
+        seen = {name: self._iterations(name, seed) for name in layers}
         seconds = _now() - began
         own_rule = {name: _own_rule([value for value, _ in seen[name]]) for name in layers}
         return {
@@ -75,15 +75,28 @@ class Peers:
             "own_rule_residual": {name: seen[name][own_rule[name] - 1][1] for name in layers},
         }
 
-    def curvlinops(self, layers: Sequence[str]) -> dict[str, Any]:
-        """Top eigenvalues by SciPy's `eigsh`."""
+    def curvlinops(
+        self, layers: Sequence[str], seed: int, look_after: dict[str, int] | None = None
+    ) -> dict[str, Any]:
+        """Top eigenvalues by SciPy's `eigsh`.
+
+        It looks at residuals when its basis is full, which by default has 20 vectors. Where
+        `look_after` says otherwise, it may end sooner.
+        """
         values, vectors, counts = {}, {}, {}
         began = _now()
         for name in layers:
             hessian = self._operator(name)
             operator, taken = _counted(hessian.to_scipy())
-            start = np.random.default_rng(0).normal(size=operator.shape[0]).astype("float32")
-            found, vector = eigsh(operator, k=1, which="LA", tol=TOLERANCE, v0=start)
+            start = np.random.default_rng(seed).normal(size=operator.shape[0]).astype("float32")
+            found, vector = eigsh(
+                operator,
+                k=1,
+                which="LA",
+                tol=TOLERANCE,
+                v0=start,
+                ncv=max(look_after[name], 3) if look_after else None,
+            )
             values[name], vectors[name] = float(found[0]), (hessian, vector[:, 0])
             counts[name] = len(taken)
         seconds = _now() - began
@@ -94,13 +107,13 @@ class Peers:
             "products": counts,
         }
 
-    def pyhessian_traces(self, layers: Sequence[str], samples: int) -> dict[str, Any]:
+    def pyhessian_traces(self, layers: Sequence[str], samples: int, seed: int) -> dict[str, Any]:
         """Hutchinson's estimate, with its standard error."""
         forms = {}
         began = _now()
         for name in layers:
             with self._only(name):
-                torch.manual_seed(0)
+                torch.manual_seed(seed)
                 forms[name] = self._hessian().trace(maxIter=samples, tol=float("-inf"))
         seconds = _now() - began
         return {
@@ -111,12 +124,12 @@ class Peers:
             },
         }
 
-    def curvlinops_traces(self, layers: Sequence[str], samples: int) -> dict[str, Any]:
+    def curvlinops_traces(self, layers: Sequence[str], samples: int, seed: int) -> dict[str, Any]:
         """Hutchinson's estimate."""
         traces = {}
         began = _now()
         for name in layers:
-            torch.manual_seed(0)
+            torch.manual_seed(seed)
             traces[name] = float(hutchinson_trace(self._operator(name), num_matvecs=samples))
         seconds = _now() - began
         return {"seconds": seconds.tolist(), "trace": traces, "trace_standard_error": {}}
@@ -142,7 +155,7 @@ class Peers:
                 parameter.requires_grad_(True)
                 parameter.grad = None
 
-    def _iterations(self, name: str) -> list[tuple[float, float]]:
+    def _iterations(self, name: str, seed: int) -> list[tuple[float, float]]:
         """Eigenvalue and residual after each product of PyHessian's power iteration."""
         seen: list[tuple[float, float]] = []
         multiply = pyhessian.hessian.__init__.__globals__["hessian_vector_product"]
@@ -157,7 +170,7 @@ class Peers:
             return product
 
         with self._only(name), _replaced("hessian_vector_product", watched):
-            torch.manual_seed(0)
+            torch.manual_seed(seed)
             with contextlib.suppress(StopIteration):
                 self._hessian().eigenvalues(maxIter=self.most_iterations, tol=0.0)
         return seen

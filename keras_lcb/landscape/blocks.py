@@ -15,6 +15,7 @@ from keras_lcb.landscape.lanczos import lanczos
 from keras_lcb.landscape.objective import ALL, Objective
 from keras_lcb.landscape.subspace import Spectrum
 from keras_lcb.landscape.trace import remaining_trace
+from keras_lcb.landscape.vectors import norm
 from keras_lcb.training.layers import TrackedLayer
 
 # Lanczos and the trace take this many products or more, after which a block is known exactly.
@@ -104,12 +105,22 @@ def measure(
         rows: The layers, or groups of them.
         accuracy: How well.
         seed: Of the random vectors.
-        starts: Vectors to begin with, for those rows that have one.
+        starts: Vectors to begin with, for those rows that have one. The others begin between
+            their gradient and a random vector.
         progress: Whether to show a bar.
 
     Returns:
         One result a row.
     """
+    given = [None] * len(rows) if starts is None else starts
+    gradients = _gradients(
+        objective,
+        [
+            row
+            for row, start in zip(rows, given, strict=True)
+            if start is None and row.parameters > accuracy.dense_up_to
+        ],
+    )
     bar = keras.utils.Progbar(len(rows), unit_name="layer") if progress else None
     found: dict[int, BlockCurvature] = {}
     # A pass for the whole model goes all the way down: layers are better off without it.
@@ -123,7 +134,8 @@ def measure(
                 products.dtype,
                 accuracy,
                 np.random.default_rng([seed, place]),
-                starts[place] if starts is not None else None,
+                given[place],
+                gradients.get(rows[place].name),
             )
             for place, size in zip(places, products.sizes, strict=True)
         ]
@@ -132,6 +144,21 @@ def measure(
             if bar is not None:
                 bar.add(1)
     return [found[place] for place in range(len(rows))]
+
+
+def _gradients(objective: Objective, rows: Sequence[TrackedLayer]) -> dict[str, np.ndarray]:
+    """The gradient of the loss, flat, with respect to each row, from one pass."""
+    moving = {id(variable) for row in rows for variable in row.variables}
+    if not moving:
+        return {}
+    own = tuple(v for v in objective.whole.variables if id(v) in moving)
+    together = dataclasses.replace(objective.whole, variables=own)
+    ((_, tensors),) = objective.gradients(layer=together).items()
+    found = {
+        id(variable): keras.ops.convert_to_numpy(tensor).ravel()
+        for variable, tensor in zip(own, tensors, strict=True)
+    }
+    return {row.name: np.concatenate([found[id(v)] for v in row.variables]) for row in rows}
 
 
 Steps = Generator[np.ndarray, np.ndarray, BlockCurvature]
@@ -169,13 +196,14 @@ def _measured(
     accuracy: Accuracy,
     random: np.random.Generator,
     start: np.ndarray | None,
+    gradient: np.ndarray | None,
 ) -> Steps:
     """The search for one block's curvature; yields vectors and is sent their products."""
     if size <= accuracy.dense_up_to:
         spectrum = yield from _dense(size, dtype)
     else:
         spectrum = yield from lanczos(
-            random.standard_normal(size).astype(dtype) if start is None else start.astype(dtype),
+            (_start(size, random, gradient) if start is None else start).astype(dtype),
             accuracy.top_k,
             tolerance=accuracy.tolerance,
             most_products=max(accuracy.most_products, accuracy.top_k),
@@ -190,6 +218,20 @@ def _measured(
         rest, error = yield from remaining_trace(spectrum.basis, samples, random)
         trace = spectrum.trace + rest
     return BlockCurvature(spectrum, trace, error, spectrum.products + samples)
+
+
+def _start(size: int, random: np.random.Generator, gradient: np.ndarray | None) -> np.ndarray:
+    """A random vector and the gradient, as long as each other, added.
+
+    Most of a gradient lies along the few directions of large curvature (Gur-Ari and others 2018,
+    "Gradient Descent Happens in a Tiny Subspace"), which saves products. It may have nothing of
+    the largest one, so that as much comes from a vector that has something of all of them.
+    """
+    vector = random.standard_normal(size)
+    length = 0.0 if gradient is None else norm(gradient)
+    if gradient is None or not 0.0 < length < math.inf:
+        return vector
+    return vector / norm(vector) + gradient.astype(np.float64) / length
 
 
 def _dense(size: int, dtype: np.dtype) -> Generator[np.ndarray, np.ndarray, Spectrum]:

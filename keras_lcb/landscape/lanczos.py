@@ -11,6 +11,7 @@ from collections.abc import Generator
 import numpy as np
 
 from keras_lcb.landscape.subspace import Spectrum, Subspace
+from keras_lcb.landscape.vectors import norm
 
 Products = Generator[np.ndarray, np.ndarray, Spectrum]
 
@@ -88,13 +89,13 @@ def lanczos(
             if space.known == space.room:
                 space.shrink(found, _ends(space.known, above))
 
-    found = yield from search(start / np.linalg.norm(start))
+    found = yield from search(start / dtype.type(norm(start)))
     while count > 1 and space.known < size and space.products < most_products:
         before = found.eigenvalues[:count]
         space.shrink(found, np.unique(np.r_[: len(before), space.known - 1]))
         vector = random.standard_normal(size).astype(dtype)
         space.orthogonalise(vector)
-        found = yield from search(vector / np.linalg.norm(vector), further=1)
+        found = yield from search(vector / dtype.type(norm(vector)), further=1)
         if len(before) == count:
             risen = found.eigenvalues[:count] - before > tolerance * np.abs(before)
             if not risen.any():

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from keras_lcb.landscape.vectors import combined, dot, norm, take_out
+
 
 @dataclasses.dataclass(frozen=True)
 class Spectrum:
@@ -37,7 +39,7 @@ class Spectrum:
 
     def vector(self, rank: int) -> np.ndarray:
         """The unit vector of an eigenvalue."""
-        return self.coordinates[:, rank].astype(self.basis.dtype) @ self.basis
+        return combined(self.coordinates[:, rank], self.basis)
 
 
 class Subspace:
@@ -83,8 +85,8 @@ class Subspace:
         """Takes a further vector, orthonormal to the others, and the matrix times it."""
         place = self.known
         product = np.array(product, vector.dtype)
-        self.floor = max(self.floor, self._epsilon * float(np.linalg.norm(product)))
-        along = np.array([float(outside @ vector) for outside in self._outside])
+        self.floor = max(self.floor, self._epsilon * norm(product))
+        along = np.array([dot(outside, vector) for outside in self._outside])
         self._inside[place, :place] = along @ self._shares[:, :place]
         for outside, length in zip(self._outside, along, strict=True):
             outside -= vector.dtype.type(length) * vector
@@ -100,7 +102,7 @@ class Subspace:
         kept = [
             place
             for place, outside in enumerate(self._outside)
-            if not whole and place != self._leading and np.linalg.norm(outside) > self.floor
+            if not whole and place != self._leading and norm(outside) > self.floor
         ]
         self._outside = [self._outside[place] for place in kept]
         self._shares = self._shares[kept]
@@ -108,12 +110,7 @@ class Subspace:
 
     def orthogonalise(self, vector: np.ndarray) -> np.ndarray:
         """Takes from a vector, in place, what it has of the basis; returns that in coordinates."""
-        taken = np.zeros(self.known)
-        for _ in range(2):  # twice is enough (Giraud and others 2005)
-            coordinates = self.basis @ vector
-            vector -= coordinates @ self.basis
-            taken += coordinates
-        return taken
+        return take_out(self.basis, vector)
 
     def spectrum(self) -> Spectrum:
         """Eigenvalues within the basis, and how far their vectors are from the matrix's own."""
@@ -123,7 +120,7 @@ class Subspace:
         residuals = np.sum(np.square(inside @ coordinates - coordinates * values), axis=0)
         if self._outside:
             shares = self._shares[:, : self.known] @ coordinates
-            gram = np.array([[float(a @ b) for a in self._outside] for b in self._outside])
+            gram = np.array([[dot(a, b) for a in self._outside] for b in self._outside])
             residuals += np.maximum(np.sum(shares * (gram @ shares), axis=0), 0.0)
         return Spectrum(
             eigenvalues=values[::-1],
@@ -137,12 +134,12 @@ class Subspace:
     def direction(self, found: Spectrum, ranks: Sequence[int]) -> np.ndarray:
         """The unit vector outside of the basis that adds most to some residuals, to be added."""
         shares = np.abs(self._shares[:, : self.known] @ found.coordinates[:, ranks]).max(axis=1)
-        lengths = [float(np.linalg.norm(outside)) for outside in self._outside]
+        lengths = [norm(outside) for outside in self._outside]
         place = self._leading = int(np.argmax(shares * lengths))
         vector = self._outside[place] / self._outside[place].dtype.type(lengths[place])
         if len(lengths) > 1:  # it may be what little is left of an older one, and inexact
             self.orthogonalise(vector)
-            vector /= np.linalg.norm(vector)
+            vector /= vector.dtype.type(norm(vector))
         return vector
 
     def shrink(self, found: Spectrum, ranks: Sequence[int] | np.ndarray) -> None:
@@ -150,7 +147,7 @@ class Subspace:
         chosen = found.coordinates[:, ranks]
         shares = self._shares[:, : self.known] @ chosen
         inside = chosen.T @ self._inside[: self.known, : self.known] @ chosen
-        vectors = chosen.T.astype(self._vectors.dtype) @ self.basis
+        vectors = np.stack([combined(coordinates, self.basis) for coordinates in chosen.T])
         self.known = len(ranks)
         self._vectors[: self.known] = vectors
         self._inside[: self.known, : self.known] = inside

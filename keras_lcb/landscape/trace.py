@@ -7,6 +7,8 @@ from collections.abc import Generator
 
 import numpy as np
 
+from keras_lcb.landscape.vectors import dot, take_out
+
 
 def remaining_trace(
     basis: np.ndarray, samples: int, random: np.random.Generator
@@ -35,8 +37,7 @@ def remaining_trace(
     forms = []
     for _ in range(samples):
         vector = random.choice(np.array([-1.0, 1.0], basis.dtype), size)
-        for _ in range(2):
-            vector -= (basis @ vector) @ basis
+        take_out(basis, vector)
         product = yield vector
-        forms.append(float(np.dot(vector.astype(np.float64), product)))
+        forms.append(dot(vector, product))
     return float(np.mean(forms)), float(np.std(forms, ddof=1) / math.sqrt(samples))
