@@ -43,10 +43,10 @@ def curvature(
 
     A layer's block of the Hessian holds the second derivatives of the loss with respect to that
     layer's weights, all others fixed. Its largest and smallest eigenvalues come from one Krylov
-    space (Lanczos with full re-orthogonalisation), its trace from that space and random vectors
-    (Hutch++). Blocks of up to 40 parameters are computed as a whole, so that their trace is
-    exact. The Hessian is never stored: all blocks share the passes through the model that their
-    products with vectors take.
+    space (Lanczos with full re-orthogonalisation, begun between the gradient and a random
+    vector), its trace from that space and random vectors (Hutch++). Blocks of up to 40 parameters
+    are computed as a whole, so that their trace is exact. The Hessian is never stored: all blocks
+    share the passes through the model that their products with vectors take.
 
     Curvature is not flatness: rescaling a layer, which a following ReLU or normalisation can
     undo, changes it (Dinh et al., "Sharp Minima Can Generalize For Deep Nets", 2017). So
