@@ -108,24 +108,23 @@ class FrequencyResponse(Recorder):
         return self._measure_features()
 
     def _measure_parts(self) -> Record:
-        from keras_lcb.synthetic.decomposition import READOUT_BIAS, decompose
+        from keras_lcb.synthetic.decomposition import READOUT_BIAS, contributions
         from keras_lcb.synthetic.spectra import frequency_centroid, frequency_share, spectrum
 
-        parts = decompose(self._model, self.x)
-        self._measured = parts["layer"].values.tolist()
-        centroid = self._by_row(frequency_centroid(parts.values))
+        self._measured, parts = contributions(self._model, self.x)
+        centroid = self._by_row(frequency_centroid(parts))
         record: Record = {"frequency_centroid": centroid}
         if self._target is not None:
-            coefficients = spectrum(parts.values, self.frequencies)
+            coefficients = spectrum(parts, self.frequencies)
             share = frequency_share(coefficients, self._target)
             record["frequency_share"] = self._by_row(share)
             record["frequency_error"] = self._error(coefficients.sum(axis=0))
         if self.functions:
-            record["prediction"] = parts.values.sum(axis=0)
-            record["contribution"] = self._by_row(parts.values)
+            record["prediction"] = parts.sum(axis=0)
+            record["contribution"] = self._by_row(parts)
             head = [row.role for row in self._rows].index("head")
-            bias = parts.sel(layer=READOUT_BIAS) if READOUT_BIAS in self._measured else 0.0
-            record["contribution"][head] = bias
+            biased = READOUT_BIAS in self._measured
+            record["contribution"][head] = parts[-1] if biased else 0.0
         return record
 
     def _measure_features(self) -> Record:

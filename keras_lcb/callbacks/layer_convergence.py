@@ -140,7 +140,7 @@ class LayerConvergence(Recorder):
         """Takes the record that is due, and keeps the newest weights."""
         super().on_epoch_end(epoch, logs)
         # Averaged or restored weights are swapped in after this, before `on_train_end`.
-        step = self._updates.now()
+        step = self._validated[0]
         self._unrecorded = (step, self._measure()) if step > self._last_step() else None
 
     # Recording.

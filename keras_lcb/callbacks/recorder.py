@@ -202,7 +202,8 @@ class Recorder(keras.callbacks.Callback):
         if not self._begun:
             self._begin(epoch)
         self._loss.begin_epoch()
-        self._updates.at_batch(0)
+        if self._needs_batches():
+            self._updates.at_batch(0)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Takes the record that is due."""

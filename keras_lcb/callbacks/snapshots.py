@@ -117,13 +117,8 @@ def kept(place: int) -> str:
 
 def parameter_vector(variables: Sequence[Any]) -> np.ndarray:
     """Variables as one vector on the host, in single precision or, where they have it, double."""
-    vector = np.empty(sum(_size(v) for v in variables), _dtype(variables))
-    start = 0
-    for variable in variables:
-        stop = start + _size(variable)
-        vector[start:stop] = keras.ops.convert_to_numpy(variable).ravel()
-        start = stop
-    return vector
+    values = [keras.ops.convert_to_numpy(variable).ravel() for variable in variables]
+    return np.concatenate(values, dtype=_dtype(variables), casting="unsafe")
 
 
 def kernel_slices(row: TrackedLayer) -> list[slice]:

@@ -7,8 +7,6 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-# Two float64 chunks stay in the processor's cache. Above 10,000 elements OpenBLAS hands an inner
-# product to several threads, which on a busy machine takes 50 times as long.
 _CHUNK = 1 << 15  # float64 copies of two chunks stay in the processor's cache
 
 
@@ -41,7 +39,7 @@ def angle(now: np.ndarray, start: np.ndarray, within: Sequence[slice]) -> float:
 
 
 def _squared(vector: np.ndarray) -> float:
-    # Not `dot`: BLAS would wake its threads for it, which the training holds busy.
+    # Not `dot`: above 10,000 elements OpenBLAS wakes its threads, whose cores training holds busy.
     return float(np.einsum("i,i->", vector, vector, dtype=np.float64))
 
 

@@ -102,14 +102,8 @@ def _train_on_function(training: Any, probe: keras.callbacks.Callback) -> xr.Dat
     from keras_lcb.callbacks import GradientNorms, LayerConvergence
 
     recorders = [LayerConvergence(), GradientNorms()]
-    synthetic_experiment.compiled_model(training).fit(
-        synthetic_experiment.batches(training),
-        epochs=training.updates // training.record_every,
-        steps_per_epoch=training.record_every,
-        shuffle=False,
-        verbose=0,
-        callbacks=[*recorders, probe],
-    )
+    model = synthetic_experiment.compiled_model(training)
+    synthetic_experiment.train(model, training, [*recorders, probe])
     return collect(*recorders, probe)
 
 

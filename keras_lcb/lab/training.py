@@ -14,7 +14,7 @@ from keras_lcb.lab.view import View, live_view
 from keras_lcb.runs import schema
 from keras_lcb.runs.merging import collect
 from keras_lcb.synthetic import Config
-from keras_lcb.synthetic.experiment import batch_order, batches, compiled_model
+from keras_lcb.synthetic.experiment import compiled_model, train
 
 
 class Training:
@@ -40,7 +40,6 @@ class Training:
         self._gradients = GradientNorms()
         self._response = FrequencyResponse(grid, target=config.target, functions=True)
         self._model = compiled_model(config)
-        self._order = batch_order(config)
         self._pace = _Pace(self)
         self._rate_in_force = config.learning_rate
         self._records = 0  # beyond the first, which is taken before any update
@@ -68,15 +67,8 @@ class Training:
     def advance(self, enough: Callable[[], bool]) -> None:
         """Train on, in one `fit`, until all updates are made or `enough`, asked at each record."""
         self._pace.enough = enough
-        self._model.fit(
-            batches(self.config, self._order[self.step :]),
-            initial_epoch=self._records,
-            epochs=self.config.updates // self.config.record_every,
-            steps_per_epoch=self.config.record_every,
-            shuffle=False,
-            verbose=0,
-            callbacks=[self._convergence, self._gradients, self._response, self._pace],
-        )
+        callbacks = [self._convergence, self._gradients, self._response, self._pace]
+        train(self._model, self.config, callbacks, records=self._records)
 
     def view(self) -> View:
         """Return what can be seen now, from any thread; its endpoint is provisional."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -161,15 +161,7 @@ def run(
     if on_record is not None:
         told = keras.callbacks.LambdaCallback(on_epoch_end=lambda *_: on_record(recorded()))
         callbacks.append(told)
-    model = compiled_model(config)
-    model.fit(
-        batches(config),
-        epochs=config.updates // config.record_every,
-        steps_per_epoch=config.record_every,
-        shuffle=False,
-        verbose=0,
-        callbacks=callbacks,
-    )
+    train(compiled_model(config), config, callbacks)
     return recorded()
 
 
@@ -187,40 +179,54 @@ def compiled_model(config: Config) -> keras.Model:
         seed=config.seed,
     )
     backend = keras.backend.backend()
-    model.compile(
-        new_optimizer(config),
-        "mse",
-        # torch cannot take several steps at once; TensorFlow runs networks as small as these as
-        # fast without XLA, which takes seconds to compile them.
-        steps_per_execution=1 if backend == "torch" else config.record_every,
-        jit_compile=backend == "jax",
-    )
+    if backend == "tensorflow":
+        from keras_lcb.synthetic.tensorflow_step import LongStep
+
+        model = LongStep(model)
+    # On TensorFlow, what XLA would save in some thousand updates is less than it takes to compile.
+    together = config.record_every if backend == "jax" else 1
+    jit = backend == "jax"
+    model.compile(new_optimizer(config), "mse", steps_per_execution=together, jit_compile=jit)
     return model
 
 
-def batches(config: Config, order: np.ndarray | None = None) -> Any:
-    """Return batches of an experiment, (x, y).
+def train(
+    model: keras.Model,
+    config: Config,
+    callbacks: Sequence[keras.callbacks.Callback],
+    *,
+    records: int = 0,
+) -> None:
+    """Train the network of an experiment, in epochs of one record each.
 
     Args:
+        model: What `compiled_model` returned.
         config: The experiment.
-        order: Which points each update sees (updates, batch size); by default those of all
-            updates, in the order of the experiment's seed.
+        callbacks: Those of `fit`.
+        records: The epochs that it was trained for before, from which it goes on.
     """
     grid = config.target.grid(config.points)
     x, y = grid.astype(np.float32), config.target(grid).astype(np.float32)
-    order = batch_order(config) if order is None else order
-    if keras.backend.backend() != "tensorflow":
-        return _generated(x, y, order)
-    import tensorflow as tf
+    order = batch_order(config).reshape(-1, config.record_every, config.batch_size)[records:]
+    data: Any
+    if keras.backend.backend() == "tensorflow":
+        from keras_lcb.synthetic.tensorflow_step import blocks
 
-    # One gather a batch: `shuffle` and `batch` would touch each point by itself.
-    rows = tf.data.Dataset.from_tensor_slices(order)
-    points = tf.constant(x), tf.constant(y)
-    batch = rows.map(lambda chosen: tuple(tf.gather(values, chosen) for values in points))
-    return batch.prefetch(tf.data.AUTOTUNE)
+        data, steps = blocks(x, y, order), 1
+    else:
+        data, steps = _batches(x, y, order.reshape(-1, config.batch_size)), config.record_every
+    model.fit(
+        data,
+        initial_epoch=records,
+        epochs=config.updates // config.record_every,
+        steps_per_epoch=steps,
+        shuffle=False,
+        verbose=0,
+        callbacks=list(callbacks),
+    )
 
 
-def _generated(
+def _batches(
     x: np.ndarray, y: np.ndarray, order: np.ndarray
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     for chosen in order:
