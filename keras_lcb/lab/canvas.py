@@ -69,12 +69,15 @@ class Panel:
     room = (3.8, 1.0, 2.9, 1.8)
     # Pictures from one drawing to the next while training runs: more than 1 for what is costly.
     every = 1
+    # Whether pictures of two views have one vertical axis.
+    shares_height = False
 
     def __init__(self, axes: Axes, view: Any, look: Look) -> None:
         self.axes = axes
         self.look = look
         self._moving: list[Artist] = []
         self.shown: tuple[Any, str] | None = None  # view and highlighted layer
+        self.alike: list[Any] = [self]  # the panels that have this vertical axis
         axes.tick_params(labelsize=look.font, colors=INK, pad=2, which="both")
         for side in ("top", "right"):
             axes.spines[side].set_visible(False)
@@ -173,6 +176,9 @@ class Canvas:
             for panel, shown in due:
                 panel.shown = shown
             if any(changed) or not self._backgrounds:
+                for panel, _ in self._panels:
+                    if panel.shown is not None and len(panel.alike) > 1:
+                        panel.show(*panel.shown)  # on the axis that all of them need
                 self._canvas.draw()
                 self._backgrounds = {
                     panel: self._canvas.copy_from_bbox(cell) for panel, cell in self._cells.items()
@@ -190,10 +196,13 @@ class Canvas:
         return not live or panel.shown is None or self._count % panel.every == 0
 
     def blank(self) -> bytes:
-        """Return a PNG with nothing on it, so that the page keeps its shape."""
+        """Return a PNG that says there is nothing yet, so that the page keeps its shape."""
         with DRAWING:
             self._figure.clear()
             self._panels, self._arranged, self._backgrounds = [], None, {}
+            self._figure.text(
+                0.03, 0.95, "No picture yet.", fontsize=self._look.font, va="top", color=FAINT
+            )
             self._canvas.draw()
             return self._png()
 
@@ -239,19 +248,26 @@ class Canvas:
             placed = [(name, row, c) for c in range(columns) for row, name in enumerate(names)]
         rows = 1 + max(row for _, row, _ in placed)
         cell = width / columns, (height - above) / rows
+        first: dict[str, Panel] = {}
         for name, row, column in placed:
             kind = self._kinds[name]
             left, right, below, top = (em * self._look.em for em in kind.room)
+            beside = first.get(name) if kind.shares_height else None
             axes = self._figure.add_axes(
                 (
                     (column * cell[0] + left) / width,
                     (height - above - (row + 1) * cell[1] + below) / height,
                     (cell[0] - left - right) / width,
                     (cell[1] - top - below) / height,
-                )
+                ),
+                sharey=beside and beside.axes,
             )
             place = column if len(views) > 1 else 0
             panel = kind(axes, views[place], self._look)
+            if beside is not None:
+                beside.alike.append(panel)
+                panel.alike = beside.alike
+            first.setdefault(name, panel)
             self._panels.append((panel, place))
             bottom = height - above - (row + 1) * cell[1]
             self._cells[panel] = Bbox.from_bounds(column * cell[0], bottom, *cell)

@@ -99,7 +99,7 @@ class Number:
             value=value,
             description=_LABELS[name],
             style={"description_width": _LABEL_WIDTH},
-            layout={"width": "12.5em"},
+            layout={"width": "13.5em"},
             **about,
         )
         slider: dict[str, Any] = {"value": value, "readout": False, "layout": {"flex": "1 1 60px"}}
@@ -159,7 +159,7 @@ class Choice:
             description_allow_html=True,
             tooltip=TERMS[name],
             style={"description_width": _LABEL_WIDTH},
-            layout={"width": "100%"},
+            layout={"width": "auto"},
         )
 
     wrong = ""  # there is nothing to get wrong
@@ -198,7 +198,7 @@ class TargetChoice:
             tooltip=TERMS["formula"],
             continuous_update=False,
             style={"description_width": _LABEL_WIDTH},
-            layout={"width": "100%"},
+            layout={"width": "auto"},
         )
         self._wrong = widgets.HTML()
         self._wrong.add_class("keras-lcb-wrong")

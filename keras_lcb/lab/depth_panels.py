@@ -38,14 +38,16 @@ class FunctionPicture(Panel):
     """What is to be learned, what the network puts out, and what each layer adds to it."""
 
     room = (3.4, 1.0, 2.9, 1.8)
+    shares_height = True
 
     def __init__(self, axes: Axes, view: View, look: Look) -> None:
         super().__init__(axes, view, look)
         self.axis("x")
         axes.set_xlim(view.x[0], view.x[-1])
-        self._low, self._high = float(view.target.min()), float(view.target.max())
-        self._span = self._high - self._low
-        axes.set_ylim(self._low - 0.2 * self._span, self._high + 0.2 * self._span)
+        self.target = view.target
+        self.heights = view.target  # of all that is drawn
+        room = 0.2 * np.ptp(view.target)
+        axes.set_ylim(view.target.min() - room, view.target.max() + room)
         axes.xaxis.set_major_locator(MaxNLocator(4))
         axes.yaxis.set_major_locator(MaxNLocator(4))
         (target,) = axes.plot(view.x, view.target, color="#b5b5b5", linewidth=2.6 * look.line)
@@ -86,15 +88,19 @@ class FunctionPicture(Panel):
                 strength, opacity = stressed(view.layers[place], highlight)
                 width = 0.7 * strength * self.look.line
                 line.set(ydata=view.contribution[place], linewidth=width, alpha=opacity)
-        return self._make_room(np.concatenate(drawn))
+        self.heights = np.concatenate(drawn)
+        return self._make_room()
 
-    def _make_room(self, values: np.ndarray) -> bool:
+    def _make_room(self) -> bool:
         """Widen the limits for what has outgrown them, up to three times the target."""
         low, high = self.axes.get_ylim()
-        room = 0.2 * self._span
+        targets = np.concatenate([panel.target for panel in self.alike])
+        span = np.ptp(targets)
+        room = 0.2 * span
+        values = np.concatenate([panel.heights for panel in self.alike])
         finite = values[np.isfinite(values)]
-        lowest = max(float(np.min(finite, initial=self._low)), self._low - 3 * self._span)
-        highest = min(float(np.max(finite, initial=self._high)), self._high + 3 * self._span)
+        lowest = max(np.min(finite, initial=targets.min()), targets.min() - 3 * span)
+        highest = min(np.max(finite, initial=targets.max()), targets.max() + 3 * span)
         if lowest >= low and highest <= high:
             return False
         self.axes.set_ylim(min(low, lowest - room), max(high, highest + room))

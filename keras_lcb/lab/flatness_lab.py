@@ -24,7 +24,8 @@ class FlatnessLab(Lab):
     At the start, at the end and at seven moments between, training rests while the loss around
     each layer is measured on the training data: its slices along random directions, how much the
     gradient changes after a step along it, and the largest learning rate that the layer, moved
-    alone, bears. The first measurement takes some seconds longer, since it is compiled.
+    alone, bears. The first measurement of a training takes some seconds longer, since it is
+    compiled: the status says so.
 
     Args:
         pictures: Which of "rate", "slice", "change" and "distance" to show. Defaults to all.
@@ -62,6 +63,16 @@ class FlatnessLab(Lab):
     def make_training(settings: Settings, seed: int) -> FlatnessTraining:
         """Make the training of these settings with this seed."""
         return FlatnessTraining(settings.config(seed))
+
+    @staticmethod
+    def opening(settings: Settings) -> str:
+        """What happens before the first picture, where that takes long."""
+        layers = settings.depth + 1
+        # Measured at depths 2 to 10, on one core: a second a layer, half of which compiles.
+        return (
+            f"compiling the measurement, and measuring around {layers} layers for the first time: "
+            f"about {layers} s"
+        )
 
     @staticmethod
     def view_of(run: xr.Dataset, updates: int) -> FlatnessView:

@@ -46,11 +46,12 @@ class Rates(_AtMoments):
     def __init__(self, axes: Axes, view: FlatnessView, look: Look) -> None:
         super().__init__(axes, view, look)
         self.title("largest stable rate")
-        self._in_force = self.moving(axes.axhline(1, color=FAINT, linestyle=":", linewidth=1.5))
+        rate = view.learning_rate
+        self._in_force = self.moving(axes.axhline(rate, color=FAINT, linestyle=":", linewidth=1.5))
         self._its_name = self.moving(
             axes.text(
                 0.99,
-                1,
+                rate,
                 "in force",
                 transform=axes.get_yaxis_transform(),
                 ha="right",
@@ -66,8 +67,8 @@ class Rates(_AtMoments):
 
     def limits(self, values: np.ndarray) -> tuple[float, float] | None:
         """Room for the rate in force, too."""
-        in_force = np.array([self._in_force.get_ydata()[0]])
-        return super().limits(np.concatenate([values.ravel(), in_force]))
+        in_force = [panel._in_force.get_ydata()[0] for panel in self.alike]
+        return super().limits(np.concatenate([values, in_force]))
 
     def at_ends(self, view: FlatnessView) -> list[str]:
         """The newest rates."""

@@ -143,6 +143,11 @@ class Lab:
         return Training(settings.config(seed))
 
     @staticmethod
+    def opening(settings: Settings) -> str:
+        """What happens before the first picture, where that takes long."""
+        return ""
+
+    @staticmethod
     def view_of(run: xr.Dataset, updates: int) -> Any:
         """What the pictures show of a finished run."""
         raise TypeError("This lab shows nothing.")
@@ -294,7 +299,7 @@ class Lab:
 
     def _build(self) -> None:
         self._said = ""
-        self._image = widgets.Image(format="png", layout={"max_width": "100%"})
+        self._image = widgets.Image(format="png")
         self._sentence = widgets.HTML()
         self._sentence.add_class("keras-lcb-sentence")
         self._status = widgets.HTML()
@@ -327,9 +332,11 @@ class Lab:
             layout={"width": width, "flex": f"0 0 {width}", "max_width": "100%"},
         )
         # On a projector there is more room for words below everything than beside the controls.
-        beside, under = [self._image, self._sentence], []
+        pictures = widgets.Box([self._image])
+        pictures.add_class("keras-lcb-pictures")
+        beside, under = [pictures, self._sentence], []
         if self._projector:
-            beside, under = [self._image], [self._sentence]
+            beside, under = [pictures], [self._sentence]
         right = widgets.VBox(beside, layout={"flex": "1 1 320px"})
         sections = {"history": self._history.widget, "share": self._sharing.widget}
         below = [section for name, section in sections.items() if name in self._show]
@@ -394,9 +401,10 @@ class Lab:
     def _to_train(self) -> Settings:
         """What the controls say; beside another run, with the seed of that one."""
         settings, beside = self.settings, self._beside()
-        if beside is not None:
+        if beside is not None and beside.settings.seed != settings.seed:
             settings = dataclasses.replace(settings, seed=beside.settings.seed)
-            self._controls["seed"].value = settings.seed
+            self._apply(settings)  # nobody has changed his mind: a prediction stays
+            self._controls["preset"].value = ""
         return settings
 
     def _beside(self) -> Entry | None:
@@ -478,6 +486,8 @@ class Lab:
             done, whole = session.progress
             self._bar.max, self._bar.value = whole, done
             text += f": update {done:,} of {whole:,}"
+            if session.opening and (opening := self.opening(session.settings)):
+                text = opening
             left = session.seconds_left
             if left is not None and session.state is State.RUNNING:
                 text += f", about {max(1, round(left)):,} s left"

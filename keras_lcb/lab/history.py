@@ -60,10 +60,16 @@ class History:
         self._count = 0
         self._table = widgets.HTML()
         self._chosen = widgets.Dropdown(
-            description="Run", tooltip="A past run", options=[], layout={"width": "340px"}
+            description="Run",
+            tooltip="A past run",
+            options=[],
+            layout={"width": "300px"},
+            style={"description_width": "30px"},
         )
         again = widgets.Button(
-            description="Restore", tooltip="Bring back its settings and pictures"
+            description="Restore",
+            tooltip="Bring back its settings and pictures",
+            layout={"width": "auto"},
         )
         self._kind = widgets.Dropdown(
             description="as",
@@ -72,8 +78,14 @@ class History:
             layout={"width": "190px"},
             style={"description_width": "30px"},
         )
-        out = widgets.Button(description="Export", tooltip="Make a file of it, to be saved")
+        out = widgets.Button(
+            description="Export",
+            tooltip="Make a file of it, to be saved",
+            layout={"width": "auto"},
+        )
         self._link = widgets.HTML()
+        for choice in (self._chosen, self._kind):
+            choice.observe(self._forget, "value")
         again.on_click(lambda _: self._with_chosen(restore))
         out.on_click(lambda _: self._with_chosen(self._offer))
         row = widgets.HBox(
@@ -95,7 +107,6 @@ class History:
         self._chosen.value = entry.number
         self._table.value = table(self.entries)
         self._empty.layout.display, self._full.layout.display = "none", None
-        self._link.value = ""
         return entry
 
     def entry(self, number: int) -> Entry | None:
@@ -106,6 +117,10 @@ class History:
         entry = self.entry(self._chosen.value)
         if entry is not None:
             act(entry)
+
+    def _forget(self, change: Any) -> None:
+        """Take away the link to what is not chosen any more: a click can overtake a choice."""
+        self._link.value = f"Press Export for the {self._kind.label}."
 
     def _offer(self, entry: Entry) -> None:
         self._link.value = "one moment …"

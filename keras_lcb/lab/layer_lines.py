@@ -22,9 +22,11 @@ class LayerLines(Panel):
     """One line a layer along training, with its number and a value at the end."""
 
     room = (3.4, 6.3, 2.9, 1.8)
+    shares_height = True
 
     def __init__(self, axes: Axes, view: Any, look: Look) -> None:
         super().__init__(axes, view, look)
+        self.heights = np.empty(0)  # of all that is drawn
         axes.set_xlim(0, view.updates)
         axes.xaxis.set_major_locator(MaxNLocator(4 if look.font < _LARGE else 2))
         axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
@@ -59,7 +61,8 @@ class LayerLines(Panel):
     def show(self, view: Any, highlight: str) -> bool:
         """Take in a view; return whether the background has to be drawn again."""
         steps, values = self.values(view)
-        limits = self.limits(values)
+        self.heights = values.ravel()
+        limits = self.limits(np.concatenate([panel.heights for panel in self.alike]))
         if limits is not None:
             self.axes.set_ylim(*limits)
         for place, line in enumerate(self._lines):

@@ -43,7 +43,7 @@ class Session:
         driver: What runs the jobs.
         make_training: Makes the training of these settings with this seed.
         on_view: Called with a view about ten times a second, while there is something new.
-        on_state: Called after each change of `state`.
+        on_state: Called after each change of `state`, and when the turn of the next seed comes.
         on_end: Called with the runs, one a seed, when a training has ended, however it did.
 
     Attributes:
@@ -86,6 +86,11 @@ class Session:
         return self.state in (State.RUNNING, State.PAUSED)
 
     @property
+    def opening(self) -> bool:
+        """Whether the training under way has shown nothing yet."""
+        return self.state is State.RUNNING and not self._drawn
+
+    @property
     def progress(self) -> tuple[int, int]:
         """Updates made and to make, over all seeds."""
         updates = self.settings.config().updates
@@ -120,7 +125,7 @@ class Session:
             self._generation += 1
             self.settings = settings
             self.learning_rate, self.speed = settings.learning_rate, settings.speed
-            self._training, self._runs, self.error = None, [], ""
+            self._training, self._runs, self._drawn, self.error = None, [], 0, ""
             self._enter(State.RUNNING)
         self._driver.start(self._train(self._generation))
         self._driver.start(self._draw(self._generation))
@@ -179,6 +184,8 @@ class Session:
                     training.learning_rate = self.learning_rate
                     self._training, self._runs = training, runs
                     self._drawn, self._busy = 0, 0.0
+                    if runs:
+                        self._on_state()
                 yield from self._train_one(training, generation)
                 if training.records and generation == self._generation:
                     runs.append(training.run())

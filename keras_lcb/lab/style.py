@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+# A handler in an attribute runs where a script element would not. Handles of sliders come without
+# a name, and when they like.
+_NAME_SLIDERS = (
+    "const lab = this.closest('.keras-lcb-lab'); "
+    "const name = () => lab.querySelectorAll('[role=slider]:not([aria-label])').forEach("
+    "handle => handle.ariaLabel = handle.closest('.widget-hbox').querySelector('label').innerText);"
+    "new MutationObserver(name).observe(lab, {childList: true, subtree: true}); name();"
+)
 _COMMON = """
-.keras-lcb-lab .widget-label, .keras-lcb-lab .widget-html { line-height: 1.35; }
+.keras-lcb-lab .jupyter-widgets.widget-html .widget-html-content { line-height: 1.35; }
 .keras-lcb-lab .keras-lcb-wrong { color: #b00020; }
 .keras-lcb-lab .keras-lcb-sentence { max-width: 920px; }
 .keras-lcb-lab .widget-html-content p { margin: 2px 0; }
@@ -13,7 +21,13 @@ _COMMON = """
 .keras-lcb-lab th, .keras-lcb-lab td { padding: 1px 8px 1px 0; text-align: left; }
 .keras-lcb-runs th, .keras-lcb-runs td { border-bottom: 1px solid #cccccc; }
 .keras-lcb-share input { width: min(560px, 60vw); font-family: monospace; }
-.keras-lcb-lab .widget-image { height: auto; }
+.keras-lcb-share button { margin-left: 4px; }
+.keras-lcb-lab .widget-image { height: auto; max-width: 100%; }
+.keras-lcb-pictures { container-type: inline-size; overflow-x: auto; }
+/* On a phone one column of pictures is in sight at a time, large enough to be read. */
+@container (max-width: 480px) {
+  .keras-lcb-lab .keras-lcb-pictures .widget-image { width: 740px; max-width: none; flex: none; }
+}
 """
 _PROJECTOR = """
 .keras-lcb-projector {
@@ -30,4 +44,4 @@ _PROJECTOR = """
 
 def style(projector: bool) -> str:
     """Return the style as an HTML element."""
-    return f"<style>{_COMMON}{_PROJECTOR if projector else ''}</style>"
+    return f'<style onload="{_NAME_SLIDERS}">{_COMMON}{_PROJECTOR if projector else ""}</style>'

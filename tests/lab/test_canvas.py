@@ -74,6 +74,36 @@ def test_two_views_stand_side_by_side():
     assert abs(apart).max() <= 2
 
 
+@pytest.mark.parametrize("first", [0, 1])
+def test_two_views_have_one_vertical_scale(first):
+    plain = view()
+    low = dataclasses.replace(plain, provisional=True)
+    high = view(
+        distance=3 * plain.distance,
+        gradient=1000 * plain.gradient,
+        target=4 * plain.target,
+        prediction=6 * plain.target,
+    )
+    kinds = {name: DEPTH_PANELS[name] for name in ("distance", "function", "gradient")}
+    for names in (("distance", "function"), ("gradient", "distance")):
+        drawn = Canvas({name: kinds[name] for name in names}, DESK, depth_outline)
+        pair = [low, high][:: 1 - 2 * first]
+        drawn.draw([earlier(shown, 3) for shown in pair], titles=["A", "B"], live=True)
+        drawn.draw(pair, titles=["A", "B"])
+        panels = [panel for panel, _ in drawn._panels]
+        for one, other in zip(panels[:2], panels[2:], strict=True):
+            assert type(one) is type(other)
+            assert one.axes.get_ylim() == other.axes.get_ylim()
+            bottom, top = one.axes.get_ylim()
+            for line in (line for panel in (one, other) for line in panel.axes.lines):
+                heights = np.asarray(line.get_ydata(), dtype=float)
+                heights = heights[np.isfinite(heights)]
+                assert (heights >= bottom).all() and (heights <= top).all()
+        fresh = Canvas({name: kinds[name] for name in names}, DESK, depth_outline)
+        again = fresh.draw([dataclasses.replace(shown) for shown in pair], titles=["A", "B"])
+        assert np.array_equal(pixels(drawn.draw(pair, titles=["A", "B"])), pixels(again))
+
+
 def test_bands_are_drawn_for_several_seeds():
     lone = view()
     spread = (0.7 * lone.distance, 1.2 * lone.distance)
@@ -104,7 +134,11 @@ def test_what_is_not_finite_is_drawn_as_nothing():
     )
     drawn = pixels(canvas().draw([broken]))
     assert (drawn != 255).any()
-    assert (pixels(canvas().blank()) == 255).all()
+
+
+def test_where_there_is_nothing_yet_the_picture_says_so():
+    blank = pixels(canvas().blank())
+    assert (blank[:60, :200] != 255).any() and (blank[60:] == 255).all()
 
 
 @pytest.mark.parametrize(

@@ -168,6 +168,10 @@ def test_a_prediction_unlocks_start_and_meets_the_outcome():
     assert "predicted a deep layer; observed" in lab._history._table.value
     control(lab, "depth").value = 3
     assert lab._prediction.answer is None and lab._buttons["Start"].disabled
+    control(lab, "compare").value, control(lab, "seed").value = 1, 7
+    lab._prediction._answers.value = "a deep layer"
+    press(lab, "Start")
+    assert lab.settings.seed == 0 and lab._prediction.answer == "a deep layer"
     lab.close()
 
 
@@ -208,8 +212,13 @@ def test_everything_can_be_saved(lab, tmp_path):
     assert b"<svg" in lab.export("svg")[:1000]
     film = Image.open(io.BytesIO(lab.export("gif")))
     assert film.format == "GIF" and film.n_frames > 5
-    link = lab._export_link(lab._history.entries[0], "csv")
+    history = lab._history
+    history._kind.value = "csv"
+    history._offer(history.entries[0])
+    link = history._link.value
     assert 'download="run-1.csv"' in link and "data:text/csv;base64," in link
+    history._kind.value = "png"
+    assert "run-1.csv" not in history._link.value
     with pytest.raises(ValueError, match="one of png, svg, csv, nc, gif"):
         lab.export("exe")
     with pytest.raises(ValueError, match="no finished run"):

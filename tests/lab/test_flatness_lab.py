@@ -129,11 +129,14 @@ def test_everything_can_be_saved(lab, tmp_path):
     assert b"slices of the loss" in lab.export("svg")
 
 
-def test_several_seeds_make_one_result():
-    lab = FlatnessLab(**{**TINY, "depth": 1}, seeds=2)
+def test_several_seeds_make_one_result_and_each_says_that_it_compiles():
+    lab, said = FlatnessLab(**{**TINY, "depth": 1}, seeds=2), []
+    lab._status.observe(lambda change: said.append(change["new"].split(",")[0]), "value")
     press(lab, "Start")
     finished(lab)
-    assert lab.state == "done" and lab.run.sizes["seed"] == 2
+    seeds = " ".join(said).split("compiling the measurement")
+    assert [words.strip().split(":")[0] for words in seeds] == ["", "training", "training"]
+    assert lab.state == said[-1] == "done" and lab.run.sizes["seed"] == 2
     rates = lab.run["stable_learning_rate"].isel(step=-1).mean("seed", skipna=False)
     np.testing.assert_allclose(lab._view.rates[-1], rates)
     lab.close()

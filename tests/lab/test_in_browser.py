@@ -1,12 +1,16 @@
 """The lab as a learner has it: in a real browser, served by Voilà and by JupyterLab."""
 
+import base64
+import io
 import json
 import re
 import shutil
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from tests.lab.conftest import running, until
 
@@ -105,12 +109,27 @@ PIXELS = """async image => {
 }"""
 
 
+# The file behind the image, as it was sent.
+BYTES = """async image => {
+    const bytes = new Uint8Array(await (await fetch(image.src)).arrayBuffer());
+    return btoa(Array.from(bytes, byte => String.fromCharCode(byte)).join(""));
+}"""
+FILES = {
+    "data (CSV)": b"step,layer,normalized_distance,",
+    "data (netCDF)": b"\x89HDF\r\n\x1a\n",
+    "figure (PNG)": b"\x89PNG\r\n\x1a\n",
+    "figure (SVG)": b"<?xml",
+    "film (GIF)": b"GIF89a",
+}
+SUFFIXES = {"data (netCDF)": "nc"}  # where it is not what stands in brackets
+
+
 class Lab:
     """A lab on a page, as who uses it finds its parts: by their labels."""
 
-    def __init__(self, page):
+    def __init__(self, page, within=None):
         self.page = page
-        self.root = page.locator(".keras-lcb-lab")
+        self.root = (within or page).locator(".keras-lcb-lab")
         self.root.wait_for()
         until(self.picture)
 
@@ -125,9 +144,7 @@ class Lab:
         return float(self.labelled(name, "input").input_value())
 
     def slider(self, name):
-        label = self.root.locator("label", has_text=re.compile(f"^{name}$"))
-        row = label.locator("xpath=ancestor::*[contains(@class, 'widget-hbox')][1]")
-        return row.get_by_role("slider")
+        return self.root.get_by_role("slider", name=name, exact=True)
 
     def press_right(self, name):
         """Move a slider by keyboard, and return the number that then stands beside it."""
@@ -146,6 +163,29 @@ class Lab:
     def see_change(self):
         before = self.picture()
         until(lambda: self.picture() not in ("", before))
+
+    def tinted(self):
+        """How many pixels of the picture are of a light colour, as bands are."""
+        sent = base64.b64decode(self.root.locator("img").evaluate(BYTES))
+        pixels = np.asarray(Image.open(io.BytesIO(sent)).convert("RGB")).astype(int)
+        height, width, _ = pixels.shape
+        light = pixels[: height // 2, : width // 2].min(axis=-1)
+        return int(
+            ((light > 150) & (np.ptp(pixels[: height // 2, : width // 2], axis=-1) > 15)).sum()
+        )
+
+    def export(self, kind):
+        """Save the chosen run, or the picture, as a file, and return what is in it."""
+        self.labelled("as", "select").select_option(kind)
+        # A click that comes sooner may overtake the choice on its way.
+        self.root.get_by_text(f"Press Export for the {kind}.").wait_for()
+        self.button("Export").click()
+        suffix = SUFFIXES.get(kind, kind[-4:-1].lower())
+        link = self.root.locator("a[download]", has_text=f".{suffix}")
+        link.wait_for()
+        with self.page.expect_download() as download:
+            link.click()
+        return Path(download.value.path()).read_bytes()
 
     def start(self):
         until(self.button("Start").is_enabled)
@@ -175,8 +215,8 @@ class Lab:
         return self.root.get_by_label("This lab in one line").input_value()
 
 
-def learn(lab):
-    """What a learner does: predict, vary, start, stop, compare, take home."""
+def learn(lab, files):
+    """What a learner does: predict, vary, start, stop, compare, take home, go back."""
     assert lab.button("Start").is_disabled()
     lab.predict("a shallow layer")
     until(lab.button("Start").is_enabled)
@@ -203,22 +243,33 @@ def learn(lab):
     until(lambda: lab.root.locator(".keras-lcb-runs tr").count() == 3)
     until(lambda: lab.said().startswith("A:") and " B:" in lab.said())
 
-    for kind, begins in (("data (CSV)", b"step,layer,"), ("figure (PNG)", b"\x89PNG")):
-        lab.labelled("as", "select").select_option(kind)
-        lab.button("Export").click()
-        link = lab.root.locator("a[download]", has_text="." + kind[-4:-1].lower())
-        link.wait_for()
-        with lab.page.expect_download() as download:
-            link.click()
-        assert Path(download.value.path()).read_bytes().startswith(begins)
+    for kind in files:
+        content = lab.export(kind)
+        assert content.startswith(FILES[kind])
+        assert kind != "figure (SVG)" or b"<svg" in content
+
+    compared = lab.picture()
+    lab.labelled("Run", "select").select_option(index=1)
+    lab.button("Restore").click()
+    until(lambda: lab.said().startswith("Run 1, from the table of past runs."))
+    until(lambda: lab.number("Depth") == 4 and lab.picture() not in ("", compared))
 
     lab.labelled("Target", "select").select_option("own formula")
+    # Nothing is written yet: only when the lab says so has it taken in what was chosen.
+    lab.root.get_by_text("A function to learn depends on x").wait_for()
     lab.labelled(r"f\(x\) =", "input").fill("sine(x)")
     lab.page.keyboard.press("Enter")
     lab.root.get_by_text("did you mean 'sin'?").wait_for()
     lab.labelled(r"f\(x\) =", "input").fill("sin(x) + 0.3*sin(3*x)")
     lab.page.keyboard.press("Enter")
     until(lambda: "sin" in lab.line())
+
+
+def errors(server, since=0):
+    """What a server and its kernels complain of in their log."""
+    return re.findall(
+        r"^.*(?:Traceback|Exception|Error|^\[[EC] ).*$", server.log.read_text()[since:], re.M
+    )
 
 
 def fits(page, width, height, folder):
@@ -234,7 +285,7 @@ def test_voila(visit, tmp_path):
         for name, term in (("Depth", "How many hidden layers"), ("Optimiser", "How an update")):
             label = lab.root.locator("label", has_text=re.compile(f"^{name}$"))
             assert label.evaluate("e => e.title + e.innerHTML").count(term) == 1
-        learn(lab)
+        learn(lab, FILES)
         assert fits(lab.page, 390, 844, tmp_path)
         assert fits(lab.page, 1280, 720, tmp_path)
         config = re.search(r'DepthLab.from_config\("(.*)"\)', lab.line())[1]
@@ -244,7 +295,7 @@ def test_voila(visit, tmp_path):
             assert again.number(name) == lab.number(name)
         for page in (lab.page, again.page):
             page.close()
-        assert re.findall(r"Traceback|Exception|^\[E .*", server.log.read_text(), re.M) == []
+        assert errors(server) == []
 
 
 def test_the_address_asks_for_the_other_lab(visit, tmp_path):
@@ -253,18 +304,95 @@ def test_the_address_asks_for_the_other_lab(visit, tmp_path):
         page = visit(f"{server.address}&{asked}")
         lab = Lab(page)
         assert 'lcb.lab.FlatnessLab.from_config("' in lab.line()
-        lab.start()
+        lab.button("Start").click()
+        lab.root.get_by_text("compiling the measurement").wait_for()
         until(lambda: "bears the largest learning rate" in lab.said())
         lab.stop()
         until(lambda: lab.said().startswith("Run 1, measured to where it ended."))
         page.close()
-        assert re.findall(r"Traceback|Exception|^\[E .*", server.log.read_text(), re.M) == []
+        assert errors(server) == []
+
+
+# Cells of a notebook: a lab to learn with, a small one beside it, and how many threads they have.
+CELLS = (
+    f"import keras_lcb as lcb\n\nlab = lcb.lab.DepthLab.from_config('{SETTINGS}')\nlab",
+    "other = lcb.lab.DepthLab(depth=2, width=8, updates=2000, speed=100, seeds=2, "
+    "show=['speed', 'history'])\nother",
+    "import threading\n"
+    "print(sum(thread.name == 'keras_lcb.lab' for thread in threading.enumerate()), 'threads')",
+)
+
+
+class Notebook:
+    """A notebook in JupyterLab."""
+
+    def __init__(self, page):
+        self.page = page
+        self.cell(0).wait_for()
+
+    def cell(self, place):
+        return self.page.locator(".jp-Notebook .jp-CodeCell").nth(place)
+
+    def number(self, place):
+        """What stands before a cell: nothing, a star while it runs, then its number."""
+        return self.cell(place).locator(".jp-InputPrompt").inner_text().strip("[]: ")
+
+    def run(self, place):
+        """Run a cell to its end, and press again where a key came too early."""
+        before = self.number(place)
+        while self.number(place) == before:
+            self.cell(place).locator(".cm-content").click()
+            self.page.keyboard.press("Control+Enter")
+            self.page.wait_for_timeout(1000)
+        until(lambda: self.number(place).isdecimal())
+
+    def threads(self):
+        """How many threads the labs have."""
+        self.run(2)
+        return self.cell(2).locator(".jp-OutputArea-output").inner_text().strip()
+
+
+def beside_each_other(notebook, first):
+    """Two labs run; one is stopped, and made anew by its cell: the other goes on."""
+    notebook.run(1)
+    other = Lab(notebook.page, notebook.cell(1))
+    assert set(other.root.locator("label").all_text_contents()) - {""} == {"Speed", "Run", "as"}
+    first.predict("a deep layer")
+    first.start()
+    other.start()
+    plain = other.tinted()
+    first.see_change()
+    first.stop()
+    until(lambda: first.root.locator(".keras-lcb-runs tr").count() == 4)
+    until(lambda: "So far" not in first.said() and first.picture())
+    at_rest = first.picture()
+    other.see_change()
+    assert first.picture() == at_rest
+
+    first.predict("a shallow layer")
+    first.start()
+    notebook.run(0)
+    again = Lab(notebook.page, notebook.cell(0))
+    assert again.root.locator(".keras-lcb-runs tr").count() == 0
+    until(lambda: notebook.threads() == "2 threads")  # those of the other lab
+    other.see_change()
+    again.predict("a shallow layer")
+    again.start()
+    again.stop()
+
+    other.labelled("Speed", "select").select_option("full")
+    until(lambda: other.said().startswith("Run 1, measured to where it ended."))
+    assert "2 seeds" in other.root.locator(".keras-lcb-runs").inner_text()
+    assert other.tinted() > 3 * plain
+    until(lambda: notebook.threads() == "0 threads")
 
 
 def test_jupyterlab(visit, tmp_path):
-    source = f"import keras_lcb as lcb\n\nlab = lcb.lab.DepthLab.from_config('{SETTINGS}')\nlab"
     notebook = json.loads((PAGE / "lab.ipynb").read_text())
-    notebook["cells"][0]["source"] = source
+    (empty,) = notebook["cells"]
+    notebook["cells"] = [
+        {**empty, "id": f"cell-{place}", "source": source} for place, source in enumerate(CELLS)
+    ]
     (tmp_path / "try.ipynb").write_text(json.dumps(notebook))
     quiet = tmp_path / "settings/@jupyterlab/apputils-extension"
     quiet.mkdir(parents=True)
@@ -279,16 +407,11 @@ def test_jupyterlab(visit, tmp_path):
     with running(command, tmp_path, **folders) as server:
         place, _, token = server.address.partition("/lab?")
         page = visit(f"{place}/lab/workspaces/auto-x/tree/try.ipynb?reset&{token}")
-        page.locator(".jp-Notebook .jp-Cell").first.wait_for()
-        prompt = page.locator(".jp-InputPrompt", has_text=re.compile(r"\[(\*|\d+)\]"))
-        while not prompt.count():
-            page.locator(".jp-Notebook .jp-Cell").first.click()
-            page.keyboard.press("Shift+Enter")
-            page.wait_for_timeout(1000)
-        lab = Lab(page)
+        notebook = Notebook(page)
+        notebook.run(0)
+        lab = Lab(page, notebook.cell(0))
         before = len(server.log.read_text())
-        learn(lab)
+        learn(lab, ["data (CSV)", "figure (PNG)"])
+        beside_each_other(notebook, lab)
         page.close()
-        # At the beginning of a line, where kernels write: JupyterLab itself complains when it has
-        # started a kernel too many.
-        assert re.findall(r"^Traceback", server.log.read_text()[before:], re.M) == []
+        assert errors(server, before) == []
