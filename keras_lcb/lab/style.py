@@ -26,7 +26,7 @@ _COMMON = """
 .keras-lcb-pictures { container-type: inline-size; overflow-x: auto; }
 /* On a phone one column of pictures is in sight at a time, large enough to be read. */
 @container (max-width: 480px) {
-  .keras-lcb-lab .keras-lcb-pictures .widget-image { width: 740px; max-width: none; flex: none; }
+  .keras-lcb-lab .keras-lcb-pictures .widget-image { width: 712px; max-width: none; flex: none; }
 }
 """
 _PROJECTOR = """
