@@ -19,6 +19,7 @@ from keras_lcb.lab.training import Training
 
 PICTURE_EVERY = 0.1  # seconds
 _IDLE = 60.0
+_FIRST_PICTURE = 2.0  # seconds; drawing takes a small part of it
 
 
 class State(enum.Enum):
@@ -67,6 +68,7 @@ class Session:
         self._on_end = on_end
         # One thread at a time changes the state or draws what belongs to it.
         self._turn = threading.RLock()
+        self._seen = threading.Event()  # the first picture, or there is none to wait for
         self._generation = 0  # jobs of an earlier one end
         self._training: Training | None = None
         self._runs: list[xr.Dataset] = []
@@ -126,6 +128,7 @@ class Session:
             self.settings = settings
             self.learning_rate, self.speed = settings.learning_rate, settings.speed
             self._training, self._runs, self._drawn, self.error = None, [], 0, ""
+            self._seen.clear()
             self._enter(State.RUNNING)
         self._driver.start(self._train(self._generation))
         self._driver.start(self._draw(self._generation))
@@ -225,6 +228,8 @@ class Session:
     def _enough(self, generation: int, began: float) -> bool:
         """Whether `fit` is to come back after this record."""
         piece = self._driver.piece
+        if piece is None and not self._seen.is_set():
+            self._let_see()
         return (
             not self._ours(generation)
             or self.state is State.PAUSED
@@ -232,6 +237,13 @@ class Session:
             or self._records_left is not None
             or (piece is not None and time.perf_counter() - began > piece)
         )
+
+    def _let_see(self) -> None:
+        """Leave the processor to the first picture, which takes the most to draw."""
+        if self._training is not None and self._training.news:
+            self._driver.wake()
+            self._seen.wait(_FIRST_PICTURE)
+            self._seen.set()
 
     def _pause(self, training: Training) -> float:
         return training.config.record_every / self.speed if self.speed else 0.0
@@ -246,10 +258,13 @@ class Session:
                 with self._turn:
                     if self._ours(generation):
                         self._on_view(view)
+                        self._seen.set()
             yield max(0.0, PICTURE_EVERY - (time.perf_counter() - began))
 
     def _enter(self, state: State) -> None:
         self.state = state
+        if state is not State.RUNNING:
+            self._seen.set()
         self._on_state()
 
 

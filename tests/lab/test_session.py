@@ -112,6 +112,23 @@ def test_stop_ends_it_at_the_next_record_and_nothing_is_drawn_after_it(session):
     assert session.ends == [[(0, records)]]
 
 
+def test_training_waits_for_the_first_picture_and_for_no_other():
+    session = Watched()
+    records = []  # before a picture is drawn, and after it
+
+    def draw(view):
+        before = session.trainings[0].records
+        time.sleep(0.05)
+        records.append((before, session.trainings[0].records))
+
+    session._on_view = draw
+    session.start(dataclasses.replace(SETTINGS, updates=3000))
+    session.wait(lambda: session.ends)
+    assert session.close()
+    assert records[0] == (1, 1)
+    assert len(records) > 1 and all(after > before for before, after in records[1:-1])
+
+
 def test_pause_and_start_go_on_with_the_same_training(session):
     session.start(dataclasses.replace(SETTINGS, updates=20_000))
     session.wait(lambda: session.trainings and session.trainings[0].records > 3)
