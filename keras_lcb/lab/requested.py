@@ -13,7 +13,8 @@ from keras_lcb.lab.flatness_lab import FlatnessLab
 from keras_lcb.lab.frame import DEFAULT, Lab
 from keras_lcb.lab.settings import as_query, from_query
 
-# What else stands in such an address: the key to the page, and how Voilà shows it.
+# What else stands in such an address: the key to the page, which is nobody else's to see, and
+# how Voilà shows it.
 _NOT_OURS = ("token", "template", "theme")
 _LABS: dict[str, type[Lab]] = {lab.name: lab for lab in (DepthLab, FlatnessLab)}
 
@@ -27,8 +28,7 @@ def requested_lab() -> Any:
     """
     look = {"projector": "true"} if os.environ.get("KERAS_LCB_PROJECTOR") else {}
     try:
-        given = from_query(os.environ.get("QUERY_STRING", ""))
-        wanted = {name: value for name, value in given.items() if name not in _NOT_OURS}
+        wanted = from_query(_ours(os.environ.get("QUERY_STRING", "")))
         name = wanted.get("lab", DEFAULT)
         if name not in _LABS:
             raise ValueError(f"There is no lab '{name}'; there are {', '.join(_LABS)}.")
@@ -36,3 +36,8 @@ def requested_lab() -> Any:
     except ValueError as refusal:
         sentence = widgets.HTML(f"<p role='alert'>{html.escape(str(refusal))}</p>")
         return widgets.VBox([sentence, DepthLab.from_config(as_query(look)).widget])
+
+
+def _ours(query: str) -> str:
+    parts = [part for part in query.split("&") if part]
+    return "&".join(part for part in parts if part.partition("=")[0] not in _NOT_OURS)

@@ -151,9 +151,12 @@ def test_the_line_says_which_lab_it_is(lab):
 
 
 def test_an_address_asks_for_it(monkeypatch):
-    monkeypatch.setenv("QUERY_STRING", "token=abc&lab=flatness&depth=2")
+    monkeypatch.setenv("QUERY_STRING", "token=abc&lab=flatness&depth=2&")
     lab = requested_lab()
     assert isinstance(lab, FlatnessLab) and lab.settings.depth == 2
+    monkeypatch.setenv("QUERY_STRING", "token=secret&depth")
+    sentence, _ = requested_lab().children
+    assert "depth=3" in sentence.value and "secret" not in sentence.value
     monkeypatch.setenv("QUERY_STRING", "lab=magic")
     sentence, _ = requested_lab().children
     assert "There is no lab &#x27;magic&#x27;; there are depth, flatness." in sentence.value
