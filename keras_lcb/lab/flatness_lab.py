@@ -68,7 +68,7 @@ class FlatnessLab(Lab):
     def opening(settings: Settings) -> str:
         """What happens before the first picture, where that takes long."""
         layers = settings.depth + 1
-        # Measured at depths 2 to 10, on one core: a second a layer, half of which compiles.
+        # A rough guess, compiling included: what it says is that this takes seconds, not for ever.
         return (
             f"compiling the measurement, and measuring around {layers} layers for the first time: "
             f"about {layers} s"

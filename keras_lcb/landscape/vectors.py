@@ -1,9 +1,8 @@
 """Arithmetic of vectors as long as a model has weights, beside a device that computes.
 
-NumPy's BLAS would take all cores for these, and its threads go on waiting for more work for some
-hundredths of a second (OpenBLAS): on two cores that took 20 % off the speed of the products with
-the Hessian which follow. So these functions stay on the thread that calls them. They take as
-long as one thread of BLAS does, since memory bounds both, and add pieces up in double precision.
+NumPy's BLAS would take all cores for these, and its threads go on waiting for more work for a
+while, which slows the products with the Hessian that follow. So these functions stay on the
+thread that calls them, and add pieces up in double precision.
 """
 
 from __future__ import annotations

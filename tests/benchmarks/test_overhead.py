@@ -82,7 +82,9 @@ def test_alternatives_measure_what_they_stand_for(tmp_path):
     assert any(tmp_path.rglob("events.out.*"))
 
 
-@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="TensorFlow's tape")
+@pytest.mark.skipif(
+    keras.backend.backend() != "tensorflow", reason="its two tapes are of TensorFlow"
+)
 def test_second_tape_gives_the_gradient_of_its_batch(tmp_path):
     import numpy as np
 

@@ -159,7 +159,10 @@ except ValueError as error:
 """
 
 
-@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="tf.distribute")
+@pytest.mark.skipif(
+    keras.backend.backend() != "tensorflow",
+    reason="only TensorFlow has the replicas of tf.distribute",
+)
 def test_several_replicas():
     result = subprocess.run([sys.executable, "-c", REPLICAS], capture_output=True, text=True)
     assert "2 replicas of a tf.distribute strategy" in result.stdout, result.stderr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import imageio_ffmpeg
 import matplotlib.animation
 import numpy as np
 import pytest
@@ -139,12 +140,12 @@ def test_films_that_cannot_be_written(residual, tmp_path, monkeypatch):
         animate_frequencies(residual, tmp_path / "film.mp4")
 
 
-@pytest.mark.skipif(
-    not matplotlib.animation.FFMpegWriter.isAvailable(), reason="ffmpeg was not found"
-)
 def test_mp4(residual, tmp_path):
-    animate_frequencies(residual, tmp_path / "film.mp4")
-    assert (tmp_path / "film.mp4").read_bytes()[4:8] == b"ftyp"
+    path = tmp_path / "film.mp4"
+    with matplotlib.rc_context({"animation.ffmpeg_path": imageio_ffmpeg.get_ffmpeg_exe()}):
+        animate_frequencies(residual, path)
+    assert path.read_bytes()[4:8] == b"ftyp"
+    assert imageio_ffmpeg.count_frames_and_secs(path)[0] == 4
 
 
 def test_what_is_missing_is_named(run_factory, ax):

@@ -145,7 +145,9 @@ print(*found)
 """
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork and SIGKILL")
+@pytest.mark.skipif(
+    not hasattr(os, "fork"), reason="this system has no fork, by which a writer is killed midway"
+)
 def test_a_killed_writer_leaves_the_old_run_or_the_new_one(tmp_path, request):
     root = request.config.rootpath
     script = KILLS.format(path=(str(root / "tests"), str(root / "keras_lcb")))
