@@ -16,6 +16,7 @@ from keras_lcb.callbacks.backup import Backup
 from keras_lcb.callbacks.mean_loss import MeanLoss, number
 from keras_lcb.callbacks.update_count import UpdateCount, inner
 from keras_lcb.runs import schema
+from keras_lcb.training import ops
 from keras_lcb.training.layers import (
     LayerSelection,
     TrackedLayer,
@@ -382,7 +383,7 @@ def _checked_every(every: Any) -> str | int:
 def _learning_rate(optimizer: Any) -> float:
     if hasattr(inner(optimizer), "optimizers"):  # a MultiOptimizer has no rate of its own
         return math.nan
-    return float(keras.ops.convert_to_numpy(optimizer.learning_rate))
+    return float(ops.on_host(optimizer.learning_rate))
 
 
 def _seed() -> int | None:

@@ -10,6 +10,7 @@ import keras
 import numpy as np
 
 from keras_lcb.callbacks.sketch import CountSketch
+from keras_lcb.training import ops
 from keras_lcb.training.layers import TrackedLayer
 
 _GIB = 2**30
@@ -117,7 +118,7 @@ def kept(place: int) -> str:
 
 def parameter_vector(variables: Sequence[Any]) -> np.ndarray:
     """Variables as one vector on the host, in single precision or, where they have it, double."""
-    values = [keras.ops.convert_to_numpy(variable).ravel() for variable in variables]
+    values = [ops.on_host(variable).ravel() for variable in variables]
     return np.concatenate(values, dtype=_dtype(variables), casting="unsafe")
 
 

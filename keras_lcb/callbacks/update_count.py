@@ -6,6 +6,8 @@ from typing import Any
 
 import keras
 
+from keras_lcb.training import ops
+
 
 class UpdateCount:
     """Counts the updates that were applied, across `fit` calls and optimisers.
@@ -77,7 +79,7 @@ class UpdateCount:
     def _iterations(self) -> int:
         if keras.backend.backend() == "jax":
             self._model.jax_state_sync()  # in mid-epoch the state is not in its variables
-        return int(keras.ops.convert_to_numpy(self.optimizer.iterations))
+        return int(ops.on_host(self.optimizer.iterations))
 
 
 def inner(optimizer: Any) -> Any:

@@ -17,6 +17,7 @@ from keras_lcb.synthetic.features import (
     forward_model,
     input_column,
 )
+from keras_lcb.training import ops
 
 READOUT_BIAS = "readout_bias"
 
@@ -153,4 +154,4 @@ def _dense_behind(tensor: keras.KerasTensor) -> keras.layers.Layer:
 
 
 def _values(variable: keras.Variable) -> np.ndarray:
-    return keras.ops.convert_to_numpy(keras.ops.convert_to_tensor(variable)).astype(np.float64)
+    return ops.on_host(variable).astype(np.float64)

@@ -41,7 +41,7 @@ class EpochNorms(NormMeter):
     def reset(self) -> None:
         """Begins a new epoch."""
         for variable in self.variables:
-            variable.assign(np.zeros(variable.shape, variable.dtype))
+            ops.clear(variable)
 
     # In the training step.
 

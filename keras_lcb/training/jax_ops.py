@@ -8,6 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import keras
+import numpy as np
 
 ACCUMULATOR_DTYPE = "float32"
 
@@ -25,6 +26,16 @@ def differences(after: Sequence[Any], before: Sequence[Any]) -> list[Any]:
 def read(variables: Sequence[keras.Variable]) -> list[Any]:
     """Values as they are now; JAX arrays never change."""
     return [v.value for v in variables]
+
+
+def on_host(value: Any) -> np.ndarray:
+    """A variable or a tensor as an array, to be read at once: the memory may be shared."""
+    return keras.ops.convert_to_numpy(value)
+
+
+def clear(variable: keras.Variable) -> None:
+    """Sets a variable to zero."""
+    variable.assign(np.zeros(variable.shape, variable.dtype))
 
 
 def total_shape(count: int) -> tuple[int, ...]:

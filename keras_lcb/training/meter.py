@@ -182,8 +182,8 @@ class NormMeter:
 
     def drain(self) -> None:
         """Reads the device's sums into every window and sets them back to zero."""
-        counts = keras.ops.convert_to_numpy(self._counts)
-        skipped = int(keras.ops.convert_to_numpy(self.skipped))
+        counts = ops.on_host(self._counts)
+        skipped = int(ops.on_host(self.skipped))
         updates = int(counts[0])
         if not updates and not skipped:
             return
@@ -199,13 +199,13 @@ class NormMeter:
             reading.lost = max(0, updates - self.ring_rows)
             reading.rows.append(self._read_ring(updates, reading.lost))
         for variable in (self._gradients, self._updates, self._counts, self.skipped):
-            variable.assign(np.zeros(variable.shape, variable.dtype))
+            ops.clear(variable)
         for window in self.windows:
             window.add(reading)
 
     def _read_ring(self, updates: int, lost: int) -> np.ndarray:
         """Each update's squared norms, oldest first; NaN where the ring has been overwritten."""
-        ring = keras.ops.convert_to_numpy(self._ring).astype("float64")
+        ring = ops.on_host(self._ring).astype("float64")
         order = np.arange(lost, updates) % self.ring_rows
         return np.concatenate([np.full((lost, 2, self.count), np.nan), ring[order]])
 
@@ -217,4 +217,4 @@ def _state(shape: tuple[int, ...], dtype: str, name: str) -> keras.Variable:
 
 
 def _total(variable: keras.Variable) -> np.ndarray:
-    return np.array(ops.total_value(keras.ops.convert_to_numpy(variable)), dtype="float64")
+    return np.array(ops.total_value(ops.on_host(variable)), dtype="float64")

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 ACCUMULATOR_DTYPE = "float64"
@@ -25,6 +26,25 @@ def differences(after: Sequence[Any], before: Sequence[Any]) -> list[Any]:
 def read(variables: Sequence[keras.Variable]) -> list[Any]:
     """Values as they are now, which later assignments do not change."""
     return [tf.identity(v.value) for v in variables]
+
+
+def on_host(value: Any) -> np.ndarray:
+    """A variable or a tensor as an array, to be read at once: the memory may be shared."""
+    handle = _handle(value)
+    if handle is None:
+        return keras.ops.convert_to_numpy(value)
+    # The bare operation: what TensorFlow does around it takes several times as long.
+    return tf.raw_ops.ReadVariableOp(resource=handle, dtype=value.value.dtype).numpy()
+
+
+def clear(variable: keras.Variable) -> None:
+    """Sets a variable to zero."""
+    handle = _handle(variable)
+    zeros = tf.zeros(variable.shape, variable.dtype)
+    if handle is None:
+        variable.assign(zeros)
+    else:
+        tf.raw_ops.AssignVariableOp(resource=handle, value=zeros)
 
 
 def total_shape(count: int) -> tuple[int, ...]:
@@ -71,6 +91,13 @@ def where_scaled(factors: Any, on_host: Callable[[], bool], function: Callable[[
 def uncompiled(function: Callable[..., Any]) -> Callable[..., Any]:
     """The function itself: here, all of a step can be compiled."""
     return function
+
+
+def _handle(value: Any) -> Any:
+    """Where a variable is kept; `None` for a tensor, and where a strategy keeps replicas."""
+    kept = value.value if isinstance(value, keras.Variable) else None
+    in_replicas = isinstance(kept, tf.distribute.DistributedValues)
+    return None if kept is None or in_replicas else kept.handle
 
 
 def _single_precision(tensor: Any) -> Any:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
+import numpy as np
 import torch
 
 ACCUMULATOR_DTYPE = "float64"
@@ -28,6 +29,16 @@ def differences(after: Sequence[Any], before: Sequence[Any]) -> list[Any]:
 def read(variables: Sequence[Any]) -> list[Any]:
     """Values as they are now, which later assignments do not change."""
     return [getattr(v, "value", v).detach().clone() for v in variables]
+
+
+def on_host(value: Any) -> np.ndarray:
+    """A variable or a tensor as an array, to be read at once: the memory may be shared."""
+    return keras.ops.convert_to_numpy(value)
+
+
+def clear(variable: keras.Variable) -> None:
+    """Sets a variable to zero."""
+    variable.assign(np.zeros(variable.shape, variable.dtype))
 
 
 def total_shape(count: int) -> tuple[int, ...]:
