@@ -39,18 +39,22 @@ OWN, PYHESSIAN, CURVLINOPS, TOLD, BARE = (
 
 @dataclasses.dataclass(frozen=True)
 class Work:
-    """What is measured, by whom, and whether in each round or in the first only."""
+    """What is measured, by whom in each round, and by whom in the first only."""
 
     title: str
-    tools: tuple[str, ...]
-    each_round: bool
+    each_round: tuple[str, ...]
+    once: tuple[str, ...] = ()
+
+    @property
+    def tools(self) -> tuple[str, ...]:
+        """All of them."""
+        return self.each_round + self.once
 
 
 WORK = {
-    "whole": Work("top eigenvalue of the whole", (OWN, PYHESSIAN, CURVLINOPS, TOLD, BARE), True),
-    "layers": Work("top eigenvalue of each layer", (OWN, PYHESSIAN, BARE), True),
-    "some": Work("top eigenvalue of three layers", (OWN, PYHESSIAN, CURVLINOPS), False),
-    "traces": Work("traces of three and the whole", (OWN, PYHESSIAN, CURVLINOPS), False),
+    "whole": Work("top eigenvalue of the whole", (OWN, PYHESSIAN, CURVLINOPS, TOLD, BARE)),
+    "layers": Work("top eigenvalue of each layer", (OWN, PYHESSIAN, BARE), (CURVLINOPS,)),
+    "traces": Work("traces of layers and whole", (), (OWN, PYHESSIAN, CURVLINOPS)),
 }
 TRACE_SAMPLES = 10
 MOST_ITERATIONS = 200
@@ -70,10 +74,10 @@ largest of any layer. PyHessian cannot tell, and is stopped at the product with 
 there, or at the {MOST_ITERATIONS}th. curvlinops is SciPy's `eigsh` over its operator; that looks at
 residuals after 20 products for the first time, so `curvlinops*` was told to look after as many as
 keras_lcb took. Both favour them: no user knows these numbers beforehand.
-`bare cost`: as many products as keras_lcb took, one after the other, of one block at a time. That
-layers fall below it is because their products share the passes up to the gradient.
-Three layers are the first, the middle one and the last; they and the traces are measured in the
-first round only, since no target is set for them. Traces come from {TRACE_SAMPLES} random vectors,
+`bare cost`: as many products as keras_lcb took, each by itself and of one block. Ratios below 1
+come from the passes up to the gradient, which the products of a search share.
+Traces, and curvlinops on the layers, are measured in the first round only, since no target is set
+for them. Traces come from {TRACE_SAMPLES} random vectors,
 and the times of traces include the eigenvalues of the same blocks, which keras_lcb needs for them;
 `error` is the median relative standard error. Products are counted for eigenvalues only, save
 keras_lcb's of traces.
@@ -166,9 +170,10 @@ def _measured(objective: Objective, ask: Callable[..., Any], count: int) -> dict
     }
     order = np.random.default_rng(0)
     all_pairs = [(work, tool) for work in WORK for tool in WORK[work].tools]
+    each_round = [(work, tool) for work in WORK for tool in WORK[work].each_round]
     took: dict[tuple[str, str], float] = {}
     for number in range(count):
-        pairs = [pair for pair in all_pairs if number == 0 or WORK[pair[0]].each_round]
+        pairs = [pair for pair in all_pairs if number == 0 or pair in each_round]
         order.shuffle(pairs)
         pairs.sort(key=lambda pair: pair[1] in (TOLD, BARE))  # they are told keras_lcb's products
         found: dict[tuple[str, str], Any] = {}
@@ -180,7 +185,7 @@ def _measured(objective: Objective, ask: Callable[..., Any], count: int) -> dict
             took[work, tool] = time.perf_counter() - began
             left = ""
             if len(took) == len(all_pairs):
-                again = sum(took[pair] for pair in all_pairs if WORK[pair[0]].each_round)
+                again = sum(took[pair] for pair in each_round)
                 rest = sum(took[pair] for pair in pairs[done + 1 :])
                 left = f", about {rest + (count - number - 1) * again:.0f} s to go"
             print(
@@ -190,7 +195,7 @@ def _measured(objective: Objective, ask: Callable[..., Any], count: int) -> dict
             )
         for (work, tool), result in found.items():
             if work == "traces" and tool != OWN:
-                result = _with_traces(found["whole", tool], found["some", tool], result)
+                result = _with_traces(found["whole", tool], found["layers", tool], result)
             rounds[work][tool].append(result)
     return rounds
 
@@ -246,14 +251,8 @@ def _own(objective: Objective, work: str, seed: int) -> dict[str, Any]:
 
 
 def _rows(objective: Objective, work: str) -> list[TrackedLayer]:
-    layers = list(objective.layers)
-    some = [layers[0], layers[len(layers) // 2], layers[-1]]
-    return {
-        "whole": [objective.whole],
-        "layers": layers,
-        "some": some,
-        "traces": [*some, objective.whole],
-    }[work]
+    layers, whole = list(objective.layers), [objective.whole]
+    return {"whole": whole, "layers": layers, "traces": layers + whole}[work]
 
 
 def _compile(objective: Objective) -> tuple[dict[str, float], dict[str, float]]:
@@ -266,7 +265,8 @@ def _compile(objective: Objective) -> tuple[dict[str, float], dict[str, float]]:
     for work in WORK:
         first, second = (_own(objective, work, seed=0)["seconds"][0] for _ in range(2))
         compiling[work] = first - second
-    for row in _rows(objective, "traces"):
+    layers = objective.layers
+    for row in (layers[0], layers[len(layers) // 2], layers[-1], objective.whole):
         product = _all_products(objective, [row])
         product()
         single[row.name] = float(np.median([_timed(product)[0] for _ in range(9)]))
@@ -304,7 +304,9 @@ def _table(rounds: dict[str, list[Any]]) -> dict[str, dict[str, Any]]:
         last = results[-1]
         traces, errors = last.get("trace", {}), last.get("trace_standard_error", {})
         relative = [errors[n] / abs(traces[n]) for n in errors if np.isfinite(errors[n])]
-        lower, median, upper = np.quantile(own / seconds, [0.25, 0.5, 0.75])
+        rounds_of_both = min(len(own), len(seconds))
+        ratios = own[:rounds_of_both] / seconds[:rounds_of_both]
+        lower, median, upper = np.quantile(ratios, [0.25, 0.5, 0.75])
         rows[tool] = {
             "seconds": float(np.median(seconds)),
             "ratio": {"median": median, "lower": lower, "upper": upper},

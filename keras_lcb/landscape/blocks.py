@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 from collections.abc import Callable, Generator, Sequence
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_lcb.landscape.dialogue import Search, Vectors
 from keras_lcb.landscape.hessian import BlockProducts
 from keras_lcb.landscape.lanczos import lanczos
 from keras_lcb.landscape.objective import ALL, Objective
@@ -113,14 +115,6 @@ def measure(
         One result a row.
     """
     given = [None] * len(rows) if starts is None else starts
-    gradients = _gradients(
-        objective,
-        [
-            row
-            for row, start in zip(rows, given, strict=True)
-            if start is None and row.parameters > accuracy.dense_up_to
-        ],
-    )
     bar = keras.utils.Progbar(len(rows), unit_name="layer") if progress else None
     found: dict[int, BlockCurvature] = {}
     # A pass for the whole model goes all the way down: layers are better off without it.
@@ -128,57 +122,52 @@ def measure(
     whole = [place for place, row in enumerate(rows) if row.name == ALL]
     for places in filter(None, (parts, whole)):
         products = BlockProducts(objective, [rows[place] for place in places])
-        measured = [
-            _measured(
+        searches = [
+            functools.partial(
+                _measured,
                 size,
                 products.dtype,
                 accuracy,
                 np.random.default_rng([seed, place]),
                 given[place],
-                gradients.get(rows[place].name),
             )
             for place, size in zip(places, products.sizes, strict=True)
         ]
-        for index, result in _together(products, measured):
+        from_gradients = any(
+            given[place] is None and size > accuracy.dense_up_to
+            for place, size in zip(places, products.sizes, strict=True)
+        )
+
+        def done(index: int, result: BlockCurvature, places: list[int] = places) -> None:
             found[places[index]] = result
             if bar is not None:
                 bar.add(1)
+
+        products.answer(_in_step(searches, from_gradients, done))
     return [found[place] for place in range(len(rows))]
-
-
-def _gradients(objective: Objective, rows: Sequence[TrackedLayer]) -> dict[str, np.ndarray]:
-    """The gradient of the loss, flat, with respect to each row, from one pass."""
-    moving = {id(variable) for row in rows for variable in row.variables}
-    if not moving:
-        return {}
-    own = tuple(v for v in objective.whole.variables if id(v) in moving)
-    together = dataclasses.replace(objective.whole, variables=own)
-    ((_, tensors),) = objective.gradients(layer=together).items()
-    found = {
-        id(variable): keras.ops.convert_to_numpy(tensor).ravel()
-        for variable, tensor in zip(own, tensors, strict=True)
-    }
-    return {row.name: np.concatenate([found[id(v)] for v in row.variables]) for row in rows}
 
 
 Steps = Generator[np.ndarray, np.ndarray, BlockCurvature]
 
 
-def _together(
-    products: Callable[[list[np.ndarray | None]], list[np.ndarray | None]], steps: Sequence[Steps]
-) -> Generator[tuple[int, BlockCurvature], None, None]:
-    """Runs several searches in step, since one call multiplies the vectors of all of them."""
-    vectors: list[np.ndarray | None] = [next(search) for search in steps]
+def _in_step(
+    searches: Sequence[Callable[[np.ndarray | None], Steps]],
+    from_gradients: bool,
+    done: Callable[[int, BlockCurvature], None],
+) -> Search:
+    """Searches all blocks as one, since one pass multiplies the vectors of all of them."""
+    gradients: Vectors = (yield None) if from_gradients else [None] * len(searches)
+    steps = [search(gradient) for search, gradient in zip(searches, gradients, strict=True)]
+    vectors: Vectors = [next(search) for search in steps]
     while any(vector is not None for vector in vectors):
-        multiplied = products(vectors)
-        for place, product in enumerate(multiplied):
+        for place, product in enumerate((yield vectors)):
             if product is None:
                 continue
             try:
                 vectors[place] = steps[place].send(_checked(product))
             except StopIteration as end:
                 vectors[place] = None
-                yield place, end.value
+                done(place, end.value)
 
 
 def _checked(product: np.ndarray) -> np.ndarray:

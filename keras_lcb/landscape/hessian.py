@@ -5,12 +5,13 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
 import numpy as np
 
+from keras_lcb.landscape.dialogue import Dialogue, Search, Vectors, answer
 from keras_lcb.landscape.objective import Around, Objective
 from keras_lcb.training.layers import TrackedLayer
 
@@ -52,10 +53,9 @@ class BlockProducts:
         types = {keras.backend.standardize_dtype(variable.dtype) for variable in own}
         self.dtype = np.dtype("float64" if "float64" in types else "float32")
         together = dataclasses.replace(objective.whole, variables=tuple(own))
-        self._products = objective.compiled(_Program(blocks), together)
-        self._nothing = [np.zeros(size, self.dtype) for size in self.sizes]
+        self._program = objective.compiled(_Program(blocks), together)
 
-    def __call__(self, vectors: Sequence[np.ndarray | None]) -> list[np.ndarray | None]:
+    def __call__(self, vectors: Vectors) -> Vectors:
         """Multiplies.
 
         Args:
@@ -64,16 +64,37 @@ class BlockProducts:
         Returns:
             The products, `None` where there was no vector.
         """
-        asked = np.array([vector is not None for vector in vectors])
-        given = [
-            nothing if vector is None else vector.astype(self.dtype)
-            for vector, nothing in zip(vectors, self._nothing, strict=True)
-        ]
-        found = self._products(None, given, asked)
-        return [
-            keras.ops.convert_to_numpy(product) if wanted else None
-            for product, wanted in zip(found, asked, strict=True)
-        ]
+        found: list[Vectors] = []
+
+        def once() -> Search:
+            found.append((yield vectors))
+
+        self.answer(once())
+        return found[0]
+
+    def answer(self, search: Search) -> None:
+        """Sends a search the products of the vectors that it yields, until it ends.
+
+        The weights must stay as they are meanwhile: the passes forward and backward that all
+        products begin with are taken once, or seldom, where all samples are one chunk.
+
+        Args:
+            search: A generator of lists of vectors, as those of a call, which is sent the
+                products. It may begin with `None`, and is then sent the gradients. What it
+                raises comes through.
+        """
+        with Dialogue(search, self.sizes, self.dtype) as dialogue:
+            while dialogue.goes_on:
+                dialogue.begin()
+                found = self._program(
+                    None,
+                    dialogue.vectors,
+                    dialogue.asked,
+                    dialogue.wants_gradients,
+                    dialogue.number,
+                )
+                if found:  # on a backend whose programs do not go on by themselves
+                    dialogue.take([keras.ops.convert_to_numpy(product) for product in found])
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,20 +104,49 @@ class _Program:
     blocks: tuple[tuple[int, ...], ...]
 
     def __call__(
-        self, around: Around, own: Sequence[Any], vectors: Sequence[Any], asked: Any
+        self,
+        around: Around,
+        own: Sequence[Any],
+        vectors: Sequence[Any],
+        asked: Any,
+        wanted: Any,
+        number: Any,
     ) -> list[Any]:
-        split = [
-            _split(vector, [own[place] for place in block])
-            for block, vector in zip(self.blocks, vectors, strict=True)
-        ]
+        zeros = [keras.ops.zeros_like(vector) for vector in vectors]
+        loss = around.all_at_once()
+        known = None if loss is None else self._of_chunk(loss, own, zeros)
 
-        def of_chunk(loss: Any) -> list[Any]:
-            found = _module.block_products(loss, own, self.blocks, split, asked)
-            return [
-                _joined(products, vector) for products, vector in zip(found, vectors, strict=True)
+        def gradients() -> list[Any]:
+            if known is not None:
+                return known[0]
+            return around.summed(lambda loss: self._of_chunk(loss, own, zeros)[0], zeros)
+
+        def products(vectors: Sequence[Any], asked: Any) -> list[Any]:
+            if known is not None:
+                return known[1](vectors, asked)
+            return around.summed(
+                lambda loss: self._of_chunk(loss, own, zeros)[1](vectors, asked), zeros
+            )
+
+        return _module.repeated(gradients, products, vectors, asked, wanted, answer, number)
+
+    def _of_chunk(
+        self, loss: Callable[..., Any], own: Sequence[Any], like: Sequence[Any]
+    ) -> tuple[list[Any], Callable[..., list[Any]]]:
+        """The gradient of each block, and products with it, all of flat vectors."""
+        gradients, multiply = _module.block_products(loss, own, self.blocks)
+
+        def joined(blocks: Sequence[Sequence[Any]]) -> list[Any]:
+            return [_joined(parts, vector) for parts, vector in zip(blocks, like, strict=True)]
+
+        def products(vectors: Sequence[Any], asked: Any) -> list[Any]:
+            split = [
+                _split(vector, [own[place] for place in block])
+                for block, vector in zip(self.blocks, vectors, strict=True)
             ]
+            return joined(multiply(split, asked))
 
-        return around.summed(of_chunk, [keras.ops.zeros_like(vector) for vector in vectors])
+        return joined(gradients), products
 
 
 def _split(vector: Any, weights: Sequence[Any]) -> list[Any]:

@@ -329,6 +329,13 @@ class Around:
     def _zero(own: Tensors) -> Any:
         return keras.ops.zeros((), own[0].dtype)
 
+    def all_at_once(self) -> Callable[..., Any] | None:
+        """`loss(*own)` of all samples; `None` where they take more than one chunk."""
+        objective = self._objective
+        if objective.chunks > 1:
+            return None
+        return self._part(0, objective.samples, objective._shares[0])
+
     def summed(self, function: Callable[[Callable[..., Any]], list[Any]], zeros: Tensors) -> Any:
         """Adds up what a function makes of each chunk's part in the loss.
 

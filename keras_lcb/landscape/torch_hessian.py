@@ -7,50 +7,45 @@ from typing import Any
 
 import torch
 
+Products = Callable[[Sequence[Sequence[Any]], Any], list[list[Any]]]
+
 
 @torch.enable_grad()
 def block_products(
-    loss: Callable[..., Any],
-    own: Sequence[Any],
-    blocks: Sequence[Sequence[int]],
-    vectors: Sequence[Sequence[Any]],
-    asked: Any,
-) -> list[list[Any]]:
-    """Multiplies a vector with each block of the Hessian that is asked for.
+    loss: Callable[..., Any], own: Sequence[Any], blocks: Sequence[Sequence[int]]
+) -> tuple[list[list[Any]], Products]:
+    """Passes forward and backward, once for all products that follow.
 
     Args:
         loss: `loss(*own)`, a scalar.
         own: The weights.
         blocks: Which of the weights make up each block.
-        vectors: For each block a tensor for each of its weights.
-        asked: Booleans, one a block.
 
     Returns:
-        For each block a tensor for each of its weights; zeros where it is not asked for.
+        The gradient, for each block a tensor for each of its weights; and `products(vectors,
+        asked)`, which multiplies a vector with each block of the Hessian that is asked for.
+        Vectors and products are like the gradient, zeros where none is asked for; `asked` are
+        booleans, one a block.
     """
-    wanted = asked.tolist()
-    moving = sorted({p for block, w in zip(blocks, wanted, strict=True) if w for p in block})
-    weights = [weight.detach() for weight in own]
-    for place in moving:
-        weights[place].requires_grad_()
-    found = torch.autograd.grad(
-        loss(*weights),
-        [weights[place] for place in moving],
-        create_graph=True,
-        allow_unused=True,
-        materialize_grads=True,
+    weights = [weight.detach().requires_grad_() for weight in own]
+    gradients = torch.autograd.grad(
+        loss(*weights), weights, create_graph=True, allow_unused=True, materialize_grads=True
     )
-    gradients = dict(zip(moving, found, strict=True))
-    return [
-        _product(weights, gradients, block, vector)
-        if wanted[place]
-        else [torch.zeros_like(part) for part in vector]
-        for place, (block, vector) in enumerate(zip(blocks, vectors, strict=True))
-    ]
+
+    def products(vectors: Sequence[Sequence[Any]], asked: Any) -> list[list[Any]]:
+        return [
+            _product(weights, gradients, block, vector)
+            if wanted
+            else [torch.zeros_like(part) for part in vector]
+            for block, vector, wanted in zip(blocks, vectors, asked.tolist(), strict=True)
+        ]
+
+    detached = [[gradients[place].detach() for place in block] for block in blocks]
+    return detached, products
 
 
 def _product(
-    weights: list[Any], gradients: dict[int, Any], block: Sequence[int], vector: Sequence[Any]
+    weights: Sequence[Any], gradients: Sequence[Any], block: Sequence[int], vector: Sequence[Any]
 ) -> list[Any]:
     curved = [i for i, place in enumerate(block) if gradients[place].requires_grad]
     if not curved:  # the loss is linear in these weights
@@ -65,3 +60,34 @@ def _product(
             materialize_grads=True,
         )
     )
+
+
+def repeated(
+    gradients: Callable[[], list[Any]],
+    products: Callable[[Sequence[Any], Any], list[Any]],
+    vectors: Sequence[Any],
+    asked: Any,
+    wanted: Any,
+    answer: Callable[..., tuple[Any, ...]],
+    number: Any,
+) -> list[Any]:
+    """Multiplies, and again with what the host answers, as long as it asks for anything.
+
+    Args:
+        gradients: As `block_products` returns, flat: a function of nothing.
+        products: As it returns, of flat vectors.
+        vectors: The first vectors, one a block.
+        asked: Which blocks they are for.
+        wanted: Whether the host waits for the gradients first.
+        answer: `answer(number, *products)` on the host, which returns vectors and what is asked.
+        number: Which search this is.
+
+    Returns:
+        Nothing: the host has all products by then.
+    """
+    while wanted or asked.any():
+        found = gradients() if wanted else products(vectors, asked)
+        *further, still = answer(number, *(tensor.cpu().numpy() for tensor in found))
+        vectors = [torch.as_tensor(one, device=asked.device) for one in further]
+        asked, wanted = torch.as_tensor(still), False
+    return []

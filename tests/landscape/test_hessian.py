@@ -1,4 +1,4 @@
-"""What products with blocks of the Hessian cost: their backward pass ends at the block."""
+"""Products with blocks of the Hessian: what they cost, and how searches are sent them."""
 
 from __future__ import annotations
 
@@ -6,10 +6,14 @@ import keras
 import numpy as np
 import pytest
 
-from keras_lcb.landscape import Objective, objective
+from keras_lcb.landscape import Objective, dialogue, objective
 from keras_lcb.landscape.hessian import BlockProducts
 
 SIDE = 24  # samples, inputs and units of each layer, so that all matrix products are as large
+
+
+class NothingComputed(Exception):
+    pass
 
 
 @pytest.fixture
@@ -18,7 +22,11 @@ def counted(monkeypatch):
     counts = []
 
     def compiled(function):
-        return lambda *arguments: counts.append(count(function, arguments))
+        def counting(*arguments):
+            counts.append(count(function, arguments))
+            raise NothingComputed
+
+        return counting
 
     monkeypatch.setattr(objective.ops, "compiled", compiled)
     return counts
@@ -35,7 +43,13 @@ def in_graph(function, arguments):
     import tensorflow as tf
 
     graph = tf.function(function, autograph=False).get_concrete_function(*arguments).graph
-    reached, left = set(), [tensor.op for tensor in graph.outputs]
+    (loop,) = [operation for operation in graph.get_operations() if operation.type == "While"]
+    body = graph._get_function(loop.get_attr("body").name).graph
+    return matrix_products([loop]) + matrix_products([tensor.op for tensor in body.outputs])
+
+
+def matrix_products(operations):
+    reached, left = set(), list(operations)
     while left:  # TensorFlow runs no operation that the outputs do not need
         operation = left.pop()
         if operation not in reached:
@@ -75,7 +89,7 @@ def products_of(depth, places, counted):
     around, found = chain(depth), []
     for place in places:
         products = BlockProducts(around, [around.layers[place]])
-        with pytest.raises(TypeError):  # nothing is computed
+        with pytest.raises(NothingComputed):
             products([np.ones(products.sizes[0])])
         found.append(counted.pop())
     return found
@@ -91,3 +105,83 @@ def test_the_backward_pass_of_a_late_block_ends_there(counted):
 def test_what_lies_beneath_a_block_adds_its_forward_pass_only(counted):
     few, more = (products_of(depth, [-1], counted)[0] for depth in (2, 6))
     assert more - few == 4
+
+
+# Searches.
+
+
+def gathered(products, vectors, failure=None):
+    """A search that asks for products one after the other, each block's as long as it has some."""
+    found = []
+
+    def search():
+        for asked in vectors:
+            found.append((yield asked))
+        if failure is not None:
+            raise failure
+
+    products.answer(search())
+    return found
+
+
+@pytest.fixture
+def two_blocks():
+    around = chain(3)
+    products = BlockProducts(around, around.layers[1:])
+    random = np.random.default_rng(1)
+    first, second, third, fourth = random.normal(size=(4, SIDE**2)).astype("float32")
+    return products, [[first, second], [None, third], [fourth, None]]
+
+
+def test_a_search_is_sent_the_products_of_what_it_yields(two_blocks):
+    products, vectors = two_blocks
+    for asked, found in zip(vectors, gathered(products, vectors), strict=True):
+        for vector, product, alone in zip(asked, found, products(asked), strict=True):
+            if vector is None:
+                assert product is None
+            else:
+                np.testing.assert_allclose(product, alone, rtol=1e-5, atol=1e-7)
+
+
+def test_a_program_comes_back_in_between_and_goes_on(two_blocks, monkeypatch):
+    products, vectors = two_blocks
+    at_once = gathered(products, vectors)
+    monkeypatch.setattr(dialogue, "_SECONDS_AT_ONCE", 0.0)
+    for one, other in zip(at_once, gathered(products, vectors), strict=True):
+        for product, again in zip(one, other, strict=True):
+            np.testing.assert_array_equal(product, again)
+
+
+@pytest.mark.parametrize("failure", [FloatingPointError("no curvature"), KeyboardInterrupt()])
+def test_what_a_search_raises_comes_through_as_it_is(two_blocks, failure):
+    products, vectors = two_blocks
+    with pytest.raises(type(failure)) as raised:
+        gathered(products, vectors, failure)
+    assert raised.value is failure
+    assert len(gathered(products, vectors)) == 3  # nothing is left of it
+    assert not dialogue._open
+
+
+def test_a_search_may_begin_with_the_gradients():
+    around = chain(3)
+    products, found = BlockProducts(around, around.layers), []
+    ones = [np.ones(size, "float32") for size in products.sizes]
+
+    def search():
+        found.append((yield None))
+        found.append((yield ones))
+
+    products.answer(search())
+    exact = around.gradients()
+    for row, gradient in zip(around.layers, found[0], strict=True):
+        (tensor,) = exact[row.name]
+        np.testing.assert_allclose(
+            gradient, keras.ops.convert_to_numpy(tensor).ravel(), rtol=1e-5, atol=1e-7
+        )
+    for product, alone in zip(found[1], products(ones), strict=True):
+        np.testing.assert_allclose(product, alone, rtol=1e-5, atol=1e-7)
+
+
+def test_a_search_that_asks_for_nothing_ends(two_blocks):
+    products, _ = two_blocks
+    assert gathered(products, []) == []

@@ -1,0 +1,123 @@
+"""A search and the compiled program that multiplies for it: the program asks, the search answers.
+
+Products at the same weights begin with the same passes forward and backward. A program that goes
+on from one product to the next takes them once; but what to multiply next is decided on the host.
+"""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Callable, Generator, Sequence
+from typing import Any
+
+import numpy as np
+
+Vectors = list[np.ndarray | None]
+Search = Generator[Vectors | None, Vectors, None]
+
+# A program is left that often, since Python hears of Ctrl-C between programs only.
+_SECONDS_AT_ONCE = 1.0
+
+_open: dict[int, Dialogue] = {}
+_numbers = itertools.count()
+
+
+def answer(number: Any, *found: np.ndarray) -> tuple[np.ndarray, ...]:
+    """What programs call, which outlive the searches: passes on what they have found.
+
+    Args:
+        number: The dialogue's.
+        found: Products, or gradients, one a block; those not asked for do not matter.
+
+    Returns:
+        A vector for each block, and for which blocks they are. That is none of them where the
+        search has ended, or it is time to leave the program.
+    """
+    return _open[int(number)].answer(found)
+
+
+class Dialogue:
+    """A search, and the vectors whose products it waits for.
+
+    What the search raises ends the dialogue, and is raised when its context is left: a program
+    would make another error of it.
+
+    Args:
+        search: A generator of lists with a vector for each block, `None` where there is nothing
+            to multiply; it is sent lists of products. If it begins with `None` instead of a
+            list, it is sent the gradient of each block.
+        sizes: Length of each block's vectors.
+        dtype: Their type.
+
+    Attributes:
+        number: By which programs name it.
+        vectors: What is to be multiplied next, zeros for blocks without a vector.
+        asked: Which blocks have one.
+        wants_gradients: Whether the search waits for the gradients.
+    """
+
+    def __init__(self, search: Search, sizes: Sequence[int], dtype: np.dtype) -> None:
+        self.number = np.int32(next(_numbers))
+        self._search = search
+        self._sizes = sizes
+        self._dtype = dtype
+        self._failure: BaseException | None = None
+        self.begin()
+        self._turn(lambda: next(search))
+
+    def __enter__(self) -> Dialogue:
+        _open[int(self.number)] = self
+        return self
+
+    def __exit__(self, *failure: Any) -> None:
+        del _open[int(self.number)]
+        self._search.close()
+        if self._failure is not None:
+            raise self._failure
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether the search waits for anything."""
+        return bool(self.wants_gradients or self.asked.any())
+
+    @property
+    def request(self) -> tuple[list[np.ndarray], np.ndarray, bool, np.int32]:
+        """What a program is called with."""
+        return self.vectors, self.asked, self.wants_gradients, self.number
+
+    def begin(self) -> None:
+        """Notes that a program begins."""
+        self._began = time.monotonic()
+
+    def take(self, found: Sequence[np.ndarray]) -> None:
+        """Sends the search what it has asked for."""
+        wanted = self.asked | self.wants_gradients
+        sent: Vectors = [
+            vector if asked else None for vector, asked in zip(found, wanted, strict=True)
+        ]
+        self._turn(lambda: self._search.send(sent))
+
+    def answer(self, found: Sequence[np.ndarray]) -> tuple[np.ndarray, ...]:
+        """Takes what was found: see the function of this name."""
+        self.take(found)
+        goes_on = time.monotonic() - self._began < _SECONDS_AT_ONCE
+        return *self.vectors, self.asked & goes_on
+
+    def _turn(self, turn: Callable[[], Vectors | None]) -> None:
+        nothing: Vectors = [None] * len(self._sizes)
+        yielded: Vectors | None = nothing
+        try:
+            yielded = turn()
+        except StopIteration:
+            pass
+        except BaseException as failure:
+            self._failure = failure
+        self.wants_gradients = yielded is None
+        vectors = nothing if yielded is None else yielded
+        self.asked = np.array([vector is not None for vector in vectors])
+        # Copies, since a program may use their memory for something else.
+        self.vectors = [
+            np.zeros(size, self._dtype) if vector is None else vector.astype(self._dtype)
+            for vector, size in zip(vectors, self._sizes, strict=True)
+        ]
