@@ -86,13 +86,7 @@ class BlockProducts:
         with Dialogue(search, self.sizes, self.dtype) as dialogue:
             while dialogue.goes_on:
                 dialogue.begin()
-                found = self._program(
-                    None,
-                    dialogue.vectors,
-                    dialogue.asked,
-                    dialogue.wants_gradients,
-                    dialogue.number,
-                )
+                found = self._program(None, *dialogue.request)
                 if found:  # on a backend whose programs do not go on by themselves
                     dialogue.take([keras.ops.convert_to_numpy(product) for product in found])
 
@@ -113,8 +107,8 @@ class _Program:
         number: Any,
     ) -> list[Any]:
         zeros = [keras.ops.zeros_like(vector) for vector in vectors]
-        loss = around.all_at_once()
-        known = None if loss is None else self._of_chunk(loss, own, zeros)
+        at_once = around.all_at_once()
+        known = None if at_once is None else self._of_chunk(at_once, own, zeros)
 
         def gradients() -> list[Any]:
             if known is not None:
