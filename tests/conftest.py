@@ -15,6 +15,10 @@ CHROMIUM = next(
     filter(None, map(shutil.which, ["chromium", "chromium-browser", "google-chrome"])), None
 )
 
+# On accelerators float32 products have fewer digits unless asked otherwise, the oracles have all.
+os.environ.setdefault("NVIDIA_TF32_OVERRIDE", "0")
+os.environ.setdefault("JAX_DEFAULT_MATMUL_PRECISION", "highest")
+
 # Examples take as long as the machine is busy; a deadline would fail tests by chance.
 hypothesis.settings.register_profile("keras_lcb", deadline=None)
 hypothesis.settings.load_profile("keras_lcb")

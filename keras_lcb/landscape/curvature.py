@@ -170,7 +170,11 @@ def _smallest_residual(spectrum: Spectrum) -> float:
 
 def squared_norms(objective: Objective, rows: Sequence[TrackedLayer]) -> np.ndarray:
     """Squared norm of the weights of each layer."""
-    return np.array([sum(map(_squared_norm, objective.weights(row))) for row in rows])
+    squares = {
+        id(variable): _squared_norm(weight)
+        for variable, weight in zip(objective.whole.variables, objective.weights(), strict=True)
+    }
+    return np.array([sum(squares[id(variable)] for variable in row.variables) for row in rows])
 
 
 def _squared_norm(weight: Any) -> float:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 Products = Callable[[Sequence[Sequence[Any]], Any], list[list[Any]]]
 
@@ -29,7 +30,11 @@ def block_products(
     """
     weights = [weight.detach().requires_grad_() for weight in own]
     gradients = torch.autograd.grad(
-        loss(*weights), weights, create_graph=True, allow_unused=True, materialize_grads=True
+        _twice_differentiable(loss, weights),
+        weights,
+        create_graph=True,
+        allow_unused=True,
+        materialize_grads=True,
     )
 
     def products(vectors: Sequence[Sequence[Any]], asked: Any) -> list[list[Any]]:
@@ -85,9 +90,41 @@ def repeated(
     Returns:
         Nothing: the host has all products by then.
     """
+    device = vectors[0].device  # not that of `asked`, which the host answers
     while wanted or asked.any():
         found = gradients() if wanted else products(vectors, asked)
         *further, still = answer(number, *(tensor.cpu().numpy() for tensor in found))
-        vectors = [torch.as_tensor(one, device=asked.device) for one in further]
+        vectors = [torch.as_tensor(one, device=device) for one in further]
         asked, wanted = torch.as_tensor(still), False
     return []
+
+
+def _twice_differentiable(loss: Callable[..., Any], weights: Sequence[Any]) -> Any:
+    """The loss, made of operations that have a second derivative.
+
+    Fused attention has none, nor have cuDNN's recurrent layers, where another pass does without
+    cuDNN; its convolutions have one, and are faster than others.
+    """
+    with sdpa_kernel(SDPBackend.MATH):
+        value = loss(*weights)
+        if not _has_node(value, "CudnnRnnBackward"):
+            return value
+        kept = torch.backends.cudnn.enabled
+        torch.backends.cudnn.enabled = False
+        try:
+            return loss(*weights)
+        finally:
+            torch.backends.cudnn.enabled = kept
+
+
+def _has_node(value: Any, kind: str) -> bool:
+    """Whether the graph behind a tensor has a node of this kind."""
+    reached, left = set(), [value.grad_fn]
+    while left:
+        node = left.pop()
+        if node is not None and node not in reached:
+            if node.name().startswith(kind):
+                return True
+            reached.add(node)
+            left += [further for further, _ in node.next_functions]
+    return False

@@ -25,16 +25,12 @@ def differences(after: Sequence[Any], before: Sequence[Any]) -> list[Any]:
 
 def read(variables: Sequence[keras.Variable]) -> list[Any]:
     """Values as they are now, which later assignments do not change."""
-    return [tf.identity(v.value) for v in variables]
+    return [_read(variable) for variable in variables]
 
 
 def on_host(value: Any) -> np.ndarray:
     """A variable or a tensor as an array, to be read at once: the memory may be shared."""
-    handle = _handle(value)
-    if handle is None:
-        return keras.ops.convert_to_numpy(value)
-    # The bare operation: what TensorFlow does around it takes several times as long.
-    return tf.raw_ops.ReadVariableOp(resource=handle, dtype=value.value.dtype).numpy()
+    return _read(value).numpy() if _handle(value) is not None else keras.ops.convert_to_numpy(value)
 
 
 def clear(variable: keras.Variable) -> None:
@@ -91,6 +87,14 @@ def where_scaled(factors: Any, on_host: Callable[[], bool], function: Callable[[
 def uncompiled(function: Callable[..., Any]) -> Callable[..., Any]:
     """The function itself: here, all of a step can be compiled."""
     return function
+
+
+def _read(variable: keras.Variable) -> Any:
+    handle = _handle(variable)
+    if handle is None:
+        return tf.identity(variable.value)
+    # The bare operation: what TensorFlow does around it takes several times as long.
+    return tf.raw_ops.ReadVariableOp(resource=handle, dtype=variable.value.dtype)
 
 
 def _handle(value: Any) -> Any:

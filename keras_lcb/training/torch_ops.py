@@ -60,7 +60,8 @@ def accumulate(total: keras.Variable, amount: Any) -> None:
 @torch.no_grad()
 def write_row(ring: keras.Variable, row: Any, values: Any) -> None:
     """Replaces one row."""
-    ring.value[row] = values.to(ring.value.dtype)
+    # Not `ring[row] = ...`, which asks the device for the number.
+    ring.value.index_copy_(0, row.reshape(1).long(), values.to(ring.value.dtype)[None])
 
 
 @torch.enable_grad()

@@ -236,7 +236,17 @@ def sequence_model():
     return model, random.integers(0, 5, (6, 4)), random.normal(size=(6, 2)).astype("float32")
 
 
-@pytest.mark.parametrize("build", [image_model, sequence_model])
+def attention_model():
+    keras.utils.set_random_seed(1)
+    start = keras.Input((4, 3))
+    end = layers.MultiHeadAttention(2, 2, name="attention")(start, start)
+    model = keras.Model(start, layers.Dense(2, name="head")(layers.Flatten(name="flat")(end)))
+    model.compile("adam", "mse")
+    x, y = np.random.default_rng(0).normal(size=(2, 6, 4, 3)).astype("float32")
+    return model, x, y[:, 0, :2]
+
+
+@pytest.mark.parametrize("build", [image_model, sequence_model, attention_model])
 def test_products_are_differences_of_gradients(build):
     model, x, y = build()
     objective = Objective(model, x, y)

@@ -26,7 +26,7 @@ X, Y = NETWORK.data(4)
 
 
 def loss_of(model):
-    return torch.mean((model(X) - torch.as_tensor(Y, dtype=torch.float32)) ** 2)
+    return torch.mean((model(X) - keras.ops.convert_to_tensor(Y, "float32")) ** 2)
 
 
 def test_a_closure_is_refused():

@@ -103,7 +103,7 @@ def test_a_tensorflow_loop(kind):
 def torch_loss(model, x, y):
     import torch
 
-    return torch.mean((model(x) - torch.as_tensor(y)) ** 2)
+    return torch.mean((model(x) - keras.ops.convert_to_tensor(y)) ** 2)
 
 
 @on_torch
