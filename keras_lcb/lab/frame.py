@@ -23,16 +23,16 @@ from keras_lcb.lab.controls import CONTROLS, make_controls, offer_layers, offer_
 from keras_lcb.lab.drivers import DriverName, make_driver
 from keras_lcb.lab.exports import exported, link
 from keras_lcb.lab.history import Entry, History, in_words
+from keras_lcb.lab.lines import DEFAULT, read_line
 from keras_lcb.lab.prediction import Prediction, Question
 from keras_lcb.lab.presets import PRESETS, preset_named
 from keras_lcb.lab.session import Session, State
-from keras_lcb.lab.settings import Settings, as_query, from_query
+from keras_lcb.lab.settings import Settings, as_query
 from keras_lcb.lab.sharing import Sharing
 from keras_lcb.lab.style import style
 from keras_lcb.lab.training import Training
 from keras_lcb.lab.view import stacked
 
-DEFAULT = "depth"  # the lab of a line that names none
 # What can be hidden beside the controls.
 SECTIONS = ("history", "share")
 # On a projector the room for controls is small.
@@ -213,30 +213,8 @@ class Lab:
         Example:
             >>> lab = DepthLab.from_config("depth=3&learning_rate=0.05")  # doctest: +SKIP
         """
-        given = from_query(text)
-        lab = given.pop("lab", cls.name)
-        if lab != cls.name:
-            raise ValueError(f"That line is of a lab named '{lab}'; this one is '{cls.name}'.")
-        look: dict[str, Any] = {}
-        for name in ("show", "pictures"):
-            if name in given:
-                look[name] = tuple(part for part in given.pop(name).split(",") if part)
-        for name in ("predict", "projector"):
-            if name in given:
-                value = given.pop(name)
-                truth = {"true": True, "false": False}.get(value.lower())
-                look[name] = value if truth is None else truth
-        if not isinstance(look.get("projector", False), bool):
-            raise ValueError(f"`projector` is true or false, got {look['projector']!r}.")
-        preset = given.pop("preset", "bias")
-        start = dataclasses.asdict(preset_named(preset).settings)
-        unknown = [name for name in given if name not in start]
-        if unknown:
-            known = ", ".join(["preset", *start, "show", "pictures", "predict", "projector"])
-            raise ValueError(f"A lab has no setting '{unknown[0]}'; it has {known}.")
-        changed: dict[str, Any] = {**start, **given}
-        settings = dataclasses.asdict(Settings(**changed))
-        return cls(preset, **settings, **look, driver=driver)
+        preset, settings, look = read_line(text, cls.name)
+        return cls(preset, **dataclasses.asdict(settings), **look, driver=driver)
 
     def start(self) -> None:
         """Begin to train, or go on."""

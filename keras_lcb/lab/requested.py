@@ -10,7 +10,8 @@ import ipywidgets as widgets
 
 from keras_lcb.lab.depth_lab import DepthLab
 from keras_lcb.lab.flatness_lab import FlatnessLab
-from keras_lcb.lab.frame import DEFAULT, Lab
+from keras_lcb.lab.frame import Lab
+from keras_lcb.lab.lines import DEFAULT
 from keras_lcb.lab.settings import as_query, from_query
 
 # What else stands in such an address: the key to the page, which is nobody else's to see, and

@@ -9,12 +9,29 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Callable, Generator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 Vectors = list[np.ndarray | None]
 Search = Generator[Vectors | None, Vectors, None]
+
+
+class Request(NamedTuple):
+    """What a program is called with.
+
+    Attributes:
+        vectors: What is to be multiplied, one a block, zeros where there is nothing.
+        asked: Booleans, for which blocks there is something.
+        wants_gradients: Whether the search waits for the gradients instead.
+        number: By which the program names the dialogue.
+    """
+
+    vectors: Any
+    asked: Any
+    wants_gradients: Any
+    number: Any
+
 
 # A program is left that often, since Python hears of Ctrl-C between programs only.
 _SECONDS_AT_ONCE = 1.0
@@ -51,14 +68,13 @@ class Dialogue:
         dtype: Their type.
 
     Attributes:
-        number: By which programs name it.
-        vectors: What is to be multiplied next, zeros for blocks without a vector.
-        asked: Which blocks have one.
-        wants_gradients: Whether the search waits for the gradients.
+        request: What it waits for.
     """
 
+    request: Request
+
     def __init__(self, search: Search, sizes: Sequence[int], dtype: np.dtype) -> None:
-        self.number = np.int32(next(_numbers))
+        self._number = np.int32(next(_numbers))
         self._search = search
         self._sizes = sizes
         self._dtype = dtype
@@ -67,11 +83,11 @@ class Dialogue:
         self._turn(lambda: next(search))
 
     def __enter__(self) -> Dialogue:
-        _open[int(self.number)] = self
+        _open[int(self._number)] = self
         return self
 
     def __exit__(self, *failure: Any) -> None:
-        del _open[int(self.number)]
+        del _open[int(self._number)]
         self._search.close()
         if self._failure is not None:
             raise self._failure
@@ -79,12 +95,7 @@ class Dialogue:
     @property
     def goes_on(self) -> bool:
         """Whether the search waits for anything."""
-        return bool(self.wants_gradients or self.asked.any())
-
-    @property
-    def request(self) -> tuple[list[np.ndarray], np.ndarray, bool, np.int32]:
-        """What a program is called with."""
-        return self.vectors, self.asked, self.wants_gradients, self.number
+        return bool(self.request.wants_gradients or self.request.asked.any())
 
     def begin(self) -> None:
         """Notes that a program begins."""
@@ -92,7 +103,7 @@ class Dialogue:
 
     def take(self, found: Sequence[np.ndarray]) -> None:
         """Sends the search what it has asked for."""
-        wanted = self.asked | self.wants_gradients
+        wanted = self.request.asked | self.request.wants_gradients
         sent: Vectors = [
             vector if asked else None for vector, asked in zip(found, wanted, strict=True)
         ]
@@ -102,7 +113,7 @@ class Dialogue:
         """Takes what was found: see the function of this name."""
         self.take(found)
         goes_on = time.monotonic() - self._began < _SECONDS_AT_ONCE
-        return *self.vectors, self.asked & goes_on
+        return *self.request.vectors, self.request.asked & goes_on
 
     def _turn(self, turn: Callable[[], Vectors | None]) -> None:
         nothing: Vectors = [None] * len(self._sizes)
@@ -113,11 +124,11 @@ class Dialogue:
             pass
         except BaseException as failure:
             self._failure = failure
-        self.wants_gradients = yielded is None
         vectors = nothing if yielded is None else yielded
-        self.asked = np.array([vector is not None for vector in vectors])
         # Copies, since a program may use their memory for something else.
-        self.vectors = [
+        copies = [
             np.zeros(size, self._dtype) if vector is None else vector.astype(self._dtype)
             for vector, size in zip(vectors, self._sizes, strict=True)
         ]
+        asked = np.array([vector is not None for vector in vectors])
+        self.request = Request(copies, asked, yielded is None, self._number)

@@ -1,4 +1,17 @@
-"""Products of vectors with blocks of the Hessian, those of several blocks in one pass."""
+"""Products of vectors with blocks of the Hessian, those of several blocks in one pass.
+
+Each backend has a module with two functions:
+
+- `block_products(loss, own, blocks)` passes forward and backward once for all products that
+  follow. `loss(*own)` is a scalar, and `blocks` say which of the weights `own` make up each
+  block. It returns the gradient, for each block a tensor for each of its weights, and
+  `products(vectors, asked)`, which multiplies a vector with each block of the Hessian that is
+  asked for. Vectors and products are like the gradient, zeros where none is asked for.
+- `repeated(gradients, products, request, answer)` does what a `Request` asks for and goes on with
+  what the host answers, as long as that asks for anything; it returns nothing then. Where a
+  backend cannot go on, it returns what it has found. `gradients()` and `products(vectors, asked)`
+  are as above, with flat vectors; `answer(number, *found)` is that of `dialogue`.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +24,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_lcb.landscape.dialogue import Dialogue, Search, Vectors, answer
+from keras_lcb.landscape.dialogue import Dialogue, Request, Search, Vectors, answer
 from keras_lcb.landscape.objective import Around, Objective
 from keras_lcb.training.layers import TrackedLayer
 
@@ -86,7 +99,7 @@ class BlockProducts:
         with Dialogue(search, self.sizes, self.dtype) as dialogue:
             while dialogue.goes_on:
                 dialogue.begin()
-                found = self._program(None, *dialogue.request)
+                found = self._program(None, dialogue.request)
                 if found:  # on a backend whose programs do not go on by themselves
                     dialogue.take([keras.ops.convert_to_numpy(product) for product in found])
 
@@ -97,16 +110,8 @@ class _Program:
 
     blocks: tuple[tuple[int, ...], ...]
 
-    def __call__(
-        self,
-        around: Around,
-        own: Sequence[Any],
-        vectors: Sequence[Any],
-        asked: Any,
-        wanted: Any,
-        number: Any,
-    ) -> list[Any]:
-        zeros = [keras.ops.zeros_like(vector) for vector in vectors]
+    def __call__(self, around: Around, own: Sequence[Any], request: Request) -> list[Any]:
+        zeros = [keras.ops.zeros_like(vector) for vector in request.vectors]
         at_once = around.all_at_once()
         known = None if at_once is None else self._of_chunk(at_once, own, zeros)
 
@@ -122,7 +127,7 @@ class _Program:
                 lambda loss: self._of_chunk(loss, own, zeros)[1](vectors, asked), zeros
             )
 
-        return _module.repeated(gradients, products, vectors, asked, wanted, answer, number)
+        return _module.repeated(gradients, products, request, answer)
 
     def _of_chunk(
         self, loss: Callable[..., Any], own: Sequence[Any], like: Sequence[Any]

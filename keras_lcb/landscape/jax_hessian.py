@@ -8,25 +8,13 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-Products = Callable[[Sequence[Sequence[Any]], Any], list[list[Any]]]
+from keras_lcb.landscape.dialogue import Request
 
 
 def block_products(
     loss: Callable[..., Any], own: Sequence[Any], blocks: Sequence[Sequence[int]]
-) -> tuple[list[list[Any]], Products]:
-    """Passes forward and backward, once for all products that follow.
-
-    Args:
-        loss: `loss(*own)`, a scalar.
-        own: The weights.
-        blocks: Which of the weights make up each block.
-
-    Returns:
-        The gradient, for each block a tensor for each of its weights; and `products(vectors,
-        asked)`, which multiplies a vector with each block of the Hessian that is asked for.
-        Vectors and products are like the gradient, zeros where none is asked for; `asked` are
-        booleans, one a block.
-    """
+) -> tuple[list[list[Any]], Callable[..., list[list[Any]]]]:
+    """The gradient of each block, and a function that multiplies blocks with vectors."""
     # Linearised outside of the conditions, where XLA sees that all blocks share the same pass.
     gradients, multiply = zip(*(_linearized(loss, own, block) for block in blocks), strict=True)
 
@@ -59,25 +47,12 @@ def _linearized(
 
 def repeated(
     gradients: Callable[[], list[Any]],
-    products: Callable[[Sequence[Any], Any], list[Any]],
-    vectors: Sequence[Any],
-    asked: Any,
-    wanted: Any,
-    answer: Callable[..., tuple[Any, ...]],
-    number: Any,
+    products: Callable[..., list[Any]],
+    request: Request,
+    answer: Callable[..., Any],
 ) -> list[Any]:
-    """Multiplies once: a callback out of a compiled loop can wait for ever on JAX' processor.
-
-    Args:
-        gradients: As `block_products` returns, flat: a function of nothing.
-        products: As it returns, of flat vectors.
-        vectors: One a block.
-        asked: Which blocks they are for.
-        wanted: Whether the host waits for the gradients first.
-        answer: Not called.
-        number: Not used.
-
-    Returns:
-        The products, or the gradients.
-    """
-    return jax.lax.cond(wanted, gradients, lambda: products(vectors, asked))
+    """Does what is asked, once."""
+    # Callbacks out of compiled loops can hang on CPUs: https://github.com/jax-ml/jax/issues/25861
+    return jax.lax.cond(
+        request.wants_gradients, gradients, lambda: products(request.vectors, request.asked)
+    )

@@ -7,25 +7,13 @@ from typing import Any
 
 import tensorflow as tf
 
-Products = Callable[[Sequence[Sequence[Any]], Any], list[list[Any]]]
+from keras_lcb.landscape.dialogue import Request
 
 
 def block_products(
     loss: Callable[..., Any], own: Sequence[Any], blocks: Sequence[Sequence[int]]
-) -> tuple[list[list[Any]], Products]:
-    """Passes forward and backward, once for all products that follow.
-
-    Args:
-        loss: `loss(*own)`, a scalar.
-        own: The weights.
-        blocks: Which of the weights make up each block.
-
-    Returns:
-        The gradient, for each block a tensor for each of its weights; and `products(vectors,
-        asked)`, which multiplies a vector with each block of the Hessian that is asked for.
-        Vectors and products are like the gradient, zeros where none is asked for; `asked` are
-        booleans, one a block.
-    """
+) -> tuple[list[list[Any]], Callable[..., list[list[Any]]]]:
+    """The gradient of each block, and a function that multiplies blocks with vectors."""
     with tf.GradientTape(persistent=True, watch_accessed_variables=False) as outer:
         outer.watch(own)
         with tf.GradientTape(watch_accessed_variables=False) as inner:
@@ -61,40 +49,28 @@ def block_products(
 
 def repeated(
     gradients: Callable[[], list[Any]],
-    products: Callable[[Sequence[Any], Any], list[Any]],
-    vectors: Sequence[Any],
-    asked: Any,
-    wanted: Any,
-    answer: Callable[..., tuple[Any, ...]],
-    number: Any,
+    products: Callable[..., list[Any]],
+    request: Request,
+    answer: Callable[..., Any],
 ) -> list[Any]:
-    """Multiplies, and again with what the host answers, as long as it asks for anything.
-
-    Args:
-        gradients: As `block_products` returns, flat: a function of nothing.
-        products: As it returns, of flat vectors.
-        vectors: The first vectors, one a block.
-        asked: Which blocks they are for.
-        wanted: Whether the host waits for the gradients first.
-        answer: `answer(number, *products)` on the host, which returns vectors and what is asked.
-        number: Which search this is.
-
-    Returns:
-        Nothing: the host has all products by then.
-    """
-    types = [*(vector.dtype for vector in vectors), asked.dtype]
-    shapes = [*(vector.shape for vector in vectors), asked.shape]
+    """Does what is asked, and what the host asks then, in a loop of the graph."""
+    waiting = *request.vectors, request.asked
+    types = [tensor.dtype for tensor in waiting]
+    shapes = [tensor.shape for tensor in waiting]
 
     def told(found: Sequence[Any]) -> tuple[list[Any], Any]:
-        answers = tf.numpy_function(answer, [number, *found], types)
-        *further, still = map(tf.ensure_shape, answers, shapes)
-        return further, still
+        answers = tf.numpy_function(answer, [request.number, *found], types)
+        *vectors, asked = map(tf.ensure_shape, answers, shapes)
+        return vectors, asked
 
-    first = tf.cond(wanted, lambda: told(gradients()), lambda: (list(vectors), asked))
     tf.while_loop(
         lambda vectors, asked: tf.reduce_any(asked),
         lambda vectors, asked: told(products(vectors, asked)),
-        first,
+        tf.cond(
+            request.wants_gradients,
+            lambda: told(gradients()),
+            lambda: (list(request.vectors), request.asked),
+        ),
         parallel_iterations=1,
     )
     return []

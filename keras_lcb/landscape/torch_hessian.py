@@ -8,26 +8,14 @@ from typing import Any
 import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-Products = Callable[[Sequence[Sequence[Any]], Any], list[list[Any]]]
+from keras_lcb.landscape.dialogue import Request
 
 
 @torch.enable_grad()
 def block_products(
     loss: Callable[..., Any], own: Sequence[Any], blocks: Sequence[Sequence[int]]
-) -> tuple[list[list[Any]], Products]:
-    """Passes forward and backward, once for all products that follow.
-
-    Args:
-        loss: `loss(*own)`, a scalar.
-        own: The weights.
-        blocks: Which of the weights make up each block.
-
-    Returns:
-        The gradient, for each block a tensor for each of its weights; and `products(vectors,
-        asked)`, which multiplies a vector with each block of the Hessian that is asked for.
-        Vectors and products are like the gradient, zeros where none is asked for; `asked` are
-        booleans, one a block.
-    """
+) -> tuple[list[list[Any]], Callable[..., list[list[Any]]]]:
+    """The gradient of each block, and a function that multiplies blocks with vectors."""
     weights = [weight.detach().requires_grad_() for weight in own]
     gradients = torch.autograd.grad(
         _twice_differentiable(loss, weights),
@@ -69,33 +57,18 @@ def _product(
 
 def repeated(
     gradients: Callable[[], list[Any]],
-    products: Callable[[Sequence[Any], Any], list[Any]],
-    vectors: Sequence[Any],
-    asked: Any,
-    wanted: Any,
-    answer: Callable[..., tuple[Any, ...]],
-    number: Any,
+    products: Callable[..., list[Any]],
+    request: Request,
+    answer: Callable[..., Any],
 ) -> list[Any]:
-    """Multiplies, and again with what the host answers, as long as it asks for anything.
-
-    Args:
-        gradients: As `block_products` returns, flat: a function of nothing.
-        products: As it returns, of flat vectors.
-        vectors: The first vectors, one a block.
-        asked: Which blocks they are for.
-        wanted: Whether the host waits for the gradients first.
-        answer: `answer(number, *products)` on the host, which returns vectors and what is asked.
-        number: Which search this is.
-
-    Returns:
-        Nothing: the host has all products by then.
-    """
-    device = vectors[0].device  # not that of `asked`, which the host answers
-    while wanted or asked.any():
-        found = gradients() if wanted else products(vectors, asked)
+    """Does what is asked, and what the host asks then."""
+    vectors, asked, wants_gradients, number = request
+    device = vectors[0].device
+    while wants_gradients or asked.any():
+        found = gradients() if wants_gradients else products(vectors, asked)
         *further, still = answer(number, *(tensor.cpu().numpy() for tensor in found))
         vectors = [torch.as_tensor(one, device=device) for one in further]
-        asked, wanted = torch.as_tensor(still), False
+        asked, wants_gradients = torch.as_tensor(still), False
     return []
 
 

@@ -29,7 +29,7 @@ def read(variables: Sequence[keras.Variable]) -> list[Any]:
 
 
 def on_host(value: Any) -> np.ndarray:
-    """A variable or a tensor as an array, to be read at once: the memory may be shared."""
+    """A variable or a tensor as an array, which later assignments do not change."""
     return keras.ops.convert_to_numpy(value)
 
 

@@ -29,8 +29,10 @@ def read(variables: Sequence[keras.Variable]) -> list[Any]:
 
 
 def on_host(value: Any) -> np.ndarray:
-    """A variable or a tensor as an array, to be read at once: the memory may be shared."""
-    return _read(value).numpy() if _handle(value) is not None else keras.ops.convert_to_numpy(value)
+    """A variable or a tensor as an array, which later assignments do not change."""
+    if isinstance(value, keras.Variable):
+        return _read(value).numpy()
+    return keras.ops.convert_to_numpy(value)
 
 
 def clear(variable: keras.Variable) -> None:
@@ -97,11 +99,10 @@ def _read(variable: keras.Variable) -> Any:
     return tf.raw_ops.ReadVariableOp(resource=handle, dtype=variable.value.dtype)
 
 
-def _handle(value: Any) -> Any:
-    """Where a variable is kept; `None` for a tensor, and where a strategy keeps replicas."""
-    kept = value.value if isinstance(value, keras.Variable) else None
-    in_replicas = isinstance(kept, tf.distribute.DistributedValues)
-    return None if kept is None or in_replicas else kept.handle
+def _handle(variable: keras.Variable) -> Any:
+    """Where its value is kept; `None` where a strategy keeps it in replicas."""
+    value = variable.value
+    return None if isinstance(value, tf.distribute.DistributedValues) else value.handle
 
 
 def _single_precision(tensor: Any) -> Any:

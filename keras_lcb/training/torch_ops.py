@@ -32,8 +32,8 @@ def read(variables: Sequence[Any]) -> list[Any]:
 
 
 def on_host(value: Any) -> np.ndarray:
-    """A variable or a tensor as an array, to be read at once: the memory may be shared."""
-    return keras.ops.convert_to_numpy(value)
+    """A variable or a tensor as an array, which later assignments do not change."""
+    return np.array(keras.ops.convert_to_numpy(value))  # a copy: on the host it shares the memory
 
 
 def clear(variable: keras.Variable) -> None:

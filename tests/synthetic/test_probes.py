@@ -10,6 +10,9 @@ from keras_lcb.synthetic import build_network, effective_target, layer_features,
 
 X = np.linspace(-np.pi, np.pi, 120, endpoint=False)[:, None]
 PERIODIC = build_network(2, 12, period=2 * np.pi, initializer="fan_in")
+RANDOM = np.random.default_rng(0)
+# Initializers draw other numbers on other devices.
+PERIODIC.set_weights([RANDOM.uniform(-0.7, 0.7, w.shape) for w in PERIODIC.get_weights()])
 
 
 def sklearn_r2(features, target, members, ridge):
@@ -59,7 +62,7 @@ def test_a_probe_is_a_run():
 
 def test_what_is_there_is_found_and_what_is_not_is_not():
     r2 = probe(PERIODIC, X, [1, 40]).r2
-    assert r2.sel(frequency=1).min() > 0.8
+    assert r2.sel(frequency=1).min() > 0.99
     assert r2.sel(frequency=40).max() < 0.2
     dead = build_network(2, 8)
     dead.set_weights([0 * w for w in dead.get_weights()])
