@@ -30,8 +30,10 @@ class LayerSharpness(Probe):
     The loss is the compiled one, averaged over the samples that you give: callbacks never see
     the data of training. A few dozen to a few hundred samples will do for a picture. The search
     at each record begins with the eigenvectors of the one before, and ends at a tolerance that
-    is enough for a plot; the residual that was reached stands beside each eigenvalue. For exact
-    spectra, both ends and the whole model, see `landscape.curvature`.
+    is enough for a plot; the residual that was reached stands beside each eigenvalue. Where
+    another direction has come to be the steepest meanwhile, a record may still hold the former
+    one's eigenvalue, which the residual cannot tell: a smaller tolerance makes that rarer. For
+    exact spectra, both ends and the whole model, see `landscape.curvature`.
 
     Args:
         x: Inputs.
@@ -168,9 +170,11 @@ class LayerSharpness(Probe):
         known = self._vectors.get(row.name)
         if known is None or known.size != row.parameters:
             return None
+        from keras_lcb.landscape.vectors import norm
+
         random = np.random.default_rng([self.seed, len(self._records), known.size])
         noise = random.standard_normal(known.size)
-        return known / np.linalg.norm(known) + _RANDOM_PART * noise / np.linalg.norm(noise)
+        return known / norm(known) + _RANDOM_PART / norm(noise) * noise
 
     def _vector(self, block: BlockCurvature) -> np.ndarray:
         return np.sum([block.spectrum.vector(rank) for rank in range(self.top_k)], axis=0)

@@ -107,8 +107,8 @@ def measure(
         rows: The layers, or groups of them.
         accuracy: How well.
         seed: Of the random vectors.
-        starts: Vectors to begin with, for those rows that have one. The others begin between
-            their gradient and a random vector.
+        starts: Vectors to begin with, random ones for those rows that have none. By default
+            searches begin between gradient and random vector.
         progress: Whether to show a bar.
 
     Returns:
@@ -133,10 +133,7 @@ def measure(
             )
             for place, size in zip(places, products.sizes, strict=True)
         ]
-        from_gradients = any(
-            given[place] is None and size > accuracy.dense_up_to
-            for place, size in zip(places, products.sizes, strict=True)
-        )
+        from_gradients = starts is None and max(products.sizes) > accuracy.dense_up_to
 
         def done(index: int, result: BlockCurvature, places: list[int] = places) -> None:
             found[places[index]] = result

@@ -21,13 +21,13 @@ class Request(NamedTuple):
     """What a program is called with.
 
     Attributes:
-        vectors: What is to be multiplied, one a block, zeros where there is nothing.
+        vector: What is to be multiplied, that of all blocks in a row, zeros where there is nothing.
         asked: Booleans, for which blocks there is something.
         wants_gradients: Whether the search waits for the gradients instead.
         number: By which the program names the dialogue.
     """
 
-    vectors: Any
+    vector: Any
     asked: Any
     wants_gradients: Any
     number: Any
@@ -40,16 +40,16 @@ _open: dict[int, Dialogue] = {}
 _numbers = itertools.count()
 
 
-def answer(number: Any, *found: np.ndarray) -> tuple[np.ndarray, ...]:
+def answer(number: Any, found: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """What programs call, which outlive the searches: passes on what they have found.
 
     Args:
         number: The dialogue's.
-        found: Products, or gradients, one a block; those not asked for do not matter.
+        found: Products, or gradients, of all blocks in a row; those not asked for do not matter.
 
     Returns:
-        A vector for each block, and for which blocks they are. That is none of them where the
-        search has ended, or it is time to leave the program.
+        The vector to be multiplied next, and for which blocks it is. That is none of them where
+        the search has ended, or it is time to leave the program.
     """
     return _open[int(number)].answer(found)
 
@@ -76,7 +76,8 @@ class Dialogue:
     def __init__(self, search: Search, sizes: Sequence[int], dtype: np.dtype) -> None:
         self._number = np.int32(next(_numbers))
         self._search = search
-        self._sizes = sizes
+        ends = itertools.accumulate(sizes)
+        self._parts = [slice(end - size, end) for size, end in zip(sizes, ends, strict=True)]
         self._dtype = dtype
         self._failure: BaseException | None = None
         self.begin()
@@ -101,22 +102,22 @@ class Dialogue:
         """Notes that a program begins."""
         self._began = time.monotonic()
 
-    def take(self, found: Sequence[np.ndarray]) -> None:
+    def take(self, found: np.ndarray) -> None:
         """Sends the search what it has asked for."""
         wanted = self.request.asked | self.request.wants_gradients
         sent: Vectors = [
-            vector if asked else None for vector, asked in zip(found, wanted, strict=True)
+            found[part] if asked else None for part, asked in zip(self._parts, wanted, strict=True)
         ]
         self._turn(lambda: self._search.send(sent))
 
-    def answer(self, found: Sequence[np.ndarray]) -> tuple[np.ndarray, ...]:
+    def answer(self, found: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Takes what was found: see the function of this name."""
         self.take(found)
         goes_on = time.monotonic() - self._began < _SECONDS_AT_ONCE
-        return *self.request.vectors, self.request.asked & goes_on
+        return self.request.vector, self.request.asked & goes_on
 
     def _turn(self, turn: Callable[[], Vectors | None]) -> None:
-        nothing: Vectors = [None] * len(self._sizes)
+        nothing: Vectors = [None] * len(self._parts)
         yielded: Vectors | None = nothing
         try:
             yielded = turn()
@@ -125,10 +126,10 @@ class Dialogue:
         except BaseException as failure:
             self._failure = failure
         vectors = nothing if yielded is None else yielded
-        # Copies, since a program may use their memory for something else.
-        copies = [
-            np.zeros(size, self._dtype) if vector is None else vector.astype(self._dtype)
-            for vector, size in zip(vectors, self._sizes, strict=True)
-        ]
+        # A copy, since a program may use its memory for something else.
+        row = np.zeros(self._parts[-1].stop, self._dtype)
+        for part, vector in zip(self._parts, vectors, strict=True):
+            if vector is not None:
+                row[part] = vector
         asked = np.array([vector is not None for vector in vectors])
-        self.request = Request(copies, asked, yielded is None, self._number)
+        self.request = Request(row, asked, yielded is None, self._number)

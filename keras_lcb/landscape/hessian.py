@@ -8,9 +8,10 @@ Each backend has a module with two functions:
   `products(vectors, asked)`, which multiplies a vector with each block of the Hessian that is
   asked for. Vectors and products are like the gradient, zeros where none is asked for.
 - `repeated(gradients, products, request, answer)` does what a `Request` asks for and goes on with
-  what the host answers, as long as that asks for anything; it returns nothing then. Where a
-  backend cannot go on, it returns what it has found. `gradients()` and `products(vectors, asked)`
-  are as above, with flat vectors; `answer(number, *found)` is that of `dialogue`.
+  what the host answers, as long as that asks for anything; it returns `None` then. Where a
+  backend cannot go on, it returns what it has found. `gradients()` and `products(vector, asked)`
+  are as above, with all blocks in one flat vector, and `gradients` is `None` where no search asks
+  for them; `answer(number, found)` is that of `dialogue`.
 """
 
 from __future__ import annotations
@@ -66,7 +67,7 @@ class BlockProducts:
         types = {keras.backend.standardize_dtype(variable.dtype) for variable in own}
         self.dtype = np.dtype("float64" if "float64" in types else "float32")
         together = dataclasses.replace(objective.whole, variables=tuple(own))
-        self._program = objective.compiled(_Program(blocks), together)
+        self._objective, self._blocks, self._together = objective, blocks, together
 
     def __call__(self, vectors: Vectors) -> Vectors:
         """Multiplies.
@@ -97,68 +98,78 @@ class BlockProducts:
                 raises comes through.
         """
         with Dialogue(search, self.sizes, self.dtype) as dialogue:
+            # What a program can be asked for takes its time whether it is or not.
+            kind = _Program(self._blocks, gradients=dialogue.request.wants_gradients)
+            program = self._objective.compiled(kind, self._together)
             while dialogue.goes_on:
                 dialogue.begin()
-                found = self._program(None, dialogue.request)
-                if found:  # on a backend whose programs do not go on by themselves
-                    dialogue.take([keras.ops.convert_to_numpy(product) for product in found])
+                found = program(None, dialogue.request)
+                if found is not None:  # on a backend whose programs do not go on by themselves
+                    dialogue.take(keras.ops.convert_to_numpy(found))
 
 
 @dataclasses.dataclass(frozen=True)
 class _Program:
-    """What is compiled; equal, so compiled once, for the same blocks."""
+    """What is compiled; equal, so compiled once, for the same blocks.
+
+    Attributes:
+        blocks: Which of the weights make up each.
+        gradients: Whether a search may ask for them.
+    """
 
     blocks: tuple[tuple[int, ...], ...]
+    gradients: bool
 
-    def __call__(self, around: Around, own: Sequence[Any], request: Request) -> list[Any]:
-        zeros = [keras.ops.zeros_like(vector) for vector in request.vectors]
+    def __call__(self, around: Around, own: Sequence[Any], request: Request) -> Any:
+        zero = keras.ops.zeros_like(request.vector)
         at_once = around.all_at_once()
-        known = None if at_once is None else self._of_chunk(at_once, own, zeros)
+        known = None if at_once is None else self._of_chunk(at_once, own, zero)
 
-        def gradients() -> list[Any]:
+        def gradients() -> Any:
             if known is not None:
                 return known[0]
-            return around.summed(lambda loss: self._of_chunk(loss, own, zeros)[0], zeros)
+            return around.summed(lambda loss: [self._of_chunk(loss, own, zero)[0]], [zero])[0]
 
-        def products(vectors: Sequence[Any], asked: Any) -> list[Any]:
+        def products(vector: Any, asked: Any) -> Any:
             if known is not None:
-                return known[1](vectors, asked)
+                return known[1](vector, asked)
             return around.summed(
-                lambda loss: self._of_chunk(loss, own, zeros)[1](vectors, asked), zeros
-            )
+                lambda loss: [self._of_chunk(loss, own, zero)[1](vector, asked)], [zero]
+            )[0]
 
-        return _module.repeated(gradients, products, request, answer)
+        return _module.repeated(gradients if self.gradients else None, products, request, answer)
 
     def _of_chunk(
-        self, loss: Callable[..., Any], own: Sequence[Any], like: Sequence[Any]
-    ) -> tuple[list[Any], Callable[..., list[Any]]]:
-        """The gradient of each block, and products with it, all of flat vectors."""
+        self, loss: Callable[..., Any], own: Sequence[Any], like: Any
+    ) -> tuple[Any, Callable[..., Any]]:
+        """The gradient of all blocks, and products with them, each as one flat vector."""
+        weights = [[own[place] for place in block] for block in self.blocks]
         gradients, multiply = _module.block_products(loss, own, self.blocks)
 
-        def joined(blocks: Sequence[Sequence[Any]]) -> list[Any]:
-            return [_joined(parts, vector) for parts, vector in zip(blocks, like, strict=True)]
+        def products(vector: Any, asked: Any) -> Any:
+            return _joined(multiply(_split(vector, weights), asked), like)
 
-        def products(vectors: Sequence[Any], asked: Any) -> list[Any]:
-            split = [
-                _split(vector, [own[place] for place in block])
-                for block, vector in zip(self.blocks, vectors, strict=True)
-            ]
-            return joined(multiply(split, asked))
-
-        return joined(gradients), products
+        return _joined(gradients, like), products
 
 
-def _split(vector: Any, weights: Sequence[Any]) -> list[Any]:
-    parts, start = [], 0
-    for weight in weights:
-        size = math.prod(weight.shape)
-        part = keras.ops.reshape(vector[start : start + size], weight.shape)
-        parts.append(keras.ops.cast(part, weight.dtype))
-        start += size
+def _split(vector: Any, like: Sequence[Sequence[Any]]) -> list[list[Any]]:
+    parts: list[list[Any]] = []
+    start = 0
+    for block in like:
+        parts.append([])
+        for weight in block:
+            end = start + math.prod(weight.shape)
+            part = keras.ops.reshape(vector[start:end], weight.shape)
+            parts[-1].append(keras.ops.cast(part, weight.dtype))
+            start = end
     return parts
 
 
-def _joined(parts: Sequence[Any], vector: Any) -> Any:
+def _joined(blocks: Sequence[Sequence[Any]], like: Any) -> Any:
     return keras.ops.concatenate(
-        [keras.ops.cast(keras.ops.reshape(part, (-1,)), vector.dtype) for part in parts]
+        [
+            keras.ops.cast(keras.ops.reshape(part, (-1,)), like.dtype)
+            for block in blocks
+            for part in block
+        ]
     )

@@ -46,13 +46,15 @@ def _linearized(
 
 
 def repeated(
-    gradients: Callable[[], list[Any]],
-    products: Callable[..., list[Any]],
+    gradients: Callable[[], Any] | None,
+    products: Callable[..., Any],
     request: Request,
     answer: Callable[..., Any],
-) -> list[Any]:
+) -> Any:
     """Does what is asked, once."""
     # Callbacks out of compiled loops can hang on CPUs: https://github.com/jax-ml/jax/issues/25861
+    if gradients is None:
+        return products(request.vector, request.asked)
     return jax.lax.cond(
-        request.wants_gradients, gradients, lambda: products(request.vectors, request.asked)
+        request.wants_gradients, gradients, lambda: products(request.vector, request.asked)
     )

@@ -107,7 +107,7 @@ class Objective:
 
     def weights(self, layer: str | TrackedLayer | None = None) -> list[Any]:
         """Copies of a layer's weights as they are now, as tensors; of all layers for `None`."""
-        return self._own(self._state()[0], self._places(self.row(layer)))
+        return self._own(self._trainable_now(), self._places(self.row(layer)))
 
     def loss(
         self, weights: Tensors | None = None, *, layer: str | TrackedLayer | None = None
@@ -164,7 +164,8 @@ class Objective:
         key = program, tuple(places)
         if key not in self._programs:
 
-            def traced(state: Any, data: Any, own: Any, arguments: Any) -> Any:
+            def traced(state: Any, data: Any, arguments: Any) -> Any:
+                own = self._own(state[0], places)
                 with self._loss_apart():
                     return program(Around(self, places, state, data), own, *arguments)
 
@@ -172,13 +173,13 @@ class Objective:
         compiled = self._programs[key]
 
         def run(weights: Tensors | None = None, *arguments: Any) -> Any:
-            state = self._state()
-            own = self._own(state[0], places)
+            trainable, others = self._state()
             if weights is not None:
-                own = [_like(given, now) for given, now in zip(weights, own, strict=True)]
+                for place, given in zip(places, weights, strict=True):
+                    trainable[place] = _like(given, trainable[place])
             arguments = keras.tree.map_structure(keras.ops.convert_to_tensor, list(arguments))
             with self._loss_apart():  # on torch there is no other time of tracing
-                return compiled(state, self._data, own, arguments)
+                return compiled((trainable, others), self._data, arguments)
 
         return run
 
@@ -217,6 +218,9 @@ class Objective:
     # The model.
 
     def _state(self) -> tuple[list[Any], list[Any]]:
+        return self._trainable_now(), ops.read(self.model.non_trainable_variables)
+
+    def _trainable_now(self) -> list[Any]:
         now = self.model.trainable_variables
         if [id(v) for v in now] != [id(v) for v in self._trainable]:
             raise ValueError(
@@ -225,7 +229,7 @@ class Objective:
             )
         if hasattr(self.model, "jax_state_sync"):
             self.model.jax_state_sync()  # in mid-epoch the state is not in its variables
-        return ops.read(self._trainable), ops.read(self.model.non_trainable_variables)
+        return ops.read(self._trainable)
 
     @staticmethod
     def _own(trainable: list[Any], places: list[int]) -> list[Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Sequence
 
 import numpy as np
@@ -68,6 +69,7 @@ class Subspace:
         self._vectors = np.empty((room, size), dtype)
         self._inside = np.zeros((room, room))  # column j: the product with vector j
         self._outside: list[np.ndarray] = []
+        self._lengths: list[float] = []  # of those
         self._shares = np.zeros((0, room))  # one row for each vector outside
         self._leading: int | None = None  # the vector outside that comes into the basis next
 
@@ -99,12 +101,14 @@ class Subspace:
 
     def _drop_rounding(self) -> None:
         whole = self.known == self._vectors.shape[1]
+        lengths = list(map(norm, self._outside))
         kept = [
             place
-            for place, outside in enumerate(self._outside)
-            if not whole and place != self._leading and norm(outside) > self.floor
+            for place, length in enumerate(lengths)
+            if not whole and place != self._leading and length > self.floor
         ]
         self._outside = [self._outside[place] for place in kept]
+        self._lengths = [lengths[place] for place in kept]
         self._shares = self._shares[kept]
         self._leading = None
 
@@ -120,7 +124,7 @@ class Subspace:
         residuals = np.sum(np.square(inside @ coordinates - coordinates * values), axis=0)
         if self._outside:
             shares = self._shares[:, : self.known] @ coordinates
-            gram = np.array([[dot(a, b) for a in self._outside] for b in self._outside])
+            gram = self._gram()
             residuals += np.maximum(np.sum(shares * (gram @ shares), axis=0), 0.0)
         return Spectrum(
             eigenvalues=values[::-1],
@@ -131,13 +135,21 @@ class Subspace:
             products=self.products,
         )
 
+    def _gram(self) -> np.ndarray:
+        """Inner products of the vectors outside."""
+        gram = np.diag(np.square(self._lengths))
+        for row, column in itertools.combinations(range(len(gram)), 2):
+            gram[row, column] = dot(self._outside[row], self._outside[column])
+            gram[column, row] = gram[row, column]
+        return gram
+
     def direction(self, found: Spectrum, ranks: Sequence[int]) -> np.ndarray:
         """The unit vector outside of the basis that adds most to some residuals, to be added."""
         shares = np.abs(self._shares[:, : self.known] @ found.coordinates[:, ranks]).max(axis=1)
-        lengths = [norm(outside) for outside in self._outside]
-        place = self._leading = int(np.argmax(shares * lengths))
-        vector = self._outside[place] / self._outside[place].dtype.type(lengths[place])
-        if len(lengths) > 1:  # it may be what little is left of an older one, and inexact
+        place = self._leading = int(np.argmax(shares * self._lengths))
+        outside = self._outside[place]
+        vector = outside / outside.dtype.type(self._lengths[place])
+        if len(self._outside) > 1:  # it may be what little is left of an older one, and inexact
             self.orthogonalise(vector)
             vector /= vector.dtype.type(norm(vector))
         return vector

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -23,54 +24,95 @@ def block_products(
         gradients = [tf.convert_to_tensor(gradient) for gradient in found]  # none stays sparse
 
     def product(block: Sequence[int], vector: Sequence[Any]) -> list[Any]:
-        parts = outer.gradient(
+        return outer.gradient(
             [gradients[place] for place in block],
             [own[place] for place in block],
             output_gradients=list(vector),
-            unconnected_gradients="zero",
         )
-        return [tf.convert_to_tensor(part) for part in parts]
 
     def products(vectors: Sequence[Sequence[Any]], asked: Any) -> list[list[Any]]:
-        if len(blocks) == 1:
-            return [product(blocks[0], vectors[0])]
+        found = [functools.partial(product, block) for block in blocks]
+        if asked is None or len(blocks) == 1:
+            return [
+                _with_zeros(f(vector), vector) for f, vector in zip(found, vectors, strict=True)
+            ]
         return [
-            # Both branches are called while this is traced, before these names move on.
-            tf.cond(
-                asked[place],
-                lambda block=block, vector=vector: product(block, vector),
-                lambda vector=vector: [tf.zeros_like(part) for part in vector],
-            )
-            for place, (block, vector) in enumerate(zip(blocks, vectors, strict=True))
+            _if_asked(asked[place], f, vector)
+            for place, (f, vector) in enumerate(zip(found, vectors, strict=True))
         ]
 
     return [[gradients[place] for place in block] for block in blocks], products
 
 
+class _Stateful(Exception):
+    """A product has operations which TensorFlow keeps in order with others of their kind."""
+
+
+def _if_asked(
+    asked: Any, product: Callable[[Sequence[Any]], list[Any]], vector: Sequence[Any]
+) -> list[Any]:
+    """The product, or the vector as it is, with no work done.
+
+    A branch of `tf.cond` would hand in all that a product is made of through switches, which
+    takes long to compile, and in small layers a good part of the time. Here only the vector goes
+    through them: what is made of it is not computed where it does not come.
+
+    Raises:
+        _Stateful: If others would wait for what is not computed.
+    """
+    if tf.executing_eagerly():
+        return _with_zeros(product(vector), vector) if asked else list(vector)
+    graph = tf.compat.v1.get_default_graph()
+    switches = [tf.raw_ops.Switch(data=part, pred=asked) for part in vector]
+    before = len(graph.get_operations())
+    found = product([switch.output_true for switch in switches])
+    if any(operation.op_def.is_stateful for operation in graph.get_operations()[before:]):
+        raise _Stateful
+    return [
+        tf.zeros_like(part)
+        if made is None
+        else tf.raw_ops.Merge(inputs=[switch.output_false, made]).output
+        for part, switch, made in zip(vector, switches, found, strict=True)
+    ]
+
+
+def _with_zeros(found: Sequence[Any], like: Sequence[Any]) -> list[Any]:
+    """Tensors; zeros where the loss is linear in a weight."""
+    return [
+        tf.zeros_like(part) if made is None else tf.convert_to_tensor(made)
+        for made, part in zip(found, like, strict=True)
+    ]
+
+
 def repeated(
-    gradients: Callable[[], list[Any]],
-    products: Callable[..., list[Any]],
+    gradients: Callable[[], Any] | None,
+    products: Callable[..., Any],
     request: Request,
     answer: Callable[..., Any],
-) -> list[Any]:
+) -> None:
     """Does what is asked, and what the host asks then, in a loop of the graph."""
-    waiting = *request.vectors, request.asked
+    waiting = request.vector, request.asked
     types = [tensor.dtype for tensor in waiting]
-    shapes = [tensor.shape for tensor in waiting]
 
-    def told(found: Sequence[Any]) -> tuple[list[Any], Any]:
-        answers = tf.numpy_function(answer, [request.number, *found], types)
-        *vectors, asked = map(tf.ensure_shape, answers, shapes)
-        return vectors, asked
+    def told(found: Any) -> list[Any]:
+        answers = tf.numpy_function(answer, [request.number, found], types)
+        return [
+            tf.ensure_shape(a, tensor.shape) for a, tensor in zip(answers, waiting, strict=True)
+        ]
 
-    tf.while_loop(
-        lambda vectors, asked: tf.reduce_any(asked),
-        lambda vectors, asked: told(products(vectors, asked)),
-        tf.cond(
-            request.wants_gradients,
-            lambda: told(gradients()),
-            lambda: (list(request.vectors), request.asked),
-        ),
-        parallel_iterations=1,
-    )
-    return []
+    first = list(waiting)
+    if gradients is not None:
+        first = tf.cond(request.wants_gradients, lambda: told(gradients()), lambda: list(waiting))
+
+    def loop(of_all: bool) -> None:
+        tf.while_loop(
+            lambda vector, asked: tf.reduce_any(asked),
+            lambda vector, asked: told(products(vector, None if of_all else asked)),
+            first,
+            parallel_iterations=1,
+        )
+
+    try:
+        loop(of_all=False)
+    except _Stateful:  # nothing of that loop is in the graph
+        loop(of_all=True)

@@ -56,20 +56,20 @@ def _product(
 
 
 def repeated(
-    gradients: Callable[[], list[Any]],
-    products: Callable[..., list[Any]],
+    gradients: Callable[[], Any] | None,
+    products: Callable[..., Any],
     request: Request,
     answer: Callable[..., Any],
-) -> list[Any]:
+) -> None:
     """Does what is asked, and what the host asks then."""
-    vectors, asked, wants_gradients, number = request
-    device = vectors[0].device
+    vector, asked, wants_gradients, number = request
+    device = vector.device
     while wants_gradients or asked.any():
-        found = gradients() if wants_gradients else products(vectors, asked)
-        *further, still = answer(number, *(tensor.cpu().numpy() for tensor in found))
-        vectors = [torch.as_tensor(one, device=device) for one in further]
-        asked, wants_gradients = torch.as_tensor(still), False
-    return []
+        wanted = gradients if wants_gradients else None
+        found = products(vector, asked) if wanted is None else wanted()
+        further, still = answer(number, found.cpu().numpy())
+        vector, asked = torch.as_tensor(further, device=device), torch.as_tensor(still)
+        wants_gradients = False
 
 
 def _twice_differentiable(loss: Callable[..., Any], weights: Sequence[Any]) -> Any:

@@ -30,7 +30,8 @@ def inner(rows: np.ndarray, vector: np.ndarray) -> np.ndarray:
 
 def dot(one: np.ndarray, other: np.ndarray) -> float:
     """The inner product of two vectors."""
-    return float(inner(one[None], other)[0])
+    pieces = (slice(start, start + _PIECE) for start in range(0, one.size, _PIECE))
+    return sum(float(np.einsum("n,n->", one[piece], other[piece])) for piece in pieces)
 
 
 def norm(vector: np.ndarray) -> float:

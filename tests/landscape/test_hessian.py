@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 
 import keras
@@ -187,3 +188,101 @@ def test_a_search_may_begin_with_the_gradients():
 def test_a_search_that_asks_for_nothing_ends(two_blocks):
     products, _ = two_blocks
     assert gathered(products, []) == []
+
+
+# Blocks that are not asked for.
+
+ON_TENSORFLOW = pytest.mark.skipif(
+    keras.backend.backend() != "tensorflow", reason="how TensorFlow leaves blocks out"
+)
+
+
+def alone_and_together(around):
+    """Products with each subset of the blocks, and those of the same vectors with all of them."""
+    products, random = BlockProducts(around, around.layers), np.random.default_rng(2)
+    vectors = [random.normal(size=size).astype("float32") for size in products.sizes]
+    together = products(vectors)
+    for asked in list(itertools.product([False, True], repeat=len(vectors)))[1:]:
+        some = [vector if one else None for vector, one in zip(vectors, asked, strict=True)]
+        expected = [found if one else None for found, one in zip(together, asked, strict=True)]
+        yield products(some), expected
+
+
+@pytest.mark.parametrize("kind", ["LSTM", "GRU"])
+def test_blocks_of_loops_can_be_left_out(kind):
+    """Recurrent layers are loops on some backends, whose products are loops, too."""
+    keras.utils.set_random_seed(0)
+    recurrent = getattr(keras.layers, kind)
+    layers = [recurrent(3, return_sequences=True), recurrent(2), keras.layers.Dense(1)]
+    model = keras.Sequential([keras.Input((4, 2)), *layers])
+    model.compile(loss="mse")
+    x = np.random.default_rng(1).normal(size=(5, 4, 2)).astype("float32")
+    for found, expected in alone_and_together(Objective(model, x, np.ones((5, 1)))):
+        for product, other in zip(found, expected, strict=True):
+            if other is None:
+                assert product is None
+            else:
+                np.testing.assert_allclose(product, other, rtol=1e-5, atol=1e-7)
+
+
+@ON_TENSORFLOW
+def test_products_without_graphs():
+    import tensorflow as tf
+
+    around = chain(3)
+    products = BlockProducts(around, around.layers)
+    vectors = [np.ones(size, "float32") for size in products.sizes]
+    vectors[1] = None
+    compiled = products(vectors)
+    tf.config.run_functions_eagerly(True)
+    try:
+        eager = products(vectors)
+    finally:
+        tf.config.run_functions_eagerly(False)
+    assert compiled[1] is eager[1] is None
+    for place in (0, 2):
+        np.testing.assert_allclose(eager[place], compiled[place], rtol=1e-5, atol=1e-7)
+
+
+@ON_TENSORFLOW
+@pytest.mark.parametrize(
+    ("stateful", "expected"), [(False, [1, 0, 1]), (True, [1, 1, 1])], ids=["plain", "stateful"]
+)
+def test_a_block_that_is_left_out_takes_no_passes(stateful, expected):
+    """Unless one of its operations has effects, which TensorFlow keeps in order with others."""
+    import tensorflow as tf
+
+    passes = []
+
+    def note(array):
+        passes.append(1)
+        return array
+
+    def noted(tensor):
+        result = tf.numpy_function(note, [tensor], tensor.dtype, stateful=stateful)
+        return tf.ensure_shape(result, tensor.shape)
+
+    @tf.custom_gradient
+    def backward(tensor):  # its own derivative is taken by products only
+        return tf.identity(tensor), noted
+
+    @tf.custom_gradient
+    def same(tensor):
+        return tf.identity(tensor), backward
+
+    start = keras.Input((2,))
+    middle = keras.layers.Lambda(same)(keras.layers.Dense(2, "tanh", name="below")(start))
+    model = keras.Model(start, keras.layers.Dense(2, "tanh", name="above")(middle))
+    model.compile(loss="mse")
+    around = Objective(model, np.eye(2), np.ones((2, 2)))
+    products = BlockProducts(around, around.layers)
+    vectors, counts = [np.ones(size, "float32") for size in products.sizes], []
+    together = products(vectors)
+    for asked in ([True, False], [False, True], [True, True]):
+        passes.clear()
+        found = products([v if one else None for v, one in zip(vectors, asked, strict=True)])
+        counts.append(len(passes))
+        for product, other, one in zip(found, together, asked, strict=True):
+            if one:
+                np.testing.assert_array_equal(product, other)
+    assert counts == expected
