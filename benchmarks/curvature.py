@@ -420,11 +420,13 @@ def _callback(rounds: int, quick: bool) -> dict[str, Any]:
         ratio = interleaved.ratio(timing, timings["plain fit"])
         rows[name] = {
             "epoch_s": float(np.median(timing.epochs[..., 0])),
+            "hooks_s": float(np.median(timing.hooks[..., 0])),
             "ratio": {"median": ratio.median, "lower": ratio.lower, "upper": ratio.upper},
             "start_s": float(timing.first_start[0]),
         }
         print(
-            f"{name:20}epoch {1e3 * rows[name]['epoch_s']:8.1f} ms   {ratio.median:.3f} "
+            f"{name:20}epoch {1e3 * rows[name]['epoch_s']:8.1f} ms, "
+            f"{1e3 * rows[name]['hooks_s']:.1f} of them in hooks   {ratio.median:.3f} "
             f"({ratio.lower:.3f} - {ratio.upper:.3f})   first epoch, compiling included "
             f"{rows[name]['start_s']:.1f} s"
         )

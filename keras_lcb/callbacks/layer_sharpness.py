@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from keras_lcb.landscape.blocks import BlockCurvature
 
 # From one record to the next a layer's eigenvectors turn, but not so far that the search had
-# better begin anew. The random part is for directions that come to be steeper.
-_RANDOM_PART = 0.1
+# better begin anew. The random part is for directions that come to be steeper; it is less than
+# the default tolerance, so that a single product can do where little has changed.
+_RANDOM_PART = 0.05
 _MOST_PRODUCTS = 30
 _FROZEN = "In some records the layer was frozen, so that it had no block of the Hessian."
 _NOT_FINITE = "At update {} the second derivatives were NaN or infinite."
@@ -177,7 +178,20 @@ class LayerSharpness(Probe):
         return known / norm(known) + _RANDOM_PART / norm(noise) * noise
 
     def _vector(self, block: BlockCurvature) -> np.ndarray:
-        return np.sum([block.spectrum.vector(rank) for rank in range(self.top_k)], axis=0)
+        """What the next record's search begins with: eigenvectors, a step of the power method on.
+
+        So what is steeper than they are grows from record to record, even where one product is
+        all that a record takes (as in Miyato and others 2018, "Spectral Normalization").
+        """
+        spectrum = block.spectrum
+        largest = float(np.abs(spectrum.eigenvalues).max())
+        return np.sum(
+            [
+                spectrum.vector(rank) + spectrum.residual(rank) / (largest or 1.0)
+                for rank in range(self.top_k)
+            ],
+            axis=0,
+        )
 
     def _nothing(self) -> Record:
         """A record without values."""

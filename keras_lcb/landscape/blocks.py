@@ -234,6 +234,8 @@ def _dense(size: int, dtype: np.dtype) -> Generator[np.ndarray, np.ndarray, Spec
         residuals=np.linalg.norm(matrix @ vectors - vectors * values, axis=0)[::-1],
         coordinates=vectors[:, ::-1],
         basis=basis,
+        outside=(),
+        shares=np.zeros((0, size)),
         trace=float(np.trace(matrix)),
         products=size,
     )

@@ -19,7 +19,9 @@ class Spectrum:
         eigenvalues: Those of the matrix within the basis (Ritz values), in descending order.
         residuals: ‖Hv − λv‖ of each with its unit vector v.
         coordinates: The vectors v in the basis, one a column.
-        basis: Orthonormal vectors, one a row.
+        basis: Orthonormal vectors V, one a row.
+        outside: What their products have beyond the basis: vectors, orthogonal to it.
+        shares: How much the product with each vector of the basis (column) has of each of those.
         trace: Sum of vᵀHv over the basis.
         products: How many products were taken.
     """
@@ -28,6 +30,8 @@ class Spectrum:
     residuals: np.ndarray
     coordinates: np.ndarray
     basis: np.ndarray
+    outside: Sequence[np.ndarray]
+    shares: np.ndarray
     trace: float
     products: int
 
@@ -41,6 +45,15 @@ class Spectrum:
     def vector(self, rank: int) -> np.ndarray:
         """The unit vector of an eigenvalue."""
         return combined(self.coordinates[:, rank], self.basis)
+
+    def residual(self, rank: int) -> np.ndarray:
+        """Hv − λv of an eigenvalue's unit vector v, without what is rounding."""
+        residual = np.zeros_like(self.basis[0])
+        for outside, share in zip(
+            self.outside, self.shares @ self.coordinates[:, rank], strict=True
+        ):
+            residual += residual.dtype.type(share) * outside
+        return residual
 
 
 class Subspace:
@@ -131,6 +144,8 @@ class Subspace:
             residuals=np.sqrt(residuals)[::-1],
             coordinates=coordinates[:, ::-1],
             basis=self.basis,
+            outside=self._outside,
+            shares=self._shares[:, : self.known],
             trace=float(np.trace(inside)),
             products=self.products,
         )

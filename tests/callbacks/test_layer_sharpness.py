@@ -100,6 +100,53 @@ def _counting(function, taken, monkeypatch):
     return measured
 
 
+class Bowl(keras.layers.Layer):
+    """Multiplies inputs by numbers that can be set, and with them the curvature above it."""
+
+    def build(self, shape):
+        self.scale = self.add_weight(shape=shape[1:], initializer="ones", trainable=False)
+
+    def call(self, inputs):
+        return inputs * self.scale
+
+
+def turned(steeper, records, at):
+    """Eigenvalues and residuals where one direction becomes `steeper` times the steepest."""
+    size, scales = 200, np.ones(200)
+    bowl, start = Bowl(), keras.Input((size,))
+    line = keras.layers.Dense(1, use_bias=False, name="line")
+    model = keras.Model(start, line(bowl(start)))
+    model.compile(keras.optimizers.SGD(0.0), "mse")
+    x = np.diag([3.0] + (size - 1) * [1.0]) * np.sqrt(size / 2)  # the Hessian is diag(9, 1, ...)
+    scales[1] = 3.0 * np.sqrt(steeper)
+
+    class Turn(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            if epoch == at:
+                bowl.scale.assign(scales)
+
+    sharpness = lcb.LayerSharpness(x, np.zeros((size, 1)))
+    model.fit(x, np.zeros((size, 1)), size, records, verbose=0, callbacks=[Turn(), sharpness])
+    run = sharpness.results
+    return run.eigenvalue.values[:, 0, 0], run.residual.values[:, 0, 0]
+
+
+def test_what_becomes_steepest_is_found_by_and_by():
+    """Even a direction that nothing leads to, in records of one product and much tolerance."""
+    eigenvalues, residuals = turned(steeper=3.0, records=20, at=5)
+    np.testing.assert_allclose(eigenvalues[1:6], 9.0, rtol=0.02)
+    np.testing.assert_allclose(eigenvalues[16:], 27.0, rtol=0.02)
+    assert (residuals <= 0.1).all()
+
+
+def test_a_record_where_little_has_changed_takes_one_product(monkeypatch):
+    sharpness = lcb.LayerSharpness(X, Y, layers=["b"])
+    taken = []
+    sharpness._measure = _counting(sharpness._measure, taken, monkeypatch)
+    trained(sharpness, optimizer=keras.optimizers.SGD(0.0))
+    assert taken[-1] == 1
+
+
 def test_works_beside_other_callbacks_and_in_files(tmp_path):
     sharpness, norms = lcb.LayerSharpness(X, Y, every=2), lcb.GradientNorms()
     convergence = lcb.LayerConvergence()

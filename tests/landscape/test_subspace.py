@@ -46,8 +46,9 @@ def test_what_is_said_of_the_matrix_is_true(matrix, moves):
     assert found.products == space.products == len(moves.replace("s", ""))
     for rank, value in enumerate(found.eigenvalues):
         vector = found.vector(rank)
-        true = np.linalg.norm(matrix @ vector - value * vector)
-        assert found.residuals[rank] == pytest.approx(true, abs=1e-11)
+        residual = matrix @ vector - value * vector
+        assert found.residuals[rank] == pytest.approx(np.linalg.norm(residual), abs=1e-11)
+        np.testing.assert_allclose(found.residual(rank), residual, atol=1e-11)
 
 
 def test_continuing_makes_the_krylov_space(matrix):
