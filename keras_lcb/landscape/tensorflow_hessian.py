@@ -64,15 +64,16 @@ def _if_asked(
         return _with_zeros(product(vector), vector) if asked else list(vector)
     graph = tf.compat.v1.get_default_graph()
     switches = [tf.raw_ops.Switch(data=part, pred=asked) for part in vector]
+    passed = [tf.identity(switch.output_true) for switch in switches]
     before = len(graph.get_operations())
-    found = product([switch.output_true for switch in switches])
+    found = _with_zeros(product(passed), passed)
     if any(operation.op_def.is_stateful for operation in graph.get_operations()[before:]):
         raise _Stateful
+    with tf.control_dependencies(passed):  # zeros, too, come only where they are asked for
+        found = list(map(tf.identity, found))
     return [
-        tf.zeros_like(part)
-        if made is None
-        else tf.raw_ops.Merge(inputs=[switch.output_false, made]).output
-        for part, switch, made in zip(vector, switches, found, strict=True)
+        tf.raw_ops.Merge(inputs=[switch.output_false, made]).output
+        for switch, made in zip(switches, found, strict=True)
     ]
 
 

@@ -225,6 +225,18 @@ def test_blocks_of_loops_can_be_left_out(kind):
                 np.testing.assert_allclose(product, other, rtol=1e-5, atol=1e-7)
 
 
+def test_blocks_without_curvature_can_be_left_out():
+    """Their products are zeros that do not come of the vectors."""
+    keras.utils.set_random_seed(0)
+    layers = [keras.layers.Dense(3, "relu"), keras.layers.Dense(2, "relu")]
+    model = keras.Sequential([keras.Input((2,)), *layers])
+    model.compile(loss=lambda y, predicted: keras.ops.mean(predicted))
+    for found, expected in alone_and_together(Objective(model, np.eye(2), np.ones((2, 2)))):
+        for product, other in zip(found, expected, strict=True):
+            assert (product is None) == (other is None)
+            assert product is None or not product.any()
+
+
 @ON_TENSORFLOW
 def test_products_without_graphs():
     import tensorflow as tf
