@@ -66,6 +66,7 @@ AT_MOST = {
     ("layers", BARE): 1.3,
 }
 CALLBACK_AT_MOST = 1.15
+PLAIN = "plain fit"
 PROBES = 64
 
 EXPLANATION = f"""\
@@ -417,7 +418,7 @@ def _callback(rounds: int, quick: bool) -> dict[str, Any]:
     rows: dict[str, dict[str, Any]] = {}
     print(f"\ndigits CNN, Adam, batch 64, {PROBES} images to probe, one record an epoch")
     for name, timing in timings.items():
-        ratio = interleaved.ratio(timing, timings["plain fit"])
+        ratio = interleaved.ratio(timing, timings[PLAIN])
         rows[name] = {
             "epoch_s": float(np.median(timing.epochs[..., 0])),
             "hooks_s": float(np.median(timing.hooks[..., 0])),
@@ -425,7 +426,7 @@ def _callback(rounds: int, quick: bool) -> dict[str, Any]:
             "start_s": float(timing.first_start[0]),
         }
         print(
-            f"{name:20}epoch {1e3 * rows[name]['epoch_s']:8.1f} ms, "
+            f"{name:25}epoch {1e3 * rows[name]['epoch_s']:8.1f} ms, "
             f"{1e3 * rows[name]['hooks_s']:.1f} of them in hooks   {ratio.median:.3f} "
             f"({ratio.lower:.3f} - {ratio.upper:.3f})   first epoch, compiling included "
             f"{rows[name]['start_s']:.1f} s"
@@ -441,7 +442,7 @@ def _callback(rounds: int, quick: bool) -> dict[str, Any]:
     return {"variants": rows, "targets": [target]}
 
 
-def _trainings(probes: int) -> tuple[dict[str, Any], tuple[np.ndarray, np.ndarray]]:
+def _trainings(samples: int) -> tuple[dict[str, Any], tuple[np.ndarray, np.ndarray]]:
     import keras
     from sklearn.datasets import load_digits
 
@@ -451,7 +452,7 @@ def _trainings(probes: int) -> tuple[dict[str, Any], tuple[np.ndarray, np.ndarra
 
     digits = load_digits()
     x, y = (digits.images[..., None] / 16).astype("float32"), digits.target
-    train, held_out = slice(1438), slice(1438, 1438 + probes)
+    train, held_out = slice(1438), slice(1438, 1438 + samples)
 
     def built() -> keras.Model:
         model = build_cnn((8, 8, 1), classes=10)
@@ -459,13 +460,13 @@ def _trainings(probes: int) -> tuple[dict[str, Any], tuple[np.ndarray, np.ndarra
         model.compile(keras.optimizers.Adam(1e-3), loss)
         return model
 
-    sharpness = lcb.LayerSharpness(x[held_out], y[held_out])
+    def once(probe: keras.callbacks.Callback) -> Variant:
+        """One run over all rounds, on what is compiled once."""
+        return Variant(built(), lambda: [probe])
 
-    return {
-        "plain fit": Variant(built(), list),
-        # One run over all rounds, on what is compiled once.
-        "LayerSharpness": Variant(built(), lambda: [sharpness]),
-    }, (x[train], y[train])
+    kinds = lcb.LayerSharpness, lcb.GradientPredictiveness
+    probing = {kind.__name__: once(kind(x[held_out], y[held_out])) for kind in kinds}
+    return {PLAIN: Variant(built(), list), **probing}, (x[train], y[train])
 
 
 def _timed(function: Callable[[], Any]) -> np.ndarray:
