@@ -66,7 +66,6 @@ AT_MOST = {
     ("layers", BARE): 1.3,
 }
 CALLBACK_AT_MOST = 1.15
-PLAIN = "plain fit"
 PROBES = 64
 
 EXPLANATION = f"""\
@@ -123,7 +122,12 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
         help="default: KERAS_BACKEND, or tensorflow",
     )
     parser.add_argument("--json", type=pathlib.Path, metavar="FILE", help="write all numbers")
-    parser.add_argument("--rounds", type=int, default=3, help="interleaved rounds (default: 3)")
+    parser.add_argument(
+        "--rounds",
+        type=int,
+        default=3,
+        help="interleaved rounds, ten times as many and short for callbacks (default: 3)",
+    )
     parser.add_argument("--samples", type=int, default=16, help="of the data (default: 16)")
     parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS, help="default: all")
     parser.add_argument("--quick", action="store_true", help="tiny sizes: shows that it runs")
@@ -409,7 +413,7 @@ def _check_same(own: float, other: float) -> None:
 
 def _callback(rounds: int, quick: bool) -> dict[str, Any]:
     """Training of the digits CNN with one record an epoch, beside plain training."""
-    from benchmarks import interleaved
+    from benchmarks import interleaved, workloads
 
     variants, data = _trainings(PROBES)
     # Many short rounds, since the machine's pace changes within seconds.
@@ -419,7 +423,7 @@ def _callback(rounds: int, quick: bool) -> dict[str, Any]:
     rows: dict[str, dict[str, Any]] = {}
     print(f"\ndigits CNN, Adam, batch 64, {PROBES} images to probe, one record an epoch")
     for name, timing in timings.items():
-        ratio = interleaved.ratio(timing, timings[PLAIN])
+        ratio = interleaved.ratio(timing, timings[workloads.PLAIN])
         rows[name] = {
             "epoch_s": float(np.median(timing.epochs[..., 0])),
             "hooks_s": float(np.median(timing.hooks[..., 0])),
@@ -449,6 +453,7 @@ def _trainings(samples: int) -> tuple[dict[str, Any], tuple[np.ndarray, np.ndarr
 
     import keras_lcb as lcb
     from benchmarks.interleaved import Variant
+    from benchmarks.workloads import PLAIN
     from keras_lcb.vision.networks import build_cnn
 
     digits = load_digits()

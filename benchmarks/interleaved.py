@@ -38,7 +38,7 @@ class Fit:
 
 @dataclasses.dataclass(frozen=True)
 class Variant:
-    """One way to train: a compiled model of its own, and what to hand to its `fit`."""
+    """One way to train: a compiled model, of its own or shared, and what to hand to its `fit`."""
 
     model: keras.Model
     callbacks: Callbacks

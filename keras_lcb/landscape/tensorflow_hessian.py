@@ -14,7 +14,10 @@ from keras_lcb.landscape.dialogue import Request
 def block_products(
     loss: Callable[..., Any], own: Sequence[Any], blocks: Sequence[Sequence[int]]
 ) -> tuple[list[list[Any]], Callable[..., list[list[Any]]]]:
-    """The gradient of each block, and a function that multiplies blocks with vectors."""
+    """The gradient of each block, and a function that multiplies blocks with vectors.
+
+    It multiplies all of them where `asked` is `None`.
+    """
     with tf.GradientTape(persistent=True, watch_accessed_variables=False) as outer:
         outer.watch(own)
         with tf.GradientTape(watch_accessed_variables=False) as inner:

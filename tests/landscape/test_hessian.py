@@ -193,7 +193,7 @@ def test_a_search_that_asks_for_nothing_ends(two_blocks):
 # Blocks that are not asked for.
 
 ON_TENSORFLOW = pytest.mark.skipif(
-    keras.backend.backend() != "tensorflow", reason="how TensorFlow leaves blocks out"
+    keras.backend.backend() != "tensorflow", reason="only TensorFlow has switches in graphs"
 )
 
 
