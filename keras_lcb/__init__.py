@@ -16,7 +16,9 @@ from keras_lcb.callbacks import (
     GradientPredictiveness,
     LayerConvergence,
     LayerSharpness,
+    StepQuantities,
 )
+from keras_lcb.quantities import StepQuantity
 from keras_lcb.training.layerwise_model import LayerwiseModel
 from keras_lcb.training.tracking import track
 
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
         lab,
         landscape,
         plotting,
+        quantities,
         synthetic,
         vision,
     )
@@ -45,6 +48,8 @@ __all__ = [
     "LayerConvergence",
     "LayerSharpness",
     "LayerwiseModel",
+    "StepQuantities",
+    "StepQuantity",
     "analysis",
     "collect",
     "convergence_bias",
@@ -55,6 +60,7 @@ __all__ = [
     "landscape",
     "load_run",
     "plotting",
+    "quantities",
     "save_run",
     "summary",
     "synthetic",
@@ -71,6 +77,7 @@ _SUBPACKAGES = (
     "lab",
     "landscape",
     "plotting",
+    "quantities",
     "synthetic",
     "vision",
 )

@@ -5,6 +5,7 @@ from keras_lcb.callbacks.gradient_norms import GradientNorms
 from keras_lcb.callbacks.gradient_predictiveness import GradientPredictiveness
 from keras_lcb.callbacks.layer_convergence import LayerConvergence
 from keras_lcb.callbacks.layer_sharpness import LayerSharpness
+from keras_lcb.callbacks.step_quantities import StepQuantities
 
 __all__ = [
     "FrequencyResponse",
@@ -12,4 +13,5 @@ __all__ = [
     "GradientPredictiveness",
     "LayerConvergence",
     "LayerSharpness",
+    "StepQuantities",
 ]

@@ -28,6 +28,7 @@ class Backup:
 
     def __init__(self, folder: str | os.PathLike[str], owner: str) -> None:
         self.folder = pathlib.Path(folder) / owner
+        self.writes = True  # of several processes, one does
 
     def settle(self, run: dict[str, Any], count: dict[str, int]) -> None:
         """Notes whose record this is, and how its updates are counted.
@@ -39,6 +40,8 @@ class Backup:
         Raises:
             OSError: If the folder cannot be written.
         """
+        if not self.writes:
+            return
         content = json.dumps({"run": run, "count": count}).encode()
         with self._writing():
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -73,6 +76,8 @@ class Backup:
         Raises:
             OSError: If it cannot be written; what was kept before stays.
         """
+        if not self.writes:
+            return
         arrays = {
             name: keras.ops.convert_to_numpy(value) if keras.ops.is_tensor(value) else value
             for name, value in record.items()
@@ -92,12 +97,16 @@ class Backup:
 
     def discard_after(self, step: int) -> None:
         """Deletes the records of updates after `step`."""
+        if not self.writes:
+            return
         for path in self._files():
             if int(path.stem) > step:
                 path.unlink()
 
     def clear(self) -> None:
         """Deletes everything that is kept."""
+        if not self.writes:
+            return
         (self.folder / _SETTINGS).unlink(missing_ok=True)
         self.discard_after(-1)
 

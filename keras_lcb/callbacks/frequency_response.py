@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import keras
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -87,14 +86,13 @@ class FrequencyResponse(Recorder):
         self._features: dict[str, np.ndarray] = {}  # of the newest record
         self._measured: list[str] = []  # names of the layers that have values
 
-    def _follow(self, model: keras.Model, optimizer: Any) -> None:
+    def _attached(self) -> None:
         from keras_lcb.synthetic.decomposition import decompose
         from keras_lcb.synthetic.features import dense_calls
 
-        super()._follow(model, optimizer)
-        dense_calls(model)  # a model that is no chain of Dense layers is refused here
+        dense_calls(self._model)  # a model that is no chain of Dense layers is refused here
         try:
-            decompose(model, self.x)
+            decompose(self._model, self.x)
         except ValueError as refusal:
             self._why_no_parts = str(refusal)
         else:

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from keras_lcb.callbacks.probe import Probe
 from keras_lcb.callbacks.recorder import Record
-from keras_lcb.training.layers import LayerSelection
+from keras_lcb.training.selection import LayerSelection
 
 _QUANTITIES = ("gradient_change", "relative_gradient_change", "gradient_cosine", "smoothness")
 _UNKNOWN = "In some records the layer was frozen, or its gradient NaN or infinite."
@@ -32,7 +32,7 @@ class GradientPredictiveness(Probe):
             the host at or after each multiple of n. Defaults to "epoch".
         step_sizes: How far the layers move, in units of their gradient: positive and ascending.
             Defaults to five from 0.001 to 0.1.
-        layers: Which layers, see `keras_lcb.training.layers.select_layers`; all by default.
+        layers: Which layers, see `keras_lcb.training.selection.select_layers`; all by default.
         sample_weight: Weights of the samples.
         training: Whether layers behave as in training. Defaults to `False`.
         batch_size: Most samples at once, which bounds the memory. Defaults to 512.

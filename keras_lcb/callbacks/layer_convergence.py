@@ -11,6 +11,8 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_lcb.backend import internals
+from keras_lcb.callbacks.lora import effective_distance, has_lora
 from keras_lcb.callbacks.recorder import LOCK, Record, Recorder
 from keras_lcb.callbacks.reference import load_reference
 from keras_lcb.callbacks.snapshots import (
@@ -21,7 +23,7 @@ from keras_lcb.callbacks.snapshots import (
     parameter_vector,
 )
 from keras_lcb.callbacks.vectors import angle, distance, norm
-from keras_lcb.training.layers import LayerSelection
+from keras_lcb.training.selection import LayerSelection
 
 
 class LayerConvergence(Recorder):
@@ -43,9 +45,9 @@ class LayerConvergence(Recorder):
             `.weights.h5` or `.keras` file. Defaults to "final".
         memory: "exact" keeps the weights of each record; "sketch" keeps `buckets` numbers a
             layer. Defaults to "exact".
-        layers: `None` for every layer; a list of layer names, or prefixes that read all layers
-            below as one; or a function from a Keras layer to the name of its group, `None` to
-            leave it out. Defaults to `None`.
+        layers: `None` for every layer; a list of layer names, of names of nested models, or of
+            Keras layers, each read as one; or a function from a Keras layer to the name of its
+            group, `None` to leave it out. Defaults to `None`.
         buckets: Length of a layer's sketch; the relative standard error of a distance is about
             1/√(2·buckets). Layers no larger are kept exactly. Defaults to 1024.
         budget: Most bytes that exact records may take. Defaults to 2 GiB.
@@ -53,10 +55,13 @@ class LayerConvergence(Recorder):
         on_device: Whether exact records stay in the accelerator's memory. Defaults to `False`.
         backup: A folder that keeps the record, written at each one; a new process with the same
             folder goes on from it. Defaults to `None`.
+        optimizer: The optimizer, or a list of them, that train the model, where they are no
+            attributes of it. Defaults to `None`: they are found.
 
     Attributes:
         results: The run, an `xarray.Dataset` with `distance`, `normalized_distance`, `angle` and
-            `parameter_norm` (step, layer), and `distance_standard_error` for sketches. Beside
+            `parameter_norm` (step, layer), `effective_distance` for layers with LoRA, between the
+            kernels that they really use, and `distance_standard_error` for sketches. Beside
             them `loss`, the mean since the previous record (within an epoch, a smaller last batch
             counts as a whole one), `validation_loss` and `learning_rate` (step). During training
             the newest weights stand in for the endpoint, and `attrs["provisional"]` is 1.
@@ -91,6 +96,7 @@ class LayerConvergence(Recorder):
         seed: int = 0,
         on_device: bool = False,
         backup: str | os.PathLike[str] | None = None,
+        optimizer: Any = None,
     ) -> None:
         if memory not in ("exact", "sketch"):
             raise ValueError(f"`memory` is 'exact' or 'sketch'; received {memory!r}.")
@@ -104,7 +110,7 @@ class LayerConvergence(Recorder):
         self.budget = budget
         self.seed = seed
         self.on_device = on_device
-        super().__init__(every, layers, backup)
+        super().__init__(every, layers, backup, optimizer)
 
     def reset(self) -> None:
         """Forgets everything recorded, on disk too, so that the next `fit` begins a new run."""
@@ -119,16 +125,19 @@ class LayerConvergence(Recorder):
 
     # Keras' hooks.
 
-    def _follow(self, model: keras.Model, optimizer: Any) -> None:
+    def set_model(self, model: keras.Model) -> None:
+        """Attaches to a model."""
         self._settle_endpoint()
-        super()._follow(model, optimizer)
+        super().set_model(model)
+
+    def _attached(self) -> None:
         if self._given is None and self._snapshots is None:
             if isinstance(self.reference, str) and self.reference in ("final", "model"):
                 self._snapshots = Snapshots(
                     self._rows, self.memory, self.buckets, self.budget, self.seed, self.on_device
                 )
             else:
-                self._given = load_reference(model, self.reference, self._rows)
+                self._given = load_reference(self._model, self.reference, self._rows)
 
     def on_train_begin(self, logs: Any = None) -> None:
         """Starts the clock."""
@@ -166,28 +175,45 @@ class LayerConvergence(Recorder):
         if self._snapshots is not None:
             with LOCK:
                 unrecorded = [self._unrecorded[1]] if self._unrecorded else []
-                self._snapshots.make_room(self._records, unrecorded)
+                if not self._snapshots.have_room(self._records):
+                    self._describe([*self._records, *unrecorded])
+                    self._snapshots.sketch_for_room([*self._records, *unrecorded])
         super()._take(step)
         self._unrecorded = None
 
     def _measure(self) -> Record:
         if self._unrecorded is not None and self._unrecorded[0] == self._updates.now():
             return self._unrecorded[1]
-        beginning = not self._initial
-        norms, angles, distances = [], [], []
-        record: Record = {}
-        for place, row in enumerate(self._rows):
-            vector = parameter_vector(row.variables)
-            if beginning:
-                self._initial.append(vector)
-            norms.append(norm(vector))
-            angles.append(angle(vector, self._initial[place], kernel_slices(row)))
-            if self._snapshots is not None:
-                record[kept(place)] = self._snapshots.keep(place, vector)
-            else:
-                distances.append(self._distance_to_given(place, vector))
-        record |= {"parameter_norm": np.array(norms), "angle": np.array(angles)}
-        return record | ({"distance": np.array(distances)} if distances else {})
+        internals.sync_state(self._model)
+        if self._initial and self._snapshots is not None and self._snapshots.stay_on_device:
+            return {
+                kept(place): self._snapshots.of_device(place) for place in range(len(self._rows))
+            }
+        vectors = [parameter_vector(row.variables) for row in self._rows]
+        if not self._initial:
+            self._initial = vectors
+        if self._snapshots is None:
+            distances = [self._distance_to_given(p, vector) for p, vector in enumerate(vectors)]
+            return self._described(vectors) | {"distance": np.array(distances)}
+        keep = self._snapshots.keep
+        record: Record = {kept(place): keep(place, vector) for place, vector in enumerate(vectors)}
+        # What is kept whole is described when the run is asked for, since that takes time.
+        return record | self._described(vectors) if self._snapshots.sketched else record
+
+    def _described(self, vectors: Sequence[np.ndarray]) -> Record:
+        """Returns norms and angles of each layer's parameters."""
+        angles = [
+            angle(vector, self._initial[place], kernel_slices(self._rows[place]))
+            for place, vector in enumerate(vectors)
+        ]
+        return {"parameter_norm": np.array([norm(v) for v in vectors]), "angle": np.array(angles)}
+
+    def _describe(self, records: Sequence[Record]) -> None:
+        """Adds norms and angles to the records that lack them."""
+        for record in records:
+            if "parameter_norm" not in record:
+                places = range(len(self._rows))
+                record |= self._described([on_host(record[kept(place)]) for place in places])
 
     def _distance_to_given(self, place: int, vector: np.ndarray) -> float:
         assert self._given is not None
@@ -196,18 +222,21 @@ class LayerConvergence(Recorder):
 
     # The run.
 
-    def _variables(self) -> dict[str, tuple[tuple[str, ...], Any]]:
+    def _variables(self) -> dict[str, tuple[Any, ...]]:
         over = ("step", "layer")
+        self._describe(self._records)
         distances = self._distances()
         with np.errstate(divide="ignore", invalid="ignore"):
             normalized = np.where(distances[0] > 0, distances / distances[0], math.nan)
         self._explain_missing(distances)
-        variables: dict[str, tuple[tuple[str, ...], Any]] = {
+        variables: dict[str, tuple[Any, ...]] = {
             "distance": (over, distances),
             "normalized_distance": (over, normalized),
             "angle": (over, self._column("angle")),
             "parameter_norm": (over, self._column("parameter_norm")),
         }
+        if any(map(has_lora, self._rows)):
+            variables["effective_distance"] = (over, self._effective_distances())
         if self._snapshots is not None and self._snapshots.sketched:
             errors = distances * self._snapshots.relative_errors
             variables["distance_standard_error"] = (over, errors)
@@ -227,6 +256,26 @@ class LayerConvergence(Recorder):
                 for record in self._records
             ]
         )
+
+    def _effective_distances(self) -> np.ndarray:
+        """Distances of the kernels that LoRA layers use; NaN for others, and from sketches."""
+        distances = np.full((len(self._records), len(self._rows)), math.nan)
+        endpoint = self._where_it_ends() if self._snapshots is not None else self._given or []
+        for place, row in enumerate(self._rows):
+            if not has_lora(row):
+                continue
+            end = endpoint[place]
+            if self._snapshots is not None and end is not None and len(end) == row.parameters:
+                distances[:, place] = [
+                    effective_distance(row, on_host(record[kept(place)]), end)
+                    for record in self._records
+                ]
+            else:
+                self._missing[f"effective_distance/{row.name}"] = (
+                    "The parameters of the records are not kept whole: use reference='final' or "
+                    "'model', and memory='exact'."
+                )
+        return distances
 
     def _where_it_ends(self) -> list[np.ndarray]:
         """The endpoint, or the newest weights while there is none."""
@@ -280,11 +329,7 @@ class LayerConvergence(Recorder):
                     "moment, given as `reference`, can serve as the endpoint."
                 )
             elif distances[0, place] == 0:
-                self._missing[f"normalized_distance/{row.name}"] = (
-                    "The layer starts at its endpoint: it never moved."
-                    if self._ended
-                    else "The layer has not moved yet."
-                )
+                self._missing[f"normalized_distance/{row.name}"] = self._why_no_way()
         if self.reference == "model" and self._endpoint_is_late:
             self._missing["reference"] = (
                 "The model was trained further before its weights were read as the endpoint."
@@ -295,6 +340,14 @@ class LayerConvergence(Recorder):
                 "swapped in, or it was trained further. reference='model' measures against what "
                 "the model has right after `fit`."
             )
+
+    def _why_no_way(self) -> str:
+        """Says why a layer's distance is zero at the start."""
+        if len(self._records) == 1:
+            return "No update was recorded, so the run has no end to compare its start with."
+        if self._ended:
+            return "The layer starts at its endpoint: it never moved."
+        return "The layer has not moved yet."
 
     def _why_no_angle(self, place: int) -> str:
         kernels = kernel_slices(self._rows[place])
@@ -328,6 +381,11 @@ class LayerConvergence(Recorder):
 
     def _stands_at(self, record: Record, step: int) -> bool:
         norms = [norm(parameter_vector(row.variables)) for row in self._rows]
+        if "parameter_norm" not in record:
+            kept_whole = [on_host(record[kept(place)]) for place in range(len(self._rows))]
+            return record["step"] < step or np.allclose(
+                norms, [norm(vector) for vector in kept_whole], rtol=1e-5, equal_nan=True
+            )
         same = np.allclose(norms, record["parameter_norm"], rtol=1e-5, equal_nan=True)
         return same or record["step"] < step
 
@@ -339,4 +397,5 @@ class LayerConvergence(Recorder):
         else:
             self._initial = [first[kept(place)] for place in range(len(self._rows))]
         if self._snapshots is not None and not all(map(self._snapshots.are_whole, records)):
+            self._describe([record for record in records if self._snapshots.are_whole(record)])
             self._snapshots.sketch(records)

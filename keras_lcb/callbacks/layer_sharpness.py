@@ -6,12 +6,12 @@ import dataclasses
 import math
 from typing import TYPE_CHECKING, Any
 
-import keras
 import numpy as np
 
 from keras_lcb.callbacks.probe import Probe
 from keras_lcb.callbacks.recorder import Record
-from keras_lcb.training.layers import LayerSelection, TrackedLayer
+from keras_lcb.training.layers import TrackedLayer
+from keras_lcb.training.selection import LayerSelection
 
 if TYPE_CHECKING:
     from keras_lcb.landscape.blocks import BlockCurvature
@@ -42,7 +42,7 @@ class LayerSharpness(Probe):
         every: When a record is taken: "epoch", or a number of updates n: at the first return to
             the host at or after each multiple of n. Defaults to "epoch".
         top_k: How many of the largest eigenvalues. Defaults to 1.
-        layers: Which layers to follow, see `keras_lcb.training.layers.select_layers`. Defaults
+        layers: Which layers to follow, see `keras_lcb.training.selection.select_layers`. Defaults
             to all that own trainable variables.
         trace_samples: Random vectors for the trace of each block, two or more; 0 for no trace.
             Defaults to 0.
@@ -119,10 +119,10 @@ class LayerSharpness(Probe):
         super().reset()
         self._vectors: dict[str, np.ndarray] = {}  # those of the newest record, added up
 
-    def _follow(self, model: keras.Model, optimizer: Any) -> None:
+    def _attached(self) -> None:
         from keras_lcb.landscape.blocks import check_top_k
 
-        super()._follow(model, optimizer)
+        super()._attached()
         check_top_k(self.top_k, self._training_rows())
 
     def _training_rows(self) -> list[TrackedLayer]:

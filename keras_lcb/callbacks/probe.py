@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import keras
-
 from keras_lcb.callbacks.recorder import Recorder
-from keras_lcb.training.layers import LayerSelection
+from keras_lcb.training.selection import LayerSelection
 
 if TYPE_CHECKING:
     from keras_lcb.landscape.objective import Objective
@@ -42,10 +40,6 @@ class Probe(Recorder):
         self.batch_size = batch_size
         super().__init__(every, layers, None)
 
-    def __getstate__(self) -> dict[str, Any]:
-        # Compiled functions cannot be copied, and are made again when they are needed.
-        return {**self.__dict__, "_made": None, "_made_of": []}
-
     def reset(self) -> None:
         """Forgets everything recorded, so that the next `fit` begins a new run."""
         super().reset()
@@ -74,8 +68,7 @@ class Probe(Recorder):
             self._samples = self._made.samples
         return self._made
 
-    def _follow(self, model: keras.Model, optimizer: Any) -> None:
-        super()._follow(model, optimizer)
+    def _attached(self) -> None:
         _ = self._objective  # what it refuses is refused before training
 
     def _settings(self) -> dict[str, Any]:

@@ -12,24 +12,26 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_lcb.backend import internals, ops
 from keras_lcb.callbacks.backup import Backup
 from keras_lcb.callbacks.mean_loss import MeanLoss, number
-from keras_lcb.callbacks.update_count import UpdateCount, inner
 from keras_lcb.runs import schema
-from keras_lcb.training import ops
 from keras_lcb.training.layers import (
-    LayerSelection,
     TrackedLayer,
     check_trainable_model,
-    select_layers,
+    is_complete,
     tracked_layers,
 )
+from keras_lcb.training.selection import LayerSelection, select_layers
+from keras_lcb.training.tap import Tap, tap_of
+from keras_lcb.training.update_count import UpdateCount
 
 Record = dict[str, Any]
 
 # Results may be read from another thread. The lock is the module's, since objects that hold one
 # cannot be copied, as tuners do with callbacks.
 LOCK = threading.RLock()
+_BACKUP_FORMAT = 2
 
 
 class Recorder(keras.callbacks.Callback):
@@ -40,19 +42,20 @@ class Recorder(keras.callbacks.Callback):
 
     Args:
         every: "epoch", or a number of updates.
-        layers: Which layers to follow, see `keras_lcb.training.layers.select_layers`.
+        layers: Which layers to follow, see `keras_lcb.training.selection.select_layers`.
         backup: A folder that keeps the record, or `None`.
+        optimizer: The optimizer, or several, that train the model; `None` to find them.
     """
 
-    def __init__(self, every: str | int, layers: LayerSelection, backup: Any) -> None:
+    def __init__(
+        self, every: str | int, layers: LayerSelection, backup: Any, optimizer: Any = None
+    ) -> None:
         super().__init__()
         self.every = _checked_every(every)
         self.layers = layers
         self.backup = backup
+        self.optimizer = optimizer
         self._store: Backup | None = None  # none yet, for `reset` empties it
-        if self._needs_batches():
-            # Only now is there a batch hook: an empty one would cost time in every step.
-            self.on_train_batch_end = self._after_batch
         self.reset()
         if backup is not None:
             self._store = Backup(backup, type(self).__name__)
@@ -63,12 +66,15 @@ class Recorder(keras.callbacks.Callback):
         """Arrays over the followed layers, as they are now."""
         raise TypeError(f"{type(self).__name__} measures nothing.")
 
-    def _variables(self) -> dict[str, tuple[tuple[str, ...], Any]]:
+    def _variables(self) -> dict[str, tuple[Any, ...]]:
         """The run's variables, from `self._records`."""
         raise TypeError(f"{type(self).__name__} has no variables.")
 
     def _attributes(self) -> dict[str, Any]:
         return {}
+
+    def _attached(self) -> None:
+        """Called when the model's variables exist and `self._rows` is known."""
 
     def _check_ahead(self, epoch: int) -> None:
         """Refuses, before training, what is known not to work out."""
@@ -78,14 +84,15 @@ class Recorder(keras.callbacks.Callback):
         self._loss = MeanLoss()
 
     def _settings(self) -> dict[str, Any]:
-        chosen = self.layers if not callable(self.layers) else getattr(self.layers, "__name__", "")
+        chosen = self.layers
+        if callable(chosen) and not isinstance(chosen, keras.Layer):
+            chosen = getattr(chosen, "__name__", "")
+        elif chosen is not None and not isinstance(chosen, str):
+            chosen = [getattr(each, "name", each) for each in chosen]
         return {"every": self.every, "layers": chosen}
 
     def _coordinates(self) -> dict[str, Any]:
         return {}
-
-    def _needs_batches(self) -> bool:
-        return self.every != "epoch"
 
     # The public side.
 
@@ -94,6 +101,7 @@ class Recorder(keras.callbacks.Callback):
         if self._store is not None:
             self._store.clear()
         self._model: Any = None
+        self._tap: Tap | None = None
         self._records: list[Record] = []
         self._rows: list[TrackedLayer] = []
         self._notes: dict[str, str] = {}
@@ -101,9 +109,15 @@ class Recorder(keras.callbacks.Callback):
         self._training = self._ended = self._begun = self._failed = False
         self._updates = UpdateCount()
         self._loss = MeanLoss()
+        self._in_loop = False  # of the user's, rather than in `fit`
         self._epochs = 0
+        self._executions = 0  # of the training step, in this epoch
         self._validated = 0, math.nan  # update, validation loss
+        self._first_sizes: np.ndarray | None = None  # of the weights, when the run began
+        self._moved: np.ndarray | None = None  # by the end of its first epoch, for each row
+        self._unseen = ""  # a sentence on updates that nobody told of
         self._clock = time.perf_counter()  # at which the run's wall time was 0
+        self._copied: Any = None  # the run of the callback that this is a copy of
 
     @property
     def results(self):
@@ -112,6 +126,8 @@ class Recorder(keras.callbacks.Callback):
         Raises:
             RuntimeError: If nothing has been recorded yet.
         """
+        if self._copied is not None:
+            return self._copied.copy(deep=True)
         if not self._records:
             raise RuntimeError(
                 f"This {type(self).__name__} has recorded nothing yet: pass it to "
@@ -126,6 +142,16 @@ class Recorder(keras.callbacks.Callback):
         with LOCK:
             return tuple(self._records)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """A copy holds the settings and the run, not the model of which it was recorded."""
+        recorded = self._records or self._copied is not None
+        run = self.results if recorded else None
+        copied = type(self).__new__(type(self))
+        copied.__dict__.update(self.__dict__, _store=None)
+        copied.reset()
+        copied._copied, copied._store = run, self._store
+        return copied.__dict__
+
     def _run(self):
         def column(name: str) -> list[Any]:
             return [record[name] for record in self._records]
@@ -135,30 +161,42 @@ class Recorder(keras.callbacks.Callback):
             "layer": [row.name for row in self._rows],
             "depth": list(range(len(self._rows))),
             "parameters": [row.parameters for row in self._rows],
+            "shape": [row.shape for row in self._rows],
             "kind": [row.kind for row in self._rows],
             "role": [row.role for row in self._rows],
         }
-        variables: dict[str, tuple[tuple[str, ...], Any]] = {
+        variables: dict[str, tuple[Any, ...]] = {
             name: (("step",), column(name))
-            for name in ("loss", "validation_loss", "learning_rate")
+            for name in ("loss", "validation_loss")
             if not all(math.isnan(value) for value in column(name))
         }
+        stepped = self._used_optimizers()
+        rates = _one_rate_each(column("learning_rates"), stepped)
+        variables |= _learning_rate(rates)
         variables |= self._variables()  # before the attributes: it may note what is missing
-        optimizer = self._updates.optimizer
+        kinds = [
+            each.kind for each, used in zip(self._updates.optimizers, stepped, strict=True) if used
+        ]
         notes = {f"depth/{name}".rstrip("/"): note for name, note in self._notes.items()}
+        unseen = {"step": self._unseen} if self._unseen else {}
         attributes = {
             "provisional": int(not self._ended),
-            "seed": _seed(),
+            "seed": internals.seed_in_force(),
             "keras_version": keras.__version__,
             "backend": keras.backend.backend(),
             "backend_version": _backend_version(),
-            "optimizer": getattr(optimizer, "kind", type(inner(optimizer)).__name__),
-            "learning_rate": column("learning_rate")[0],
-            "missing": {**self._missing, **notes},
+            "optimizer": "+".join(dict.fromkeys(kinds)),
+            "learning_rate": float(next(iter(rates[np.isfinite(rates)]), math.nan)),
+            "missing": {**self._missing, **notes, **unseen},
             **self._attributes(),
             "settings": {type(self).__name__: self._settings()},
         }
         return schema.dataset(variables, coordinates | self._coordinates(), attributes)
+
+    def _used_optimizers(self) -> list[bool]:
+        """For each optimizer, whether it made updates; all of them where none did."""
+        stepped = self._updates.stepped
+        return stepped if any(stepped) else [True] * len(stepped)
 
     # Keras' hooks.
 
@@ -168,52 +206,86 @@ class Recorder(keras.callbacks.Callback):
         Raises:
             ValueError: If the model cannot be tracked, or the run is another model's.
         """
-        self._follow(model, getattr(model, "optimizer", None))
-
-    def _follow(self, model: keras.Model, optimizer: Any) -> None:
         name = type(self).__name__
+        if self._copied is not None:
+            raise ValueError(
+                f"This {name} is a copy that holds a finished run, without the model it is of. "
+                f"Use a new {name}, or call `reset()` to discard that run."
+            )
         if self._records and model is not self._model:
             raise ValueError(
                 f"This {name} holds the run of the model '{self._model.name}' and cannot go on "
                 f"with '{model.name}'. Use a new {name}, or call `reset()` to discard that run."
             )
-        check_trainable_model(model, optimizer)
+        self._tap = tap_of(model)
+        found = self._tap.follow(self.optimizer, in_fit=not self._in_loop)
+        self._updates.follow(model, found)
+        super().set_model(model)
+        if is_complete(model):
+            self._attach()
+
+    def _attach(self) -> None:
+        """Finds the layers of the model, whose variables exist by now."""
+        model = self._model
+        check_trainable_model(model)
+        if self._store is not None:
+            self._store.writes = ops.is_chief(model)
         order = tracked_layers(model)
         rows = select_layers(order.layers, self.layers)
         if self._records and _outline(rows) != _outline(self._rows):
             raise ValueError(
                 f"The layers of the model '{model.name}' have other parameters than when this "
-                f"{name} began its run. Use a new {name}, or call `reset()` to discard that run."
+                f"{type(self).__name__} began its run. Use a new {type(self).__name__}, or call "
+                "`reset()` to discard that run."
             )
-        super().set_model(model)
         self._rows = rows
         names = {"", *(row.name for row in rows)}
         self._notes = {key: note for key, note in order.notes.items() if key in names}
-        self._updates.follow(model, optimizer)
+        self._attached()
 
     def on_train_begin(self, logs: Any = None) -> None:
-        """Starts the clock."""
+        """Starts the clock, and takes part in the training step where that is needed."""
         self._failed = self._training  # the `fit` before this one came to no end
         self._training, self._ended, self._begun = True, False, False
         self._start_clock()
+        self._take_part()
+
+    def _take_part(self) -> None:
+        """Asks the tap for what this callback needs of the steps."""
+        assert self._tap is not None
+        if not self._rows:
+            self._tap.before_first_update(self._attach_late, self._begin)
+        if self.every != "epoch":
+            self._tap.after_execution(self._after_execution)
+        if not self._rows or self.every != "epoch":
+            self._tap.open()
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Takes the first record, if there is none yet."""
+        self._epochs = max(epoch, self._epochs)
+        assert self._tap is not None
+        if self._tap.is_open:
+            self._tap.prepare()
         # Not in `on_train_begin`: BackupAndRestore loads weights there.
-        if not self._begun:
-            self._begin(epoch)
+        if self._rows and not self._begun:
+            self._begin()
         self._loss.begin_epoch()
-        if self._needs_batches():
-            self._updates.at_batch(0)
+        self._executions = 0
+        if self.every != "epoch" and self._begun:
+            self._updates.at_execution(0)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Takes the record that is due."""
         logs = logs or {}
+        if not self._begun:
+            self._begin_after_training()
         self._epochs += 1
-        self._loss.observe(logs.get("loss"), self._loss.batches or 1)
+        self._loss.observe(logs.get("loss"), self._batches() or 1)
         step = self._updates.now()
         self._validated = step, number(logs.get("val_loss"))
-        if step > self._last_step() and (self.every == "epoch" or step >= self._due()):
+        self._look_for_unseen_updates()
+        due = self.every == "epoch" or "val_loss" in logs or step >= self._due()
+        if step > self._last_step() and due:
             self._take(step)
         elif step == self._last_step():  # taken after the last batch, or there was no update
             self._records[-1] |= {"epoch": self._epochs, "validation_loss": self._validated[1]}
@@ -221,32 +293,78 @@ class Recorder(keras.callbacks.Callback):
 
     def on_train_end(self, logs: Any = None) -> None:
         """Takes the last record."""
-        step = self._updates.now()
-        if self._records and step > self._last_step():
-            self._take(step)
+        if self._records:
+            step = self._updates.now()
+            if step > self._last_step():
+                self._take(step)
         self._training, self._ended = False, True
+        self._let_go()
+
+    def _let_go(self) -> None:
+        """Tells the tap that the training is over."""
+        if self._tap is not None:
+            self._tap.close()
 
     # Loops that call no hooks, see `keras_lcb.track`.
 
     def track(self, model: keras.Model, optimizer: Any) -> None:
         """Attaches to a model that is trained by other means than `fit`."""
-        self._follow(model, optimizer)
+        self.optimizer = optimizer if optimizer is not None else self.optimizer
+        self._in_loop = True
+        try:
+            self.set_model(model)
+        finally:
+            self._in_loop = False
+        assert self._tap is not None
+        if not self._rows:
+            self._tap.before_first_update(self._attach_late, self._begin)
 
-    def release(self) -> None:
-        """Lets go of what `track` has attached to."""
+    def begin_tracking(self) -> None:
+        """Takes the first record, once the tap is open."""
+        self._failed = self._training
+        self._training, self._ended, self._begun = True, False, False
+        self._start_clock()
+        if self._rows:
+            self._begin()
+        self._loss.begin_epoch()
 
     def take_record(self, loss: float | None = None, validation_loss: float | None = None) -> None:
         """Takes a record now, unless nothing was updated since the last one."""
+        if not self._begun:
+            self._begin_after_training()
         step = self._updates.now()
         if step > self._last_step():
             self._loss.begin_epoch()
             self._loss.observe(loss, 1)
             self._validated = step, number(validation_loss)
             self._take(step)
+        else:
+            self._look_for_unseen_updates()
 
     # Records.
 
-    def _begin(self, epoch: int) -> None:
+    def _attach_late(self) -> None:
+        """Attaches to a model whose variables the first step has just made."""
+        self._attach()
+        self._take_part_late()
+
+    def _take_part_late(self) -> None:
+        """Asks the tap for what this callback needs once the layers are known."""
+
+    def _begin_after_training(self) -> None:
+        """Begins where it should have begun before: no step was seen, so nothing told of it."""
+        self._attach()
+        self._begin()
+        warnings.warn(
+            f"{type(self).__name__} could not begin before the first update: the model "
+            f"'{self._model.name}' was built by its first step, and no optimizer that is followed "
+            "took part. Step 0 is the end of what was trained so far. Call the model on one batch, "
+            "`model(x[:1])`, before training, and name its optimizers: "
+            f"{type(self).__name__}(optimizer=[...]).",
+            stacklevel=2,
+        )
+
+    def _begin(self) -> None:
         """Finds the update count and takes the first record of this `fit`."""
         self._begun = True
         counted_anew = self._updates.begin()
@@ -257,42 +375,52 @@ class Recorder(keras.callbacks.Callback):
             self._go_back_to(step)
         elif self._records and self._failed and self._undone(step):
             self._forget_unrecorded()
-        self._epochs = max(epoch, self._epochs)
-        self._check_ahead(epoch)
+        self._check_ahead(self._epochs)
         if counted_anew and self._store is not None:
             self._store.settle(self._identity(), self._updates.state())
         if not self._records or step > self._last_step():
             self._take(step)
+        if self._first_sizes is None:
+            self._first_sizes = self._sizes()
 
     def _undone(self, step: int) -> bool:
         """Whether updates that a failed `fit` made since the last record have been undone."""
         return step == self._last_step()
 
-    def _after_batch(self, batch: int, logs: Any = None) -> None:
+    def _after_execution(self, logs: Any) -> None:
         """Takes a record where one is due; asks the device only where one may be."""
-        done = batch + 1
-        self._loss.batches = done
-        if self.every == "epoch" or not self._updates.may_have_reached(self._due(), done):
+        self._executions += 1
+        if not self._begun or not self._updates.may_have_reached(self._due(), self._executions):
             return
-        step = self._updates.at_batch(done)
+        step = self._updates.at_execution(self._executions)
         if step >= self._due():
-            self._loss.observe((logs or {}).get("loss"), done)
+            loss = logs.get("loss") if isinstance(logs, dict) else None
+            self._loss.observe(loss, self._batches())
             self._take(step)
+
+    def _batches(self) -> int:
+        """How many batches of this epoch are done, as far as is known."""
+        done = self._executions * getattr(self._model, "steps_per_execution", 1)
+        steps = (self.params or {}).get("steps")
+        return min(done, steps) if steps else done
 
     def _last_step(self) -> int:
         return self._records[-1]["step"]
 
     def _due(self) -> int:
-        return (self._last_step() // int(self.every) + 1) * int(self.every)
+        every = 1 if self.every == "epoch" else int(self.every)
+        return (self._last_step() // every + 1) * every
 
     def _take(self, step: int) -> None:
+        optimizers = self._updates.optimizers
+        rates = [each.rates(self._rows, alone=len(optimizers) == 1) for each in optimizers]
         record = {
             "step": step,
             "epoch": self._epochs,
             "wall_time": time.perf_counter() - self._clock,
             "loss": self._loss.take(),
             "validation_loss": self._validated[1] if self._validated[0] == step else math.nan,
-            "learning_rate": _learning_rate(self._updates.optimizer),
+            "learning_rates": np.stack(rates),
             **self._measure(),
         }
         with LOCK:
@@ -327,6 +455,35 @@ class Recorder(keras.callbacks.Callback):
         self._epochs = int(self._records[-1]["epoch"])
         self._start_clock()
 
+    # Updates that nobody told of.
+
+    def _sizes(self) -> np.ndarray:
+        """Squared norms of the weights, one a row."""
+        internals.sync_state(self._model)
+        squares = ops.on_host(
+            ops.squared_norms(ops.read([v for row in self._rows for v in row.variables]))
+        )
+        ends = np.cumsum([len(row.variables) for row in self._rows])[:-1]
+        return np.array([part.sum() for part in np.split(np.asarray(squares, "float64"), ends)])
+
+    def _look_for_unseen_updates(self) -> None:
+        """Warns, once, if the weights have moved while no followed optimizer made an update."""
+        if self._moved is not None or self._first_sizes is None:
+            return
+        self._moved = self._sizes() != self._first_sizes
+        if self._updates.now() > self._records[0]["step"] or not self._moved.any():
+            return
+        names = ", ".join(each.kind for each in self._updates.optimizers)
+        hint = "name them: `track(model, callback, optimizer=[...])`"
+        if keras.backend.backend() != "jax":
+            hint = f"name them: {type(self).__name__}(optimizer=[...]), or {hint}"
+        sentence = (
+            f"The weights of the model '{self._model.name}' moved while no optimizer that is "
+            f"followed made an update ({names}). If other optimizers train it, {hint}."
+        )
+        self._unseen = sentence
+        warnings.warn(sentence, stacklevel=2)
+
     # Backup.
 
     def _keep(self, record: Record) -> None:
@@ -335,7 +492,8 @@ class Recorder(keras.callbacks.Callback):
 
     def _identity(self) -> dict[str, Any]:
         """What must be equal for a kept record to be this run's."""
-        return {"rows": _outline(self._rows), **self._settings()}
+        outline = _outline(self._rows)
+        return {"format": _BACKUP_FORMAT, "rows": outline, **self._settings()}
 
     def _resume(self, store: Backup) -> None:
         """Goes on from the records on disk, up to the update at which the model stands."""
@@ -380,15 +538,34 @@ def _checked_every(every: Any) -> str | int:
     raise ValueError(f"`every` is 'epoch' or a number of updates, 1 or more; received {every!r}.")
 
 
-def _learning_rate(optimizer: Any) -> float:
-    if hasattr(inner(optimizer), "optimizers"):  # a MultiOptimizer has no rate of its own
-        return math.nan
-    return float(ops.on_host(optimizer.learning_rate))
+def _one_rate_each(rates: list[np.ndarray], used: list[bool]) -> np.ndarray:
+    """Returns the rate of each layer at each record: that of the first used optimizer it has.
+
+    Args:
+        rates: For each record, an array (optimizers, layers), NaN where one does not train.
+        used: For each optimizer, whether it made updates.
+    """
+    chosen = []
+    for record in rates:
+        of_used = [row for row, is_used in zip(record, used, strict=False) if is_used]
+        of_used = of_used or list(record)
+        known = of_used[0].copy()
+        for other in of_used[1:]:
+            known = np.where(np.isnan(known), other, known)
+        chosen.append(known)
+    return np.stack(chosen)
 
 
-def _seed() -> int | None:
-    """What `keras.utils.set_random_seed` was last given."""
-    return keras.src.backend.common.global_state.get_global_attribute("global_random_seed")
+def _learning_rate(rates: np.ndarray) -> dict[str, tuple[Any, ...]]:
+    """Returns the run's variable: one rate a record, or one a layer where they differ."""
+    if np.isnan(rates).all():
+        return {}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # where no layer has a rate
+        least, most = np.nanmin(rates, axis=1), np.nanmax(rates, axis=1)
+    if np.array_equal(least, most, equal_nan=True):
+        return {"learning_rate": (("step",), least)}
+    return {"learning_rate": (("step", "layer"), rates)}
 
 
 def _backend_version() -> str:

@@ -9,8 +9,8 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_lcb.backend import ops
 from keras_lcb.callbacks.sketch import CountSketch
-from keras_lcb.training import ops
 from keras_lcb.training.layers import TrackedLayer
 
 _GIB = 2**30
@@ -57,6 +57,15 @@ class Snapshots:
             return self._sketches[place](vector)
         return _on_device(self.rows[place]) if self.on_device else vector
 
+    @property
+    def stay_on_device(self) -> bool:
+        """Whether records are kept on the device, so that no copy on the host is needed."""
+        return self.on_device and not self.sketched
+
+    def of_device(self, place: int) -> Any:
+        """A copy of the layer's parameters on the device."""
+        return _on_device(self.rows[place])
+
     def now(self, place: int) -> np.ndarray:
         """The layer's parameters as they are, in the form in which records are kept."""
         vector = parameter_vector(self.rows[place].variables)
@@ -84,18 +93,18 @@ class Snapshots:
             "`layers`, or a larger `budget`."
         )
 
-    def make_room(
-        self, records: Sequence[dict[str, Any]], unrecorded: Sequence[dict[str, Any]]
-    ) -> None:
-        """Turns whole records, and what may become one, into sketches when they fill the budget."""
-        if self.sketched or (len(records) + 1) * self.record_bytes() <= self.budget:
-            return
+    def have_room(self, records: Sequence[dict[str, Any]]) -> bool:
+        """Whether one more record fits into the budget."""
+        return self.sketched or (len(records) + 1) * self.record_bytes() <= self.budget
+
+    def sketch_for_room(self, records: Sequence[dict[str, Any]]) -> None:
+        """Turns whole records into sketches, since they fill the budget."""
         warnings.warn(
             f"{len(records):,} exact records fill the budget of {self.budget / _GIB:,.3f} GiB: "
             f"they are kept as sketches of {self._buckets:,} numbers a layer from now on.",
             stacklevel=2,
         )
-        self.sketch([*records, *unrecorded])
+        self.sketch(records)
 
     def sketch(self, records: Iterable[dict[str, Any]]) -> None:
         """Keeps sketches from now on, of these records too."""

@@ -13,7 +13,8 @@ from keras_lcb.landscape.blocks import Accuracy, BlockCurvature, check_top_k, me
 from keras_lcb.landscape.objective import ALL, BATCH_SIZE, Objective, as_objective
 from keras_lcb.landscape.results import dataset
 from keras_lcb.landscape.subspace import Spectrum
-from keras_lcb.training.layers import LayerSelection, TrackedLayer
+from keras_lcb.training.layers import TrackedLayer
+from keras_lcb.training.selection import LayerSelection
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -57,7 +58,7 @@ def curvature(
             whose compiled functions a second call does not compile again.
         x: Inputs.
         y: Targets.
-        layers: Which layers, see `keras_lcb.training.layers.select_layers`; in a list, "(all)"
+        layers: Which layers, see `keras_lcb.training.selection.select_layers`; in a list, "(all)"
             stands for the whole model. Defaults to all that train, and the whole model.
         top_k: How many of the largest eigenvalues. Defaults to 1.
         trace_samples: Random vectors for the trace, two or more; 0 for no trace. Defaults to 10.

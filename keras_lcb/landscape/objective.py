@@ -12,13 +12,8 @@ import keras
 from keras_lcb.landscape import ops
 from keras_lcb.landscape.chunks import as_arrays, chunk, chunk_size, length, shares, to_device
 from keras_lcb.training.functional import batch_loss
-from keras_lcb.training.layers import (
-    LayerSelection,
-    TrackedLayer,
-    check_built,
-    select_layers,
-    tracked_layers,
-)
+from keras_lcb.training.layers import TrackedLayer, check_built, tracked_layers
+from keras_lcb.training.selection import LayerSelection, select_layers
 
 BATCH_SIZE = 512
 ALL = "(all)"
@@ -186,7 +181,7 @@ class Objective:
     # Layers.
 
     def select(self, layers: LayerSelection) -> list[TrackedLayer]:
-        """Chooses layers by name, or groups them: see `keras_lcb.training.layers.select_layers`.
+        """Chooses layers by name, or groups them: see `keras_lcb.training.selection.select_layers`.
 
         Raises:
             ValueError: For a name that fits no layer that trains.

@@ -6,7 +6,7 @@ import importlib
 
 import keras
 
-from keras_lcb.training.ops import read
+from keras_lcb.backend.ops import read
 
 _module = importlib.import_module(f"keras_lcb.landscape.{keras.backend.backend()}_ops")
 compiled = _module.compiled

@@ -11,7 +11,8 @@ from numpy.typing import ArrayLike
 
 from keras_lcb.landscape.objective import BATCH_SIZE, Around, Objective, as_objective
 from keras_lcb.landscape.results import dataset, followed
-from keras_lcb.training.layers import LayerSelection, TrackedLayer
+from keras_lcb.training.layers import TrackedLayer
+from keras_lcb.training.selection import LayerSelection
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -51,7 +52,7 @@ def gradient_predictiveness(
         x: Inputs.
         y: Targets.
         step_sizes: The η, positive and ascending. Defaults to five from 0.001 to 0.1.
-        layers: Which layers, see `keras_lcb.training.layers.select_layers`; all that train by
+        layers: Which layers, see `keras_lcb.training.selection.select_layers`; all that train by
             default.
         sample_weight: Weights of the samples.
         training: Whether layers behave as in training. Defaults to `False`.

@@ -11,7 +11,8 @@ import numpy as np
 
 from keras_lcb.landscape.objective import BATCH_SIZE, Around, Objective, as_objective
 from keras_lcb.landscape.results import dataset, followed
-from keras_lcb.training.layers import LayerSelection, TrackedLayer
+from keras_lcb.training.layers import TrackedLayer
+from keras_lcb.training.selection import LayerSelection
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -55,7 +56,7 @@ def largest_stable_learning_rate(
             whose compiled functions a second call does not compile again.
         x: Inputs.
         y: Targets.
-        layers: Which layers, see `keras_lcb.training.layers.select_layers`; all that train by
+        layers: Which layers, see `keras_lcb.training.selection.select_layers`; all that train by
             default.
         steps: Steps of gradient descent. Defaults to 100.
         tolerance: Width of the final bracket, relative to its lower end. Defaults to 0.01.

@@ -1,7 +1,8 @@
 """What a run may hold: names, meanings, units, dimensions, and the one builder of runs.
 
 A run is an `xarray.Dataset`. Every callback builds its results with `dataset`, so that a name
-means the same thing wherever it stands. A new quantity is one line in `VARIABLES`.
+means the same thing wherever it stands. A quantity that is measured in the training step brings
+its own description (`keras_lcb.StepQuantity`); anything else is one line in `VARIABLES`.
 """
 
 from __future__ import annotations
@@ -63,6 +64,7 @@ COORDINATES: dict[str, Quantity] = {
     "layer": Quantity("layer path relative to the model", "1", ("layer",)),
     "depth": Quantity("position in the order of calls", "1", ("layer",), whole=True),
     "parameters": Quantity("number of trainable parameters", "1", ("layer",), whole=True),
+    "shape": Quantity("shapes of the layer's kernels", "1", ("layer",)),
     "kind": Quantity("class of the layer", "1", ("layer",)),
     "role": Quantity("part the layer plays in the network", "1", ("layer",)),
     "frequency": Quantity("wave number", "1", ("frequency",), whole=True),
@@ -86,6 +88,9 @@ VARIABLES: dict[str, Quantity] = {
     "distance": Quantity("distance to the converged parameters", "1", _STEP_LAYER),
     "distance_standard_error": Quantity("standard error of a sketched distance", "1", _STEP_LAYER),
     "normalized_distance": Quantity("distance relative to its initial value", "1", _STEP_LAYER),
+    "effective_distance": Quantity(
+        "distance between the kernels that LoRA layers use", "1", _STEP_LAYER
+    ),
     "angle": Quantity("1 - cosine between kernels now and at the start", "1", _STEP_LAYER),
     "parameter_norm": Quantity("norm of the parameters", "1", _STEP_LAYER),
     # How hard each layer is pulled, and how far it moves.
@@ -96,7 +101,7 @@ VARIABLES: dict[str, Quantity] = {
     # How training goes.
     "loss": Quantity("training loss", "1", ("step", "direction alpha", "alpha beta")),
     "validation_loss": Quantity("validation loss", "1", ("step",)),
-    "learning_rate": Quantity("learning rate", "1", ("step", "layer")),
+    "learning_rate": Quantity("learning rate", "1", ("step", "layer", "step layer")),
     # Which frequencies each layer carries.
     "frequency_share": Quantity(
         "share of the target's frequency carried by the layer", "1", ("step layer frequency",)
@@ -145,7 +150,7 @@ VARIABLES: dict[str, Quantity] = {
 
 
 def dataset(
-    variables: Mapping[str, tuple[tuple[str, ...], Any]],
+    variables: Mapping[str, tuple[Any, ...]],
     coords: Mapping[str, Any],
     attrs: Mapping[str, Any] | None = None,
 ) -> xr.Dataset:
@@ -153,7 +158,8 @@ def dataset(
 
     Args:
         variables: Name to `(dims, values)`. Names and dimensions are those of `VARIABLES`; a
-            leading `seed` dimension is allowed everywhere.
+            leading `seed` dimension is allowed everywhere. Another name is described by
+            `(dims, values, {"long_name": …, "units": …})`.
         coords: Name to values. Each dimension in use needs its coordinate.
         attrs: What is known of the run as a whole. Names in `PLAIN_ATTRIBUTES` become
             attributes (left out where the value is `None`); `missing` is a dict
@@ -185,8 +191,8 @@ def dataset(
     for name, (dims, array, _) in coordinates.items():
         _check_size(f"coordinate '{name}'", dims[0], len(array), coords)
     data = {
-        name: _variable(name, tuple(dims), values, coords)
-        for name, (dims, values) in variables.items()
+        name: _variable(name, tuple(dims), values, coords, *described)
+        for name, (dims, values, *described) in variables.items()
     }
     return xr.Dataset(data, coords=coordinates, attrs=attributes(attrs or {}))
 
@@ -231,6 +237,11 @@ def missing(run: xr.Dataset) -> dict[str, str]:
     return json.loads(run.attrs.get("missing", "{}"))
 
 
+def is_taken(name: str) -> bool:
+    """Tell whether runs use a name, so that no new quantity may have it."""
+    return name in VARIABLES or name in COORDINATES
+
+
 def is_run(data: xr.Dataset) -> bool:
     """Tell whether a dataset is a run: marked as one, or holding one of its layer variables."""
     if MARKER in data.attrs:
@@ -264,10 +275,18 @@ def _coordinate(name: str, values: Any) -> tuple[tuple[str, ...], np.ndarray, di
 
 
 def _variable(
-    name: str, dims: tuple[str, ...], values: Any, coords: Mapping[str, Any]
+    name: str,
+    dims: tuple[str, ...],
+    values: Any,
+    coords: Mapping[str, Any],
+    described: Mapping[str, str] | None = None,
 ) -> tuple[tuple[str, ...], np.ndarray, dict[str, str]]:
-    quantity = _lookup(name, VARIABLES, "variable")
-    if _own(dims) not in _dims(name):
+    if described is not None and name not in VARIABLES:
+        own = " ".join(map(str, _own(dims)))
+        quantity = Quantity(described["long_name"], described["units"], (own,))
+    else:
+        quantity = _lookup(name, VARIABLES, "variable")
+    if described is None and _own(dims) not in _dims(name):
         choices = " or ".join(f"({choice.replace(' ', ', ')})" for choice in quantity.dims)
         raise ValueError(f"The variable '{name}' has dimensions {choices}, got {dims}.")
     array = np.asarray(values, dtype=np.float64)

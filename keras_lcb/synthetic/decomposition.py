@@ -10,6 +10,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike
 
+from keras_lcb.backend import ops
 from keras_lcb.synthetic.features import (
     Call,
     call_behind,
@@ -17,7 +18,6 @@ from keras_lcb.synthetic.features import (
     forward_model,
     input_column,
 )
-from keras_lcb.training import ops
 
 READOUT_BIAS = "readout_bias"
 

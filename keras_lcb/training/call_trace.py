@@ -8,6 +8,8 @@ from typing import Any
 
 import keras
 
+from keras_lcb.backend import internals
+
 
 class CallTrace:
     """The order of first calls, and which layer made which tensor from which."""
@@ -33,6 +35,14 @@ class CallTrace:
             # The innermost layer that returns a tensor made it; those around it pass it on.
             self._producer.setdefault(id(tensor), (id(layer), sources))
 
+    def join(self, other: CallTrace) -> None:
+        """Appends what was noted of another part of a model."""
+        self.order.extend(each for each in other.order if each not in self._called)
+        self._called.update(other._called)
+        self.outputs.extend(other.outputs)
+        self._producer = {**other._producer, **self._producer}
+        self._kept_alive.extend(other._kept_alive)
+
     def heads(self, owners: set[int]) -> set[int]:
         """The owners that an output of the model comes from, through layers without variables."""
         found: set[int] = set()
@@ -56,11 +66,11 @@ def _tensors(nested: Any) -> list[Any]:
     return [leaf for leaf in keras.tree.flatten(nested) if hasattr(leaf, "shape")]
 
 
-def trace_calls(model: keras.Model, layers: Iterable[keras.layers.Layer]) -> CallTrace:
+def trace_calls(model: keras.Layer, layers: Iterable[keras.layers.Layer]) -> CallTrace:
     """Calls a model symbolically, and notes which of the layers are called, and with what.
 
     Args:
-        model: A built model.
+        model: A built model, or a layer.
         layers: Those to watch.
 
     Raises:
@@ -76,24 +86,19 @@ def trace_calls(model: keras.Model, layers: Iterable[keras.layers.Layer]) -> Cal
 
     args, kwargs = input_specification(model)
     with _calls_noted(layers, trace):
-        keras.src.backend.compute_output_spec(call, *args, **kwargs)
+        internals.output_spec(call, *args, **kwargs)
     return trace
 
 
 @contextlib.contextmanager
 def _calls_noted(layers: Iterable[keras.layers.Layer], trace: CallTrace) -> Iterator[None]:
-    """Has each layer's `call` report to `trace`; by instance, so that no other model notices."""
-    patched = []
-    try:
+    """Has each layer's `call` report to `trace`, and `quantized_call`, which may stand for it."""
+    with contextlib.ExitStack() as stack:
         for layer in layers:
-            if "call" in vars(layer):  # wrapped by somebody else: leave it
-                continue
-            object.__setattr__(layer, "call", _noted(layer, layer.call, trace))
-            patched.append(layer)
+            names = [name for name in ("call", "quantized_call") if name not in vars(layer)]
+            noted = {name: _noted(layer, getattr(layer, name), trace) for name in names}
+            stack.enter_context(internals.replaced(layer, noted))
         yield
-    finally:
-        for layer in patched:
-            object.__delattr__(layer, "call")
 
 
 def _noted(layer: keras.layers.Layer, call: Callable[..., Any], trace: CallTrace) -> Any:
@@ -106,7 +111,7 @@ def _noted(layer: keras.layers.Layer, call: Callable[..., Any], trace: CallTrace
     return noted
 
 
-def input_specification(model: keras.Model) -> tuple[tuple[Any, ...], dict[str, Any]]:
+def input_specification(model: keras.Layer) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """Symbolic inputs of the shapes that a model was built with.
 
     Returns:
@@ -115,12 +120,10 @@ def input_specification(model: keras.Model) -> tuple[tuple[Any, ...], dict[str, 
     Raises:
         ValueError: If the shapes are not known.
     """
-    if getattr(model, "_functional", None) is not None or hasattr(model, "_inputs_struct"):
-        structure = getattr(model, "_inputs_struct", None)
-        if structure is None:
-            structure = model._functional._inputs_struct
-        return (keras.tree.map_structure(_like, structure),), {}
-    shapes = dict(model._build_shapes_dict or {})
+    graph = internals.graph_of(model)
+    if graph is not None:
+        return (keras.tree.map_structure(_like, internals.inputs_of(graph)),), {}
+    shapes = internals.shapes_built_with(model)
     if not shapes:
         raise ValueError("the shapes of its inputs are not known")
     if len(shapes) == 1:

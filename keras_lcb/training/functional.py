@@ -23,7 +23,7 @@ def batch_loss(
 
     Nothing that the call would change is changed: neither the moving statistics of batch
     normalisation, nor the states of random generators (the same states draw the same dropout
-    masks), nor metrics. The result can be differentiated with `keras_lcb.training.ops.gradients`.
+    masks), nor metrics. The result can be differentiated with `keras_lcb.backend.ops.gradients`.
 
     Args:
         model: A built and compiled model.

@@ -7,17 +7,16 @@ frozen. A shared layer counts once; the cells of a recurrent layer are reported 
 from __future__ import annotations
 
 import dataclasses
-import difflib
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import keras
+import numpy as np
 
+from keras_lcb.backend import internals
 from keras_lcb.training.call_trace import CallTrace, trace_calls
+from keras_lcb.training.tree import Place, places
 
 _CACHE = "_tracked_layers"  # a symbolic call is cheap, but not as cheap as none
-
-LayerSelection = Sequence[str] | Callable[[keras.layers.Layer], str | None] | None
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -25,58 +24,60 @@ class TrackedLayer:
     """One row of a run: a layer, or a group of layers read as one.
 
     Attributes:
-        name: The layer's path relative to the model, unique among the tracked layers.
+        name: The layer's path relative to the model, unique among the model's layers.
         kind: Class name of the layer; of a group, those of its members joined by "+".
         role: "hidden", "head" (feeds an output of the model), "normalization" or "embedding".
         variables: All variables that train when the layer is not frozen.
+        weights: All weights that the layer owns, moving statistics included.
         layers: The Keras layers behind the row.
+        inside: The places of the layers around it, outermost first, the model left out.
     """
 
     name: str
     kind: str
     role: str
     variables: tuple[keras.Variable, ...]
-    layers: tuple[keras.layers.Layer, ...]
+    weights: tuple[keras.Variable, ...] = ()
+    layers: tuple[keras.Layer, ...] = ()
+    inside: tuple[Place, ...] = ()
 
     @property
     def parameters(self) -> int:
         """Number of scalars in `variables`."""
-        return sum(_size(v) for v in self.variables)
+        return sum(int(np.prod(tuple(v.shape), dtype=np.int64)) for v in self.variables)
 
     @property
     def kernels(self) -> tuple[keras.Variable, ...]:
         """The variables of rank two and more: those that have a direction worth comparing."""
         return tuple(v for v in self.variables if len(v.shape) >= 2)
 
+    @property
+    def shape(self) -> str:
+        """Shapes of the kernels as text, such as "(3, 3, 16, 32)"; several are joined by "+"."""
+        return "+".join(str(tuple(map(int, v.shape))) for v in self.kernels)
+
 
 @dataclasses.dataclass(frozen=True)
 class LayerOrder:
-    """The tracked layers in the order of their first call.
+    """The layers of a model in the order of their first call.
 
     Attributes:
-        layers: The layers, first called first; what is never called stands last.
+        layers: Those that own variables which train; what is never called stands last.
+        others: Those that own other weights only.
         notes: Sentences on what could not be determined, by layer name or "" for all.
     """
 
     layers: tuple[TrackedLayer, ...]
+    others: tuple[TrackedLayer, ...]
     notes: dict[str, str]
 
 
-def check_trainable_model(model: keras.Model, optimizer: Any) -> None:
+def check_trainable_model(model: keras.Model) -> None:
     """Refuses a model that cannot be tracked, in a sentence that says what to do.
 
-    Args:
-        model: The model to be trained.
-        optimizer: What trains it; `None` for a model that is not compiled.
-
     Raises:
-        ValueError: If there is no optimizer, the model is not built, or nothing trains.
+        ValueError: If the model has no variables yet, or none of them trains.
     """
-    if optimizer is None:
-        raise ValueError(
-            f"The model '{model.name}' is not compiled, so there is no optimizer to follow. "
-            "Call `model.compile(optimizer, loss)` first."
-        )
     check_built(model)
     if not model.trainable_variables:
         raise ValueError(
@@ -90,14 +91,24 @@ def check_built(model: keras.Model) -> None:
     """Refuses a model whose variables do not exist yet.
 
     Raises:
-        ValueError: If the model is not built.
+        ValueError: If the model has no variables.
     """
-    if not model.built or not model.variables:
+    if not model.weights:
         raise ValueError(
-            f"The model '{model.name}' is not built: its variables do not exist yet. Call it on "
-            "one batch, `model(x[:1])`, or `model.build(input_shape)`, or start a Sequential "
-            "model with `keras.Input(shape)`, before training."
+            f"The model '{model.name}' is not built: its variables do not exist yet. Start a "
+            "Sequential model with `keras.Input(shape)`, or call the model on one batch, "
+            "`model(x[:1])`."
         )
+
+
+def is_complete(model: keras.Model) -> bool:
+    """Whether all variables of a model exist, so that `fit` will make no further ones.
+
+    A wrapper without a `call` of its own is never built itself; its layers are what counts.
+    """
+    everything = [model, *internals.flattened(model)]
+    built = all(layer.built or not internals.has_own_call(layer) for layer in everything)
+    return built and bool(model.weights)
 
 
 def tracked_layers(model: keras.Model) -> LayerOrder:
@@ -107,10 +118,13 @@ def tracked_layers(model: keras.Model) -> LayerOrder:
     weights. Where that call is not possible the layers keep Keras' order, and a note says so.
 
     Args:
-        model: A built model.
+        model: A model whose variables exist.
 
     Returns:
         The layers and notes on what could not be determined.
+
+    Raises:
+        ValueError: If the model has no variables.
 
     Example:
     >>> layers = [keras.layers.Dense(3, name="lin"), keras.layers.Dense(1, name="out")]
@@ -120,171 +134,130 @@ def tracked_layers(model: keras.Model) -> LayerOrder:
     """
     check_built(model)
     owners = _owners(model)
-    known = vars(model).get(_CACHE)
-    if known is None or not _same_variables(known, owners):
+    known = internals.remembered(model, _CACHE)
+    if known is None or not _same_weights(known, owners):
         known = _ordered(model, owners)
-        object.__setattr__(model, _CACHE, known)
+        internals.remember(model, _CACHE, known)
     return known
-
-
-def _same_variables(order: LayerOrder, owners: list[_Owner]) -> bool:
-    known = {id(variable) for layer in order.layers for variable in layer.variables}
-    return known == {id(variable) for owner in owners for variable in owner.variables}
-
-
-def _ordered(model: keras.Model, owners: list[_Owner]) -> LayerOrder:
-    notes: dict[str, str] = {}
-    try:
-        trace = trace_calls(model, _own_order(model))
-    except Exception as error:  # any code may stand in a model's `call`
-        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-        reasons = [line for line in lines if not line.startswith("Exception encountered")]
-        notes[""] = (
-            "Layers stand in Keras' order, not in the order of their calls: the model could not "
-            f"be called symbolically ({': '.join([type(error).__name__, *reasons[:1]])})."
-        )
-        trace = CallTrace()
-        trace.order = [id(owner.layer) for owner in owners]
-        heads = {id(owners[-1].layer)} if owners else set()
-    else:
-        heads = trace.heads({id(owner.layer) for owner in owners})
-    rank = {identity: position for position, identity in enumerate(trace.order)}
-    owners.sort(key=lambda owner: rank.get(id(owner.layer), len(rank)))
-    layers = []
-    names: set[str] = set()
-    for owner in owners:
-        name = _unique(owner.path, names)
-        if id(owner.layer) not in rank:
-            notes[name] = "The layer is never called by the model, so it stands last."
-        layers.append(
-            TrackedLayer(
-                name=name,
-                kind=type(owner.layer).__name__,
-                role=_role(owner.layer, id(owner.layer) in heads),
-                variables=tuple(owner.variables),
-                layers=(owner.layer,),
-            )
-        )
-    return LayerOrder(tuple(layers), notes)
-
-
-def select_layers(layers: Sequence[TrackedLayer], selection: LayerSelection) -> list[TrackedLayer]:
-    """Chooses or groups layers.
-
-    Args:
-        layers: The tracked layers of a model.
-        selection: `None` for every layer; a sequence of names, each giving one row: a layer's
-            exact name, or a prefix that reads all layers below it as one; or a function that
-            takes a Keras layer and returns the name of its group, or `None` to leave it out.
-
-    Returns:
-        The rows, in the order of the call of their first layer.
-
-    Raises:
-        ValueError: If a name fits no layer, or nothing is left.
-    """
-    if selection is None:
-        return list(layers)
-    groups: dict[str, list[TrackedLayer]] = {}
-    if callable(selection):
-        for layer in layers:
-            group = selection(layer.layers[0])
-            if group is not None:
-                groups.setdefault(str(group), []).append(layer)
-    elif isinstance(selection, str):
-        raise ValueError(f"`layers` takes a list of names. Did you mean layers=['{selection}']?")
-    else:
-        for name in selection:
-            groups[name] = _matching(layers, name)
-    if not groups:
-        raise ValueError(f"`layers` leaves no layer to follow. The model has: {_listing(layers)}.")
-    position = {id(layer): index for index, layer in enumerate(layers)}
-    rows = [_group(name, members) for name, members in groups.items()]
-    first = {name: min(position[id(m)] for m in members) for name, members in groups.items()}
-    return sorted(rows, key=lambda row: first[row.name])
-
-
-def _matching(layers: Sequence[TrackedLayer], name: str) -> list[TrackedLayer]:
-    exact = [layer for layer in layers if layer.name == name]
-    if exact:
-        return exact
-    below = [layer for layer in layers if layer.name.startswith(name.rstrip("/") + "/")]
-    below = below or [layer for layer in layers if layer.name.startswith(name)]
-    if not below or not name:
-        nearest = difflib.get_close_matches(name, [layer.name for layer in layers], n=3)
-        hint = f" Nearest: {', '.join(nearest)}." if nearest else ""
-        raise ValueError(
-            f"No layer is called '{name}', and no layer's name starts so.{hint} "
-            f"The model has: {_listing(layers)}."
-        )
-    return below
-
-
-def _listing(layers: Sequence[TrackedLayer], most: int = 12) -> str:
-    names = [layer.name for layer in layers]
-    rest = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + rest
-
-
-def _group(name: str, members: list[TrackedLayer]) -> TrackedLayer:
-    if len(members) == 1 and members[0].name == name:
-        return members[0]
-    roles = {member.role for member in members}
-    role = next(r for r in ("hidden", "head", "embedding", "normalization") if r in roles)
-    return TrackedLayer(
-        name=name,
-        kind="+".join(dict.fromkeys(member.kind for member in members)),
-        role=role,
-        variables=tuple(v for member in members for v in member.variables),
-        layers=tuple(layer for member in members for layer in member.layers),
-    )
 
 
 @dataclasses.dataclass
 class _Owner:
-    layer: keras.layers.Layer
-    path: str
+    place: Place
     variables: list[keras.Variable]
+    weights: list[keras.Variable]
 
 
 def _owners(model: keras.Model) -> list[_Owner]:
-    """Finds the layers that own variables, each variable once, in Keras' order."""
-    under_rnn: dict[int, keras.layers.Layer] = {}
+    """Finds the layers that own weights, each weight once, in Keras' order."""
+    everything = places(model)
+    place_of = {id(place.layer): place for place in everything}
+    under_rnn: dict[int, Place] = {}
     owners: dict[int, _Owner] = {}
     seen: set[int] = set()
-    for layer in _own_order(model):
+    for place in everything:
+        layer = place.layer
         if isinstance(layer, keras.layers.RNN):
-            for cell in layer._flatten_layers(include_self=False):
-                under_rnn[id(cell)] = layer
-        reported = under_rnn.get(id(layer), layer)
-        own = [v for v in layer._trainable_variables if id(v) not in seen and _is_float(v)]
-        seen.update(id(v) for v in own)
-        if not own:
-            continue
-        owner = owners.get(id(reported))
-        if owner is None:
-            owners[id(reported)] = _Owner(reported, _relative_path(model, reported), own)
-        else:
-            owner.variables.extend(own)
+            for cell in internals.flattened(layer):
+                under_rnn[id(cell)] = place_of[id(layer)]
+        weights = [v for v in internals.own_weights(layer) if id(v) not in seen]
+        seen.update(id(v) for v in weights)
+        if weights:
+            reported = under_rnn.get(id(layer), place)
+            owner = owners.setdefault(id(reported.layer), _Owner(reported, [], []))
+            owner.weights.extend(weights)
+            owner.variables.extend(v for v in weights if _trains_unfrozen(layer, v))
     return list(owners.values())
 
 
-def _own_order(layer: keras.layers.Layer, seen: set[int] | None = None) -> Iterator[Any]:
-    """Walks a layer and its sublayers depth first, in the order they were attached."""
-    seen = set() if seen is None else seen
-    if id(layer) in seen:
-        return
-    seen.add(id(layer))
-    yield layer
-    for child in layer._layers:
-        yield from _own_order(child, seen)
+def _trains_unfrozen(layer: keras.Layer, variable: keras.Variable) -> bool:
+    """Whether a variable trains when its layer is not frozen."""
+    return (
+        any(variable is own for own in internals.own_variables(layer))
+        and keras.backend.is_float_dtype(variable.dtype)
+        and not internals.is_overwritten_by_gradient(variable)
+        and variable is not internals.base_of_lora(layer)
+        and (variable.trainable or not layer.trainable)
+    )
 
 
-def _relative_path(model: keras.Model, layer: keras.layers.Layer) -> str:
-    path = getattr(layer, "path", None) or layer.name
-    if layer is not model and path.startswith(f"{model.name}/"):
-        return path[len(model.name) + 1 :]
-    return path
+def _same_weights(order: LayerOrder, owners: list[_Owner]) -> bool:
+    known = [*order.layers, *order.others]
+    return {id(v) for layer in known for v in layer.variables} == {
+        id(v) for owner in owners for v in owner.variables
+    } and {id(v) for layer in known for v in layer.weights} == {
+        id(v) for owner in owners for v in owner.weights
+    }
+
+
+def _ordered(model: keras.Model, owners: list[_Owner]) -> LayerOrder:
+    trace, notes = _traced(model, owners)
+    heads = trace.heads({id(owner.place.layer) for owner in owners if owner.variables})
+    rank = {identity: position for position, identity in enumerate(trace.order)}
+    owners.sort(key=lambda owner: rank.get(id(owner.place.layer), len(rank)))
+    rows: list[TrackedLayer] = []
+    names: set[str] = set()
+    for owner in owners:
+        layer = owner.place.layer
+        name = _unique(owner.place.path or model.name, names)
+        if id(layer) not in rank and owner.variables:
+            notes[name] = "The layer is never called by the model, so it stands last."
+        row = TrackedLayer(
+            name=name,
+            kind=type(layer).__name__,
+            role=_role(layer, id(layer) in heads),
+            variables=tuple(owner.variables),
+            weights=tuple(owner.weights),
+            layers=(layer,),
+            inside=owner.place.inside,
+        )
+        rows.append(row)
+    return LayerOrder(
+        layers=tuple(row for row in rows if row.variables),
+        others=tuple(row for row in rows if not row.variables),
+        notes=notes,
+    )
+
+
+def _traced(model: keras.Model, owners: Sequence[_Owner]) -> tuple[CallTrace, dict[str, str]]:
+    """Notes the order of the layers' calls, and a sentence where it is not that of the model."""
+    everything = [place.layer for place in places(model)]
+    if not internals.has_own_call(model):
+        trace = CallTrace()
+        for part in internals.sublayers(model):
+            trace.join(_traced_or_listed(part, everything, owners)[0])
+        return trace, {
+            "": f"The model '{model.name}' has no `call`, so its parts stand in the order of its "
+            "attributes, and the layers of each part in the order of their calls."
+        }
+    trace, reason = _traced_or_listed(model, everything, owners)
+    if not reason:
+        return trace, {}
+    return trace, {
+        "": "Layers stand in Keras' order, not in the order of their calls: the model could not "
+        f"be called symbolically ({reason})."
+    }
+
+
+def _traced_or_listed(
+    part: keras.Layer, everything: Sequence[keras.Layer], owners: Sequence[_Owner]
+) -> tuple[CallTrace, str]:
+    """Calls a model or a part of it symbolically; its layers in Keras' order where it cannot be."""
+    try:
+        return trace_calls(part, everything), ""
+    except Exception as error:  # any code may stand in a model's `call`
+        trace = CallTrace()
+        inside = {id(layer) for layer in [part, *internals.flattened(part)]}
+        trace.order = [id(o.place.layer) for o in owners if id(o.place.layer) in inside]
+        return trace, _plain_reason(error)
+
+
+def _plain_reason(error: Exception) -> str:
+    """Returns the first line of an error that says something, without terminal colours."""
+    text = internals.without_colours(str(error))
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    reasons = [line for line in lines if not line.startswith("Exception encountered")]
+    return ": ".join([type(error).__name__, *reasons[:1]])
 
 
 def _unique(path: str, names: set[str]) -> str:
@@ -296,21 +269,10 @@ def _unique(path: str, names: set[str]) -> str:
     return name
 
 
-def _role(layer: keras.layers.Layer, feeds_output: bool) -> str:
+def _role(layer: keras.Layer, feeds_output: bool) -> str:
     kind = type(layer).__name__
     if "Normalization" in kind:
         return "normalization"
     if isinstance(layer, keras.layers.Embedding) or "Embedding" in kind:
         return "embedding"
     return "head" if feeds_output else "hidden"
-
-
-def _is_float(variable: keras.Variable) -> bool:
-    return keras.backend.is_float_dtype(variable.dtype)
-
-
-def _size(variable: keras.Variable) -> int:
-    size = 1
-    for dimension in variable.shape:
-        size *= int(dimension)
-    return size

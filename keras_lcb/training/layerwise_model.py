@@ -10,13 +10,14 @@ from collections.abc import Mapping
 from typing import Any
 
 import keras
-from keras.src.models import Functional
 
-from keras_lcb.training import ops
+from keras_lcb.backend import internals, ops
+from keras_lcb.backend.internals import Functional
 from keras_lcb.training.call_trace import input_specification
-from keras_lcb.training.layers import check_built
+from keras_lcb.training.layers import check_built, is_complete
 from keras_lcb.training.layerwise_step import LayerwiseStep
 from keras_lcb.training.multipliers import LearningRateMultipliers
+from keras_lcb.training.tap import tap_of
 
 _OPTIONS = ("learning_rate_multipliers", "gradient_predictiveness", "progress_bar")
 _LOGGED = ("gradient_norm/", "update_ratio/", "relative_gradient_change/", "gradient_cosine/")
@@ -171,65 +172,55 @@ class LayerwiseModel(keras.Model):
 
     def make_train_function(self, force: bool = False) -> Any:
         """Prepares the training step; Keras calls it before each training."""
+        if ops.processes() > 1:
+            raise ValueError(
+                f"{ops.processes()} processes of torch.distributed train together, and the steps "
+                "of a LayerwiseModel are those of one: DistributedDataParallel knows only "
+                "torch.optim's. Train it in a single process, or use parameter groups of "
+                "torch.optim for rates by layer."
+            )
+        tap = tap_of(self)
+        tap.belong_to_model(functools.partial(super().make_train_function, force=True))
+        tap.begin_training(force or self.train_function is None)
+        tap.follow()
         step = self._layerwise_step
-        due = force or self.train_function is None
-        # On TensorFlow, Keras leaves building to the first step.
-        if self.built and (step is None or (due and not step.is_current())):
-            self._layerwise_step = self._new_step()
-        return super().make_train_function(force=force)
+        if step is None or not step.is_current():
+            if is_complete(self):
+                self._begin_to_measure()
+            else:  # on TensorFlow, Keras leaves building to the first step
+                tap.before_first_update(self._begin_to_measure)
+        tap.open()
+        tap.prepare()
 
-    def train_step(self, *arguments: Any) -> Any:
-        """Trains on one batch.
-
-        Args:
-            *arguments: `data` on TensorFlow and torch, `state, data` on JAX, as for `keras.Model`.
-
-        Returns:
-            The logs; on JAX, the logs and the new state.
-        """
-        step = self._layerwise_step
-        if step is None:
-            self._symbolic_build(data_batch=arguments[-1])
-            step = self._layerwise_step = self._new_step()
-        if len(arguments) == 2:
-            return self._stateless_train_step(step, *arguments)
-        with step.in_force(arguments[0]):
-            logs = super().train_step(*arguments)
-        return {**logs, **ops.uncompiled(step.logs)()}
-
-    def _stateless_train_step(self, step: LayerwiseStep, state: Any, data: Any) -> Any:
-        """On JAX the step's own state comes with the metrics' and passes through the optimizer."""
-        count = len(step.variables)
-        trainable, non_trainable, of_optimizer, of_metrics = state
-        own = of_metrics[-count:]
-        extended = (trainable, non_trainable, [*of_optimizer, *own], of_metrics)
-        with step.in_force(data, state):
-            logs, new = super().train_step(extended, data)
-        trainable, non_trainable, of_optimizer, of_metrics = new
-        own = of_optimizer[-count:]
-        with keras.StatelessScope(list(zip(step.variables, own, strict=True))):
-            logs = {**logs, **step.logs()}
-        of_metrics = [*of_metrics[:-count], *own]
-        return logs, (trainable, non_trainable, of_optimizer[:-count], of_metrics)
-
-    def _new_step(self) -> LayerwiseStep:
-        return LayerwiseStep(self, self._multipliers, self.gradient_predictiveness)
-
-    @property
-    def metrics_variables(self) -> list[keras.Variable]:
-        """The metrics' variables, and those of the training step's own sums."""
-        own = self._layerwise_step.variables if self._layerwise_step is not None else []
-        return [*super().metrics_variables, *own]
+    def _begin_to_measure(self) -> None:
+        step = LayerwiseStep(self, self._multipliers, self.gradient_predictiveness)
+        self._layerwise_step = step
+        tap_of(self).stay_with(step.reader, step.scaling)
 
     def reset_metrics(self) -> None:
         """Resets the metrics, as at the beginning of an epoch."""
         super().reset_metrics()
         if self._layerwise_step is not None:
-            self._layerwise_step.norms.reset()
+            self._layerwise_step.reset()
 
-    def _flatten_metrics_in_order(self, logs: dict[str, Any]) -> Any:
-        # What is no metric has no place in the list that `train_on_batch` returns.
-        return super()._flatten_metrics_in_order(_without_own(logs))
+    def _get_metrics_result_or_logs(self, logs: Any) -> Any:
+        # Keras asks for an epoch's logs here, and for an evaluation's.
+        logs = super()._get_metrics_result_or_logs(logs)
+        return self._with_own(logs) if isinstance(logs, dict) else logs
+
+    def _with_own(self, logs: dict[str, Any]) -> dict[str, Any]:
+        step = self._layerwise_step
+        return {**logs, **step.logs()} if step is not None else logs
+
+    @functools.wraps(keras.Model.train_on_batch)
+    def train_on_batch(self, *args: Any, **kwargs: Any) -> Any:
+        """Trains on one batch, as `keras.Model.train_on_batch` does."""
+        signature = inspect.signature(keras.Model.train_on_batch)
+        call = signature.bind(self, *args, **kwargs).arguments
+        logs = super().train_on_batch(**{**_without_self(call), "return_dict": True})
+        if call.get("return_dict"):
+            return self._with_own(logs)
+        return self._flatten_metrics_in_order(logs)
 
     @functools.wraps(keras.Model.fit)
     def fit(self, *args: Any, **kwargs: Any) -> Any:
@@ -244,8 +235,7 @@ class LayerwiseModel(keras.Model):
             callbacks = keras.tree.flatten(callbacks) if callbacks is not None else []
             if not any(isinstance(c, keras.callbacks.ProgbarLogger) for c in callbacks):
                 call["callbacks"] = [*callbacks, _MetricsBar()]
-        del call["self"]
-        return super().fit(**call)
+        return super().fit(**_without_self(call))
 
     # Saving.
 
@@ -263,8 +253,17 @@ class LayerwiseModel(keras.Model):
         options = {
             name: config.pop(name) for name in _OPTIONS if name in config and name not in accepted
         }
+        multipliers = options.pop("learning_rate_multipliers", None)
+        if config.get("learning_rate_multipliers"):
+            multipliers, config["learning_rate_multipliers"] = (
+                config["learning_rate_multipliers"],
+                {},
+            )
         model = super().from_config(config, custom_objects=custom_objects)
         model._set_options(options)
+        if multipliers is not None:
+            # Their names are checked when training begins, so that any saved model loads.
+            model._multipliers.restore(multipliers)
         return model
 
 
@@ -302,6 +301,10 @@ class _MetricsBar(keras.callbacks.ProgbarLogger):
         super().on_epoch_end(epoch, _without_own(logs or {}))
 
 
+def _without_self(arguments: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in arguments.items() if name != "self"}
+
+
 def _without_own(logs: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in logs.items() if not name.startswith(_LOGGED)}
 
@@ -333,10 +336,9 @@ def _check_trains_as_keras_does(model: keras.Model) -> None:
 
 def _graph_of(model: keras.Model) -> tuple[Any, Any]:
     """Symbolic inputs and outputs of a model."""
-    if type(model).call is keras.Sequential.call:
-        model = model._functional
-    if type(model).call is Functional.call:
-        return model.input, model.output
+    graph = internals.graph_of(model)
+    if graph is not None and type(graph).call is Functional.call:
+        return graph.input, graph.output
     try:
         args, kwargs = input_specification(model)
         if kwargs:

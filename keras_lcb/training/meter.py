@@ -1,220 +1,370 @@
-"""Sums of squared gradients and updates, kept on the device and read seldom.
+"""Sums of what is measured at each update, kept on the device and read seldom.
 
-The meter knows nothing of optimisers: something that sees gradients and weights (a tap) feeds it
-from inside the compiled training step, and the host drains it when a record is due.
+The meter knows nothing of optimizers: something that sees gradients and weights feeds it from
+inside the training step, and the host reads it when a record is due.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
 import numpy as np
 
-from keras_lcb.training import ops
+from keras_lcb.backend import internals, ops
+from keras_lcb.quantities.gradient_norm import GradientNorm
+from keras_lcb.quantities.step_quantity import StepQuantity
+from keras_lcb.training.reader import Reader, Reading, same
 
 RING_ROWS = 1024
 
 
 @dataclasses.dataclass(eq=False)
-class Window:
-    """What one reader has not taken yet: sums over the updates since its last record.
+class _Slot:
+    """One quantity in a meter.
 
     Attributes:
-        gradient_squares: Σ‖∇θ_v‖² for each variable v.
-        update_squares: Σ‖Δθ_v‖² for each variable v.
-        updates: How many updates were measured.
-        nonfinite: How many of them had a non-finite gradient.
-        since_nonfinite: Updates since the first of those, itself included; 0 where there is none.
-        skipped: Steps that a loss scaler left out.
-        lost: Updates whose own norms were overwritten before they were read.
-        rows: For each drain, an array (updates, 2, variables) of squared norms, where each
-            update's are kept.
+        quantity: The quantity.
+        numbers: How many numbers it adds up for a variable.
+        state: Its state for each variable.
+        readers: Those that its state goes on for.
     """
 
-    gradient_squares: np.ndarray
-    update_squares: np.ndarray
-    updates: int = 0
-    nonfinite: int = 0
-    since_nonfinite: int = 0
-    skipped: int = 0
-    lost: int = 0
-    rows: list[np.ndarray] = dataclasses.field(default_factory=list)
-
-    def add(self, reading: Window) -> None:
-        """Adds what a meter has just read."""
-        self.gradient_squares = self.gradient_squares + reading.gradient_squares
-        self.update_squares = self.update_squares + reading.update_squares
-        if self.since_nonfinite:
-            self.since_nonfinite += reading.updates
-        else:
-            self.since_nonfinite = reading.since_nonfinite
-        self.updates += reading.updates
-        self.nonfinite += reading.nonfinite
-        self.skipped += reading.skipped
-        self.lost += reading.lost
-        self.rows.extend(reading.rows)
-
-    def take(self) -> Window:
-        """Returns what has been gathered and starts anew."""
-        taken = dataclasses.replace(self)
-        fresh = Window(np.zeros_like(self.gradient_squares), np.zeros_like(self.update_squares))
-        vars(self).update(vars(fresh))
-        return taken
+    quantity: StepQuantity
+    numbers: int
+    state: list[tuple[keras.Variable, ...]]
+    readers: weakref.WeakSet[Reader] = dataclasses.field(default_factory=weakref.WeakSet)
 
 
-class NormMeter:
-    """Accumulates squared norms of gradients and updates, one number a variable.
+class Meter:
+    """Adds up the numbers of some quantities, for each variable and over updates.
 
     Args:
-        variables: The variables to follow; a variable's place here is its index everywhere.
+        model: The model, on whose devices the sums are kept.
+        layers: The variables of each layer to follow. All of them in a row, a variable's place
+            is its index everywhere.
+        quantities: What to measure; the index of each is its slot.
+        groups: Sets of places, for each of which it is counted how many updates were its own.
         ring_rows: How many updates are kept one by one between two drains; 0 for none.
+
+    Raises:
+        ValueError: If a quantity cannot be traced.
     """
 
-    def __init__(self, variables: Sequence[Any], ring_rows: int = 0) -> None:
-        self.count = len(variables)
-        self.with_gradient: set[int] = set()
+    def __init__(
+        self,
+        model: keras.Model,
+        layers: Sequence[Sequence[keras.Variable]],
+        quantities: Sequence[StepQuantity],
+        groups: Sequence[frozenset[int]] = (),
+        ring_rows: int = 0,
+    ) -> None:
+        self.followed = variables = [variable for layer in layers for variable in layer]
+        self._layer_of = [number for number, layer in enumerate(layers) for _ in layer]
+        self.quantities = list(quantities)
+        self.groups = list(dict.fromkeys(groups))
+        self.ring_rows = ring_rows
         self._index = {id(variable): place for place, variable in enumerate(variables)}
-        self._windows: weakref.WeakSet[Window] = weakref.WeakSet()
-        self._gradients = _state(ops.total_shape(self.count), ops.ACCUMULATOR_DTYPE, "gradients")
-        self._updates = _state(ops.total_shape(self.count), ops.ACCUMULATOR_DTYPE, "updates")
-        # Updates; those with finite gradients; those before the first without.
-        self._counts = _state((3,), "int32", "counts")
-        self.skipped = _state((), "int32", "skipped")
+        self._taking_part: dict[frozenset[int], int] = {}  # sets of places, numbered
+        self._slots = [_slot(model, quantity, variables) for quantity in quantities]
+        self.needs_weights = any(quantity.needs_weights for quantity in quantities)
+        ends = np.cumsum([0, *(slot.numbers for slot in self._slots)])
+        self._columns = [slice(a, b) for a, b in zip(ends[:-1], ends[1:], strict=True)]
+        count, width = len(self.followed), int(ends[-1])
+        new = ops.VariableMaker(model)
+        self._sums = new.zeros(ops.total_shape((count, width)), ops.ACCUMULATOR_DTYPE, "sums")
+        # Updates; those with finite gradients; those before the first without; those of groups.
+        self._counts = new.zeros((3 + len(self.groups),), "int32", "counts")
+        self.skipped = new.zeros((), "int32", "skipped")
+        self._read: tuple[Any, ...] | None = None  # what was read, where that was not set back
+        # Each row: the number of the set of variables that took part, then all numbers.
         self._ring = None
         if ring_rows:
-            self._ring = _state((ring_rows, 2, self.count), "float32", "ring")
+            self._ring = new.zeros((ring_rows, 1 + count * width), "float32", "ring")
 
     @property
     def variables(self) -> list[keras.Variable]:
         """The meter's own state on the device."""
-        state = [self._gradients, self._updates, self._counts, self.skipped]
-        return state if self._ring is None else [*state, self._ring]
+        own = [self._sums, self._counts, self.skipped]
+        own += [] if self._ring is None else [self._ring]
+        return own + [v for slot in self._slots for state in slot.state for v in state]
 
-    @property
-    def ring_rows(self) -> int:
-        """How many updates are kept one by one between two drains."""
-        return 0 if self._ring is None else int(self._ring.shape[0])
-
-    def window(self) -> Window:
-        """A new reader of this meter."""
-        window = Window(np.zeros(self.count), np.zeros(self.count))
-        self._windows.add(window)
-        return window
-
-    @property
-    def windows(self) -> list[Window]:
-        """The readers."""
-        return list(self._windows)
-
-    def attach(self, window: Window) -> None:
-        """Has the meter feed a window that was opened on another meter of the same variables."""
-        self._windows.add(window)
+    def places(self, variables: Sequence[keras.Variable]) -> frozenset[int]:
+        """Returns where variables stand; those that are not followed are left out."""
+        known = (self._index.get(id(variable)) for variable in variables)
+        return frozenset(place for place in known if place is not None)
 
     # In the training step.
 
-    def add_gradients(self, variables: Sequence[Any], gradients: Sequence[Any]) -> None:
-        """Takes the gradients of one update; no variable may come twice."""
-        places = [self._index.get(id(variable)) for variable in variables]
-        known = [place for place in places if place is not None]
-        if not known:
+    def add(
+        self,
+        variables: Sequence[keras.Variable],
+        gradients: Sequence[Any],
+        before: Sequence[Any] | None,
+        after: Sequence[Any] | None,
+    ) -> None:
+        """Takes one update.
+
+        Args:
+            variables: Those that took part; none may come twice.
+            gradients: Their effective gradients.
+            before: Their values before the update; `None` unless `needs_weights`.
+            after: Their values after it; `None` unless `needs_weights`.
+        """
+        chosen = [at for at, v in enumerate(variables) if id(v) in self._index]
+        if not chosen:
             return
-        self.with_gradient.update(known)
-        squares = ops.squared_norms(
-            [g for g, place in zip(gradients, places, strict=True) if place is not None]
+        places = [self._index[id(variables[at])] for at in chosen]
+        numbers = self._spread(
+            self._numbers(
+                places,
+                [gradients[at] for at in chosen],
+                None if before is None else [before[at] for at in chosen],
+                None if after is None else [after[at] for at in chosen],
+            ),
+            places,
         )
-        squares = self._spread(squares, known)
-        ops.accumulate(self._gradients, squares)
+        ops.accumulate(self._sums, numbers)
+        taking_part = frozenset(places)
+        number = self._taking_part.setdefault(taking_part, len(self._taking_part))
         if self._ring is not None:
             row = ops.read([self._counts])[0][0] % self.ring_rows
-            ops.write_row(
-                self._ring, row, keras.ops.stack([squares, keras.ops.zeros_like(squares)])
+            head = keras.ops.full((1,), number, "float32")
+            ring_row = keras.ops.concatenate(
+                [head, keras.ops.cast(keras.ops.reshape(numbers, (-1,)), "float32")]
             )
-        # The sum so far stays non-finite once it is, and so tells how long ago that began.
-        sums = [keras.ops.sum(squares), keras.ops.sum(ops.total_value(self._gradients.value))]
-        finite = keras.ops.isfinite(keras.ops.stack([keras.ops.zeros_like(sums[0]), *sums]))
-        self._counts.assign_add(keras.ops.cast(finite, "int32"))
+            ops.write_row(self._ring, row, ring_row)
+        self._counts.assign_add(self._counted(numbers, taking_part))
 
-    def add_updates(
-        self, variables: Sequence[Any], before: Sequence[Any], after: Sequence[Any]
-    ) -> None:
-        """Takes the weights before and after one update."""
-        triples = [
-            (place, b, a)
-            for place, b, a in zip(
-                (self._index.get(id(variable)) for variable in variables),
-                before,
-                after,
-                strict=True,
-            )
-            if place is not None
-        ]
-        if not triples:
-            return
-        places, befores, afters = zip(*triples, strict=True)
-        squares = self._spread(ops.squared_norms(ops.differences(afters, befores)), places)
-        ops.accumulate(self._updates, squares)
-        if self._ring is not None:
-            row = (keras.ops.convert_to_tensor(self._counts)[0] - 1) % self.ring_rows
-            # Not `ring[row]`: XLA in TensorFlow 2.21 then reads a count from before a `tf.cond`.
-            known = keras.ops.take(self._ring, row, axis=0)
-            squares = keras.ops.cast(squares, known.dtype)
-            # Added, since a step that only accumulates comes back to the last update's row.
-            ops.write_row(self._ring, row, keras.ops.stack([known[0], known[1] + squares]))
+    def where(self, applied: Any, add: Callable[[], None]) -> None:
+        """Calls `add`, whose effects on the meter stay only where `applied` is true."""
+        ops.where(applied, add, self.variables)
 
-    def add_skipped(self) -> None:
+    def skip(self) -> None:
         """Takes note of a step that was left out."""
         self.skipped.assign_add(1)
 
+    def _numbers(
+        self, places: Sequence[int], gradients: Sequence[Any], before: Any, after: Any
+    ) -> Any:
+        """Returns the numbers of all quantities for these variables: (places, numbers)."""
+        dense = None
+        columns = []
+        for slot in self._slots:
+            quantity = slot.quantity
+            if not quantity.takes_sparse:
+                dense = [ops.dense(g) for g in gradients] if dense is None else dense
+            states = [slot.state[place] for place in places]
+            first, last = (before, after) if quantity.needs_weights else (None, None)
+            new, numbers = quantity.update_all(
+                [tuple(ops.read(state)) for state in states],
+                dense if dense is not None and not quantity.takes_sparse else gradients,
+                first,
+                last,
+                [self._layer_of[place] for place in places],
+            )
+            for variables, values in zip(states, new, strict=True):
+                for variable, value in zip(variables, values, strict=True):
+                    variable.assign(value)
+            columns.append(keras.ops.cast(numbers, ops.ACCUMULATOR_DTYPE))
+        return columns[0] if len(columns) == 1 else keras.ops.concatenate(columns, axis=1)
+
+    def _counted(self, numbers: Any, taking_part: frozenset[int]) -> Any:
+        """Returns what an update adds to the counts."""
+        fixed = np.array([bool(group & taking_part) for group in self.groups], "int32")
+        norms = [at for at, q in enumerate(self.quantities) if isinstance(q, GradientNorm)]
+        if not norms:
+            return keras.ops.convert_to_tensor(np.concatenate([np.ones(3, "int32"), fixed]))
+        column = self._columns[norms[0]].start
+        # The sum so far stays non-finite once it is, and so tells how long ago that began.
+        sums = ops.total_value(ops.read([self._sums])[0])[:, column]
+        both = keras.ops.stack([keras.ops.sum(numbers[:, column]), keras.ops.sum(sums)])
+        finite = keras.ops.cast(keras.ops.isfinite(both), "int32")
+        return keras.ops.concatenate([np.ones(1, "int32"), finite, fixed])
+
     def _spread(self, values: Any, places: Sequence[int]) -> Any:
-        """Puts `values` at their places among all variables, zeros elsewhere."""
-        if list(places) == list(range(self.count)):
+        """Puts rows at their places among all variables, zeros elsewhere."""
+        count = len(self.followed)
+        if list(places) == list(range(count)):
             return values
-        source = np.full(self.count, len(places), dtype="int32")
+        source = np.full(count, len(places), dtype="int32")
         source[list(places)] = np.arange(len(places))
         padded = keras.ops.concatenate([values, keras.ops.zeros_like(values[:1])])
-        return keras.ops.take(padded, source)
+        return keras.ops.take(padded, source, axis=0)
 
     # On the host.
 
-    def drain(self) -> None:
-        """Reads the device's sums into every window and sets them back to zero."""
-        counts = ops.on_host(self._counts)
+    @property
+    def with_gradient(self) -> frozenset[int]:
+        """The places of the variables that had a gradient in any update that was traced."""
+        return frozenset[int]().union(*self._taking_part)
+
+    def serves(
+        self,
+        variables: Sequence[keras.Variable],
+        quantities: Sequence[StepQuantity],
+        groups: Sequence[frozenset[int]],
+        ring_rows: int,
+    ) -> bool:
+        """Whether this meter measures what another made with these arguments would measure."""
+        return (
+            list(map(id, self.followed)) == list(map(id, variables))
+            and len(self.quantities) == len(quantities)
+            and all(map(same, self.quantities, quantities))
+            and set(groups) <= set(self.groups)
+            and bool(ring_rows) == bool(self.ring_rows)
+            and ring_rows <= self.ring_rows
+        )
+
+    def begin_for(self, reader: Reader, slots: Sequence[int]) -> None:
+        """Lets the state of a reader's quantities begin anew, unless it goes on with them."""
+        for number in slots:
+            slot = self._slots[number]
+            if slot.readers and reader not in slot.readers:
+                self.begin_anew(number)
+                slot.readers.clear()
+            slot.readers.add(reader)
+
+    def begin_anew(self, slot: int) -> None:
+        """Sets the state of one quantity back to what it begins with."""
+        quantity = self._slots[slot].quantity
+        for variable, state in zip(self.followed, self._slots[slot].state, strict=True):
+            if state:
+                for kept, value in zip(state, quantity.init(variable), strict=True):
+                    kept.assign(value)
+
+    def begin(self) -> None:
+        """Sets the sums to zero."""
+        for variable in (self._sums, self._counts, self.skipped):
+            ops.clear(variable)
+        self._read = None
+
+    def drain(self, set_back: bool = True) -> Reading | None:
+        """Reads the sums since the last time; `None` if there was no step.
+
+        Args:
+            set_back: Whether to set them to zero. If not, the next reading is of the difference.
+        """
+        counts = ops.on_host(self._counts).astype("int64")
         skipped = int(ops.on_host(self.skipped))
+        before = self._read
+        if before is None:
+            before = np.zeros_like(counts), 0, 0.0
+        if (counts[0], skipped) == (before[0][0], before[1]):
+            return None
+        total = np.array(ops.total_value(ops.on_host(self._sums).astype("float64")))
+        new, (counts, sums) = counts, (counts - before[0], total - before[2])
         updates = int(counts[0])
-        if not updates and not skipped:
-            return
-        reading = Window(
-            gradient_squares=_total(self._gradients),
-            update_squares=_total(self._updates),
+        reading = Reading(
+            sums=[sums[:, columns] for columns in self._columns],
             updates=updates,
+            updates_of=dict(zip(self.groups, counts[3:].tolist(), strict=True)),
             nonfinite=updates - int(counts[1]),
             since_nonfinite=updates - int(counts[2]),
-            skipped=skipped,
+            skipped=skipped - before[1],
         )
         if self._ring is not None:
-            reading.lost = max(0, updates - self.ring_rows)
-            reading.rows.append(self._read_ring(updates, reading.lost))
-        for variable in (self._gradients, self._updates, self._counts, self.skipped):
-            ops.clear(variable)
-        for window in self.windows:
-            window.add(reading)
+            self._read_ring(reading, int(new[0]))
+        if set_back:
+            self.begin()
+        else:
+            self._read = new, skipped, total
+        return reading
 
-    def _read_ring(self, updates: int, lost: int) -> np.ndarray:
-        """Each update's squared norms, oldest first; NaN where the ring has been overwritten."""
+    def _read_ring(self, reading: Reading, last: int) -> None:
+        """Adds each update's own numbers, oldest first; NaN where they were overwritten.
+
+        Args:
+            reading: What else was read.
+            last: The number of the last update, since the sums were last set to zero.
+        """
         ring = ops.on_host(self._ring).astype("float64")
-        order = np.arange(lost, updates) % self.ring_rows
-        return np.concatenate([np.full((lost, 2, self.count), np.nan), ring[order]])
+        reading.lost = max(0, reading.updates - self.ring_rows)
+        order = np.arange(last - reading.updates + reading.lost, last) % self.ring_rows
+        count = len(self.followed)
+        kept = ring[order]
+        numbers = np.full((reading.updates, count, (kept.shape[1] - 1) // count), np.nan)
+        numbers[reading.lost :] = kept[:, 1:].reshape(numbers[reading.lost :].shape)
+        took_part = np.zeros((len(self._taking_part), count), bool)
+        for places, number in self._taking_part.items():
+            took_part[number, list(places)] = True
+        reading.taking_part = np.zeros((reading.updates, count), bool)
+        reading.taking_part[reading.lost :] = took_part[kept[:, 0].astype("int64")]
+        reading.each = [numbers[..., columns] for columns in self._columns]
 
 
-def _state(shape: tuple[int, ...], dtype: str, name: str) -> keras.Variable:
-    return keras.Variable(
-        np.zeros(shape, dtype), dtype=dtype, trainable=False, autocast=False, name=f"tap_{name}"
+def _slot(model: keras.Model, quantity: StepQuantity, variables: Sequence[keras.Variable]) -> _Slot:
+    """Makes a quantity's state, and finds out how many numbers it adds up."""
+    initial = [tuple(_called(quantity, quantity.init, variable)) for variable in variables]
+    numbers = quantity.numbers or _numbers_of(quantity, variables, initial)
+    new = ops.VariableMaker(model)
+    state = [
+        tuple(new.of(value, variable, "state") for value in values)
+        for variable, values in zip(variables, initial, strict=True)
+    ]
+    return _Slot(quantity, numbers, state)
+
+
+def _called(quantity: StepQuantity, function: Callable[..., Any], *args: Any) -> Any:
+    """Calls a user's function; what it raises names the quantity."""
+    try:
+        return function(*args)
+    except Exception as error:  # any code may stand in it
+        raise ValueError(
+            f"The quantity {type(quantity).__name__} cannot be measured: {type(error).__name__}: "
+            f"{internals.without_colours(str(error)).strip()}. Its `init` and `update` are traced, "
+            "so they may use `keras.ops` only."
+        ) from error
+
+
+def _numbers_of(
+    quantity: StepQuantity, variables: Sequence[keras.Variable], initial: Sequence[tuple]
+) -> int:
+    """Calls `update` with symbolic tensors, once for each kind of variable."""
+    known: dict[Any, int] = {}
+    for variable, state in zip(variables, initial, strict=True):
+        kind = tuple(variable.shape), variable.dtype
+        if kind not in known:
+            known[kind] = _numbers_of_one(quantity, variable, state)
+    counts = sorted(set(known.values()))
+    if len(counts) != 1:
+        raise ValueError(
+            f"`update` of the quantity {type(quantity).__name__} returns {counts} numbers for "
+            "different variables. It must return equally many for all."
+        )
+    return counts[0]
+
+
+def _numbers_of_one(quantity: StepQuantity, variable: keras.Variable, state: tuple) -> int:
+    name = type(quantity).__name__
+    like = keras.KerasTensor(tuple(variable.shape), variable.dtype)
+    gradient = keras.KerasTensor(tuple(variable.shape), keras.backend.floatx())
+    weights = (like, like) if quantity.needs_weights else (None, None)
+    given = tuple(keras.KerasTensor(*_kind(value)) for value in state)
+    new, numbers = _called(
+        quantity, internals.output_spec, quantity.update, given, gradient, *weights
     )
+    if list(map(_kind, new)) != list(map(_kind, given)):
+        raise ValueError(
+            f"`update` of the quantity {name} returns a state of other shapes or dtypes than "
+            f"`init`: received {list(map(_kind, new))}, expected {list(map(_kind, given))}."
+        )
+    for number in numbers:
+        if getattr(number, "shape", ()) not in ((), (1,)):
+            raise ValueError(
+                f"`update` of the quantity {name} must return scalars to add up; received a "
+                f"tensor of shape {tuple(number.shape)}."
+            )
+    if not numbers:
+        raise ValueError(f"`update` of the quantity {name} returns no number to add up.")
+    return len(numbers)
 
 
-def _total(variable: keras.Variable) -> np.ndarray:
-    return np.array(ops.total_value(ops.on_host(variable)), dtype="float64")
+def _kind(tensor: Any) -> tuple[tuple[int, ...], str]:
+    """Returns shape and dtype; a Python number has the dtype of its type."""
+    if not hasattr(tensor, "dtype"):
+        return (), type(tensor).__name__
+    return tuple(tensor.shape), keras.backend.standardize_dtype(tensor.dtype)

@@ -9,14 +9,18 @@ from collections.abc import Iterator, Mapping, MutableMapping
 import keras
 import numpy as np
 
-from keras_lcb.training.layers import select_layers, tracked_layers
+from keras_lcb.backend import ops
+from keras_lcb.training.layers import TrackedLayer, is_complete, tracked_layers
+from keras_lcb.training.selection import matching
+from keras_lcb.training.tap import tap_of
 
 
 class LearningRateMultipliers(MutableMapping[str, float]):
     """Factors by layer name or prefix; layers without one have the factor 1.
 
     A longer name goes before a shorter one: with `{"block1": 0.5, "block1/conv": 0.1}` all layers
-    of `block1` have 0.5, except `block1/conv`. Names are checked as soon as the model is built.
+    of `block1` have 0.5, except `block1/conv`. Names are checked as soon
+    as the model is built.
     Assigning takes effect from the next update on, in the midst of training too, and compiles
     nothing anew.
 
@@ -72,7 +76,7 @@ class LearningRateMultipliers(MutableMapping[str, float]):
                 f"The learning rate multiplier of '{name}' must be a finite number, 0 or more; "
                 f"received {factor!r}."
             )
-        if self._model.built and self._model.variables:
+        if is_complete(self._model):
             self._covered(name)
         self._factors[name] = float(factor)
         self._transfer()
@@ -107,13 +111,18 @@ class LearningRateMultipliers(MutableMapping[str, float]):
             raise
         self._transfer()
 
+    def restore(self, factors: Mapping[str, float]) -> None:
+        """Sets factors that were saved, whose names are checked only when training begins."""
+        self._factors = {str(name): float(factor) for name, factor in factors.items()}
+        self._transfer()
+
     def by_layer(self) -> np.ndarray:
-        """The factor of each of the model's layers, in the order of `tracked_layers`.
+        """The factor of each layer that owns weights: those that train, then the others.
 
         Raises:
             ValueError: If a name fits no layer.
         """
-        factors = np.ones(len(tracked_layers(self._model).layers), "float32")
+        factors = np.ones(len(self._layers()), "float32")
         for name in sorted(self._factors, key=len):
             factors[self._covered(name)] = self._factors[name]
         return factors
@@ -124,23 +133,23 @@ class LearningRateMultipliers(MutableMapping[str, float]):
 
     def to_device(self) -> keras.Variable:
         """A variable that holds the factors by layer from now on, for the compiled step."""
-        self._on_device = keras.Variable(
-            self.by_layer(),
-            dtype="float32",
-            trainable=False,
-            autocast=False,
-            name="learning_rate_multipliers",
-        )
+        factors = self.by_layer()
+        new = ops.VariableMaker(self._model)
+        self._on_device = new.zeros(factors.shape, "float32", "multipliers")
+        self._on_device.assign(factors)
         return self._on_device
 
+    def _layers(self) -> list[TrackedLayer]:
+        order = tracked_layers(self._model)
+        return [*order.layers, *order.others]
+
     def _covered(self, name: str) -> np.ndarray:
-        layers = tracked_layers(self._model).layers
-        members = {id(layer) for layer in select_layers(layers, [name])[0].layers}
-        return np.array([id(layer.layers[0]) in members for layer in layers])
+        layers = self._layers()
+        members = set(map(id, matching(layers, name)))
+        return np.array([id(layer) in members for layer in layers])
 
     def _transfer(self) -> None:
         if self._on_device is not None:
-            if keras.backend.backend() == "jax":
-                # In the midst of an epoch the variable's value is in the state of the step.
-                self._model.jax_state_sync()
-            self._on_device.assign(self.by_layer())
+            factors = self.by_layer()
+            tap_of(self._model).settle()
+            self._on_device.assign(factors)

@@ -1,298 +1,519 @@
-"""The gradient tap: measures inside the optimiser's own update, for the length of one `fit`.
+"""The tap: measures inside the updates that training makes, for the length of one `fit`.
 
-Keras' optimisers call `_clip_gradients` once for every update that they apply, with gradients
-that are unscaled, averaged over accumulated batches, and not clipped yet: exactly the effective
-gradient. The tap stands in for that method and for `apply` on the optimiser *instance*, so the
-model, its class and its configuration stay as they are, and nothing is computed twice.
+A model has one tap, whoever reads from it. It has Keras make a second training function, in which
+stand-ins for the optimizers' `apply` feed a meter; the model, its optimizers, their classes and
+configurations stay as they are, and nothing is computed twice.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+import contextlib
+import dataclasses
+import functools
+import weakref
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
 
 import keras
 
-from keras_lcb.training import ops
-from keras_lcb.training.layers import check_trainable_model, tracked_layers
-from keras_lcb.training.meter import RING_ROWS, NormMeter
+from keras_lcb.backend import internals, ops
+from keras_lcb.training.carried_state import CarriedState
+from keras_lcb.training.feed import Feed
+from keras_lcb.training.layers import is_complete, tracked_layers
+from keras_lcb.training.meter import Meter
+from keras_lcb.training.optimizers import followed, optimizers_of
+from keras_lcb.training.reader import Reader, requested_by, slots_of
 
-_ATTRIBUTE = "_gradient_tap"
+if TYPE_CHECKING:
+    from keras_lcb.training.scaling import Scaling
+
+_ATTRIBUTE = "_keras_lcb_tap"
+_KEPT = 2  # training functions, each for another set of quantities
 
 
-def tap_of(model: keras.Model, optimizer: Any) -> GradientTap:
-    """The model's tap: the one it has, unless it was compiled or frozen otherwise since.
+def tap_of(model: keras.Model) -> Tap:
+    """Returns the model's tap, which is made when it is first asked for."""
+    tap = internals.remembered(model, _ATTRIBUTE)
+    if tap is None:
+        internals.check("model", model)
+        tap = Tap(model)
+        internals.remember(model, _ATTRIBUTE, tap)
+    return tap
+
+
+@dataclasses.dataclass(eq=False)
+class _Measured:
+    """A training function that measures, with the meters and optimizers that it was made for."""
+
+    meters: list[Meter]
+    optimizers: list[Any]
+    function: Any
+
+    def serves(self, tap: Tap) -> bool:
+        """Whether it does what is asked for now."""
+        return self.meters == tap.meters and self.optimizers == tap.optimizers
+
+
+class Tap:
+    """Feeds the readers of one model from its updates.
+
+    A `fit` that fails calls no callback's end, so the tap cannot rely on being closed. It lets go
+    as soon as a training function is asked for the next time, which is what every `fit` and
+    `train_on_batch` does first.
 
     Args:
-        model: A built model.
-        optimizer: The Keras optimizer that trains it, most often `model.optimizer`.
-
-    Returns:
-        The tap, not open yet.
-
-    Raises:
-        ValueError: If the model or its optimizer cannot be tapped.
-    """
-    tap = vars(model).get(_ATTRIBUTE)
-    if tap is not None and tap.is_current(optimizer):
-        return tap
-    successor = GradientTap(model, optimizer)
-    if tap is not None:
-        tap.close()
-        successor.adopt(tap)
-    object.__setattr__(model, _ATTRIBUTE, successor)
-    return successor
-
-
-class GradientTap:
-    """Feeds a `NormMeter` from the updates of one model's optimizer.
-
-    A `fit` that fails calls no callback's end, so the tap cannot rely on being closed. It opens
-    when a `fit` begins, and lets go as soon as a training function is asked for the next time,
-    which is what every `fit` and `train_on_batch` does first.
-
-    Args:
-        model: A built model.
-        optimizer: The Keras optimizer that trains it.
+        model: The model, built or not.
     """
 
-    def __init__(self, model: keras.Model, optimizer: Any) -> None:
-        check_optimizer(model, optimizer)
-        self.model = model
-        self.variables = [v for layer in tracked_layers(model).layers for v in layer.variables]
-        self.meter = NormMeter(self.variables)
-        self._optimizer = optimizer
-        if not optimizer.built:
-            with keras.name_scope(optimizer.name, caller=optimizer):  # as it would itself
-                optimizer.build(model.trainable_variables)
-        self._inner = getattr(self._optimizer, "inner_optimizer", self._optimizer)
-        self._compilation = _compilation(model, optimizer)
-        self._plain_function: Any = None
-        self._tapped_function: Any = None
-        self._receiving: list[Any] = []  # the variables whose gradients are on their way
-        self._patches: list[tuple[Any, str]] = []
-        self._held = self._open = False
+    def __init__(self, model: keras.Model) -> None:
+        self._model = weakref.ref(model)
+        self.optimizers: list[Any] = []
+        self.meters: list[Meter] = []  # one; on JAX, one for each optimizer that is followed
+        self.scaling: Scaling | None = None
+        self.readers: list[Reader] = []
+        self._own_readers: list[Reader] = []  # the model's, which stay
+        self._wired: list[tuple[Reader, list[int], list[frozenset[int]]]] = []
+        self._hooks: list[Callable[[Any], None]] = []
+        self._waiting: list[tuple[Callable[[], None], Callable[[], None] | None]] = []
+        self._beginning: list[Callable[[], None]] = []  # once variables have values
+        self._given: Any = None  # optimizers that a user names
+        self._make = lambda: type(self.model).make_train_function(self.model)
+        self._plain: Any = None  # the training function that Keras made
+        self._stand_in = self._execute  # what Keras calls in its place
+        self._known: list[_Measured] = []
+        self._running: _Measured | None = None
+        self._carried = CarriedState(model) if keras.backend.backend() == "jax" else None
+        self._open, self._force = contextlib.ExitStack(), contextlib.ExitStack()
+        self.is_open = self._held = self._prepared = self._of_model = False
+        self._executed = False  # since the tap was opened
+        self._depth = 0
+        self._undrained = 0  # executions since the meter was read
+        self._most_at_once = 0  # most updates seen in one execution; 0 for unknown
 
-    def is_current(self, optimizer: Any) -> bool:
-        """Whether the model still is compiled and frozen as it was when the tap was made."""
-        now = _compilation(self.model, optimizer)
-        same_length = len(now) == len(self._compilation)
-        return same_length and all(a is b for a, b in zip(now, self._compilation, strict=True))
+    @property
+    def model(self) -> keras.Model:
+        """The model."""
+        model = self._model()
+        assert model is not None  # it owns the tap
+        return model
 
-    def adopt(self, predecessor: GradientTap) -> None:
-        """Goes on feeding the readers of the tap before this one."""
-        self._replace_meter(predecessor.meter, predecessor.meter.ring_rows)
+    # Who takes part.
 
-    def keep_each_update(self, rows: int = RING_ROWS) -> None:
-        """Has the meter keep each update's norms, `rows` of them between two drains."""
-        if self.meter.ring_rows < rows:
-            self.close()
-            self._replace_meter(self.meter, rows)
+    def follow(self, given: Any = None, *, in_fit: bool = True) -> list[Any]:
+        """Follows the optimizers of the model, or those given, and returns them.
 
-    def _replace_meter(self, old: NormMeter, ring_rows: int) -> None:
-        self.meter = NormMeter(self.variables, ring_rows)
-        self._tapped_function = None  # its trace writes to the old meter
-        for window in old.windows:
-            self.meter.attach(window)
+        Args:
+            given: An optimizer, or several. Whoever takes part in the same `fit` follows these.
+            in_fit: Whether `fit` makes the updates.
+
+        Raises:
+            ValueError: If there is none, or one of them cannot be followed.
+        """
+        if given is not None:
+            self._given = given
+        known = {id(each.optimizer): each for each in self.optimizers}
+        found = optimizers_of(self.model, self._given, in_fit=in_fit)
+        self.optimizers = [known.get(id(each)) or followed(each) for each in found]
+        return self.optimizers
+
+    def belong_to_model(self, make: Callable[[], Any]) -> None:
+        """Stays open from one training to the next, as for a `LayerwiseModel`.
+
+        Args:
+            make: Makes a training function as Keras does.
+        """
+        self._make, self._of_model = make, True
+
+    def stay_with(self, reader: Reader, scaling: Scaling) -> None:
+        """Lets the model itself take part in each training.
+
+        Args:
+            reader: Gathers what the model logs.
+            scaling: Scales its steps.
+        """
+        self.scaling = scaling
+        self._own_readers = [reader]
+        self.readers = [reader, *(each for each in self.readers if each is not reader)]
+        self._prepared = False
+
+    def attach(self, reader: Reader) -> None:
+        """Feeds a reader in the training that begins."""
+        if reader not in self.readers:
+            self.readers.append(reader)
+            self._prepared = False
+
+    def after_execution(self, hook: Callable[[Any], None]) -> None:
+        """Has a function called on the host after each execution of a step, with its logs."""
+        if hook not in self._hooks:
+            self._hooks.append(hook)
+
+    def before_first_update(
+        self, attach: Callable[[], None], begin: Callable[[], None] | None = None
+    ) -> None:
+        """Has functions called within the first step, which makes the model's variables.
+
+        Args:
+            attach: Called when all variables exist.
+            begin: Called when they have their first values, and no update has been made.
+        """
+        if (attach, begin) not in self._waiting:
+            self._waiting.append((attach, begin))
 
     # The life of one fit.
 
     def open(self) -> None:
-        """Measures the `fit` that has just begun, with a training function of its own."""
-        if self._open:
-            return
-        try:
-            self._patch_all()
-        except ValueError:
-            self._unpatch()
-            raise
-        self._open = True
-        if self.model.train_function is not self._plain_function:
-            self._plain_function = self.model.train_function
-            self._tapped_function = None  # traced under what held before
-        self.model.train_function = self._tapped_function
-        if not self._held:
-            type(self.model).make_train_function(self.model)
+        """Has Keras' next steps run through the tap."""
+        model = self.model
+        if model.train_function is not self._stand_in:
+            if model.train_function is not self._plain:
+                self._forget(model.train_function)
+            model.train_function = self._stand_in
+        if not self.is_open:
+            self.is_open, self._executed = True, False
+            if not self._of_model:
+                replacement = {"make_train_function": self._make_train_function}
+                self._open.enter_context(internals.replaced(model, replacement))
+
+    def prepare(self) -> None:
+        """Makes what the readers ask for. On JAX this has to be done between two epochs."""
+        if self._waiting and not self._executed and is_complete(self.model):
+            self._attach_waiting()
+        if not self._prepared:
+            self._choose_meters()
+            if not self._waiting:
+                self._function()
+        if not self._waiting:
+            self._begin_waiting()
 
     def hold(self) -> None:
-        """Opens the tap until `close`, whoever makes training functions meanwhile."""
-        self._held = True
+        """Measures, until `close`, all updates that the optimizers make, by `fit` or not."""
         self.open()
-        self.carry_state()
+        self.prepare()
+        if not self._held:
+            self._held = True
+            self._open.enter_context(self._in_force())
+            if self._carried is not None:
+                self._open.enter_context(self._carried.left_out_of_files())
 
     def drain(self) -> None:
-        """Reads what was measured so far into the readers' windows."""
-        if keras.backend.backend() == "jax":
-            self.model.jax_state_sync()
-        self.meter.drain()
+        """Reads what was measured so far into the readers."""
+        if self._held:
+            internals.sync_state(self.model)
+        self.settle()
+        # A hand-written loop on JAX keeps copies of the sums, so that they cannot be set back.
+        readings = [meter.drain(set_back=not self._holds_copies) for meter in self.meters]
+        for reading in readings:
+            if reading is not None:
+                for reader, slots, places in self._wired:
+                    reader.add(reading, slots, places)
+        if self._undrained:
+            updates = sum(reading.updates for reading in readings if reading is not None)
+            self._most_at_once = max(self._most_at_once, -(-updates // self._undrained), 1)
+            self._undrained = 0
+
+    def begin_windows(self, reader: Reader) -> None:
+        """Lets the quantities of a reader begin anew that do so with each record."""
+        for wired, slots, _ in self._wired:
+            if wired is reader:
+                windowed = [s for s, q in zip(slots, reader.quantities, strict=True) if q.window]
+                for meter in self.meters:
+                    for slot in windowed:
+                        meter.begin_anew(slot)
+
+    @property
+    def _holds_copies(self) -> bool:
+        return self._held and self._carried is not None
+
+    def _keep_up(self) -> None:
+        """Reads each update's own numbers before others take their place on the device."""
+        rows = self.meters[0].ring_rows if self.meters else 0
+        self._undrained += 1
+        if rows and (self._undrained + 1) * (self._most_at_once or rows) > rows:
+            self.drain()
 
     def close(self) -> None:
-        """Leaves model and optimizer as if the tap had never been there."""
-        if self._open:
+        """Leaves model and optimizers as if the tap had never been there."""
+        if self.is_open:
             self.drain()
-            self._open = False
-            self._drop_state()
-            if self._compiled_since():
-                self._tapped_function = None
-            else:
-                self._tapped_function = self.model.train_function
-                self.model.train_function = self._plain_function
-        self._unpatch()
-        self._held = False
+            if self._holds_copies:
+                for meter in self.meters:
+                    meter.begin()
+            if self._held or not self._of_model:
+                self.is_open = self._held = False
+                self._open.close()
+            if not self._of_model and self.model.train_function is self._stand_in:
+                self.model.train_function = self._plain
+        if self.readers != self._own_readers:
+            self.readers, self._prepared = list(self._own_readers), False
+        self._hooks, self._waiting, self._beginning, self._given = [], [], [], None
+
+    def begin_training(self, force: bool) -> None:
+        """Lets go of whoever took part in the last training; Keras is about to begin another.
+
+        Args:
+            force: Whether training functions have to be made anew.
+        """
+        if force:
+            self._forget(None)  # what made this necessary concerns the plain one, too
+        elif not self._held and (self.readers != self._own_readers or self._hooks or self._waiting):
+            self.close()
 
     def _make_train_function(self, force: bool = False) -> Any:
-        if force:
-            self._plain_function = None  # what made this necessary concerns it, too
-        elif not self._held:
-            self.close()
-        return type(self.model).make_train_function(self.model, force=force)
+        """Stands in for the model's method while the tap is open."""
+        model = self.model
+        if force or not internals.is_within_fit(model):
+            self.begin_training(force)
+        if not self.is_open:
+            return type(model).make_train_function(model)
+        return None
 
-    def _compiled_since(self) -> bool:
-        return self._compilation[0] is not _compilation(self.model, self._optimizer)[0]
+    def settle(self) -> None:
+        """Brings what the steps carry into the variables, so that these may be set."""
+        if self._carried is not None:
+            self._carried.sync()
 
-    def _patch_all(self) -> None:
-        inner, outer = self._inner, self._optimizer
-        self._patch(self.model, "make_train_function", self._make_train_function)
-        self._patch(inner, "_clip_gradients", self._measured_gradients(inner._clip_gradients))
-        self._patch(inner, "apply", self._measured_update(inner.apply))
-        if outer is not inner:
-            _count_skipped(self, outer)
-        if keras.backend.backend() == "jax":
-            self._patch_for_jax()
+    def _forget(self, plain: Any) -> None:
+        self._plain = plain
+        self._known.clear()
 
-    def _patch(self, owner: Any, name: str, method: Callable[..., Any]) -> None:
-        if name in vars(owner):
-            raise ValueError(
-                f"`{name}` of {type(owner).__name__} '{owner.name}' has been replaced by other "
-                "code, so its gradients cannot be measured. Remove that code, or the callback."
-            )
-        object.__setattr__(owner, name, method)
-        self._patches.append((owner, name))
+    # Training functions.
 
-    def _unpatch(self) -> None:
-        for owner, name in reversed(self._patches):
-            object.__delattr__(owner, name)
-        self._patches.clear()
+    def _execute(self, *args: Any) -> Any:
+        """Stands in for the model's training function."""
+        self.prepare()
+        self._executed = True
+        function = self._function()
+        with self._around(*args):
+            if self._carried is None:
+                logs = result = function(*args)
+            else:
+                logs, state = result = self._execute_on_jax(function, *args)
+                if self._hooks or self._held:
+                    internals.offer_state(self.model, state)
+        self._keep_up()
+        for hook in list(self._hooks):
+            hook(logs)
+        return result
 
-    # In the training step.
+    def _execute_on_jax(self, function: Any, state: Any, iterator: Any) -> Any:
+        if self._held or not (self.meters or self.scaling):
+            return function(state, iterator)
+        assert self._carried is not None
+        return self._carried.run(function, state, iterator)
 
-    def _measured_gradients(self, clip: Callable[..., Any]) -> Callable[..., Any]:
-        def clip_gradients(gradients: Any) -> Any:
-            gradients = list(gradients)
-            self.meter.add_gradients(self._receiving, gradients)
-            return clip(gradients)
+    @contextlib.contextmanager
+    def _around(self, *args: Any) -> Iterator[None]:
+        """What has to be in force while a training function runs.
 
-        return clip_gradients
+        Usually it is enough that stand-ins are there while a step is traced, which they are within
+        the model's step. On torch a step is Python; and a function that a user makes instead of
+        Keras may not call the model's step.
+        """
+        with contextlib.ExitStack() as stack:
+            if keras.backend.backend() == "torch":
+                stack.enter_context(self._in_force())
+                if self.scaling is not None:
+                    ((batch,),) = args
+                    stack.enter_context(self.scaling.of_step(batch))
+            elif not internals.is_of_keras(type(self.model).make_train_function):
+                stack.enter_context(self._in_force())
+            yield
 
-    def _measured_update(self, apply: Callable[..., Any]) -> Callable[..., Any]:
-        def apply_and_measure(grads: Any, trainable_variables: Any = None) -> Any:
-            grads = list(grads)
-            trained = self._inner._trainable_variables
-            variables = trained if trainable_variables is None else list(trainable_variables)
-            self._receiving = [
-                variable
-                for gradient, variable in zip(grads, variables, strict=False)
-                if gradient is not None and not getattr(variable, "overwrite_with_gradient", False)
-            ]
-            before = ops.read(trained)
-            result = apply(grads, trainable_variables)
-            self.meter.add_updates(trained, before, [v.value for v in trained])
-            return result
+    def _function(self) -> Any:
+        """Returns the training function for what is asked for, which Keras makes if need be."""
+        if not self.meters and self.scaling is None and not self._waiting:
+            if self._plain is None:
+                self._plain = self._made_by_keras()
+            return self._plain
+        if self._running not in self._known or not self._running.serves(self):
+            self._running = next((known for known in self._known if known.serves(self)), None)
+        if self._running is None:
+            step = self._measured_step(self.model.train_step, self._trains_as_traced())
+            with internals.replaced(self.model, {"train_step": step}):
+                function = self._made_by_keras()
+            self._running = _Measured(list(self.meters), list(self.optimizers), function)
+            self._known = [*self._known, self._running][-_KEPT:]
+        return self._running.function
 
-        return apply_and_measure
+    def _made_by_keras(self) -> Any:
+        """Has Keras make a training function of the model's training step."""
+        model = self.model
+        kept, model.train_function = model.train_function, None
+        try:
+            with contextlib.ExitStack() as stack:
+                if self._carried is not None:  # JAX lays the results out as the variables are
+                    self._carry()
+                    stack.enter_context(self._carried.within_optimizer())
+                self._make()
+            return model.train_function
+        finally:
+            model.train_function = kept
 
-    # JAX: the state of a step travels with the optimizer's variables.
+    def _carry(self) -> None:
+        assert self._carried is not None
+        own = [list(meter.variables) for meter in self.meters] or [[]]
+        own[0] += self.scaling.variables if self.scaling else []
+        optimizers = [each.optimizer for each in self.optimizers]
+        self._carried.carry(list(zip(optimizers, own, strict=False)))
 
-    def carry_state(self) -> None:
-        """Has the step carry the meter's variables (JAX; elsewhere they are simply captured)."""
-        carried = self._inner._variables
-        if self._open and keras.backend.backend() == "jax":
-            present = {id(variable) for variable in carried}
-            carried.extend(v for v in self.meter.variables if id(v) not in present)
+    def _trains_as_traced(self) -> Callable[[keras.Variable], bool] | None:
+        """Tells what trains in the step that TensorFlow has traced without the tap.
 
-    def _drop_state(self) -> None:
-        if keras.backend.backend() != "jax":
+        Returns:
+            A function of a variable, where layers were frozen or thawed since without `compile`,
+            which Keras does not heed; else `None`.
+        """
+        if keras.backend.backend() != "tensorflow" or not is_complete(self.model):
+            return None
+        built_for = {
+            id(v)
+            for optimizer in self.optimizers
+            for part in optimizer.parts
+            for v in internals.variables_trained_by(part)
+        }
+        if {id(v) for v in self.variables if v.trainable} == built_for:
+            return None  # as it was when the optimizers began
+        from keras_lcb.backend.traced_steps import variables_written
+
+        written = variables_written(self._plain)
+        if written is None or all((id(v.value) in written) == v.trainable for v in self.variables):
+            return None
+        return lambda variable: id(variable.value) in written
+
+    def _measured_step(
+        self, step: Callable[..., Any], trains: Callable[[keras.Variable], bool] | None
+    ) -> Callable[..., Any]:
+        """Returns the model's training step with the tap in force, for Keras to trace."""
+        model = self.model
+        layers = [model, *internals.flattened(model)]
+
+        @functools.wraps(step)
+        def measured(*args: Any) -> Any:
+            if self._of_model and self._waiting:
+                self._build_first(args[-1])
+            flags = internals.trained_as(layers, trains) if trains else contextlib.nullcontext()
+            with self._in_force(), flags:
+                if self.scaling is None:
+                    return step(*args)
+                with self.scaling.of_step(*args):
+                    return step(*args)
+
+        return measured
+
+    def _build_first(self, batch: Any) -> None:
+        """Builds a model whose steps are scaled from the first one on."""
+        model = self.model
+        with ops.outside_graph():
+            internals.build_layers(model, batch)
+            if not is_complete(model):
+                raise ValueError(
+                    f"The model '{model.name}' has layers that are not built when it is called, "
+                    "so its steps cannot be scaled. Build them before training."
+                )
+            self._attach_waiting()
+            self._choose_meters()
+        if self._running is not None:
+            self._running.meters = list(self.meters)
+
+    @contextlib.contextmanager
+    def _in_force(self) -> Iterator[None]:
+        """Within this context the optimizers' updates are measured.
+
+        Replicas of a strategy run a step in threads of their own, one within the other's time.
+        """
+        self._depth += 1
+        try:
+            if self._depth == 1:
+                for number, optimizer in enumerate(self.optimizers):
+                    feed = Feed(self, number)
+                    self._force.enter_context(optimizer.in_force(feed, self.scaling))
+                if self._carried is not None:
+                    self._carry()
+                    self._force.enter_context(self._carried.within_optimizer())
+            yield
+        finally:
+            self._depth -= 1
+            if not self._depth:
+                self._force.close()
+
+    # For `Feed`, while a step runs or is traced.
+
+    @property
+    def variables(self) -> list[keras.Variable]:
+        """The variables of all layers."""
+        return [v for layer in tracked_layers(self.model).layers for v in layer.variables]
+
+    def meter_of(self, number: int) -> Meter | None:
+        """Returns the meter for the optimizer of a number; `None` if nothing is measured."""
+        return self.meters[number if len(self.meters) > 1 else 0] if self.meters else None
+
+    def before_update(self) -> None:
+        """Called before each update."""
+        if not self._waiting and not self._beginning:
             return
-        own = {id(variable) for variable in self.meter.variables}
-        carried = self._inner._variables
-        carried[:] = [variable for variable in carried if id(variable) not in own]
+        if self._carried is not None:
+            raise ValueError(
+                f"The model '{self.model.name}' is not built, and on JAX variables cannot be made "
+                "within a step. Call the model on one batch, `model(x[:1])`, before training."
+            )
+        with ops.outside_graph():
+            if self._waiting:
+                self._attach_waiting()
+                self._choose_meters()
+                if self._running is not None:
+                    self._running.meters = list(self.meters)
+            # TensorFlow traces a step that makes variables twice, and gives them values between.
+            if ops.have_values(self.model.weights):
+                self._begin_waiting()
 
-    def _patch_for_jax(self) -> None:
-        for optimizer in dict.fromkeys([self._inner, self._optimizer]):
-            for name in ("save_own_variables", "load_own_variables"):
-                self._patch(optimizer, name, self._without_state(getattr(optimizer, name)))
-        finalize = self._optimizer.finalize_variable_values
+    def _attach_waiting(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        for attach, begin in waiting:
+            attach()
+            if begin is not None:
+                self._beginning.append(begin)
 
-        def close_and_finalize(variables: Any) -> None:
-            # `fit` comes here even when it fails, with the state back in its variables.
-            if not self._held:
-                self.close()
-            finalize(variables)
+    def _begin_waiting(self) -> None:
+        beginning, self._beginning = self._beginning, []
+        for begin in beginning:
+            begin()
 
-        self._patch(self._optimizer, "finalize_variable_values", close_and_finalize)
+    # The meters.
 
-    def _without_state(self, method: Callable[[Any], None]) -> Callable[[Any], None]:
-        def save_or_load(store: Any) -> None:
-            carried = list(self._inner._variables)
-            self._drop_state()
-            try:
-                method(store)
-            finally:
-                self._inner._variables[:] = carried
-
-        return save_or_load
-
-
-def check_optimizer(model: keras.Model, optimizer: Any) -> None:
-    """Refuses what the tap cannot measure, in a sentence.
-
-    Raises:
-        ValueError: For a composite optimizer other than `LossScaleOptimizer`, several replicas,
-            or an optimizer without the method that the tap stands in for.
-    """
-    check_trainable_model(model, optimizer)
-    inner = getattr(optimizer, "inner_optimizer", optimizer)
-    if hasattr(inner, "optimizers"):
-        raise ValueError(
-            f"{type(inner).__name__} hands its gradients on to several optimizers, whose updates "
-            "cannot be told apart by layer. Compile with a single optimizer, or do without "
-            "GradientNorms and LayerwiseModel; LayerConvergence works with it."
-        )
-    if not all(hasattr(inner, name) for name in ("_clip_gradients", "_trainable_variables")):
-        raise ValueError(
-            f"The optimizer {type(inner).__name__} of Keras {keras.__version__} has no step at "
-            "which gradients can be measured. Use an optimizer of keras.optimizers."
-        )
-    strategy = getattr(model, "distribute_strategy", None)
-    if strategy is not None and strategy.num_replicas_in_sync > 1:
-        raise ValueError(
-            f"The model trains on {strategy.num_replicas_in_sync} replicas of a tf.distribute "
-            "strategy, where gradients are reduced after the step that is measured. Train on one "
-            "replica, or do without GradientNorms and LayerwiseModel; LayerConvergence works there."
-        )
-
-
-def _compilation(model: keras.Model, optimizer: Any) -> tuple[Any, ...]:
-    """What a traced training step depends on: the compilation, and which variables train."""
-    return (getattr(model, "_compile_config", None), optimizer, *model.trainable_variables)
-
-
-def _count_skipped(tap: GradientTap, scaler: Any) -> None:
-    """Counts the steps that a loss scaler leaves out because of a non-finite gradient."""
-    stateful = scaler._stateful_handle_non_finite_grads
-    stateless = scaler._stateless_handle_non_finite_grads
-
-    def skip() -> Any:
-        tap.meter.add_skipped()
-        return stateful()
-
-    def skip_statelessly(optimizer_variables: Any, trainable_variables: Any) -> Any:
-        kept, new = stateless(optimizer_variables, trainable_variables)
-        new = list(new)
-        for place, variable in enumerate(scaler.variables):
-            if variable is tap.meter.skipped:
-                new[place] = new[place] + 1
-        return kept, new
-
-    tap._patch(scaler, "_stateful_handle_non_finite_grads", skip)
-    tap._patch(scaler, "_stateless_handle_non_finite_grads", skip_statelessly)
+    def _choose_meters(self) -> None:
+        """Takes meters for what the readers ask for: known ones, or new ones."""
+        self.settle()
+        self._prepared, self._wired = True, []
+        if not self.readers:
+            self.meters = []
+            return
+        layers = [layer.variables for layer in tracked_layers(self.model).layers]
+        variables = [variable for layer in layers for variable in layer]
+        at = {id(variable): place for place, variable in enumerate(variables)}
+        requested = requested_by(self.readers)
+        for reader in self.readers:
+            places = [frozenset(at[id(v)] for v in row.variables) for row in reader.rows]
+            self._wired.append((reader, slots_of(reader, requested), places))
+        groups = [group for _, _, places in self._wired for group in places]
+        ring_rows = max(reader.ring_rows for reader in self.readers)
+        count = len(self.optimizers) if self._carried is not None else 1
+        if count > 1 and ring_rows:
+            raise ValueError(
+                "On JAX each optimizer is measured by itself, so that the order of updates is not "
+                "known: `per_update=True` follows one optimizer there."
+            )
+        known = [self.meters, *(each.meters for each in self._known)]
+        serving = [
+            meters
+            for meters in known
+            if len(meters) == count
+            and all(meter.serves(variables, requested, groups, ring_rows) for meter in meters)
+        ]
+        if serving:
+            self.meters = serving[0]
+        else:
+            made_of = layers, requested, groups, ring_rows
+            self.meters = [Meter(self.model, *made_of) for _ in range(count)]
+        for meter in self.meters:
+            for reader, slots, _ in self._wired:
+                meter.begin_for(reader, slots)

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import keras
 
+from keras_lcb.training.tap import tap_of
+
 if TYPE_CHECKING:
     from keras_lcb.callbacks.recorder import Recorder
 
@@ -39,13 +41,15 @@ def track(model: keras.Model, *callbacks: Recorder, optimizer: Any = None) -> It
 
     Inside the block, call `tracker.record()` whenever a record is due; the first is taken on
     entry, the last on leaving. A compiled step (`tf.function`) must be made inside the block,
-    since what it was traced with is what it runs.
+    since what it was traced with is what it runs. The model may be built within the block, on
+    TensorFlow and torch; then the first record is taken before the first update.
 
     Args:
-        model: A built model.
-        *callbacks: `LayerConvergence` and `GradientNorms` objects; their `every` has no effect.
-        optimizer: The Keras or `torch.optim` optimizer that trains the model. Defaults to the
-            one that the model is compiled with.
+        model: The model.
+        *callbacks: `LayerConvergence`, `GradientNorms` and the like; their `every` has no effect.
+        optimizer: The Keras or `torch.optim` optimizer that trains the model, or a list of them.
+            Defaults to those found in the model: the one it is compiled with, and others in its
+            attributes.
 
     Yields:
         A `Tracker`.
@@ -68,26 +72,16 @@ def track(model: keras.Model, *callbacks: Recorder, optimizer: Any = None) -> It
     """
     if not callbacks:
         raise ValueError("`track` needs at least one callback, such as LayerConvergence().")
-    optimizer = getattr(model, "optimizer", None) if optimizer is None else optimizer
-    tap = None
-    if keras.backend.backend() == "torch" and not isinstance(optimizer, keras.Optimizer):
-        from keras_lcb.training.torch_tap import TorchOptimizerTap
-
-        # It counts the steps, too, so every callback needs it.
-        optimizer = tap = TorchOptimizerTap(model, optimizer)
+    tap = tap_of(model)
+    tap.close()  # a `fit` that failed may have left it open
     try:
         for callback in callbacks:
             callback.track(model, optimizer)
-        if tap is not None:
-            tap.hold()
+        tap.hold()
         for callback in callbacks:
-            callback.on_train_begin()
-            callback.on_epoch_begin(0)
+            callback.begin_tracking()
         yield Tracker(callbacks)
         for callback in callbacks:
             callback.on_train_end()
     finally:
-        for callback in callbacks:
-            callback.release()
-        if tap is not None:
-            tap.close()
+        tap.close()

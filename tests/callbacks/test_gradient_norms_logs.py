@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import csv
-import subprocess
-import sys
 import warnings
 
 import keras
@@ -104,13 +102,6 @@ def test_every_is_a_number_of_updates(every):
         GradientNorms(every=every)
 
 
-def test_a_model_that_is_not_built():
-    model = keras.Sequential([keras.layers.Dense(2)])
-    model.compile("sgd", "mse")
-    with pytest.raises(ValueError, match=r"not built.*`model\(x\[:1\]\)`"):
-        GradientNorms().set_model(model)
-
-
 def test_a_model_that_is_not_compiled():
     with pytest.raises(ValueError, match=r"not compiled.*`model.compile\(optimizer, loss\)`"):
         GradientNorms().set_model(dense(NETWORK))
@@ -129,40 +120,3 @@ def test_an_unknown_layer(model):
         fit(model, GradientNorms(layers=["aa"]))
     for weight, unchanged in zip(model.get_weights(), before, strict=True):
         np.testing.assert_array_equal(weight, unchanged)
-
-
-def test_several_optimizers_in_one(model):
-    rules = keras.optimizers.OptimizerMap(
-        keras.optimizers.SGD(0.1), {"b/.*": keras.optimizers.Adam(0.1)}
-    )
-    model.compile(keras.optimizers.MultiOptimizer(rules), "mse")
-    before = model.get_weights()
-    with pytest.raises(ValueError, match="MultiOptimizer .* single optimizer"):
-        fit(model, GradientNorms())
-    for weight, unchanged in zip(model.get_weights(), before, strict=True):
-        np.testing.assert_array_equal(weight, unchanged)
-
-
-REPLICAS = """
-import tensorflow as tf
-cpus = tf.config.list_physical_devices("CPU")
-tf.config.set_logical_device_configuration(cpus[0], [tf.config.LogicalDeviceConfiguration()] * 2)
-import keras, numpy as np
-from keras_lcb import GradientNorms
-with tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]).scope():
-    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
-    model.compile("sgd", "mse")
-try:
-    model.fit(np.ones((8, 3)), np.ones((8, 2)), verbose=0, callbacks=[GradientNorms()])
-except ValueError as error:
-    print(error)
-"""
-
-
-@pytest.mark.skipif(
-    keras.backend.backend() != "tensorflow",
-    reason="only TensorFlow has the replicas of tf.distribute",
-)
-def test_several_replicas():
-    result = subprocess.run([sys.executable, "-c", REPLICAS], capture_output=True, text=True)
-    assert "2 replicas of a tf.distribute strategy" in result.stdout, result.stderr

@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 
 from keras_lcb import GradientNorms
+from keras_lcb.backend import internals
 from tests.models import dense
 from tests.oracle import Network
 
@@ -247,7 +248,8 @@ def test_training_goes_on_after_a_failure_in_another_callback(hook, new_momentum
             fit(each, *callbacks, Failing(hook, RuntimeError("theirs")))
     assert not [v.path for v in model.optimizer.variables if "tap_" in v.path]
     copied, pickled = copy.deepcopy(model), pickle.loads(pickle.dumps(model))
-    assert_equal_state(copied, model)
+    if model.optimizer.built:  # else the copies' are built when they are loaded, and it is not yet
+        assert_equal_state(copied, model)
     fit(model)
     fit(plain)
     fit(pickled)
@@ -455,8 +457,7 @@ def test_reduce_lr_on_plateau(new_momentum_model):
     assert float(keras.ops.convert_to_numpy(optimizer.learning_rate)) < 0.011
 
 
-def test_the_private_method_is_called_once_an_applied_update(new_model):
-    """The guard of the tap's foundation: `_clip_gradients`, private to Keras."""
+def test_each_applied_update_is_measured_once(new_model):
     model = new_model()
     norms = GradientNorms(per_update=True)
     fit(model, norms, epochs=3)
@@ -465,20 +466,29 @@ def test_the_private_method_is_called_once_an_applied_update(new_model):
     assert (norms.results.gradient_norm_per_update > 0).all()
 
 
-def test_an_optimizer_without_the_method_is_refused(new_momentum_model, monkeypatch):
-    monkeypatch.delattr(keras.src.optimizers.base_optimizer.BaseOptimizer, "_clip_gradients")
+def test_an_optimizer_that_lacks_a_private_name_is_refused(new_momentum_model, monkeypatch):
+    needed = {**internals._NEEDED, "optimizer": ("_variables", "_gone")}
+    monkeypatch.setattr(internals, "_NEEDED", needed)
     model = new_momentum_model()
-    with pytest.raises(ValueError, match="no step at which gradients can be measured"):
+    with pytest.raises(ValueError, match="has no `_gone` in Keras"):
         fit(model, GradientNorms())
 
 
-def test_a_method_that_others_replaced_is_left_alone(new_momentum_model):
-    model = new_momentum_model()
-    theirs = model.optimizer.apply
-    object.__setattr__(model.optimizer, "apply", theirs)
-    with pytest.raises(ValueError, match="`apply` of SGD .* replaced by other code"):
-        fit(model, GradientNorms())
-    assert vars(model.optimizer)["apply"] == theirs
-    object.__delattr__(model.optimizer, "apply")
+def test_a_method_that_others_replaced_goes_on_working(new_momentum_model):
+    def trained(*callbacks):
+        model = new_momentum_model()
+        apply = model.optimizer.apply
+
+        def halving(grads, trainable_variables=None):
+            return apply([gradient / 2 for gradient in grads], trainable_variables)
+
+        object.__setattr__(model.optimizer, "apply", halving)
+        fit(model, *callbacks)
+        assert vars(model.optimizer).pop("apply") is halving
+        return model
+
+    norms = GradientNorms()
+    model = trained(norms)
+    assert_equal_state(model, trained())
+    assert (norms.results.gradient_norm[1:] > 0).all()
     assert_no_trace(model)
-    fit(model, GradientNorms())

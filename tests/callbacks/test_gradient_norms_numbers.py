@@ -348,7 +348,7 @@ def test_records_every_few_updates(quick_mode):
 
 @pytest.mark.parametrize("every", ["epoch", 100, 5])
 def test_no_update_is_lost_when_the_ring_comes_round(every, fast_mode, monkeypatch):
-    monkeypatch.setattr("keras_lcb.callbacks.gradient_norms.RING_ROWS", 8)
+    monkeypatch.setattr("keras_lcb.callbacks.step_quantities.RING_ROWS", 8)
     x, y = NETWORK.data(44)
     model = dense(NETWORK)
     model.compile(keras.optimizers.SGD(0.1), "mse", **fast_mode)
@@ -360,7 +360,7 @@ def test_no_update_is_lost_when_the_ring_comes_round(every, fast_mode, monkeypat
 @pytest.mark.parametrize("every", ["epoch", 100])
 @pytest.mark.parametrize("several_at_once", modes(7, one=False))
 def test_the_ring_comes_round_within_several_steps(every, several_at_once, monkeypatch):
-    monkeypatch.setattr("keras_lcb.callbacks.gradient_norms.RING_ROWS", 8)
+    monkeypatch.setattr("keras_lcb.callbacks.step_quantities.RING_ROWS", 8)
     x, y = NETWORK.data(120)
     model = dense(NETWORK)
     model.compile(keras.optimizers.SGD(0.1), "mse", **several_at_once)

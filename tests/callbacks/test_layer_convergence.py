@@ -277,8 +277,7 @@ def test_a_step_that_makes_two_updates():
         on_train_batch_begin=lambda batch, logs: model.train_on_batch(x, y)
     )
     train(model, twice, convergence, epochs=2, batches=8)
-    # Until a step was seen to make two, one is expected.
-    assert convergence.results.step.values.tolist() == [0, 8, 12, 16, 20, 24, 28, 32]
+    assert convergence.results.step.values.tolist() == [0, 4, 8, 12, 16, 20, 24, 28, 32]
 
 
 # Endpoints.
@@ -669,10 +668,6 @@ def test_models_that_cannot_be_tracked():
     convergence = lcb.LayerConvergence()
     with pytest.raises(ValueError, match="is not compiled.*Call `model.compile"):
         convergence.set_model(dense("a", "b"))
-    unbuilt = keras.Sequential([layers.Dense(2)])
-    unbuilt.compile("sgd", "mse")
-    with pytest.raises(ValueError, match="is not built"):
-        convergence.set_model(unbuilt)
     frozen = dense("a", "b")
     frozen.trainable = False
     frozen.compile("sgd", "mse")

@@ -62,8 +62,9 @@ def test_validation_losses_stand_where_there_was_a_validation():
     _, history = train_on(10, epochs, updates, validation_data=data(count=6))
     (first, second), nan = history["val_loss"], np.nan
     close(epochs.results.validation_loss, [nan, first, second])
-    close(updates.results.validation_loss, [nan, nan, nan, nan, second])
-    assert updates.results.epoch.values.tolist() == [0, 0, 1, 1, 2]
+    assert updates.results.step.values.tolist() == [0, 3, 5, 6, 9, 10]
+    close(updates.results.validation_loss, [nan, nan, first, nan, nan, second])
+    assert updates.results.epoch.values.tolist() == [0, 0, 1, 1, 1, 2]
     _, history = train_on(8, every_second, validation_data=data(count=6), validation_freq=2)
     close(every_second.results.validation_loss, [nan, nan, history["val_loss"][0]])
     assert every_second.results.epoch.values.tolist() == [0, 1, 2]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import keras
 import numpy as np
 
-from keras_lcb.training import ops
+from keras_lcb.backend import ops
 from keras_lcb.training.functional import batch_loss
 from tests.models import dense
 from tests.oracle import Network

@@ -10,7 +10,7 @@ from keras import layers
 from keras_lcb.training.layers import (
     check_built,
     check_trainable_model,
-    select_layers,
+    is_complete,
     tracked_layers,
 )
 
@@ -176,6 +176,96 @@ def test_every_trainable_variable_has_one_layer():
     assert sorted(found) == sorted(id(v) for v in model.trainable_variables)
 
 
+@pytest.mark.parametrize("mode", ["int8", "float8"])
+def test_quantized_layers_count_what_trains(mode):
+    model = functional(layers.Dense(8, name="a"), layers.Dense(8, name="b"), shape=(8,))
+    for name in ("a", "b") if mode == "float8" else ("a",):
+        model.get_layer(name).quantize(mode)
+    if mode == "int8":
+        model.get_layer("a").enable_lora(2)
+    assert names(model) == ["a", "b"]
+    assert roles(model) == {"a": "hidden", "b": "head"}
+    # int8: two factors of rank 2 and the bias; float8: no histories, no scales
+    assert sizes(model)["a"] == (2 * 8 * 2 + 8 if mode == "int8" else 72)
+
+
+def test_the_frozen_kernel_of_a_lora_layer_does_not_count_even_if_the_layer_is_frozen():
+    model = functional(layers.Dense(8, name="a"), layers.Dense(2, name="b"), shape=(8,))
+    model.get_layer("a").enable_lora(2)
+    assert sizes(model)["a"] == 2 * 8 * 2 + 8
+    model.get_layer("a").trainable = False
+    assert sizes(model)["a"] == 2 * 8 * 2 + 8
+
+
+def test_shapes_of_kernels():
+    model = functional(
+        layers.Conv1D(3, 2, name="a"),
+        layers.BatchNormalization(name="n"),
+        layers.GRU(2, reset_after=False, name="g"),
+        shape=(4, 2),
+    )
+    shapes = {layer.name: layer.shape for layer in tracked_layers(model).layers}
+    assert shapes == {"a": "(2, 2, 3)", "n": "", "g": "(3, 6)+(2, 6)"}
+
+
+class Wrapper(keras.Model):
+    """Models without a `call` around them, as in the examples of VAEs and GANs."""
+
+    def __init__(self):
+        super().__init__()
+        self.second = functional(layers.Dense(3, name="c"), layers.Dense(1, name="d"))
+        self.first = Backwards()
+        self.first(np.ones((1, 4)))
+
+
+def test_a_wrapper_without_a_call_keeps_the_order_of_its_attributes():
+    order = tracked_layers(Wrapper())
+    assert [layer.name for layer in order.layers] == [
+        "second/c",
+        "second/d",
+        "first/first",
+        "first/last",
+        "first/idle",
+    ]
+    assert [layer.role for layer in order.layers] == ["hidden", "head", "hidden", "head", "hidden"]
+    assert "has no `call`" in order.notes[""] and "order of its attributes" in order.notes[""]
+    assert "never called" in order.notes["first/idle"]
+
+
+def test_reasons_are_plain_text():
+    class Coloured(Backwards):
+        def call(self, inputs):
+            return self.first(keras.ops.reshape(inputs, (7, 7)))
+
+    model = Coloured()
+    model.build((None, 4))
+    note = tracked_layers(model).notes[""]
+    assert "Keras' order" in note and "\x1b" not in note
+
+
+def test_what_is_complete():
+    assert is_complete(functional(layers.Dense(2)))
+    assert is_complete(Wrapper())
+    unbuilt = keras.Sequential([layers.Dense(2)])
+    assert not is_complete(unbuilt)
+
+
+def test_a_model_of_which_a_part_is_not_built_is_not_complete():
+    class Half(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.built_part = functional(layers.Dense(4))
+            self.other = layers.Dense(2)
+
+        def call(self, inputs):
+            return self.other(self.built_part(inputs))
+
+    model = Half()
+    assert model.weights and not is_complete(model)
+    model(np.ones((1, 4)))
+    assert is_complete(model)
+
+
 def test_kernels_have_two_axes_or_more():
     model = functional(
         layers.Conv1D(2, 2, name="a"), layers.BatchNormalization(name="b"), shape=(4, 2)
@@ -211,55 +301,8 @@ def test_an_unbuilt_model():
         check_built(keras.Sequential([layers.Dense(2)]))
 
 
-def test_no_optimizer_and_nothing_to_train():
+def test_nothing_to_train():
     model = functional(layers.Dense(2))
-    with pytest.raises(ValueError, match="not compiled"):
-        check_trainable_model(model, None)
     model.trainable = False
     with pytest.raises(ValueError, match="every layer is frozen"):
-        check_trainable_model(model, object())
-
-
-# Choosing and grouping.
-
-
-@pytest.fixture(scope="module")
-def chain():
-    blocks = [
-        keras.Sequential(
-            [keras.Input((4,)), layers.Dense(4, name="a"), layers.BatchNormalization(name="n")],
-            name=name,
-        )
-        for name in ("block1", "block2")
-    ]
-    model = functional(*blocks, layers.Dense(1, name="head"))
-    return tracked_layers(model).layers
-
-
-def test_no_selection_is_every_layer(chain):
-    assert select_layers(chain, None) == list(chain)
-
-
-def test_names_and_prefixes(chain):
-    rows = select_layers(chain, ["head", "block1", "block2/a"])
-    assert [row.name for row in rows] == ["block1", "block2/a", "head"]  # in the order of calls
-    assert rows[0].kind == "Dense+BatchNormalization" and rows[0].role == "hidden"
-    assert rows[0].parameters == 20 + 8
-    assert rows[1] is chain[2]
-
-
-def test_a_function_groups_and_leaves_out(chain):
-    rows = select_layers(chain, lambda layer: "dense" if isinstance(layer, layers.Dense) else None)
-    assert [row.name for row in rows] == ["dense"]
-    assert rows[0].parameters == 20 + 20 + 5
-
-
-def test_unknown_names_get_the_nearest(chain):
-    with pytest.raises(ValueError, match=r"No layer is called 'haed'.*Nearest: head"):
-        select_layers(chain, ["haed"])
-    with pytest.raises(ValueError, match=r"Did you mean layers=\['head'\]"):
-        select_layers(chain, "head")
-    with pytest.raises(ValueError, match="leaves no layer"):
-        select_layers(chain, lambda layer: None)
-    with pytest.raises(ValueError, match="leaves no layer"):
-        select_layers(chain, [])
+        check_trainable_model(model)

@@ -620,12 +620,31 @@ def test_unfrozen_and_compiled_anew():
     assert history["gradient_norm/a"][0] > 0
 
 
-def test_several_optimizers_in_one_are_refused():
-    x, y = NETWORK.data(BATCH)
-    model = make_tanh()
-    compiled(model, keras.optimizers.MultiOptimizer(lambda variable: keras.optimizers.SGD()))
-    with pytest.raises(ValueError, match="several optimizers"):
-        fit(model, x, y)
+def test_several_optimizers_in_one_are_scaled_each():
+    x, y = NETWORK.data(5 * BATCH)
+    rules = keras.optimizers.OptimizerMap(
+        keras.optimizers.SGD(RATE), {"c/.*": keras.optimizers.SGD(RATE, momentum=0.9)}
+    )
+    factors = {"a": 0.0, "c": 0.5}
+    model = make_tanh(learning_rate_multipliers=factors)
+    compiled(model, keras.optimizers.MultiOptimizer(rules))
+    history = fit(model, x, y)
+    plain, heavy = oracle.sgd(RATE), oracle.sgd(RATE, 0.9)
+
+    def rule(weights, gradients):
+        return [*plain(weights, gradients)[:4], *heavy(weights, gradients)[4:]]
+
+    training = oracle.train(
+        NETWORK.gradients,
+        NETWORK.weights(),
+        oracle.batches(x, y, size=BATCH),
+        scaled(rule, [0.0, 1.0, 0.5]),
+        NETWORK.layers,
+    )
+    for found, expected in zip(model.get_weights(), training.weights, strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+    gradients, _ = training.rms(0, 5)
+    np.testing.assert_allclose(logged(history, "gradient_norm")[0], gradients, rtol=1e-5)
 
 
 # From other models.

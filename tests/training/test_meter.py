@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_lcb.training import ops
+from keras_lcb.backend import ops
 from keras_lcb.training.meter import NormMeter
 
 RANDOM = np.random.default_rng(0)

@@ -210,14 +210,26 @@ def test_an_exception_lets_go():
     assert not [v.path for v in model.optimizer.variables if "tap_" in v.path]
 
 
-def test_updates_that_were_overwritten_are_missing_not_wrong(monkeypatch):
-    monkeypatch.setattr("keras_lcb.callbacks.gradient_norms.RING_ROWS", 4)
+def test_no_update_of_train_on_batch_is_lost_when_the_ring_comes_round(monkeypatch):
+    monkeypatch.setattr("keras_lcb.callbacks.step_quantities.RING_ROWS", 4)
     model = dense(NETWORK)
     model.compile(keras.optimizers.SGD(0.1), "mse")
     norms = GradientNorms(per_update=True)
     with track(model, norms):
         for batch in BATCHES:
             model.train_on_batch(*batch)
+    check(norms.results, by_hand(oracle.sgd(0.1)))
+
+
+@on_tensorflow
+def test_updates_that_were_overwritten_are_missing_not_wrong(monkeypatch):
+    monkeypatch.setattr("keras_lcb.callbacks.step_quantities.RING_ROWS", 4)
+    model, optimizer = dense(NETWORK), keras.optimizers.SGD(0.1)
+    norms = GradientNorms(per_update=True)
+    with track(model, norms, optimizer=optimizer):
+        step = tensorflow_step(model, optimizer)
+        for batch in BATCHES:
+            step(*batch)
     run, expected = norms.results, by_hand(oracle.sgd(0.1))
     assert np.isnan(run.gradient_norm_per_update[:6]).all()
     np.testing.assert_allclose(

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_lcb.training import ops
+from keras_lcb.backend import ops
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64", "float16", "bfloat16", "int32"])

@@ -1,4 +1,4 @@
-"""The tap's few operations that differ between backends, for the backend in use."""
+"""The few operations that differ between backends, for the backend in use."""
 
 from __future__ import annotations
 
@@ -16,14 +16,15 @@ def _backend_module():
             f"keras_lcb measures training on {', '.join(_SUPPORTED)}; the Keras backend is "
             f"'{name}'. Set the environment variable KERAS_BACKEND before importing keras."
         )
-    return importlib.import_module(f"keras_lcb.training.{name}_ops")
+    return importlib.import_module(f"keras_lcb.backend.{name}_ops")
 
 
 _module = _backend_module()
 ACCUMULATOR_DTYPE = _module.ACCUMULATOR_DTYPE
 squared_norms = _module.squared_norms
-differences = _module.differences
+squared_distances = _module.squared_distances
 read = _module.read
+have_values = _module.have_values
 on_host = _module.on_host
 clear = _module.clear
 accumulate = _module.accumulate
@@ -31,5 +32,13 @@ total_shape = _module.total_shape
 total_value = _module.total_value
 write_row = _module.write_row
 gradients = _module.gradients
+dense = _module.dense
+where = _module.where
 where_scaled = _module.where_scaled
+scale_steps = _module.scale_steps
+outside_graph = _module.outside_graph
+is_chief = _module.is_chief
+processes = _module.processes
+VariableMaker = _module.VariableMaker
+Reduced = _module.Reduced
 uncompiled = _module.uncompiled

@@ -1,0 +1,1 @@
+"""What lies below: operations that differ between backends, and the internals of Keras."""

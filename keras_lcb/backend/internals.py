@@ -1,0 +1,373 @@
+"""Every private name of Keras and TensorFlow that the package uses, and the one way to replace one.
+
+Private names may change with any release. Here they stand together, each behind a function with a
+plain name, so that a new release of Keras needs changes in this file only. `missing_names` tells
+what a release took away.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+
+import keras
+from keras.src.models.functional import Functional, functional_like_constructor
+
+_NEEDED = {
+    "layer": ("_layers", "_trainable_variables", "_non_trainable_variables", "_flatten_layers"),
+    "model": ("_build_shapes_dict", "_call_has_training_arg"),
+    "optimizer": (
+        "_variables",
+        "_iterations",
+        "_trainable_variables",
+        "_backend_update_step",
+        "_update_model_variables_moving_average",
+    ),
+    "loss scaler": (
+        "inner_optimizer",
+        "_stateful_handle_non_finite_grads",
+        "_stateless_handle_non_finite_grads",
+    ),
+}
+
+
+def missing_names(kind: str, thing: Any) -> list[str]:
+    """Returns the private names that this package needs of an object and that it does not have.
+
+    Args:
+        kind: "layer", "model", "optimizer" or "loss scaler".
+        thing: The object.
+    """
+    return [name for name in _NEEDED[kind] if not hasattr(thing, name)]
+
+
+def check(kind: str, thing: Any) -> None:
+    """Refuses an object that lacks a private name.
+
+    Raises:
+        ValueError: If it does; the message names what is missing.
+    """
+    lacking = missing_names(kind, thing)
+    if lacking:
+        names = ", ".join(f"`{name}`" for name in lacking)
+        raise ValueError(
+            f"{type(thing).__name__} has no {names} in Keras {keras.__version__}, which keras_lcb "
+            f"needs to follow a {kind}. Use the Keras version that keras_lcb asks for, or an "
+            "optimizer of keras.optimizers."
+        )
+
+
+@contextlib.contextmanager
+def replaced(owner: Any, attributes: dict[str, Any]) -> Iterator[None]:
+    """Sets attributes of one object for a while, past Keras' tracking of attributes.
+
+    This is the only way in which the package stands in for methods of other objects. The class
+    stays as it is, and so do all other objects of it.
+
+    Args:
+        owner: The object, or a class of torch's.
+        attributes: What to set, by name.
+    """
+    kind = type if isinstance(owner, type) else object
+    kept = {name: vars(owner)[name] for name in attributes if name in vars(owner)}
+    for name, value in attributes.items():
+        kind.__setattr__(owner, name, value)
+    try:
+        yield
+    finally:
+        for name in attributes:
+            if name in kept:
+                kind.__setattr__(owner, name, kept[name])
+            else:
+                kind.__delattr__(owner, name)
+
+
+def remember(owner: Any, name: str, value: Any) -> None:
+    """Keeps a value on an object, past Keras' tracking of attributes, so that both live as long."""
+    object.__setattr__(owner, name, value)
+
+
+def remembered(owner: Any, name: str) -> Any:
+    """Returns what `remember` kept, or `None`."""
+    return vars(owner).get(name)
+
+
+def without_colours(text: str) -> str:
+    """Returns a message of Keras without the codes that colour it in a terminal."""
+    return re.sub(r"\x1b\[[0-9;]*m", "", text)
+
+
+def is_of_keras(function: Callable[..., Any]) -> bool:
+    """Whether a function is Keras' own, or this package's."""
+    return function.__module__.startswith(("keras.", "keras_lcb."))
+
+
+# Layers.
+
+
+def sublayers(layer: keras.Layer) -> list[keras.Layer]:
+    """Returns the layers that a layer holds, in the order in which they were attached."""
+    return list(layer._layers)
+
+
+def attributes_of(layer: keras.Layer) -> dict[str, Any]:
+    """Returns what a user's class has set on a layer; on torch, modules are kept apart."""
+    own = {**vars(layer).get("_modules", {}), **vars(layer)}
+    return {name: value for name, value in own.items() if name not in ("_layers", "_modules")}
+
+
+def flattened(layer: keras.Layer) -> list[keras.Layer]:
+    """Returns all layers below a layer, itself left out."""
+    return list(layer._flatten_layers(include_self=False))
+
+
+def is_graph(layer: keras.Layer) -> bool:
+    """Whether a layer is a Functional or Sequential model, whose layers have names of their own."""
+    return isinstance(layer, (Functional, keras.Sequential))
+
+
+def names_are_kept(layer: keras.Layer) -> bool:
+    """Whether the configuration of a layer holds the names of the layers in it.
+
+    Layers that a constructor makes get a new automatic name each time that it runs, as it does
+    when a model is loaded or cloned.
+    """
+    if isinstance(layer, Functional):
+        return functional_like_constructor(type(layer))
+    return isinstance(layer, keras.Sequential) or type(layer).__module__.startswith("keras.")
+
+
+def has_automatic_name(layer: keras.Layer) -> bool:
+    """Whether a layer may have been named by Keras, after its class."""
+    name = re.sub(r"^(forward|backward)_", "", layer.name)  # as Bidirectional does
+    stem = re.sub(r"_\d+$", "", name)
+    return stem == automatic_stem(layer)
+
+
+def automatic_stem(layer: keras.Layer) -> str:
+    """Returns what Keras' automatic names of such a layer begin with."""
+    return keras.src.utils.naming.to_snake_case(type(layer).__name__)
+
+
+def own_variables(layer: keras.Layer) -> list[keras.Variable]:
+    """Returns the variables that a layer owns itself and that train unless they are frozen."""
+    return list(layer._trainable_variables)
+
+
+def own_weights(layer: keras.Layer) -> list[keras.Variable]:
+    """Returns all weights that a layer owns itself, moving statistics included."""
+    return [*layer._trainable_variables, *layer._non_trainable_variables]
+
+
+def is_overwritten_by_gradient(variable: Any) -> bool:
+    """Whether a step replaces the variable by its gradient, as with the scales of float8 layers."""
+    return bool(getattr(variable, "overwrite_with_gradient", False))
+
+
+def base_of_lora(layer: keras.Layer) -> keras.Variable | None:
+    """Returns the variable that `enable_lora` froze for good; `None` for other layers."""
+    if not getattr(layer, "lora_enabled", False):
+        return None
+    return vars(layer).get("_kernel", vars(layer).get("_embeddings"))
+
+
+# Models.
+
+
+def compilation(model: keras.Model) -> Any:
+    """Returns an object that `compile` makes anew each time; `None` before the first."""
+    return getattr(model, "_compile_config", None)
+
+
+def takes_training(model: keras.Model) -> bool:
+    """Whether the model's `call` has the argument `training`."""
+    return bool(model._call_has_training_arg)
+
+
+def has_own_call(model: keras.Layer) -> bool:
+    """Whether the model says what it computes. A wrapper of models may leave that out."""
+    return type(model).call is not keras.Model.call
+
+
+def graph_of(model: keras.Model) -> Functional | None:
+    """Returns the Functional model that a model is or, when Sequential, holds."""
+    graph = getattr(model, "_functional", None) if isinstance(model, keras.Sequential) else model
+    return graph if isinstance(graph, Functional) else None
+
+
+def inputs_of(graph: Functional) -> Any:
+    """Returns the symbolic inputs of a Functional model, nested as its `call` takes them."""
+    return graph._inputs_struct
+
+
+def shapes_built_with(model: keras.Layer) -> dict[str, Any]:
+    """Returns the shapes of the arguments that a layer was built with, by name."""
+    return dict(model._build_shapes_dict or {})
+
+
+def build_layers(model: keras.Model, batch: Any) -> None:
+    """Builds the layers of a model for a batch, as its first call would, and nothing else."""
+    x, _, _ = keras.utils.unpack_x_y_sample_weight(batch)
+    symbolic = keras.tree.map_structure(
+        lambda v: keras.KerasTensor(v.shape, keras.backend.standardize_dtype(v.dtype)), x
+    )
+    output_spec(model, symbolic, **({"training": False} if takes_training(model) else {}))
+
+
+def is_within_fit(model: keras.Model) -> bool:
+    """Whether a callback trains the model on a batch, while `fit` trains it.
+
+    To be asked where Keras asks for a training function: `fit` itself does so before it begins.
+    """
+    frame, names = inspect.currentframe(), []
+    while frame is not None:
+        if (
+            frame.f_code.co_name in ("fit", "train_on_batch")
+            and frame.f_locals.get("self") is model
+        ):
+            names.append(frame.f_code.co_name)
+        frame = frame.f_back
+    return names[:1] == ["train_on_batch"] and "fit" in names
+
+
+def output_spec(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """Calls a function with symbolic tensors, so that nothing is computed."""
+    return keras.src.backend.compute_output_spec(function, *args, **kwargs)
+
+
+def seed_in_force() -> int | None:
+    """Returns what `keras.utils.set_random_seed` was last given."""
+    return keras.src.backend.common.global_state.get_global_attribute("global_random_seed")
+
+
+# Optimizers.
+
+
+def parts_of(optimizer: Any) -> list[Any]:
+    """Returns the optimizers that really update variables: those within a composite one."""
+    if hasattr(optimizer, "inner_optimizer"):
+        return parts_of(optimizer.inner_optimizer)
+    if hasattr(optimizer, "optimizers"):
+        return [part for inner in optimizer.optimizers for part in parts_of(inner)]
+    return [optimizer]
+
+
+def variables_trained_by(optimizer: Any) -> list[keras.Variable]:
+    """Returns the variables that an optimizer was built for; none before it is built."""
+    return list(optimizer._trainable_variables)
+
+
+def state_of(optimizer: Any) -> list[keras.Variable]:
+    """Returns the optimizer's own list of its variables, which may be changed in place."""
+    return optimizer._variables
+
+
+def steps_of(optimizer: Any) -> keras.Variable:
+    """Returns the variable that counts the calls of `apply`, accumulated batches included."""
+    return optimizer._iterations
+
+
+def accumulated_gradient(optimizer: Any, variable: keras.Variable) -> keras.Variable:
+    """Returns the variable in which an optimizer adds up a variable's gradients."""
+    return optimizer._accumulated_gradients[optimizer._get_variable_index(variable)]
+
+
+def moving_averages(optimizer: Any) -> list[keras.Variable | None]:
+    """Returns the averages that `use_ema` keeps, one for each variable that an optimizer trains."""
+    return optimizer._model_variables_moving_average
+
+
+def layout_of(variable: keras.Variable) -> Any:
+    """Returns how a variable is laid out over devices (JAX); `None` for the distribution's way."""
+    return getattr(variable, "_layout", None)
+
+
+# TensorFlow: several replicas, and traced steps.
+
+
+def strategy_of(optimizer: Any) -> Any:
+    """Returns the `tf.distribute` strategy that an optimizer was made under."""
+    return optimizer._distribution_strategy
+
+
+def noting_reduced_gradients(
+    optimizer: Any, note: Callable[[list[Any]], None]
+) -> dict[str, Callable[..., Any]]:
+    """Returns what stands in for the method that adds gradients up over replicas.
+
+    Args:
+        optimizer: A Keras optimizer on TensorFlow.
+        note: Called with the sums.
+    """
+    reduce = optimizer._all_reduce_sum_gradients
+
+    def reduce_and_note(grads_and_vars: Any) -> Any:
+        reduced = reduce(grads_and_vars)
+        note([gradient for gradient, _ in reduced])
+        return reduced
+
+    return {"_all_reduce_sum_gradients": reduce_and_note}
+
+
+def traced_functions(train_function: Any) -> list[Any]:
+    """Returns the functions that TensorFlow has traced for a training function of Keras."""
+    cells = getattr(train_function, "__closure__", None) or ()
+    held = [cell.cell_contents for cell in cells]
+    steps = [getattr(each, "__wrapped__", each) for each in held]
+    known = [step for step in steps if hasattr(step, "_list_all_concrete_functions")]
+    return [concrete for step in known for concrete in step._list_all_concrete_functions()]
+
+
+# The flags that say what trains.
+
+
+@contextlib.contextmanager
+def trained_as(
+    layers: Iterable[keras.Layer], trains: Callable[[keras.Variable], bool]
+) -> Iterator[None]:
+    """Sets the flags `trainable` of layers and variables for a while, without Keras' side effects.
+
+    Args:
+        layers: All layers of a model, itself included.
+        trains: Tells for a variable whether it trains meanwhile.
+    """
+    layers = list(layers)
+    kept = [
+        (thing, thing._trainable) for layer in layers for thing in (layer, *own_variables(layer))
+    ]
+    try:
+        for layer in layers:
+            for variable in own_variables(layer):
+                variable._trainable = trains(variable)
+        for layer in layers:  # those around a layer that trains must not be frozen either
+            below = [layer, *flattened(layer)]
+            own = [variable for each in below for variable in own_variables(each)]
+            if own:
+                layer._trainable = any(variable._trainable for variable in own)
+        yield
+    finally:
+        for thing, flag in kept:
+            thing._trainable = flag
+
+
+# JAX: the state of a model stands outside of its variables while `fit` trains.
+
+State = tuple[Sequence[Any], Sequence[Any], Sequence[Any], Sequence[Any]]
+
+
+def offer_state(model: keras.Model, state: State) -> None:
+    """Has `sync_state` show this state, as Keras does before it calls callbacks."""
+    names = ("trainable", "non_trainable", "optimizer", "metrics")
+    model._jax_state = {
+        f"{name}_variables": values for name, values in zip(names, state, strict=True)
+    }
+    model._jax_state_synced = False
+
+
+def sync_state(model: keras.Model) -> None:
+    """Brings the state that `fit` carries back into the model's variables; only JAX needs it."""
+    if keras.backend.backend() == "jax":
+        model.jax_state_sync()

@@ -1,0 +1,179 @@
+"""What is done differently on JAX: single precision sums, compensated, and layouts."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import keras
+import numpy as np
+
+from keras_lcb.backend import internals
+
+ACCUMULATOR_DTYPE = "float32"
+
+
+def squared_norms(tensors: Sequence[Any]) -> Any:
+    """Squared Euclidean norms, one a tensor, in float32."""
+    return jnp.stack([jnp.sum(jnp.square(_row_major(tensor))) for tensor in tensors])
+
+
+def _row_major(tensor: Any) -> Any:
+    """The entries in the order in which XLA adds up in short rows.
+
+    Fused with what computes a transposed gradient, it would add up thousands one after another.
+    """
+    return jax.lax.optimization_barrier(tensor.astype(jnp.float32).reshape(-1))
+
+
+def squared_distances(after: Sequence[Any], before: Sequence[Any]) -> Any:
+    """Squared Euclidean distances, one a pair of tensors, in float32."""
+    pairs = zip(after, before, strict=True)
+    return jnp.stack([jnp.sum(jnp.square((a - b).astype(jnp.float32))) for a, b in pairs])
+
+
+def read(variables: Sequence[keras.Variable]) -> list[Any]:
+    """Values as they are now; JAX arrays never change."""
+    return [v.value for v in variables]
+
+
+def have_values(variables: Sequence[keras.Variable]) -> bool:
+    """Whether variables have their first values."""
+    return True
+
+
+def on_host(value: Any) -> np.ndarray:
+    """A variable or a tensor as an array, which later assignments do not change."""
+    return keras.ops.convert_to_numpy(value)
+
+
+def clear(variable: keras.Variable) -> None:
+    """Sets a variable to zero."""
+    variable.assign(np.zeros(variable.shape, variable.dtype))
+
+
+def total_shape(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Shape of a variable in which `accumulate` adds up tensors of a shape."""
+    return (2, *shape)
+
+
+def total_value(array: Any) -> Any:
+    """The sums that such a variable holds."""
+    return array[0] - array[1]
+
+
+def accumulate(total: keras.Variable, amount: Any) -> None:
+    """Adds to row 0; row 1 holds what rounding has lost so far (Kahan 1965).
+
+    Double precision is off by default in JAX, and a plain float32 sum over a long epoch drifts.
+    """
+    value, lost = total.value[0], total.value[1]
+    amount = amount.astype(value.dtype) - lost
+    new = value + amount
+    # After an overflow the compensation is NaN, which must not hide the infinity.
+    lost = jnp.where(jnp.isfinite(new), (new - value) - amount, 0.0)
+    total.assign(jnp.stack([new, lost]))
+
+
+def write_row(ring: keras.Variable, row: Any, values: Any) -> None:
+    """Replaces one row."""
+    ring.assign(ring.value.at[row].set(values.astype(ring.dtype)))
+
+
+def gradients(function: Callable[..., Any], arguments: Sequence[Any]) -> list[Any]:
+    """Derivatives of a scalar function of tensors, one a tensor."""
+    return list(jax.grad(function, argnums=tuple(range(len(arguments))))(*arguments))
+
+
+def dense(gradient: Any) -> Any:
+    """A gradient as a plain tensor."""
+    return keras.ops.convert_to_tensor(gradient, sparse=False)
+
+
+def where(applied: Any, add: Callable[[], None], variables: Sequence[keras.Variable]) -> None:
+    """Calls a function, whose effects on variables stay only where `applied` is true."""
+    before = read(variables)
+    add()
+    for variable, old in zip(variables, before, strict=True):
+        variable.assign(jnp.where(applied, variable.value, old))
+
+
+def outside_graph() -> contextlib.AbstractContextManager[None]:
+    """Within this context nothing becomes part of a step that is being traced."""
+    return contextlib.nullcontext()
+
+
+class VariableMaker:
+    """Makes variables on the devices of a model.
+
+    Args:
+        model: The model.
+    """
+
+    def __init__(self, model: keras.Model) -> None:
+        del model  # Keras' default device, or the distribution that is set, holds all variables
+
+    def zeros(self, shape: tuple[int, ...], dtype: str, name: str) -> keras.Variable:
+        """A variable that begins with zeros."""
+        return _new(np.zeros(shape, dtype), dtype, name)
+
+    def of(self, value: Any, like: keras.Variable, name: str) -> keras.Variable:
+        """A variable that begins with a value, beside another variable."""
+        dtype = keras.backend.standardize_dtype(value.dtype)
+        same = tuple(value.shape) == tuple(like.shape)
+        return _new(value, dtype, name, layout=internals.layout_of(like) if same else None)
+
+
+def is_chief(model: keras.Model) -> bool:
+    """Whether this process is the one of several that writes files."""
+    return jax.process_index() == 0
+
+
+def processes() -> int:
+    """How many processes train together outside of what Keras' `fit` knows of."""
+    return 1
+
+
+class Reduced:
+    """The gradients of one optimizer: a program over global arrays has those of all devices."""
+
+    stand_ins: dict[str, Any] = {}
+
+    def __init__(self, optimizer: Any) -> None:
+        del optimizer
+
+    def of(self, gradients: list[Any]) -> list[Any]:
+        """The gradients."""
+        return gradients
+
+
+def _new(value: Any, dtype: str, name: str, layout: Any = None) -> keras.Variable:
+    return keras.Variable(
+        value, dtype=dtype, trainable=False, autocast=False, layout=layout, name=f"tap_{name}"
+    )
+
+
+def scale_steps(
+    variables: Sequence[keras.Variable], before: Sequence[Any], factors: Any, places: Sequence[int]
+) -> None:
+    """Takes the part `factors[place]` of each variable's step; exactly for the factors 0 and 1."""
+    for variable, start, place in zip(variables, before, places, strict=True):
+        factor, end = factors[place], variable.value
+        dtype = keras.backend.result_type(end.dtype, "float32")
+        first, last = keras.ops.cast(start, dtype), keras.ops.cast(end, dtype)
+        part = keras.ops.cast(first + keras.ops.cast(factor, dtype) * (last - first), end.dtype)
+        part = keras.ops.where(factor == 1, end, part)
+        variable.assign(keras.ops.where(factor == 0, start, part))
+
+
+def where_scaled(factors: Any, on_host: Callable[[], bool], function: Callable[[], None]) -> None:
+    """Calls a function in the steps in which a factor differs from 1, and, here, in others."""
+    function()
+
+
+def uncompiled(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function itself: here, all of a step can be compiled."""
+    return function

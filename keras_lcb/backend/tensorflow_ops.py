@@ -1,0 +1,250 @@
+"""What is done differently on TensorFlow: sparse gradients, rows in place, and replicas."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_lcb.backend import internals
+
+ACCUMULATOR_DTYPE = "float64"
+
+
+def squared_norms(tensors: Sequence[Any]) -> Any:
+    """Squared Euclidean norms, one a tensor, in float64."""
+    # Single precision would lose digits: in long tensors under XLA all but four.
+    return 2.0 * tf.stack([_half_square(_without_repeats(tensor)) for tensor in tensors])
+
+
+def squared_distances(after: Sequence[Any], before: Sequence[Any]) -> Any:
+    """Squared Euclidean distances, one a pair of tensors, in float64."""
+    return 2.0 * tf.stack([_half_square(a - b) for a, b in zip(after, before, strict=True)])
+
+
+def read(variables: Sequence[keras.Variable]) -> list[Any]:
+    """Values as they are now, which later assignments do not change."""
+    return [_read(variable) for variable in variables]
+
+
+def have_values(variables: Sequence[keras.Variable]) -> bool:
+    """Whether variables that were made within a step have their first values."""
+    handles = [handle for variable in variables if (handle := _handle(variable)) is not None]
+    return all(bool(tf.raw_ops.VarIsInitializedOp(resource=handle)) for handle in handles)
+
+
+def on_host(value: Any) -> np.ndarray:
+    """A variable or a tensor as an array, which later assignments do not change."""
+    if isinstance(value, keras.Variable):
+        return _read(value).numpy()
+    return keras.ops.convert_to_numpy(value)
+
+
+def clear(variable: keras.Variable) -> None:
+    """Sets a variable to zero."""
+    handle = _handle(variable)
+    zeros = tf.zeros(variable.shape, variable.dtype)
+    if handle is None:
+        variable.assign(zeros)
+    else:
+        tf.raw_ops.AssignVariableOp(resource=handle, value=zeros)
+
+
+def total_shape(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Shape of a variable in which `accumulate` adds up tensors of a shape."""
+    return shape
+
+
+def total_value(array: Any) -> Any:
+    """The sums that such a variable holds."""
+    return array
+
+
+def accumulate(total: keras.Variable, amount: Any) -> None:
+    """Adds to a sum."""
+    total.assign_add(tf.cast(amount, total.dtype))
+
+
+def write_row(ring: keras.Variable, row: Any, values: Any) -> None:
+    """Replaces one row."""
+    value = ring.value
+    if isinstance(value, tf.distribute.DistributedValues):
+        value = value.values[0]  # which is what the host reads; all replicas write the same
+    value.scatter_nd_update([[row]], [tf.cast(values, ring.dtype)])
+
+
+def gradients(function: Callable[..., Any], arguments: Sequence[Any]) -> list[Any]:
+    """Derivatives of a scalar function of tensors, one a tensor."""
+    # In a loop's body a tensor from outside may have been captured before this tape: without a
+    # name of its own here, the tape would not see it used.
+    arguments = [tf.identity(argument) for argument in arguments]
+    with tf.GradientTape(watch_accessed_variables=False) as tape:
+        tape.watch(arguments)
+        value = function(*arguments)
+    found = tape.gradient(value, arguments, unconnected_gradients="zero")
+    return [tf.convert_to_tensor(gradient) for gradient in found]
+
+
+def dense(gradient: Any) -> Any:
+    """A gradient as a plain tensor: those of embeddings are sparse, and may repeat a row."""
+    return tf.convert_to_tensor(gradient)
+
+
+def where(applied: Any, add: Callable[[], None], variables: Sequence[keras.Variable]) -> None:
+    """Calls a function, whose effects on variables stay only where `applied` is true."""
+
+    def call() -> None:
+        add()
+
+    tf.cond(applied, call, lambda: None)
+
+
+def outside_graph() -> contextlib.AbstractContextManager[None]:
+    """Within this context nothing becomes part of a step that is being traced."""
+    return tf.init_scope()
+
+
+class VariableMaker:
+    """Makes variables on the devices of a model.
+
+    Args:
+        model: The model.
+    """
+
+    def __init__(self, model: keras.Model) -> None:
+        self._strategy = model.distribute_strategy
+
+    def zeros(self, shape: tuple[int, ...], dtype: str, name: str) -> keras.Variable:
+        """A variable that begins with zeros."""
+        return self._new(np.zeros(shape, dtype), dtype, name)
+
+    def of(self, value: Any, like: keras.Variable, name: str) -> keras.Variable:
+        """A variable that begins with a value, beside another variable."""
+        return self._new(value, keras.backend.standardize_dtype(value.dtype), name)
+
+    def _new(self, value: Any, dtype: str, name: str) -> keras.Variable:
+        with tf.init_scope(), self._strategy.scope():
+            return keras.Variable(
+                value,
+                dtype=dtype,
+                trainable=False,
+                autocast=False,
+                aggregation="only_first_replica",  # all replicas compute the same
+                name=f"tap_{name}",
+            )
+
+
+def is_chief(model: keras.Model) -> bool:
+    """Whether this process is the one of several workers that writes files."""
+    resolver = model.distribute_strategy.cluster_resolver
+    if resolver is None or resolver.task_type in (None, "chief"):
+        return True
+    return resolver.task_id == 0 and "chief" not in resolver.cluster_spec().jobs
+
+
+def processes() -> int:
+    """How many processes train together outside of what Keras' `fit` knows of."""
+    return 1
+
+
+class Reduced:
+    """The gradients of one optimizer, added up over the replicas of a strategy.
+
+    `apply` adds them up itself after clipping. Without clipping that sum is taken as it is.
+
+    Args:
+        optimizer: An optimizer that is not made of others.
+    """
+
+    def __init__(self, optimizer: Any) -> None:
+        self._optimizer = optimizer
+        self._replicas = internals.strategy_of(optimizer).num_replicas_in_sync
+        clipped = optimizer.clipnorm or optimizer.global_clipnorm or optimizer.clipvalue
+        self._as_applied = not clipped and not optimizer.gradient_accumulation_steps
+        self._found: dict[int, list[Any]] = {}  # by thread, of which each replica has its own
+
+    @property
+    def stand_ins(self) -> dict[str, Any]:
+        """What stands in for methods of the optimizer while it applies gradients."""
+        if self._replicas == 1 or not self._as_applied:
+            return {}
+        return internals.noting_reduced_gradients(self._optimizer, self._note)
+
+    def _note(self, gradients: list[Any]) -> None:
+        self._found[threading.get_ident()] = gradients
+
+    def of(self, gradients: list[Any]) -> list[Any]:
+        """The reduced gradients, once `apply` has returned."""
+        if self._replicas == 1:
+            return gradients
+        if self._as_applied:
+            return self._found.pop(threading.get_ident())
+        replica = tf.distribute.get_replica_context()
+        return list(replica.all_reduce(tf.distribute.ReduceOp.SUM, gradients))
+
+
+def scale_steps(
+    variables: Sequence[keras.Variable], before: Sequence[Any], factors: Any, places: Sequence[int]
+) -> None:
+    """Takes the part `factors[place]` of each variable's step; exactly for the factors 0 and 1."""
+    each = tf.unstack(factors)
+    for variable, start, place in zip(variables, before, places, strict=True):
+        factor, end = each[place], _read(variable)
+        dtype = end.dtype if end.dtype == tf.float64 else tf.float32
+        first, last = tf.cast(start, dtype), tf.cast(end, dtype)
+        part = tf.cast(first + tf.cast(factor, dtype) * (last - first), end.dtype)
+        variable.assign(tf.where(factor == 0.0, start, tf.where(factor == 1.0, end, part)))
+
+
+def where_scaled(factors: Any, on_host: Callable[[], bool], function: Callable[[], None]) -> None:
+    """Calls a function in the steps in which a factor differs from 1."""
+
+    def call() -> None:
+        function()
+
+    tf.cond(tf.reduce_all(tf.equal(factors, 1.0)), lambda: None, call)
+
+
+def uncompiled(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function itself: here, all of a step can be compiled."""
+    return function
+
+
+def _read(variable: keras.Variable) -> Any:
+    handle = _handle(variable)
+    if handle is None:
+        return tf.identity(variable.value)
+    # The bare operation: what TensorFlow does around it takes several times as long.
+    return tf.raw_ops.ReadVariableOp(resource=handle, dtype=variable.value.dtype)
+
+
+def _handle(variable: keras.Variable) -> Any:
+    """Where its value is kept; `None` where a strategy keeps it in replicas, or a scope has it."""
+    value = variable.value
+    is_distributed = isinstance(value, tf.distribute.DistributedValues)
+    return None if is_distributed else getattr(value, "handle", None)
+
+
+def _half_square(tensor: Any) -> Any:
+    return tf.nn.l2_loss(tf.cast(tensor, tf.float64))
+
+
+def _without_repeats(gradient: Any) -> Any:
+    """Adds up the rows that a sparse gradient names more than once.
+
+    Squaring the rows apart would lose the cross terms. Shapes stay static, so XLA compiles it.
+    """
+    if not isinstance(gradient, tf.IndexedSlices):
+        return gradient
+    order = tf.argsort(gradient.indices)
+    indices = tf.gather(gradient.indices, order)
+    starts = tf.cast(indices[1:] != indices[:-1], tf.int32)
+    first = tf.zeros_like(indices[:1], tf.int32)  # of `indices`, which may be a single one
+    segments = tf.concat([first, tf.cumsum(starts)], axis=0)
+    rows = tf.gather(gradient.values, order)
+    return tf.math.unsorted_segment_sum(rows, segments, tf.shape(indices)[0])

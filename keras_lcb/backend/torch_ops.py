@@ -1,0 +1,186 @@
+"""What is done differently on torch: whole lists of tensors in one kernel."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import torch
+
+ACCUMULATOR_DTYPE = "float64"
+_ROW = 256  # entries that float32 may add up before rounding shows
+_LONG = 1 << 15  # above this, two levels take less time than float64
+
+
+@torch.no_grad()
+def squared_norms(tensors: Sequence[Any]) -> Any:
+    """Squared Euclidean norms, one a tensor, in float64."""
+    values = [t.coalesce().values() if t.is_sparse else t for t in tensors]
+    parts = [_row_norms(t) if t.numel() > _LONG else t for t in values]
+    return torch.stack(torch._foreach_norm(parts, 2, torch.float64)).square()
+
+
+def _row_norms(tensor: Any) -> Any:
+    """Numbers whose norm is the tensor's: torch adds up in float32, and loses 1e-3 in long sums."""
+    strides = sorted(range(tensor.ndim), key=tensor.stride, reverse=True)
+    flat = _single_precision(tensor.permute(strides).contiguous().view(-1))  # no copy if dense
+    whole = flat.numel() // _ROW * _ROW
+    rows = torch.linalg.vector_norm(flat[:whole].view(-1, _ROW), dim=1)
+    return torch.cat([rows, flat[whole:]])
+
+
+@torch.no_grad()
+def squared_distances(after: Sequence[Any], before: Sequence[Any]) -> Any:
+    """Squared Euclidean distances, one a pair of tensors, in float64."""
+    return squared_norms(torch._foreach_sub(list(after), list(before)))
+
+
+@torch.no_grad()
+def read(variables: Sequence[Any]) -> list[Any]:
+    """Values as they are now, which later assignments do not change."""
+    return [getattr(v, "value", v).detach().clone() for v in variables]
+
+
+def have_values(variables: Sequence[keras.Variable]) -> bool:
+    """Whether variables have their first values."""
+    return True
+
+
+def on_host(value: Any) -> np.ndarray:
+    """A variable or a tensor as an array, which later assignments do not change."""
+    return np.array(keras.ops.convert_to_numpy(value))  # a copy: on the host it shares the memory
+
+
+def clear(variable: keras.Variable) -> None:
+    """Sets a variable to zero."""
+    variable.assign(np.zeros(variable.shape, variable.dtype))
+
+
+def total_shape(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Shape of a variable in which `accumulate` adds up tensors of a shape."""
+    return shape
+
+
+def total_value(array: Any) -> Any:
+    """The sums that such a variable holds."""
+    return array
+
+
+@torch.no_grad()
+def accumulate(total: keras.Variable, amount: Any) -> None:
+    """Adds to a sum."""
+    total.value.add_(amount)
+
+
+@torch.no_grad()
+def write_row(ring: keras.Variable, row: Any, values: Any) -> None:
+    """Replaces one row."""
+    # Not `ring[row] = ...`, which asks the device for the number.
+    ring.value.index_copy_(0, row.reshape(1).long(), values.to(ring.value.dtype)[None])
+
+
+@torch.enable_grad()
+def gradients(function: Callable[..., Any], arguments: Sequence[Any]) -> list[Any]:
+    """Derivatives of a scalar function of tensors, one a tensor."""
+    arguments = [argument.detach().requires_grad_() for argument in arguments]
+    return list(
+        torch.autograd.grad(
+            function(*arguments), arguments, allow_unused=True, materialize_grads=True
+        )
+    )
+
+
+def dense(gradient: Any) -> Any:
+    """A gradient as a plain tensor."""
+    return gradient.to_dense() if gradient.is_sparse else gradient
+
+
+def where(applied: Any, add: Callable[[], None], variables: Sequence[keras.Variable]) -> None:
+    """Calls a function where `applied` is true; Keras itself has waited for that in this step."""
+    if bool(applied):
+        add()
+
+
+def outside_graph() -> contextlib.AbstractContextManager[None]:
+    """Within this context nothing becomes part of a step that is being traced."""
+    return contextlib.nullcontext()
+
+
+class VariableMaker:
+    """Makes variables on the devices of a model.
+
+    Args:
+        model: The model.
+    """
+
+    def __init__(self, model: keras.Model) -> None:
+        del model  # Keras' default device, or the distribution that is set, holds all variables
+
+    def zeros(self, shape: tuple[int, ...], dtype: str, name: str) -> keras.Variable:
+        """A variable that begins with zeros."""
+        return _new(np.zeros(shape, dtype), dtype, name)
+
+    def of(self, value: Any, like: keras.Variable, name: str) -> keras.Variable:
+        """A variable that begins with a value, beside another variable."""
+        dtype = keras.backend.standardize_dtype(value.dtype)
+        return _new(value, dtype, name)
+
+
+def is_chief(model: keras.Model) -> bool:
+    """Whether this process is the one of several that writes files."""
+    return processes() == 1 or torch.distributed.get_rank() == 0
+
+
+def processes() -> int:
+    """How many processes train together outside of what Keras' `fit` knows of."""
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        return torch.distributed.get_world_size()
+    return 1
+
+
+class Reduced:
+    """The gradients of one optimizer: those of one process, which torch reduces before."""
+
+    stand_ins: dict[str, Any] = {}
+
+    def __init__(self, optimizer: Any) -> None:
+        del optimizer
+
+    def of(self, gradients: list[Any]) -> list[Any]:
+        """The gradients."""
+        return gradients
+
+
+def _new(value: Any, dtype: str, name: str) -> keras.Variable:
+    return keras.Variable(value, dtype=dtype, trainable=False, autocast=False, name=f"tap_{name}")
+
+
+def scale_steps(
+    variables: Sequence[keras.Variable], before: Sequence[Any], factors: Any, places: Sequence[int]
+) -> None:
+    """Takes the part `factors[place]` of each variable's step; exactly for the factors 0 and 1."""
+    for variable, start, place in zip(variables, before, places, strict=True):
+        factor, end = factors[place], variable.value
+        dtype = keras.backend.result_type(end.dtype, "float32")
+        first, last = keras.ops.cast(start, dtype), keras.ops.cast(end, dtype)
+        part = keras.ops.cast(first + keras.ops.cast(factor, dtype) * (last - first), end.dtype)
+        part = keras.ops.where(factor == 1, end, part)
+        variable.assign(keras.ops.where(factor == 0, start, part))
+
+
+def where_scaled(factors: Any, on_host: Callable[[], bool], function: Callable[[], None]) -> None:
+    """Calls a function in the steps in which a factor differs from 1, as the host knows."""
+    if on_host():
+        function()
+
+
+def uncompiled(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A function that `torch.compile` leaves alone: it cannot trace it, or takes too long."""
+    return torch.compiler.disable(function)
+
+
+def _single_precision(tensor: Any) -> Any:
+    return tensor.float() if tensor.dtype in (torch.float16, torch.bfloat16) else tensor

@@ -1,0 +1,58 @@
+"""How much a layer's gradient differs from update to update, against its mean."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+
+from keras_lcb.quantities.step_quantity import State, StepQuantity
+
+
+class GradientNoise(StepQuantity):
+    """Variance of the gradient over the updates of a record against its squared mean.
+
+    With g₁ … gₙ the gradients of the n updates since the last record and ḡ their mean, it is
+    Σ‖gₜ − ḡ‖² / (n − 1) over ‖ḡ‖²: below 1 the mean stands out from what differs between batches,
+    above 1 it does not. The weights move meanwhile, so that their drift counts as noise too. It is
+    NaN for fewer than two updates. This keeps a sum of the size of the weights on the device.
+
+    Source: the ratio is the simple noise scale of McCandlish et al. (2018), "An empirical model of
+    large-batch training", with batches in the place of samples.
+
+    Example:
+    >>> import numpy as np
+    >>> from keras_lcb import StepQuantities
+    >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1, name="lin")])
+    >>> model.compile("sgd", "mse")
+    >>> noise = StepQuantities(GradientNoise())
+    >>> x, y = np.ones((8, 2)), np.zeros((8, 1))
+    >>> history = model.fit(x, y, batch_size=2, verbose=0, callbacks=[noise])
+    >>> bool(noise.results.gradient_noise.sel(layer="lin")[-1] >= 0)
+    True
+    """
+
+    name = "gradient_noise"
+    long_name = "variance of the gradient over its squared mean"
+    window = True
+
+    def init(self, variable: keras.Variable) -> State:
+        """Keeps the sum of the gradients."""
+        return (keras.ops.zeros(variable.shape, "float32"),)
+
+    def update(self, state: State, gradient: Any, before: Any, after: Any) -> tuple[State, State]:
+        """Adds ‖g‖², and by how much ‖Σg‖² grows."""
+        gradient = keras.ops.cast(gradient, "float32")
+        square = keras.ops.sum(gradient * gradient)
+        growth = 2.0 * keras.ops.sum(state[0] * gradient) + square
+        return (state[0] + gradient,), (square, growth)
+
+    def result(self, sums: Sequence[float], updates: int) -> float:
+        """Returns the ratio."""
+        squares, square_of_sum = sums
+        if updates < 2 or square_of_sum == 0:
+            return math.nan
+        variance = (squares - square_of_sum / updates) / (updates - 1)
+        return variance / (square_of_sum / updates**2)

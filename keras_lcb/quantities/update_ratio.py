@@ -1,0 +1,48 @@
+"""How far each update moves a layer, relative to where it is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_lcb.backend import ops
+from keras_lcb.quantities.rms import rms
+from keras_lcb.quantities.step_quantity import State, StepQuantity
+
+
+class UpdateRatio(StepQuantity):
+    """RMS over updates of ‖Δθ‖₂/‖θ‖₂, θ before the update, with θ all of one layer's variables.
+
+    An update that starts from θ = 0 counts as none.
+    """
+
+    name = "update_ratio"
+    long_name = "RMS of the update relative to the parameters"
+    needs_weights = True
+    takes_sparse = True
+    numbers = 1
+    of_frozen = 0.0
+
+    def update_all(
+        self,
+        states: Sequence[State],
+        gradients: Sequence[Any],
+        before: Any,
+        after: Any,
+        layer_of: Sequence[int],
+    ) -> tuple[list[State], Any]:
+        """Takes the weights of several variables; what it adds up sums to a layer's ratio."""
+        moved = ops.squared_distances(after, before)
+        layers = np.array(layer_of)
+        in_one_layer = (layers[:, None] == layers[None, :]).astype(ops.ACCUMULATOR_DTYPE)
+        weights = keras.ops.matmul(in_one_layer, ops.squared_norms(before)[:, None])[:, 0]
+        known = weights > 0
+        ratios = keras.ops.where(known, moved / keras.ops.where(known, weights, 1.0), 0.0)
+        return list(states), ratios[:, None]
+
+    def results(self, sums: np.ndarray, updates: np.ndarray) -> np.ndarray:
+        """Returns root mean squares; NaN where there was no update."""
+        return rms(sums, updates)

@@ -1,0 +1,146 @@
+"""State of our own that passes through Keras' training step on JAX.
+
+There a step is a function of a state: tuples of the values of all variables, the optimizer's among
+them. What is measured in a step has to be in that state. For as long as a step is traced, our
+variables count among the optimizer's; between steps nothing of them is left there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import weakref
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import keras
+
+from keras_lcb.backend import internals
+
+
+class CarriedState:
+    """Carries variables through the steps of one model.
+
+    Args:
+        model: The model.
+    """
+
+    def __init__(self, model: keras.Model) -> None:
+        self._reference = weakref.ref(model)
+        self._carried: list[tuple[Any, list[keras.Variable]]] = []  # with which optimizer
+        self._values: list[Any] | None = None  # newer than the variables' own
+
+    @property
+    def _model(self) -> keras.Model:
+        model = self._reference()
+        assert model is not None  # it owns what is carried
+        return model
+
+    @property
+    def _variables(self) -> list[keras.Variable]:
+        return [variable for _, variables in self._carried for variable in variables]
+
+    def carry(self, carried: Sequence[tuple[Any, list[keras.Variable]]]) -> None:
+        """Has the steps to come carry variables, and no others.
+
+        Args:
+            carried: Optimizers, each with the variables that count among its own.
+        """
+        before = self._variables
+        if [id(v) for _, variables in carried for v in variables] != list(map(id, before)):
+            self.sync()
+        self._carried = list(carried)
+
+    def sync(self) -> None:
+        """Brings the values of the last step back into the variables."""
+        if self._values is not None:
+            values, self._values = self._values, None
+            for variable, value in zip(self._variables, values, strict=True):
+                variable.assign(value)
+
+    @contextlib.contextmanager
+    def within_optimizer(self) -> Iterator[None]:
+        """Within this context the variables count among those of their optimizers."""
+        added = []
+        for optimizer, variables in self._carried:
+            state = internals.state_of(_last_part(optimizer))
+            own = [v for v in variables if not any(v is other for other in state)]
+            state.extend(own)
+            added.append((state, own))
+        try:
+            yield
+        finally:
+            for state, own in added:
+                state[:] = [v for v in state if not any(v is other for other in own)]
+
+    @contextlib.contextmanager
+    def left_out_of_files(self) -> Iterator[None]:
+        """Within this context optimizers save and load their own variables only."""
+        with contextlib.ExitStack() as stack:
+            for optimizer, variables in self._carried:
+                for each in {id(o): o for o in (optimizer, _last_part(optimizer))}.values():
+                    methods = {
+                        name: _without(variables, optimizer, getattr(each, name))
+                        for name in ("save_own_variables", "load_own_variables")
+                    }
+                    stack.enter_context(internals.replaced(each, methods))
+            yield
+
+    def run(self, function: Callable[..., Any], state: internals.State, iterator: Any) -> Any:
+        """Runs a training function with our state in it.
+
+        Args:
+            function: What Keras made with the variables among the optimizer's.
+            state: The state without ours.
+            iterator: The batches.
+
+        Returns:
+            The logs, and the new state without ours.
+        """
+        trainable, non_trainable, of_optimizer, of_metrics = state
+        own = self._values or [variable.value for variable in self._variables]
+        self._values = own
+        count = len(of_optimizer)
+        try:
+            logs, new = function(
+                (trainable, non_trainable, [*of_optimizer, *own], of_metrics), iterator
+            )
+        except BaseException:
+            if any(value.is_deleted() for value in own):  # given to a step that failed
+                self._begin_anew()
+            raise
+        trainable, non_trainable, of_optimizer, of_metrics = new
+        if len(of_optimizer) != count + len(own):
+            raise ValueError(
+                f"The training step of the model '{self._model.name}' returns "
+                f"{len(of_optimizer)} optimizer variables, and received {count + len(own)}. It "
+                "must return all that `optimizer.stateless_apply` returns."
+            )
+        self._values = list(of_optimizer[count:])
+        return logs, (trainable, non_trainable, of_optimizer[:count], of_metrics)
+
+    def _begin_anew(self) -> None:
+        self._values = None
+        for variable in self._variables:
+            variable.assign(keras.ops.zeros(variable.shape, variable.dtype))
+
+
+def _last_part(optimizer: Any) -> Any:
+    """Returns the optimizer whose variables come last among those of a composite one."""
+    return internals.parts_of(optimizer)[-1]
+
+
+def _without(
+    variables: Sequence[keras.Variable], optimizer: Any, method: Callable[[Any], None]
+) -> Callable[[Any], None]:
+    """Returns a method that is called while variables do not count among an optimizer's."""
+
+    def save_or_load(store: Any) -> None:
+        state = internals.state_of(_last_part(optimizer))
+        whole = list(state)
+        state[:] = [v for v in whole if not any(v is own for own in variables)]
+        try:
+            method(store)
+        finally:
+            state[:] = whole
+
+    return save_or_load

@@ -1,0 +1,258 @@
+"""What is followed of a Keras optimizer: its updates, their number, and its learning rates."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import math
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+import keras
+import numpy as np
+
+from keras_lcb.backend import internals, ops
+from keras_lcb.training.layers import TrackedLayer
+
+if TYPE_CHECKING:
+    from keras_lcb.training.scaling import Scaling
+
+
+class Receiver(Protocol):
+    """What is told of each update while a training step runs, or is traced."""
+
+    @property
+    def variables(self) -> list[keras.Variable]:
+        """The variables that it follows."""
+
+    @property
+    def measures(self) -> bool:
+        """Whether it measures anything."""
+
+    @property
+    def needs_weights(self) -> bool:
+        """Whether it needs the weights before and after an update."""
+
+    def before_update(self) -> None:
+        """Called before an update; by then all variables of the model exist."""
+
+    def add(
+        self, variables: Sequence[keras.Variable], gradients: Any, before: Any, after: Any
+    ) -> None:
+        """Takes the gradients of one update, and the weights before and after it."""
+
+    def skip(self) -> None:
+        """Takes note of a step that a loss scaler left out."""
+
+    def where(self, applied: Any, add: Callable[[], None]) -> None:
+        """Calls `add`, whose effects stay only where `applied` is true."""
+
+
+class KerasOptimizer:
+    """Follows an optimizer of `keras.optimizers`, composite ones part by part.
+
+    While a step runs, or is traced, it stands in for `apply` of each optimizer that updates
+    variables. What `apply` receives is what the user's training step has computed: reduced and
+    unscaled by the loss scaler around it, if there is one. What `apply` does with it before the
+    update, dividing by a fixed loss scale and adding up accumulated batches, is repeated here.
+
+    Args:
+        optimizer: The optimizer.
+    """
+
+    def __init__(self, optimizer: keras.Optimizer) -> None:
+        if hasattr(optimizer, "inner_optimizer"):
+            internals.check("loss scaler", optimizer)
+        for part in internals.parts_of(optimizer):
+            internals.check("optimizer", part)
+        self.optimizer = optimizer
+        self._known: dict[int, tuple[int, Any, np.ndarray]] = {}  # which part trains which layer
+
+    @property
+    def parts(self) -> list[Any]:
+        """The optimizers that update variables."""
+        return internals.parts_of(self.optimizer)
+
+    @property
+    def kind(self) -> str:
+        """Class name; of a composite optimizer, those of its parts."""
+        return "+".join(dict.fromkeys(type(part).__name__ for part in self.parts))
+
+    @property
+    def steps_per_update(self) -> int:
+        """Fewest batches whose gradients make one update."""
+        return min((p.gradient_accumulation_steps or 1 for p in self.parts), default=1)
+
+    def iterations(self) -> int:
+        """Returns how many updates were applied; of several parts, by the most advanced one."""
+        return max((_applied(part) for part in self.parts), default=0)
+
+    def rates(self, rows: Sequence[TrackedLayer], alone: bool) -> np.ndarray:
+        """Returns the learning rate in force for each layer; NaN for those it does not train.
+
+        Args:
+            rows: The layers.
+            alone: Whether no other optimizer is followed, so that this one trains all layers even
+                before it is built.
+        """
+        rates = np.full(len(rows), math.nan)
+        parts = self.parts
+        for part in parts:
+            rate = float(ops.on_host(part.learning_rate))
+            if alone and len(parts) == 1 and not part.built:
+                rates[:] = rate
+            rates[self._trains(part, rows)] = rate
+        return rates
+
+    def _trains(self, part: Any, rows: Sequence[TrackedLayer]) -> np.ndarray:
+        """Returns for each layer whether a part trains it."""
+        variables = internals.variables_trained_by(part)
+        known = self._known.get(id(part))
+        if known is None or known[0] != len(variables) or known[1] is not rows:
+            ids = {id(variable) for variable in variables}
+            trained = [any(id(v) in ids for v in row.variables) for row in rows]
+            known = self._known[id(part)] = len(variables), rows, np.array(trained, bool)
+        return known[2]
+
+    @contextlib.contextmanager
+    def in_force(self, receiver: Receiver, scaling: Scaling | None = None) -> Iterator[None]:
+        """Within this context the receiver is told of each update.
+
+        Args:
+            receiver: What takes the gradients and weights.
+            scaling: What scales the steps layer by layer, if anything does.
+        """
+        optimizer = self.optimizer
+        with contextlib.ExitStack() as stack:
+            if hasattr(optimizer, "inner_optimizer"):
+                stack.enter_context(
+                    internals.replaced(optimizer, _noting_skips(optimizer, receiver))
+                )
+            inner = getattr(optimizer, "inner_optimizer", optimizer)
+            if hasattr(inner, "optimizers"):
+                stand_ins = {"apply": self._apply_in_parts(inner, receiver, scaling)}
+                stack.enter_context(internals.replaced(inner, stand_ins))
+            else:
+                stack.enter_context(_followed(inner, receiver, scaling))
+            yield
+
+    def _apply_in_parts(self, composite: Any, receiver: Receiver, scaling: Scaling | None) -> Any:
+        """Stands in for `apply` of an optimizer made of several, which it may have yet to make."""
+        apply = composite.apply
+
+        def apply_followed(grads: Any, trainable_variables: Any = None) -> Any:
+            if not composite.built:
+                composite.build(list(trainable_variables))  # as `apply` does
+                composite.built = True
+            with contextlib.ExitStack() as stack:
+                for part in self.parts:
+                    stack.enter_context(_followed(part, receiver, scaling))
+                return apply(grads, trainable_variables)
+
+        return apply_followed
+
+
+def _applied(part: Any) -> int:
+    steps = int(ops.on_host(internals.steps_of(part)))
+    return steps // (part.gradient_accumulation_steps or 1)
+
+
+@contextlib.contextmanager
+def _followed(part: Any, receiver: Receiver, scaling: Scaling | None) -> Iterator[None]:
+    """Follows one optimizer that is not made of others."""
+    reduced = ops.Reduced(part)
+    apply, stand_ins = part.apply, dict(reduced.stand_ins)
+    if scaling is not None:
+        apply = scaling.around(part, apply)
+        stand_ins |= scaling.stand_ins(part)
+    stand_ins["apply"] = _measured(part, apply, receiver, reduced)
+    with internals.replaced(part, stand_ins):
+        yield
+
+
+def _measured(
+    part: Any, apply: Callable[..., Any], receiver: Receiver, reduced: ops.Reduced
+) -> Callable[..., Any]:
+    """Stands in for `apply`."""
+
+    def apply_and_measure(grads: Any, trainable_variables: Any = None) -> Any:
+        grads = list(grads)
+        if trainable_variables is None:
+            named = internals.variables_trained_by(part)
+        else:
+            named = trainable_variables = list(trainable_variables)
+        reached = [
+            (variable, gradient)
+            for variable, gradient in zip(named, grads, strict=False)
+            if gradient is not None and not internals.is_overwritten_by_gradient(variable)
+        ]
+        variables = [variable for variable, _ in reached]
+        receiver.before_update()
+        if not (receiver.measures and variables):
+            return apply(grads, trainable_variables)
+        if part.gradient_accumulation_steps and not part.built:
+            _build_as_apply_does(part, named)
+        gradients, applied = _effective(part, reached)
+        before = ops.read(variables) if receiver.needs_weights else None
+        result = apply(grads, trainable_variables)
+        after = ops.read(variables) if receiver.needs_weights else None
+        gradients = reduced.of(gradients)
+        add = functools.partial(receiver.add, variables, gradients, before, after)
+        if applied is None:
+            add()
+        else:
+            receiver.where(applied, add)
+        return result
+
+    return apply_and_measure
+
+
+def _build_as_apply_does(part: Any, variables: Sequence[keras.Variable]) -> None:
+    with keras.name_scope(part.name, caller=part):
+        part.build(variables)
+    part.built = True
+
+
+def _effective(part: Any, reached: Sequence[tuple[Any, Any]]) -> tuple[list[Any], Any]:
+    """Returns the gradients that an update is made of, and whether this call makes one.
+
+    Args:
+        part: The optimizer.
+        reached: Variables, each with its gradient.
+
+    Returns:
+        The gradients, unscaled and averaged over accumulated batches; and `None` if each call
+        makes an update, else a tensor that tells.
+    """
+    gradients = [gradient for _, gradient in reached]
+    scale = part.loss_scale_factor
+    if scale is not None:
+        gradients = [ops.dense(gradient) / scale for gradient in gradients]
+    count = part.gradient_accumulation_steps
+    if not count:
+        return gradients, None
+    sums = ops.read([internals.accumulated_gradient(part, variable) for variable, _ in reached])
+    gradients = [(ops.dense(g) + s) / count for g, s in zip(gradients, sums, strict=True)]
+    return gradients, (ops.read([internals.steps_of(part)])[0] + 1) % count == 0
+
+
+def _noting_skips(scaler: Any, receiver: Receiver) -> dict[str, Any]:
+    """Stands in for what a loss scaler does when a gradient is not finite."""
+    stateful = scaler._stateful_handle_non_finite_grads
+
+    def skip() -> Any:
+        receiver.skip()
+        return stateful()
+
+    def skip_statelessly(optimizer_variables: Any, trainable_variables: Any) -> Any:
+        mapping = list(zip(scaler.variables, optimizer_variables, strict=True))
+        with keras.StatelessScope(state_mapping=mapping) as scope:
+            skip()
+        return trainable_variables, [
+            scope.get_current_value(variable) for variable in scaler.variables
+        ]
+
+    return {
+        "_stateful_handle_non_finite_grads": skip,
+        "_stateless_handle_non_finite_grads": skip_statelessly,
+    }

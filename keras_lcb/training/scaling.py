@@ -1,0 +1,164 @@
+"""Learning rates by layer: what scales the step of an optimizer while it applies gradients."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import keras
+
+from keras_lcb.backend import internals, ops
+from keras_lcb.training.layers import tracked_layers
+from keras_lcb.training.multipliers import LearningRateMultipliers
+from keras_lcb.training.step_comparison import StepComparison
+
+
+class Scaling:
+    """Scales each layer's step by its factor: θ ← θ + f·Δθ.
+
+    Δθ is the whole step, weight decay included; constraints apply to the scaled weights, and
+    averages are those of the scaled weights. With the factor 0 nothing of a layer changes, its
+    moving statistics included.
+
+    Args:
+        model: A model whose variables exist.
+        multipliers: Its factors.
+        comparison: What compares gradients before and after a step along them, if anything does.
+    """
+
+    def __init__(
+        self,
+        model: keras.Model,
+        multipliers: LearningRateMultipliers,
+        comparison: StepComparison | None = None,
+    ) -> None:
+        order = tracked_layers(model)
+        self.layers = [*order.layers, *order.others]
+        self._multipliers = multipliers
+        self._comparison = comparison
+        self._factors = multipliers.to_device()
+        self._place = {id(v): p for p, layer in enumerate(self.layers) for v in layer.weights}
+        self._before: dict[int, Any] = {}  # values before this update
+
+    @property
+    def variables(self) -> list[keras.Variable]:
+        """State on the device."""
+        return [self._factors, *(self._comparison.variables if self._comparison else [])]
+
+    @contextlib.contextmanager
+    def of_step(self, *args: Any) -> Iterator[None]:
+        """Within this context, in which a training step runs, still layers stand still.
+
+        Args:
+            *args: What the step is called with: the batch, on JAX the state and the batch.
+        """
+        if self._comparison is not None:
+            self._comparison.begin(*args)
+        with contextlib.ExitStack() as stack:
+            for layer in self.layers:
+                trained = {id(variable) for variable in layer.variables}
+                for variable in layer.weights:
+                    if id(variable) not in trained:
+                        stand_in = {"assign": self._assigned(variable)}
+                        stack.enter_context(internals.replaced(variable, stand_in))
+            yield
+
+    def _assigned(self, variable: keras.Variable) -> Callable[[Any], Any]:
+        """Stands in for `assign` of a moving statistic, which a forward pass calls."""
+        assign = variable.assign
+
+        def assign_unless_still(value: Any) -> Any:
+            factor = self._factor(variable)
+            value = keras.ops.cast(value, variable.dtype)
+            return assign(keras.ops.where(factor == 0, ops.read([variable])[0], value))
+
+        return assign_unless_still
+
+    def around(self, part: Any, apply: Callable[..., Any]) -> Callable[..., Any]:
+        """Stands in for `apply` of an optimizer.
+
+        Args:
+            part: An optimizer that is not made of others.
+            apply: Its `apply`.
+        """
+
+        def apply_in_layers(grads: Any, trainable_variables: Any = None) -> Any:
+            grads = list(grads)
+            if trainable_variables is None:
+                named = internals.variables_trained_by(part)
+            else:
+                named = trainable_variables = list(trainable_variables)
+            # Averages may overwrite all variables, those without a gradient too.
+            scaled = internals.variables_trained_by(part) or named
+            scaled = [v for v in scaled if id(v) in self._place]
+            before = ops.read(scaled)
+            self._before = {id(v): value for v, value in zip(scaled, before, strict=True)}
+            if self._comparison is not None:
+                found = {id(v): g for v, g in zip(named, grads, strict=False)}
+                self._comparison.compare(part, found, self._before)
+            result = apply(grads, trainable_variables)
+            self._hold(part, scaled)
+            return result
+
+        return apply_in_layers
+
+    def stand_ins(self, part: Any) -> dict[str, Callable[..., Any]]:
+        """Returns what stands in for methods of an optimizer, `apply` aside."""
+        methods = {"_backend_update_step": self._update_and_scale(part)}
+        if part.use_ema:
+            methods["_update_model_variables_moving_average"] = self._average_exactly(part)
+        return methods
+
+    def _hold(self, part: Any, variables: Sequence[keras.Variable]) -> None:
+        """Undoes what constraints and overwriting averages did to layers with the factor 0."""
+        overwritten = part.use_ema and part.ema_overwrite_frequency
+        for variable in variables:
+            if id(variable) in self._before and (overwritten or variable.constraint is not None):
+                still = self._factor(variable) == 0
+                value = ops.read([variable])[0]
+                variable.assign(keras.ops.where(still, self._before[id(variable)], value))
+
+    def _factor(self, variable: keras.Variable) -> Any:
+        return ops.read([self._factors])[0][self._place[id(variable)]]
+
+    def _update_and_scale(self, part: Any) -> Callable[..., Any]:
+        update = part._backend_update_step
+
+        def update_and_scale(grads: Any, trainable_variables: Any, learning_rate: Any) -> Any:
+            result = update(grads, trainable_variables, learning_rate)
+            scaled = [v for v in trainable_variables if id(v) in self._before]
+            if scaled:
+                (factors,) = ops.read([self._factors])
+                places = [self._place[id(v)] for v in scaled]
+                before = [self._before[id(v)] for v in scaled]
+                ops.where_scaled(
+                    factors,
+                    self._multipliers.are_set,
+                    lambda: ops.scale_steps(scaled, before, factors, places),
+                )
+            return result
+
+        return update_and_scale
+
+    def _average_exactly(self, part: Any) -> Callable[..., Any]:
+        """Averages weights; where they stand still at their average, that is exact."""
+        average = part._update_model_variables_moving_average
+
+        def average_exactly(variables: Any) -> Any:
+            pairs = [
+                (variable, mean)
+                for variable, mean in zip(variables, internals.moving_averages(part), strict=True)
+                if mean is not None and id(variable) in self._place
+            ]
+            before = ops.read([mean for _, mean in pairs])
+            result = average(variables)
+            for (variable, mean), old in zip(pairs, before, strict=True):
+                (value,) = ops.read([variable])
+                still = keras.ops.logical_and(
+                    self._factor(variable) == 0, keras.ops.equal(old, value)
+                )
+                mean.assign(keras.ops.where(still, value, ops.read([mean])[0]))
+            return result
+
+        return average_exactly

@@ -1,0 +1,162 @@
+"""How well each layer's gradient predicts itself one step further on, within the training step.
+
+Source: Santurkar and others (2018), "How does batch normalization help optimization?".
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_lcb.backend import ops
+from keras_lcb.training.functional import batch_loss
+from keras_lcb.training.layers import TrackedLayer, tracked_layers
+
+Values = dict[int, Any]
+
+
+class StepComparison:
+    """Compares each layer's gradient with that after a step of this layer alone.
+
+    Args:
+        model: A compiled model whose variables exist.
+        step_size: How far layers move, in units of their gradient; `True` for the learning rate
+            in force.
+    """
+
+    def __init__(self, model: keras.Model, step_size: bool | float) -> None:
+        self._model = model
+        self._layers: Sequence[TrackedLayer] = tracked_layers(model).layers
+        self._step_size = step_size
+        new = ops.VariableMaker(model)
+        # Relative changes, then cosines, then how many were added up.
+        shape = ops.total_shape((3, len(self._layers)))
+        self._sums = new.zeros(shape, ops.ACCUMULATOR_DTYPE, "changes")
+        self._gradients: Callable[..., list[Any]] | None = None
+        self._own_scale: Any = None
+
+    @property
+    def variables(self) -> list[keras.Variable]:
+        """State on the device."""
+        return [self._sums]
+
+    def clear(self) -> None:
+        """Begins a new epoch."""
+        ops.clear(self._sums)
+
+    def means(self) -> dict[str, float]:
+        """Returns the means since the last `clear`, by the names of logs; NaN for none."""
+        changes, cosines, counts = np.array(ops.total_value(ops.on_host(self._sums)))
+        logs = {}
+        for place, layer in enumerate(self._layers):
+            count = counts[place]
+            logs[f"relative_gradient_change/{layer.name}"] = (
+                float(changes[place] / count) if count else math.nan
+            )
+            logs[f"gradient_cosine/{layer.name}"] = (
+                float(cosines[place] / count) if count else math.nan
+            )
+        return logs
+
+    # In the training step.
+
+    def begin(self, *args: Any) -> None:
+        """Prepares a step's comparison, before its forward pass has changed anything.
+
+        Args:
+            *args: What the step is called with: the batch, on JAX the state and the batch.
+        """
+        model, optimizer = self._model, self._model.optimizer
+        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(args[-1])
+        if len(args) == 1:
+            non_trainable, metrics = ops.read(model.non_trainable_variables), []
+            scale = optimizer.scale_loss(keras.ops.ones(()))
+        else:
+            _, non_trainable, of_optimizer, metrics = args[0]
+            with keras.StatelessScope(list(zip(optimizer.variables, of_optimizer, strict=True))):
+                scale = optimizer.scale_loss(keras.ops.ones(()))
+        scaled_around = hasattr(optimizer, "inner_optimizer")  # and unscaled before `apply`
+        self._own_scale = keras.ops.ones(()) if scaled_around else scale
+
+        def gradients(values: Values, moved: Sequence[int], at: Sequence[Any]) -> list[Any]:
+            def loss(*tensors: Any) -> Any:
+                there = values | dict(zip(moved, tensors, strict=True))
+                unscaled = batch_loss(
+                    model,
+                    [there[id(variable)] for variable in model.trainable_variables],
+                    non_trainable,
+                    x,
+                    y,
+                    sample_weight,
+                    training=True,
+                    metrics=metrics,
+                )
+                return unscaled * keras.ops.cast(scale, unscaled.dtype)
+
+            return [_dense(g) / keras.ops.cast(scale, g.dtype) for g in ops.gradients(loss, at)]
+
+        self._gradients = gradients
+
+    def compare(self, optimizer: Any, found: Values, before: Values) -> None:
+        """Adds up how the gradients of one call of `apply` change.
+
+        Args:
+            optimizer: The optimizer that applies them.
+            found: The gradients, by the `id` of their variable.
+            before: The values of the variables.
+        """
+        ops.uncompiled(self._compare)(optimizer, found, before)
+
+    def _compare(self, optimizer: Any, found: Values, before: Values) -> None:
+        assert self._gradients is not None
+        step = self._step_size
+        if step is True:
+            step = keras.ops.convert_to_tensor(optimizer.learning_rate)
+        values = {id(v): before.get(id(v)) for v in self._model.trainable_variables}
+        unread = [v for v in self._model.trainable_variables if values[id(v)] is None]
+        values |= {id(v): value for v, value in zip(unread, ops.read(unread), strict=True)}
+        columns = []
+        for layer in self._layers:
+            moved = [id(v) for v in layer.variables if found.get(id(v)) is not None]
+            if not moved:
+                columns.append(keras.ops.zeros((3,)))
+                continue
+            here = [_dense(found[key]) for key in moved]
+            here = [g / keras.ops.cast(self._own_scale, g.dtype) for g in here]
+            at = [
+                values[key] - keras.ops.cast(step, g.dtype) * g
+                for key, g in zip(moved, here, strict=True)
+            ]
+            change, cosine = _compared(here, self._gradients(values, moved, at))
+            columns.append(keras.ops.stack([change, cosine, keras.ops.ones_like(change)]))
+        ops.accumulate(self._sums, keras.ops.stack(columns, axis=1))
+
+
+def _compared(here: Sequence[Any], there: Sequence[Any]) -> tuple[Any, Any]:
+    """‖there − here‖/‖here‖ and the cosine between the two; 0 and 1 where both vanish."""
+    products = [
+        [keras.ops.sum(a * b) for a, b in pairs]
+        for pairs in (
+            [(g, g) for g in here],
+            [(h, h) for h in there],
+            zip(here, there, strict=True),
+            [(h - g, h - g) for g, h in zip(here, there, strict=True)],
+        )
+    ]
+    first, second, inner, change = (keras.ops.sum(keras.ops.stack(p)) for p in products)
+    product = keras.ops.sqrt(first) * keras.ops.sqrt(second)
+    moved = keras.ops.where(first > 0, first, 1.0)
+    return (
+        keras.ops.sqrt(change / moved),
+        keras.ops.where(product > 0, inner / keras.ops.where(product > 0, product, 1.0), 1.0),
+    )
+
+
+def _dense(gradient: Any) -> Any:
+    """A gradient as a plain tensor, in single precision or, where it has it, double."""
+    dense = ops.dense(gradient)
+    return keras.ops.cast(dense, keras.backend.result_type(dense.dtype, "float32"))
