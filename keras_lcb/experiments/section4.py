@@ -104,10 +104,9 @@ def depth_order(values: xr.DataArray) -> RankCorrelation:
 
 def verdict(name: str, order: RankCorrelation) -> str:
     """Return what an interval says of the claim about a quantity."""
-    if order.spearman_interval is None:
+    if order.sign is None:
         return UNDEFINED
-    low, high = sorted(QUANTITIES[name] * end for end in order.spearman_interval)
-    return SUPPORTS if low > 0 else CONTRADICTS if high < 0 else NONE
+    return {1: SUPPORTS, -1: CONTRADICTS, 0: NONE}[QUANTITIES[name] * order.sign]
 
 
 def table(found: list[Cell]) -> pd.DataFrame:
@@ -275,9 +274,8 @@ def _paragraphs(page: Page, found: list[Cell], failed: int) -> list[str]:
         f"{config.tolerance:.0%}.",
         "## Verdicts",
         "Spearman's rank correlation of depth with each quantity over the hidden layers, mean over "
-        "seeds, with a 95 % bootstrap interval over seeds. A verdict for or against needs an "
-        "interval without 0; intervals over so few seeds are narrower than they should "
-        "be. Counted in cells (network, kind, optimiser):",
+        "seeds, with Student's 95 % interval over seeds. A verdict needs 5 seeds, and one for or "
+        "against an interval without 0. Counted in cells (network, kind, optimiser):",
         markdown(_counts(found)),
         _against(found),
         page.picture("All correlations", "correlations"),

@@ -97,10 +97,9 @@ class Cell:
     @property
     def verdict(self) -> str:
         """Whether deeper layers have higher frequencies, by the interval of `order`."""
-        if self.order.spearman_interval is None:
+        if self.order.sign is None:
             return UNDEFINED
-        low, high = self.order.spearman_interval
-        return HIGHER if low > 0 else LOWER if high < 0 else NO_ORDER
+        return {1: HIGHER, -1: LOWER, 0: NO_ORDER}[self.order.sign]
 
     @property
     def error(self) -> xr.DataArray:
@@ -123,7 +122,7 @@ def cells(results: Results) -> list[Cell]:
     return found
 
 
-_UNDEFINED = RankCorrelation(float("nan"), float("nan"), None, None, (), None)
+_UNDEFINED = RankCorrelation(())
 
 
 def _ordered(run: xr.Dataset) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -314,14 +313,14 @@ def _paragraphs(
         *page.opening("Section 5: which layer fits which frequency", runs, failed),
         "## Verdicts",
         f"{_settings(layers.base)} For each cell: the mean over seeds of Spearman's rank "
-        "correlation of a layer's depth with its mean frequency, with a 95 % bootstrap interval. "
+        "correlation of a layer's depth with its mean frequency, with Student's 95 % interval. "
         "In residual networks that is the energy centroid of what the layer adds to the output; "
         "in plain ones, which have no such parts, the mean of the target's wave numbers weighted "
         "by how well the layer's features carry each (R²): another quantity. "
         '"Scaled" multiplies the initial kernels of the layers that add by 1/√depth, "unit" '
         'leaves them as they are, as does "fan_in", which draws kernels and biases from ±1/√inputs '
-        "as PyTorch does. A verdict needs an interval without 0; where a frequency is not learned "
-        "(an error of 0.5 or more), its shares say little.",
+        "as PyTorch does. A verdict needs 5 seeds and an interval without 0; where a frequency is "
+        "not learned (an error of 0.5 or more), its shares say little.",
         markdown(_verdict_rows(found)),
         _summary(found),
         "## The trial: does the deepest block carry most of the high frequencies?",
@@ -431,7 +430,6 @@ def _told(order: RankCorrelation) -> str:
 
 
 def _low_first(order: RankCorrelation) -> str:
-    if order.spearman_interval is None:
+    if order.sign is None:
         return "cannot be told from these runs"
-    low, high = order.spearman_interval
-    return "yes" if low > 0 else "no, the reverse" if high < 0 else "not clear"
+    return {1: "yes", -1: "no, the reverse", 0: "not clear"}[order.sign]

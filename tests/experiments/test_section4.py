@@ -50,10 +50,10 @@ def cell(run):
 @pytest.mark.parametrize(
     ("values", "rising", "falling"),
     [
-        ([[1, 2, 3, 0], [1, 3, 4, 0]], section4.SUPPORTS, section4.CONTRADICTS),
-        ([[3, 2, 1, 9], [9, 3, 2, 99]], section4.CONTRADICTS, section4.SUPPORTS),
-        ([[1, 2, 3, 4], [3, 2, 1, 4], [2, 3, 1, 9]], section4.NONE, section4.NONE),
-        ([[1, 2, 3, 4]], section4.UNDEFINED, section4.UNDEFINED),
+        ([[1, 2, 3, 0], *[[1, 3, 4, 0]] * 4], section4.SUPPORTS, section4.CONTRADICTS),
+        ([[3, 2, 1, 9], *[[9, 3, 2, 99]] * 4], section4.CONTRADICTS, section4.SUPPORTS),
+        ([*[[1, 2, 3, 4], [3, 2, 1, 4]] * 2, [2, 3, 1, 9]], section4.NONE, section4.NONE),
+        ([[1, 2, 3, 4]] * 4, section4.UNDEFINED, section4.UNDEFINED),  # too few seeds
     ],
 )
 def test_verdicts_follow_the_ranks_of_hidden_layers(values, rising, falling):

@@ -50,10 +50,10 @@ def cell(run):
 @pytest.mark.parametrize(
     ("centroids", "verdict"),
     [
-        ([[1, 2, 3], [1, 3, 4], [2, 5, 9]], section5.HIGHER),
-        ([[3, 2, 1], [9, 5, 2], [4, 3, 1]], section5.LOWER),
-        ([[1, 2, 3], [3, 2, 1], [2, 1, 3]], section5.NO_ORDER),
-        ([[1, 2, 3]], section5.UNDEFINED),  # one run has no interval
+        ([[1, 2, 3], [1, 3, 4], *[[2, 5, 9]] * 3], section5.HIGHER),
+        ([[3, 2, 1], [9, 5, 2], *[[4, 3, 1]] * 3], section5.LOWER),
+        ([[1, 2, 3], [3, 2, 1], *[[2, 1, 3]] * 3], section5.NO_ORDER),
+        ([[1, 2, 3]] * 4, section5.UNDEFINED),  # too few seeds
     ],
 )
 def test_verdicts_follow_the_ranks_over_seeds(centroids, verdict):
@@ -65,10 +65,10 @@ def test_verdicts_follow_the_ranks_over_seeds(centroids, verdict):
 
 
 def test_runs_that_diverged_are_counted_and_left_out():
-    error = np.full((3, 1, 4), 0.1)
+    error = np.full((6, 1, 4), 0.1)
     error[1] = np.nan
-    found = cell(stacked([[1, 2, 3], [9, 5, 1], [1, 4, 6]], error=error))
-    assert (found.diverged, found.run.seed.values.tolist()) == (1, [0, 2])
+    found = cell(stacked([[1, 2, 3], [9, 5, 1], *[[1, 4, 6]] * 4], error=error))
+    assert (found.diverged, found.run.seed.values.tolist()) == (1, [0, 2, 3, 4, 5])
     assert found.verdict == section5.HIGHER
     none = cell(stacked([[1, 2, 3]], error=np.full((1, 1, 4), np.nan)))
     assert (none.diverged, none.verdict) == (1, section5.UNDEFINED)
