@@ -14,12 +14,14 @@ from keras_lcb.analysis.rank import RankCorrelation, rank_correlation
 from keras_lcb.analysis.summary import summary
 from keras_lcb.analysis.time_ratio import TimeRatio, time_ratio
 from keras_lcb.analysis.verdict import ConvergenceBias
+from keras_lcb.analysis.way import angle_to_end, way_from_start
 
 __all__ = [
     "ConvergenceBias",
     "Estimate",
     "RankCorrelation",
     "TimeRatio",
+    "angle_to_end",
     "area_under_distance",
     "convergence_bias",
     "convergence_rate",
@@ -34,4 +36,5 @@ __all__ = [
     "summary",
     "time_ratio",
     "time_to_fraction",
+    "way_from_start",
 ]

@@ -63,6 +63,7 @@ COORDINATES: dict[str, Quantity] = {
     "layer": Quantity("layer path relative to the model", "1", ("layer",)),
     "depth": Quantity("position in the order of calls", "1", ("layer",), whole=True),
     "parameters": Quantity("number of trainable parameters", "1", ("layer",), whole=True),
+    "shape": Quantity("shape of the kernel", "1", ("layer",)),
     "kind": Quantity("class of the layer", "1", ("layer",)),
     "role": Quantity("part the layer plays in the network", "1", ("layer",)),
     "frequency": Quantity("wave number", "1", ("frequency",), whole=True),
@@ -87,7 +88,18 @@ VARIABLES: dict[str, Quantity] = {
     "distance_standard_error": Quantity("standard error of a sketched distance", "1", _STEP_LAYER),
     "normalized_distance": Quantity("distance relative to its initial value", "1", _STEP_LAYER),
     "angle": Quantity("1 - cosine between kernels now and at the start", "1", _STEP_LAYER),
+    "angle_to_end": Quantity("1 - cosine between kernels now and at the end", "1", _STEP_LAYER),
+    "way_from_start": Quantity(
+        "distance from the initial parameters relative to that of the converged ones",
+        "1",
+        _STEP_LAYER,
+    ),
     "parameter_norm": Quantity("norm of the parameters", "1", _STEP_LAYER),
+    # How alike its activations are to others, whatever its parameters.
+    "similarity": Quantity("similarity of activations to the final ones", "1", _STEP_LAYER),
+    "similarity_to_start": Quantity(
+        "similarity of activations to the initial ones", "1", _STEP_LAYER
+    ),
     # How hard each layer is pulled, and how far it moves.
     "gradient_norm": Quantity("RMS gradient norm since the last record", "1", _STEP_LAYER),
     "update_norm": Quantity("RMS update norm since the last record", "1", _STEP_LAYER),
