@@ -72,7 +72,7 @@ def convergence_bias(
     given = single_runs(runs)
     layers, left_out = compared_layers(given, roles)
     equal, which = equal_layers(given[0], layers)
-    left_out |= {name: OTHER_SHAPE for name in layers if name not in equal}
+    other = {name: OTHER_SHAPE for name in layers if name not in equal}
     used, notes = _usable(given)
     curves = [remaining(run, DISTANCE, until) for run in used]
     beside = {
@@ -82,7 +82,7 @@ def convergence_bias(
     if len(equal) < len(layers):
         beside["over layers of all shapes"] = time_ratio(_times(curves, layers))
     times = _times(curves, equal)
-    trend = "a trend over" if len(equal) > 1 else "over"
+    trend = "read from a trend over" if len(equal) > 1 else "over"
     notes = [f"Ratios are {trend} {len(equal)} layers {which}.", *notes, *_grouping(given[0])]
     if until is not None:
         notes.append(f"Looked at up to update {until:g}, with an endpoint beyond it.")
@@ -93,7 +93,7 @@ def convergence_bias(
         bounds,
         beside=beside,
         never_half=tuple(np.array(equal)[np.isinf(times).any(axis=0)].tolist()),
-        left_out=left_out,
+        left_out=other | left_out,
         notes=tuple([*notes, *_coarse(curves, times)]),
     )
 

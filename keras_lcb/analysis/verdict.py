@@ -208,7 +208,7 @@ def _sentences(bias: ConvergenceBias) -> list[str]:
 
 
 def _effect(ratio: TimeRatio) -> str:
-    return f"the last layer takes {ratio} times as long as the first to half the distance"
+    return f"the last layer takes {ratio} times as long as the first to come half the way"
 
 
 def _disagreeing(bias: ConvergenceBias) -> list[str]:

@@ -57,7 +57,7 @@ def test_one_run_has_a_size_and_no_verdict(run_factory):
     assert bias.left_out == {"layer_5": "head"}
     said = str(bias)
     assert said.startswith("Inconclusive in this one run: a verdict takes at least 5 seeds. The ")
-    assert f"takes {bias.ratio.value:.2f} times as long as the first to half" in said
+    assert f"takes {bias.ratio.value:.2f} times as long as the first to come half" in said
     assert "One run proves little: layers in random order" in said
     assert "probability 0.017" in said  # 2 of 5! orders
     assert said.endswith("Left out: layer_5 (head).")
