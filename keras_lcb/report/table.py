@@ -31,6 +31,9 @@ _MEANINGS = {
     "the end.",
     "time_to_half_similarity": "Updates until half of what the layer's activations lack to be like "
     "the final ones is left.",
+    "frequency_centroid": "Mean wave number of what the layer adds, weighted by energy. What does "
+    "not end where it began leaks into all wave numbers: a straight line scores 4 on 512 points. "
+    "The shares in the figures ask for the target's own frequencies only.",
     "angle": "1 − cosine between the kernels at the end and at the start. It does not depend on "
     "the scale of the weights.",
     "gradient_norm": "Norm of the gradient, RMS over the run.",

@@ -113,7 +113,9 @@ VARIABLES: dict[str, Quantity] = {
     "frequency_share": Quantity(
         "share of the target's frequency carried by the layer", "1", ("step layer frequency",)
     ),
-    "frequency_centroid": Quantity("energy centroid of the layer's spectrum", "1", _STEP_LAYER),
+    "frequency_centroid": Quantity(
+        "energy centroid of the layer's spectrum, leakage included", "1", _STEP_LAYER
+    ),
     "frequency_error": Quantity(
         "error at a frequency relative to the target", "1", ("step frequency",)
     ),
