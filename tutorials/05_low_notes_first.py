@@ -162,7 +162,9 @@ print(exercises.predicted(my_layer, carried.idxmax() if len(carried) else "nothi
 print()
 print("Mean wave number of what each layer adds, by its shares of the learned notes; by energy:")
 for name in by_energy.dropna("layer").layer.values:
-    print(f"  {name}: {float(by_share.sel(layer=name)):5.1f} {float(by_energy.sel(layer=name)):5.1f}")
+    print(
+        f"  {name}: {float(by_share.sel(layer=name)):5.1f} {float(by_energy.sel(layer=name)):5.1f}"
+    )
 
 # %% [markdown]
 # Why two numbers? What a layer adds need not end where it began, and a jump sounds like all notes at

@@ -8,6 +8,7 @@ from keras_lcb.analysis.convergence import (
     time_to_fraction,
 )
 from keras_lcb.analysis.corrections import corrected, families, holm, pooled
+from keras_lcb.analysis.curvature import eigenvalue_per_parameter
 from keras_lcb.analysis.estimate import Estimate
 from keras_lcb.analysis.gradients import gradient_rate_correlation, rms_over_run
 from keras_lcb.analysis.rank import RankCorrelation, rank_correlation
@@ -26,6 +27,7 @@ __all__ = [
     "convergence_bias",
     "convergence_rate",
     "corrected",
+    "eigenvalue_per_parameter",
     "families",
     "gradient_rate_correlation",
     "holm",

@@ -138,6 +138,15 @@ VARIABLES: dict[str, Quantity] = {
     "scaled_eigenvalue": Quantity(
         "largest eigenvalues times the squared norm of the parameters", "1", _LAYER_RANK
     ),
+    "eigenvalue_per_parameter": Quantity(
+        "largest eigenvalues times the mean square of the parameters",
+        "1",
+        _LAYER_RANK,
+    ),
+    "filter_curvature": Quantity("curvature along filter-normalised directions", "1", _LAYER),
+    "filter_curvature_standard_error": Quantity(
+        "standard error of the curvature along filter-normalised directions", "1", _LAYER
+    ),
     "products": Quantity("Hessian-vector products taken", "1", _LAYER),
     "trace": Quantity("trace of the Hessian block", "1", _LAYER),
     "trace_standard_error": Quantity("standard error of the trace", "1", _LAYER),
