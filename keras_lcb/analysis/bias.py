@@ -76,8 +76,9 @@ def convergence_bias(
     used, notes = _usable(given)
     curves = [remaining(run, DISTANCE, until) for run in used]
     beside = {
-        _WORDS[name]: time_ratio(_times([remaining(run, name, until) for run in used], equal))
-        for name in (other_measures(used[0]) if used else ())
+        words: time_ratio(_times([remaining(run, name, until) for run in used], equal))
+        for name, words in _WORDS.items()
+        if used and all(name in other_measures(run) for run in used)
     }
     if len(equal) < len(layers):
         beside["over layers of all shapes"] = time_ratio(_times(curves, layers))

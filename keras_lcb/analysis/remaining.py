@@ -52,8 +52,12 @@ def remaining(run: xr.Dataset, measure: str = DISTANCE, until: float | None = No
 
 
 def other_measures(run: xr.Dataset) -> list[str]:
-    """Return the measures beside the distance that a run holds."""
-    return [name for name in _CURVES if name != DISTANCE and name in run]
+    """Return the measures beside the distance of which a run holds values."""
+    return [
+        name
+        for name in _CURVES
+        if name != DISTANCE and name in run and bool(run[name].notnull().any())
+    ]
 
 
 def _relative_to_start(left: xr.DataArray) -> xr.DataArray:

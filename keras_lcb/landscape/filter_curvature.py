@@ -11,7 +11,7 @@ import numpy as np
 from keras_lcb.landscape.filters import has_filters, random_direction
 from keras_lcb.landscape.hessian import BlockProducts
 from keras_lcb.landscape.objective import BATCH_SIZE, Objective, as_objective
-from keras_lcb.landscape.results import dataset
+from keras_lcb.landscape.results import dataset, followed
 from keras_lcb.training.layers import LayerSelection, TrackedLayer
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ def filter_curvature(
     training: bool = False,
     batch_size: int = BATCH_SIZE,
     seed: int = 0,
+    progress: bool = False,
 ) -> xr.Dataset:
     """Estimates how curved the loss is along random filter-normalised directions within layers.
 
@@ -52,6 +53,7 @@ def filter_curvature(
         training: Whether layers behave as in training. Defaults to `False`.
         batch_size: Most samples at once, which bounds the memory. Defaults to 512.
         seed: Of the directions. Defaults to 0.
+        progress: Whether to show a bar. Defaults to `False`.
 
     Returns:
         An `xarray.Dataset` with `filter_curvature` and `filter_curvature_standard_error` (layer);
@@ -78,7 +80,9 @@ def filter_curvature(
         model, x, y, sample_weight=sample_weight, training=training, batch_size=batch_size
     )
     rows = list(objective.layers) if layers is None else objective.select(layers)
-    along = _along_directions(objective, rows, int(directions), np.random.default_rng(seed))
+    along = _along_directions(
+        objective, rows, int(directions), np.random.default_rng(seed), progress
+    )
     settings = {"directions": int(directions), "seed": int(seed)}
     over = ("layer",)
     run = dataset(
@@ -103,7 +107,11 @@ def filter_curvature(
 
 
 def _along_directions(
-    objective: Objective, rows: list[TrackedLayer], directions: int, random: np.random.Generator
+    objective: Objective,
+    rows: list[TrackedLayer],
+    directions: int,
+    random: np.random.Generator,
+    progress: bool,
 ) -> np.ndarray:
     """dᵀHd (directions, layers); NaN for layers without filters."""
     weights = [
@@ -114,7 +122,7 @@ def _along_directions(
     if not moved:
         return found
     multiply = BlockProducts(objective, [rows[place] for place in moved])
-    for own in found:
+    for own in followed(found, progress, "direction"):
         drawn = [
             np.concatenate(
                 [part.ravel() for part in random_direction(rows[place], weights[place], random)]

@@ -310,6 +310,14 @@ def test_other_measures_stand_beside_and_their_disagreement_is_said(seeds):
     assert "measures disagree: the order is the reverse by the way from the start." in said
 
 
+def test_a_measure_that_some_run_lacks_does_not_stand_beside(seeds):
+    runs = [run.assign(similarity=1 - run.normalized_distance) for run in seeds(5)]
+    assert len(convergence_bias(runs).beside) == 1
+    assert convergence_bias([runs[0].drop_vars("similarity"), *runs[1:]]).beside == {}
+    empty = runs[0].assign(similarity=np.nan * runs[0].similarity)
+    assert convergence_bias([empty, *runs[1:]], until=50).beside == {}
+
+
 def test_runs_that_diverged_do_not_count(seeds):
     runs = seeds(6)
     bad = runs[0].copy(deep=True)

@@ -65,3 +65,6 @@ def test_an_endpoint_beyond_is_needed(until):
 def test_what_a_run_holds_beside_the_distance():
     assert other_measures(HAND) == ["angle_to_end", "way_from_start", "similarity"]
     assert other_measures(HAND[["distance", "similarity"]]) == ["similarity"]
+    assert other_measures(HAND.assign(similarity=np.nan * HAND.similarity))[1:] == [
+        "way_from_start"
+    ]
