@@ -108,6 +108,11 @@ class ConvergenceBias:
                 "the rank correlation of depth with the time to half the distance is "
                 f"{self.time_to_half}, while a ratio of times is not defined"
             )
+        if self.ratio.p_differs() <= LEVEL < self.p_order:
+            return INCONCLUSIVE, (
+                f"{effect}, no more than layers in random order, or as many tests as were made, may "
+                "show by chance"
+            )
         if not self.p_order <= LEVEL:
             beyond = f", nor sure to be within {low:g} to {high:g}" if self.ratio.defined else ""
             return INCONCLUSIVE, f"{effect}: not clearly in one direction{beyond}"
