@@ -110,8 +110,8 @@ class ConvergenceBias:
             )
         if self.ratio.p_differs() <= LEVEL < self.p_order:
             return INCONCLUSIVE, (
-                f"{effect}, no more than layers in random order, or as many tests as were made, may "
-                "show by chance"
+                f"{effect}, no more than layers in random order, or as many tests as were made, "
+                "may show by chance"
             )
         if not self.p_order <= LEVEL:
             beyond = f", nor sure to be within {low:g} to {high:g}" if self.ratio.defined else ""
