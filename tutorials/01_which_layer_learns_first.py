@@ -190,10 +190,12 @@ print(f"{hidden[0]} is half-way before {hidden[-1]} in {ahead} of {len(runs)} se
 print(lcb.convergence_bias(runs))
 
 # %% [markdown]
-# `convergence_bias` correlates depth with the time to half the distance, and with the area under
-# the curve. It only speaks of an order if both agree in all the runs it is given. This is what
-# Chen, Yuille and Zhou (2023) call the *layer convergence bias*: shallower layers **tend** to
-# converge faster than deeper ones.
+# `convergence_bias` first says how large the difference is: how many times as long the last layer
+# takes as the first to come half the way, along a trend over all of them. In brackets stands the
+# interval in which the mean over many seeds may lie, as far as these few can tell. Three seeds are
+# too few for a verdict, however clear they look; it takes five. What is asked about is the *layer
+# convergence bias* of Chen, Yuille and Zhou (2023): shallower layers **tend** to converge faster
+# than deeper ones.
 #
 # ## What is known, and what is only suggested
 #

@@ -130,7 +130,7 @@ def valleys():
         {
             "change of the gradient": change.relative_gradient_change.values[:, 0],
             "curvature λ": curved.eigenvalue.values[:, 0],
-            "scale-free λ‖θ‖²": curved.scaled_eigenvalue.values[:, 0],
+            "scale-free λ‖θ‖²/n": lcb.analysis.eigenvalue_per_parameter(curved).values[:, 0],
             "stable rate": stable.learning_rate.values,
             "2/λ": stable.theory.values,
         },
@@ -166,7 +166,7 @@ if early is not None:
 
 # %%
 known = {name: table for name, table in stages.items() if table is not None}
-measures = ["change of the gradient", "curvature λ", "scale-free λ‖θ‖²", "stable rate"]
+measures = ["change of the gradient", "curvature λ", "scale-free λ‖θ‖²/n", "stable rate"]
 figure, panels = plt.subplots(2, 2, figsize=(11, 7), layout="constrained", sharex=True)
 for panel, measure in zip(panels.flat, measures, strict=True):
     for (name, table), style in zip(known.items(), ("o-", "s--", "^:"), strict=False):
@@ -179,16 +179,19 @@ for panel in panels[1]:
 if known:
     legend = panels[0, 0].legend(frameon=False, fontsize="small")
 
+
 # %%
+def order(values):
+    return lcb.analysis.rank_correlation([(np.arange(len(values)), values)]).spearman
+
+
 rows = {}
 for name, table in known.items():
-    rows[name] = {
-        measure: lcb.analysis.rank_correlation(
-            [(np.arange(depth), table[measure].to_numpy())]
-        ).spearman
-        for measure in measures
+    rows[name] = {measure: order(table[measure].to_numpy()) for measure in measures}
+    rows[f"{name}, without layer_0"] = {
+        measure: order(table[measure].to_numpy()[1:]) for measure in measures
     }
-steeper = [name for name in rows if rows[name]["curvature λ"] > 0]
+steeper = [name for name in known if rows[name]["curvature λ"] > 0]
 print(f"Curvature grows with depth: {', '.join(steeper) or 'at no stage'}.")
 print("Rank correlation with depth: positive where it grows towards the output.")
 pd.DataFrame(rows).T.round(2)
@@ -197,13 +200,16 @@ pd.DataFrame(rows).T.round(2)
 # The claim of Chen, Yuille and Zhou (2023, section 4) is that shallower layers *tend to* lie in
 # flatter valleys, with more predictive gradients, and to bear larger learning rates. In the table
 # this would be a positive number in the first two columns and a negative one in the last. Does it
-# hold at every stage? Does it hold in the scale-free form as well?
+# hold at every stage? Does it hold in the scale-free form as well? And without `layer_0`, which has
+# one input where the others have 32, and so differs from them in more than its depth?
 #
 # ### Exercise 04.3
 #
 # Why a scale-free form? Multiply all parameters of a ReLU layer by 10, and divide the weights of the
 # next one by 10: the network computes what it did before. By which factor has the curvature λ of
-# the first of these layers been multiplied?
+# the first of these layers been multiplied? (‖θ‖² takes the opposite factor. Being a sum over all *n*
+# parameters it also grows with their number, hence λ‖θ‖²/*n*, by which layers of different sizes
+# can be compared.)
 
 # %%
 exercises.check("04.3", ...)
@@ -229,12 +235,13 @@ for name, table in known.items():
 #
 # Slices make valleys visible: the loss along random directions within one layer. A direction is
 # scaled to the size of the weights, filter by filter (Li et al. 2018), so that slices of different
-# layers can be laid beside each other. At α = 1 each filter has moved by its own length.
+# layers can be laid beside each other. At α = 1 each filter has moved by its own length. The filters
+# of `layer_0` are single numbers, for which there are no random directions: it has no slice.
 
 # %%
-if np.isfinite(model.evaluate(x, y, batch_size=256, verbose=0)):
+if depth > 1 and np.isfinite(model.evaluate(x, y, batch_size=256, verbose=0)):
     figure, axes = plt.subplots(figsize=(8, 4), layout="constrained")
-    for name, color in zip(hidden, lcb.plotting.depth_colors(depth), strict=True):
+    for name, color in list(zip(hidden, lcb.plotting.depth_colors(depth), strict=True))[1:]:
         cut = landscape.loss_slice(network, layer=name, directions=2 if SHORT else 5, points=21)
         axes.plot(cut.alpha, cut.loss.mean("direction"), color=color, label=name)
     axes.set(xlabel="α", ylabel="loss (mean over directions)", yscale="log")

@@ -1,179 +1,168 @@
-"""Whether shallow layers converge faster than deep ones: the layer convergence bias.
-
-How the verdict is reached. Depth is correlated by rank with the time to half the distance and
-with the area under the normalised distance; both are larger the slower a layer is. "Shallower
-faster" needs both positive, "deeper faster" both negative, and neither by accident:
-
-- over 5 runs or more, the 95 % bootstrap intervals of both mean Spearman correlations must leave
-  out 0;
-- with fewer runs, where such intervals are too narrow, both means must also reach 0.7 in size;
-- one run has no interval, and its verdict describes that run only.
-
-With fewer than 3 layers there is no order to speak of. Everything else is "no clear order".
-"""
+"""The layer convergence bias of one network: from its runs to a verdict."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Sequence
 
 import numpy as np
 import xarray as xr
 
-from keras_lcb.analysis.compared import compared_layers, single_runs
+from keras_lcb.analysis.compared import (
+    OTHER_SHAPE,
+    compared_layers,
+    equal_layers,
+    has_diverged,
+    single_runs,
+)
 from keras_lcb.analysis.convergence import (
     area_under_distance,
     normalized_distance,
     time_to_fraction,
 )
-from keras_lcb.analysis.rank import RankCorrelation, rank_correlation
-
-SHALLOWER_FASTER = "shallower faster"
-DEEPER_FASTER = "deeper faster"
-NO_CLEAR_ORDER = "no clear order"
-
-_LAYERS_FOR_AN_ORDER = 3
-_RUNS_FOR_AN_INTERVAL = 5
-_STRONG = 0.7
-
-
-@dataclass(frozen=True)
-class ConvergenceBias:
-    """What `convergence_bias` found; `str` gives it in words.
-
-    Attributes:
-        verdict: "shallower faster", "deeper faster" or "no clear order".
-        reason: Why, in a few words.
-        time_to_half: Rank correlation of depth with the time to half the distance.
-        area: Rank correlation of depth with the area under the normalised distance.
-        runs: How many runs were compared.
-        layers: The layers compared, shallow first.
-        left_out: Why each other layer was not: its role, or that it never moved.
-        never_half: Layers that in some run did not reach half the distance; they count as slower
-            than all that did.
-    """
-
-    verdict: str
-    reason: str
-    time_to_half: RankCorrelation
-    area: RankCorrelation
-    runs: int
-    layers: tuple[str, ...]
-    left_out: dict[str, str]
-    never_half: tuple[str, ...]
-
-    def __str__(self) -> str:
-        """The verdict, what it rests on, and what it does not show."""
-        over = "in this one run" if self.runs == 1 else f"over {self.runs} runs"
-        sentences = [f"{self.verdict.capitalize()} {over}: {self.reason}."]
-        if np.isfinite(self.time_to_half.spearman) or np.isfinite(self.area.spearman):
-            sentences.append(
-                f"Rank correlation of depth over {len(self.layers)} layers (Spearman): with time "
-                f"to half the distance {self.time_to_half}, with area under it {self.area}."
-            )
-        if self.runs == 1:
-            sentences.append(_one_run(self.time_to_half.chance))
-        if self.never_half:
-            sentences.append(
-                f"Never came half the way, counted as slowest: {', '.join(self.never_half)}."
-            )
-        if self.left_out:
-            listed = ", ".join(f"{name} ({why})" for name, why in self.left_out.items())
-            sentences.append(f"Left out: {listed}.")
-        return " ".join(sentences)
+from keras_lcb.analysis.remaining import DISTANCE, other_measures, remaining
+from keras_lcb.analysis.time_ratio import time_ratio
+from keras_lcb.analysis.verdict import BOUNDS, ConvergenceBias, judged
+from keras_lcb.runs import schema
 
 
 def convergence_bias(
     runs: xr.Dataset | Sequence[xr.Dataset],
+    until: float | None = None,
     *,
     roles: Collection[str] | None = ("hidden",),
-    resamples: int = 2000,
-    seed: int = 0,
+    bounds: tuple[float, float] = BOUNDS,
 ) -> ConvergenceBias:
-    """Tell whether shallower layers converge faster than deeper ones.
+    """Tell whether shallower layers converge faster than deeper ones, and by how much.
 
-    One run proves little: train several with different seeds, and pass them together.
+    One run proves little, and there is no verdict on fewer than five: train several with different
+    seeds, and pass them together. A verdict is about the network, data and optimizer that they
+    share. For several such settings, `corrected` holds the errors of all verdicts together down.
 
     Args:
         runs: A run, runs stacked along `seed`, or a list of runs of one network.
+        until: Look at no later update than this, while distances remain those to the endpoint,
+            which then lies beyond. So the last part of training, in which each layer arrives at
+            its own last weights by construction, has no say. `None` looks at the whole run.
         roles: Which layers to compare. By default the hidden ones only: the head is pulled by
             the loss directly, and normalisation and embedding layers move at a pace of their own.
-            `None` compares all.
-        resamples: How many bootstrap samples of the runs the intervals rest on.
-        seed: Seed of the bootstrap.
+            `None` compares all. Of these, layers of equal shape are compared, where three are.
+        bounds: Between which a ratio counts as none, for the verdict "equivalent".
 
     Returns:
-        Correlations, intervals and a verdict; see the module for the rule.
+        The size of the effect, correlations and a verdict; see the module for the rule.
 
     Raises:
-        ValueError: If there is no run, the runs have different layers, or no distances.
+        ValueError: If there is no run, the runs have different layers or no distances, `until` is
+            not within the record, or the bounds are not around 1.
 
     Example:
-        >>> steps = np.arange(0, 101, 10)
-        >>> distance = np.stack([np.exp(-rate * steps) for rate in (0.2, 0.1, 0.05)], axis=1)
-        >>> run = xr.Dataset(
-        ...     {"distance": (("step", "layer"), distance)},
-        ...     {"step": steps, "layer": ["first", "second", "third"]},
-        ... )
-        >>> print(convergence_bias(run).verdict)
-        shallower faster
+        >>> steps = np.arange(0, 101, 5)
+        >>> def run(seed):
+        ...     rates = [0.2, 0.1, 0.05] * np.random.default_rng(seed).lognormal(0, 0.2, 3)
+        ...     distance = np.exp(-np.outer(steps, rates))
+        ...     over = ("step", "layer")
+        ...     layers = ["first", "second", "third"]
+        ...     return xr.Dataset({"distance": (over, distance)}, {"step": steps, "layer": layers})
+        >>> found = convergence_bias([run(seed) for seed in range(5)])
+        >>> print(found.verdict, found.ratio)
+        shallower faster 3.31 [2.52, 4.35]
     """
-    single = single_runs(runs)
-    layers, left_out = compared_layers(single, roles)
-    depth = np.arange(len(layers))
-    times, areas = [], []
-    never_half: set[str] = set()
-    for run in single:
-        run = run.sel(layer=layers)
-        time = time_to_fraction(run)
-        never = normalized_distance(run).notnull().any("step") & time.isnull()
-        never_half.update(time["layer"].values[never.values].tolist())
-        times.append((depth, time.where(~never, np.inf).values))
-        areas.append((depth, area_under_distance(run).values))
-    time_to_half = rank_correlation(times, resamples=resamples, seed=seed)
-    area = rank_correlation(areas, resamples=resamples, seed=seed)
-    verdict, reason = _verdict(time_to_half, area, len(layers))
-    return ConvergenceBias(
-        verdict,
-        reason,
-        time_to_half,
-        area,
-        len(single),
-        tuple(layers),
-        left_out,
-        tuple(name for name in layers if name in never_half),
+    if not 0 < bounds[0] < 1 < bounds[1]:
+        raise ValueError(f"The bounds have to lie below and above 1; received {bounds}.")
+    given = single_runs(runs)
+    layers, left_out = compared_layers(given, roles)
+    equal, which = equal_layers(given[0], layers)
+    other = {name: OTHER_SHAPE for name in layers if name not in equal}
+    used, notes = _usable(given)
+    curves = [remaining(run, DISTANCE, until) for run in used]
+    beside = {
+        words: time_ratio(_times([remaining(run, name, until) for run in used], equal))
+        for name, words in _WORDS.items()
+        if used and all(name in other_measures(run) for run in used)
+    }
+    if len(equal) < len(layers):
+        beside["over layers of all shapes"] = time_ratio(_times(curves, layers))
+    times = _times(curves, equal)
+    trend = "read from a trend over" if len(equal) > 1 else "over"
+    notes = [f"Ratios are {trend} {len(equal)} layers {which}.", *notes, *_grouping(given[0])]
+    if until is not None:
+        notes.append(f"Looked at up to update {until:g}, with an endpoint beyond it.")
+    return judged(
+        times,
+        _values(area_under_distance, curves, equal),
+        tuple(equal),
+        bounds,
+        beside=beside,
+        never_half=tuple(np.array(equal)[np.isinf(times).any(axis=0)].tolist()),
+        left_out=other | left_out,
+        notes=tuple([*notes, *_coarse(curves, times)]),
     )
 
 
-def _verdict(time: RankCorrelation, area: RankCorrelation, layers: int) -> tuple[str, str]:
-    if layers < _LAYERS_FOR_AN_ORDER:
-        return NO_CLEAR_ORDER, (
-            f"an order needs {_LAYERS_FOR_AN_ORDER} layers, and {layers} can be compared"
+_WORDS = {
+    "angle_to_end": "by the angle to the end",
+    "way_from_start": "by the way from the start",
+    "similarity": "by the similarity to the final activations",
+}
+
+
+def _usable(runs: Sequence[xr.Dataset]) -> tuple[list[xr.Dataset], list[str]]:
+    """Leave out runs that diverged, and copies, which say nothing new; and say so."""
+    finite = [run for run in runs if not has_diverged(run)]
+    distances = [normalized_distance(run).values for run in finite]
+    kept = [
+        run
+        for place, run in enumerate(finite)
+        if not any(
+            np.array_equal(distances[place], other, equal_nan=True) for other in distances[:place]
         )
-    if np.isnan(time.spearman) or np.isnan(area.spearman):
-        return NO_CLEAR_ORDER, "the layers cannot be told apart by their distances"
-    if time.spearman * area.spearman <= 0:
-        return NO_CLEAR_ORDER, "time to half the distance and area under it do not agree on one"
-    for measure in (time, area):
-        low, high = measure.spearman_interval or (measure.spearman, measure.spearman)
-        if low <= 0 <= high:
-            return NO_CLEAR_ORDER, "the interval over runs includes 0"
-        few = np.isfinite(measure.spearman_of_runs).sum() < _RUNS_FOR_AN_INTERVAL
-        if few and abs(measure.spearman) < _STRONG:
-            return NO_CLEAR_ORDER, (
-                f"with fewer than {_RUNS_FOR_AN_INTERVAL} runs, a correlation below {_STRONG} "
-                "says little"
-            )
-    if time.spearman > 0:
-        return SHALLOWER_FASTER, "deeper layers take longer and stay further away"
-    return DEEPER_FASTER, "shallower layers take longer and stay further away"
+    ]
+    diverged, copies = len(runs) - len(finite), len(finite) - len(kept)
+    notes = [f"Diverged and not counted: {diverged} of {len(runs)} runs."] if diverged else []
+    if copies:
+        notes.append(
+            f"Not counted: {copies} of {len(runs)} runs, whose distances are the same as another "
+            "run's. Train with different seeds."
+        )
+    return kept, notes
 
 
-def _one_run(chance: float | None) -> str:
-    advice = f"Train with at least {_RUNS_FOR_AN_INTERVAL} seeds."
-    if chance is None or np.isnan(chance):
-        return f"One run proves little. {advice}"
-    return (
-        "One run proves little: layers in random order would look at least as ordered with "
-        f"probability {chance:.2g}. {advice}"
-    )
+def _times(curves: Sequence[xr.Dataset], layers: Sequence[str]) -> np.ndarray:
+    """Times to half (runs, layers); infinite for a layer that never came half the way."""
+    times = _values(time_to_fraction, curves, layers)
+    moved = _values(lambda run: run["normalized_distance"].notnull().any("step"), curves, layers)
+    return np.where(np.isnan(times) & (moved > 0), np.inf, times)
+
+
+def _values(
+    measure: Callable[[xr.Dataset], xr.DataArray],
+    curves: Sequence[xr.Dataset],
+    layers: Sequence[str],
+) -> np.ndarray:
+    found = [measure(run).sel(layer=list(layers)).values.astype(float) for run in curves]
+    return np.array(found).reshape(len(curves), len(layers))
+
+
+def _grouping(run: xr.Dataset) -> list[str]:
+    """What it changes that the rows of a run are groups of layers."""
+    asked = schema.settings(run).get("LayerConvergence", {}).get("layers")
+    kinds = run["kind"].values.tolist() if "kind" in run.coords else []
+    if asked != "blocks" and not any("+" in str(kind) for kind in kinds):
+        return []
+    return [
+        "What is compared are groups of layers: the distance of a group is that of all its "
+        "parameters together, so that its largest layers decide, and that normalisation counts "
+        "where it is within. Single layers may give another verdict."
+    ]
+
+
+def _coarse(curves: Sequence[xr.Dataset], times: np.ndarray) -> list[str]:
+    """Whether times lie before the first record after the start."""
+    for run, own in zip(curves, times, strict=True):
+        steps = run["step"].values[run["normalized_distance"].notnull().any("layer").values]
+        if len(steps) > 1 and (own < steps[1]).any():
+            return [
+                "Some layers came half the way before the first record after the start, which "
+                "blurs their times: record more often (every=…)."
+            ]
+    return []

@@ -4,9 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
+import numpy as np
 import xarray as xr
 
 from keras_lcb.analysis.convergence import normalized_distance
+
+NEVER_MOVED = "never moved"
+NOT_FINITE = "not finite"
+NOT_RECORDED = "no distance recorded"
+OTHER_SHAPE = "another shape"
+
+_EQUAL_ONES = 3  # layers of equal shape that are enough for a comparison among them
 
 
 def single_runs(runs: xr.Dataset | Sequence[xr.Dataset]) -> list[xr.Dataset]:
@@ -34,10 +42,56 @@ def single_runs(runs: xr.Dataset | Sequence[xr.Dataset]) -> list[xr.Dataset]:
     return single
 
 
+def without_distance(run: xr.Dataset) -> dict[str, str]:
+    """Return why layers have no normalised distance, for those that have none.
+
+    A layer that never moved starts at its endpoint, so that there is nothing to divide by. Where
+    training diverged, the endpoint is NaN, and so is every distance to it.
+
+    Args:
+        run: One run.
+
+    Returns:
+        Layer to "never moved", "not finite" or "no distance recorded".
+
+    Example:
+        >>> run = xr.Dataset(
+        ...     {"distance": (("step", "layer"), [[0.0, np.inf, 1.0], [0.0, np.inf, 0.0]])},
+        ...     {"step": [0, 10], "layer": ["frozen", "exploded", "trained"]},
+        ... )
+        >>> without_distance(run)
+        {'frozen': 'never moved', 'exploded': 'not finite'}
+    """
+    measured = normalized_distance(run).notnull().any("step")
+    absent = [str(name) for name in run["layer"].values[~measured.values]]
+    return {name: _why_without(run, name) for name in absent}
+
+
+def _why_without(run: xr.Dataset, layer: str) -> str:
+    diverged = int(run.attrs.get("first_nonfinite_update", -1)) >= 0
+    if "distance" not in run:
+        return NOT_FINITE if diverged else NEVER_MOVED
+    distance = run["distance"].sel(layer=layer).values
+    if np.isfinite(distance).any() and not np.isinf(distance).any():
+        return NEVER_MOVED
+    return NOT_FINITE if diverged or np.isinf(distance).any() else NOT_RECORDED
+
+
+def has_diverged(run: xr.Dataset) -> bool:
+    """Tell whether a run's distances are not finite, all along or from some update on."""
+    if NOT_FINITE in without_distance(run).values():
+        return True
+    recorded = normalized_distance(run).notnull().any("layer").values
+    ended_early = bool(recorded.any() and not recorded[-1])
+    return ended_early and int(run.attrs.get("first_nonfinite_update", -1)) >= 0
+
+
 def compared_layers(
     runs: Sequence[xr.Dataset], roles: Collection[str] | None
 ) -> tuple[list[str], dict[str, str]]:
-    """Choose the layers to compare: those of the roles that moved in at least one run.
+    """Choose the layers to compare: those of the roles that have a distance in every run.
+
+    Runs that diverged have no say in it.
 
     Args:
         runs: Single runs of one network.
@@ -53,8 +107,33 @@ def compared_layers(
         for name, role in zip(names, run["role"].values.tolist(), strict=True):
             if role not in roles:
                 left_out[name] = role
-    moved = [normalized_distance(one).notnull().any("step") for one in runs]
-    for name in names:
-        if name not in left_out and not any(bool(one.sel(layer=name)) for one in moved):
-            left_out[name] = "never moved"
-    return [name for name in names if name not in left_out], left_out
+    for one in [one for one in runs if not has_diverged(one)] or runs:
+        left_out = without_distance(one) | left_out
+    return [name for name in names if name not in left_out], {
+        name: left_out[name] for name in names if name in left_out
+    }
+
+
+def equal_layers(run: xr.Dataset, layers: Sequence[str]) -> tuple[list[str], str]:
+    """Choose the layers whose kernels have equal shapes, which is where distances compare best.
+
+    Layers of other sizes converge at other speeds for reasons other than their depth.
+
+    Args:
+        run: A run, with `shape` along `layer` if it says shapes.
+        layers: The layers to choose from, shallow first.
+
+    Returns:
+        The largest set of equal shape (of several, the one that reaches over most layers) and a
+        word on what it is; all the layers, and the reason, where no three have equal shapes.
+    """
+    if "shape" not in run.coords:
+        return list(layers), "of all shapes, since the run does not say the shapes of kernels"
+    groups: dict[str, list[int]] = {}
+    for place, name in enumerate(layers):
+        groups.setdefault(str(run["shape"].sel(layer=name).item()), []).append(place)
+    groups.pop("", None)  # no kernel
+    chosen = max(groups.values(), key=lambda own: (len(own), own[-1] - own[0]), default=[])
+    if len(chosen) < _EQUAL_ONES:
+        return list(layers), f"of all shapes, since no {_EQUAL_ONES} have kernels of equal shape"
+    return [layers[place] for place in chosen], "of equal shape"

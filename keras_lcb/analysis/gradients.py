@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 
 from keras_lcb.analysis.compared import compared_layers, single_runs
-from keras_lcb.analysis.convergence import time_to_fraction
+from keras_lcb.analysis.convergence import normalized_distance, time_to_fraction
 from keras_lcb.analysis.curves import per_layer
 from keras_lcb.analysis.rank import RankCorrelation, rank_correlation
 
@@ -55,8 +55,6 @@ def gradient_rate_correlation(
     runs: xr.Dataset | Sequence[xr.Dataset],
     *,
     roles: Collection[str] | None = ("hidden",),
-    resamples: int = 2000,
-    seed: int = 0,
 ) -> RankCorrelation:
     """Correlate gradient norm with speed of convergence over layers.
 
@@ -67,8 +65,6 @@ def gradient_rate_correlation(
     Args:
         runs: A run, runs stacked along `seed`, or a list of runs of one network.
         roles: Which layers to compare; `None` for all.
-        resamples: How many bootstrap samples of the runs the interval rests on.
-        seed: Seed of the bootstrap.
 
     Returns:
         The rank correlation, over several runs with an interval.
@@ -81,6 +77,7 @@ def gradient_rate_correlation(
     pairs = []
     for run in single:
         run = run.sel(layer=layers)
-        speed = 1.0 / time_to_fraction(run).fillna(np.inf)
+        moved = normalized_distance(run).notnull().any("step")
+        speed = (1.0 / time_to_fraction(run).fillna(np.inf)).where(moved)
         pairs.append((rms_over_run(run, "gradient_norm").values, speed.values))
-    return rank_correlation(pairs, resamples=resamples, seed=seed)
+    return rank_correlation(pairs)

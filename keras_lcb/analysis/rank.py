@@ -1,14 +1,17 @@
-"""Rank correlations over layers: of one run, or over seeds with a bootstrap interval."""
+"""Rank correlations over layers: of one run, or over seeds with a t interval."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import scipy.stats
 
-Interval = tuple[float, float]
+from keras_lcb.analysis.estimate import RUNS_FOR_A_VERDICT, Estimate, Interval
+
+_LAYERS = 3  # with fewer, every order is a perfect one
 
 
 @dataclass(frozen=True)
@@ -16,22 +19,37 @@ class RankCorrelation:
     """How two quantities go together over layers.
 
     Attributes:
-        spearman: Spearman's ρ, the mean over runs; NaN where it is not defined.
-        kendall: Kendall's τ-b, the mean over runs.
-        spearman_interval: 95 % bootstrap interval of the mean ρ over runs; `None` for one run.
-        kendall_interval: The same for τ.
-        spearman_of_runs: Each run's ρ.
+        spearman_of_runs: Each run's Spearman ρ; NaN where it is not defined.
         chance: For one run, the probability that two quantities that have nothing to do with
             each other are ordered at least as alike over so many layers (Kendall's test, exact
-            without ties); `None` for several runs.
+            without ties), layers being exchangeable; `None` for several runs.
     """
 
-    spearman: float
-    kendall: float
-    spearman_interval: Interval | None
-    kendall_interval: Interval | None
     spearman_of_runs: tuple[float, ...]
-    chance: float | None
+    chance: float | None = None
+
+    @property
+    def spearman(self) -> float:
+        """The mean over runs; NaN where no run has a correlation."""
+        return self._mean.mean
+
+    @property
+    def spearman_interval(self) -> Interval | None:
+        """The 95 % t interval of the mean over runs, within −1 to 1; `None` for one run."""
+        interval = self._mean.interval()
+        return None if interval is None else (max(interval[0], -1.0), min(interval[1], 1.0))
+
+    @property
+    def sign(self) -> int | None:
+        """1 or −1 where the interval lies above or below 0, else 0; `None` below 5 runs."""
+        if self.spearman_interval is None or self._mean.count < RUNS_FOR_A_VERDICT:
+            return None
+        low, high = self.spearman_interval
+        return int(low > 0) - int(high < 0)
+
+    @property
+    def _mean(self) -> Estimate:
+        return Estimate(self.spearman_of_runs)
 
     def __str__(self) -> str:
         """Spearman's ρ, with its interval where there is one."""
@@ -41,17 +59,12 @@ class RankCorrelation:
         return f"{self.spearman:+.2f} [{low:+.2f}, {high:+.2f}]"
 
 
-def rank_correlation(
-    pairs: Sequence[tuple[np.ndarray, np.ndarray]], *, resamples: int = 2000, seed: int = 0
-) -> RankCorrelation:
+def rank_correlation(pairs: Sequence[tuple[np.ndarray, np.ndarray]]) -> RankCorrelation:
     """Correlate the ranks of two quantities over layers, run by run.
 
     Args:
         pairs: For each run, both quantities, one value a layer. Layers where one of them is NaN
             are left out; infinity ranks above everything.
-        resamples: How often the runs are drawn anew for the interval: with replacement, the
-            interval being the middle 95 % of the means (Efron's percentile bootstrap).
-        seed: Seed of the drawing.
 
     Returns:
         The correlations; NaN with fewer than 3 layers, or where all values are equal.
@@ -62,38 +75,61 @@ def rank_correlation(
         >>> round(correlation.spearman, 2), round(correlation.chance, 2)
         (0.8, 0.33)
     """
-    tests = [_correlations(*pair) for pair in pairs]
-    rho, tau = np.array([test[:2] for test in tests]).T
-    defined = np.isfinite(rho)
-    rng = np.random.default_rng(seed)
-    drawn = rng.integers(0, max(defined.sum(), 1), (resamples, defined.sum()))
-
-    def mean(values: np.ndarray) -> float:
-        return float(values[defined].mean()) if defined.any() else float("nan")
-
-    def interval(values: np.ndarray) -> Interval | None:
-        if defined.sum() < 2:
-            return None
-        low, high = np.percentile(values[defined][drawn].mean(axis=1), [2.5, 97.5])
-        return float(low), float(high)
-
-    return RankCorrelation(
-        spearman=mean(rho),
-        kendall=mean(tau),
-        spearman_interval=interval(rho),
-        kendall_interval=interval(tau),
-        spearman_of_runs=tuple(float(value) for value in rho),
-        chance=tests[0][2] if len(tests) == 1 else None,
-    )
+    if not pairs:
+        return RankCorrelation(())
+    one, other = (np.array(values, dtype=float) for values in zip(*pairs, strict=True))
+    chance = _chance(one[0], other[0]) if len(pairs) == 1 else None
+    return RankCorrelation(tuple(_spearman(one, other).tolist()), chance)
 
 
-def _correlations(one: np.ndarray, other: np.ndarray) -> tuple[float, float, float]:
+def p_random_order(order: RankCorrelation, layers: int) -> float:
+    """Return how likely layers in random order are to have as large a mean correlation over runs.
+
+    A correlation with a random order has mean 0 and variance 1 / (layers − 1), whatever the values
+    and ties (Pitman, 1937), so that its mean over n runs is near to normal with 1/n of that.
+    Student's t, which judges by the scatter over runs, is not safe by itself with few layers: they
+    have few orders, and runs that share one by chance leave no scatter.
+
+    Args:
+        order: The rank correlations of the runs.
+        layers: How many layers each is over.
+
+    Returns:
+        The two-sided p-value.
+
+    Example:
+        >>> round(p_random_order(RankCorrelation((1.0, 1.0, 0.5, 1.0)), 3), 3)
+        0.013
+    """
+    runs = Estimate(order.spearman_of_runs).count
+    z = abs(order.spearman) * math.sqrt(runs * max(layers - 1, 0))
+    return math.erfc(z / math.sqrt(2))
+
+
+def _spearman(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Spearman's ρ of each row: Pearson's r of the ranks, equal values having the mean rank."""
     known = ~(np.isnan(one) | np.isnan(other))
-    # Ranks, because SciPy's τ and ρ differ in what they make of infinities.
+    found = np.full(len(one), math.nan)
+    for pattern in np.unique(known, axis=0):
+        rows = (known == pattern).all(axis=1)
+        first, second = (
+            scipy.stats.rankdata(values[np.ix_(rows, pattern)], axis=1) for values in (one, other)
+        )
+        first, second = (ranks - (pattern.sum() + 1) / 2 for ranks in (first, second))
+        scale = np.sqrt((first**2).sum(axis=1) * (second**2).sum(axis=1))
+        defined = (scale > 0) & (pattern.sum() >= _LAYERS)
+        products = (first * second).sum(axis=1)
+        found[rows] = np.divide(
+            products, scale, out=np.full(len(products), math.nan), where=defined
+        )
+    # They are fractions; what is 0 or 1 must not miss it by a rounding error.
+    return found.round(12)
+
+
+def _chance(one: np.ndarray, other: np.ndarray) -> float:
+    known = ~(np.isnan(one) | np.isnan(other))
+    # Ranks, because SciPy's τ has its own view of infinities.
     first, second = scipy.stats.rankdata(one[known]), scipy.stats.rankdata(other[known])
-    if len(first) < 3 or np.ptp(first) == 0 or np.ptp(second) == 0:
-        return float("nan"), float("nan"), float("nan")
-    rho = scipy.stats.pearsonr(first, second).statistic
-    tau = scipy.stats.kendalltau(first, second)
-    # Both are fractions; what is 0 or 1 must not miss it by a rounding error.
-    return round(float(rho), 12), round(float(tau.statistic), 12), float(tau.pvalue)
+    if len(first) < _LAYERS or np.ptp(first) == 0 or np.ptp(second) == 0:
+        return math.nan
+    return float(scipy.stats.kendalltau(first, second).pvalue)

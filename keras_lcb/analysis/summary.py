@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import numpy as np
 import pandas as pd
 import xarray as xr
 
+from keras_lcb.analysis.compared import single_runs, without_distance
 from keras_lcb.analysis.convergence import area_under_distance, time_to_fraction
 from keras_lcb.analysis.curves import per_layer
 from keras_lcb.analysis.gradients import rms_over_run
+from keras_lcb.analysis.remaining import other_measures, remaining
 
 _FACTS = ("depth", "kind", "role", "parameters")
 
@@ -23,7 +27,11 @@ def summary(run: xr.Dataset) -> pd.DataFrame:
         A table with one row a layer in depth order and a column for whatever the run holds:
 
         - `depth`, `kind`, `role`, `parameters`;
-        - `time_to_half` (updates) and `area` of the normalised distance;
+        - `time_to_half` (updates) and `area` of the normalised distance; where layers have none,
+          `no_distance` says why: "never moved", "not finite" where training diverged, or "no
+          distance recorded";
+        - `time_to_half_angle_to_end`, `…_way_from_start` and `…_similarity`: when half of the way
+          was gone by these measures;
         - `angle` at the end;
         - `gradient_norm`, `update_norm`: RMS over the run, and `gradient_norm_final`,
           `update_norm_final`: since the record before the last;
@@ -50,7 +58,8 @@ def summary(run: xr.Dataset) -> pd.DataFrame:
     """
     if "layer" not in run.coords:
         raise ValueError("The run holds no layers to summarise; pass what `collect` returned.")
-    table = pd.DataFrame(index=pd.Index(run["layer"].values.astype(object), name="layer"))
+    layers = run["layer"].values.astype(object)
+    table = pd.DataFrame(index=pd.Index(layers, name="layer"))
     for fact in _FACTS:
         if fact in run.coords:
             values = run[fact]
@@ -61,7 +70,23 @@ def summary(run: xr.Dataset) -> pd.DataFrame:
             table[f"{name}_std"] = values.std("seed", ddof=1, skipna=False).values
         else:
             table[name] = values.values
+    reasons = _without_distance(run)
+    if reasons:
+        table["no_distance"] = [reasons.get(name, "") for name in layers]
     return table.sort_values("depth") if "depth" in table else table
+
+
+def _without_distance(run: xr.Dataset) -> dict[str, str]:
+    """Why layers have no distance; of stacked runs, in how many of them."""
+    if "distance" not in run and "normalized_distance" not in run:
+        return {}
+    runs = single_runs(run)
+    counted = Counter(reason for one in runs for reason in without_distance(one).items())
+    told: dict[str, list[str]] = {}
+    for (layer, why), count in counted.items():
+        share = "" if count == len(runs) else f" in {count} of {len(runs)} seeds"
+        told.setdefault(layer, []).append(f"{why}{share}")
+    return {layer: ", ".join(reasons) for layer, reasons in told.items()}
 
 
 def _measures(run: xr.Dataset) -> dict[str, xr.DataArray]:
@@ -69,6 +94,8 @@ def _measures(run: xr.Dataset) -> dict[str, xr.DataArray]:
     if "distance" in run or "normalized_distance" in run:
         measures["time_to_half"] = time_to_fraction(run)
         measures["area"] = area_under_distance(run)
+    for name in other_measures(run):
+        measures[f"time_to_half_{name}"] = time_to_fraction(remaining(run, name))
     if "angle" in run:
         measures["angle"] = _last(run["angle"])
     for name in ("gradient_norm", "update_norm"):
@@ -79,6 +106,7 @@ def _measures(run: xr.Dataset) -> dict[str, xr.DataArray]:
         ratio = run.assign(update_norm=run["update_norm"] / run["parameter_norm"])
         measures["update_ratio"] = rms_over_run(ratio, "update_norm")
     told = {"distance", "normalized_distance", "distance_standard_error", "parameter_norm"}
+    told |= set(other_measures(run))  # which end where they have to
     for name in map(str, run.data_vars):
         dims = set(run[name].dims) - {"seed"}
         if name not in told | set(measures) and dims in ({"layer"}, {"step", "layer"}):

@@ -13,7 +13,9 @@ import numpy as np
 import xarray as xr
 
 from keras_lcb import landscape, vision
+from keras_lcb.analysis import eigenvalue_per_parameter
 from keras_lcb.experiments.networks import FUNCTION, base
+from keras_lcb.landscape.filters import has_filters
 from keras_lcb.landscape.objective import Objective
 from keras_lcb.runs import schema
 from keras_lcb.runs.merging import collect
@@ -25,7 +27,8 @@ QUANTITIES = {
     "gradient_change": +1,
     "smoothness": +1,
     "eigenvalue": +1,
-    "scaled_eigenvalue": +1,
+    "eigenvalue_per_parameter": +1,
+    "filter_curvature": +1,
     "trace": +1,
     "slice_rise": +1,
     "stable_learning_rate": -1,
@@ -170,10 +173,13 @@ def measure(objective: Objective, config: Config) -> xr.Dataset:
         objective, steps=config.steps, tolerance=config.tolerance, seed=config.seed
     )
     rises = [_slice_rise(objective, name, config.seed) for name in names]
-    steep = ["eigenvalue", "residual", "scaled_eigenvalue", "trace", "trace_standard_error"]
+    along = landscape.filter_curvature(objective, layers=names, seed=config.seed)
+    steep = ["eigenvalue", "residual", "trace", "trace_standard_error"]
     return landscape.gradient_predictiveness(objective).assign(
         {
             **{name: curved[name] for name in steep},
+            **along.data_vars,
+            "eigenvalue_per_parameter": eigenvalue_per_parameter(curved),
             "stable_learning_rate": rates["learning_rate"],
             "theory": rates["theory"],
             "slice_rise": ("layer", rises),
@@ -182,7 +188,13 @@ def measure(objective: Objective, config: Config) -> xr.Dataset:
 
 
 def _slice_rise(objective: Objective, layer: str, seed: int) -> float:
-    """How much the loss rises `HALF` a filter norm away, mean over random directions and signs."""
+    """How much the loss rises `HALF` a filter norm away, mean over random directions and signs.
+
+    NaN for a layer without filters to compare.
+    """
+    row = objective.row(layer)
+    if not has_filters(row, [keras.ops.convert_to_numpy(w) for w in objective.weights(row)]):
+        return math.nan
     loss = landscape.loss_slice(objective, layer=layer, span=HALF, points=3, seed=seed)["loss"]
     return float(loss.sel(alpha=[-HALF, HALF]).mean() - loss.sel(alpha=0.0).mean())
 

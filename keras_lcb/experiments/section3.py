@@ -128,10 +128,9 @@ def _nearest(steps: np.ndarray, update: float) -> int:
 
 def verdict(correlation: RankCorrelation) -> str:
     """Return what an interval says of the claim that there is no reliable positive correlation."""
-    if correlation.spearman_interval is None:
+    if correlation.sign is None:
         return UNDEFINED
-    low, high = correlation.spearman_interval
-    return POSITIVE if low > 0 else NEGATIVE if high < 0 else NONE
+    return {1: POSITIVE, -1: NEGATIVE, 0: NONE}[correlation.sign]
 
 
 def table(found: list[Cell]) -> pd.DataFrame:
@@ -222,11 +221,11 @@ def _paragraphs(page: Page, found: list[Cell], failed: int) -> list[str]:
         "over layers. What contradicts it is a correlation that is positive in all likelihood.",
         "## Verdicts",
         "Spearman's rank correlation over the hidden layers of RMS gradient norm with speed, mean "
-        "over seeds, with a 95 % bootstrap interval over seeds. Over the whole run the speed is "
+        "over seeds, with Student's 95 % interval over seeds. Over the whole run the speed is "
         "1 / updates to half the distance; in a part of it, the convergence rate of Definition "
-        f"2.1 between its ends ({windows}). A verdict other than none clear needs an interval "
-        "without 0; intervals over so few seeds are narrower than they should be. Distances are to "
-        "where each run ended, so that late rates say least.",
+        f"2.1 between its ends ({windows}). A verdict needs 5 seeds, and one other than none clear "
+        "an interval without 0. Distances are to where each run ended, so that late rates say "
+        "least.",
         markdown(_rows(found)),
         _summary(found),
         f"All digits: {page.link('correlations')}.",

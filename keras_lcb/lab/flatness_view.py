@@ -100,13 +100,16 @@ def _rates(view: FlatnessView) -> str:
 
 
 def _rises(view: FlatnessView) -> str:
-    if not np.isfinite(view.slices).all():
+    known = np.flatnonzero(np.isfinite(view.slices).all(axis=1))
+    if len(known) < 2:
         return ""
     rise = view.slices[:, [0, -1]].mean(axis=1) - view.slices[:, len(view.alphas) // 2]
+    most, least = known[rise[known].argmax()], known[rise[known].argmin()]
+    without = ", ".join(np.delete(view.layers, known))
     return (
-        f"A filter's norm away, the loss rises most for {view.layers[int(rise.argmax())]}, "
-        f"least for {view.layers[int(rise.argmin())]}."
-    )
+        f"A filter's norm away, the loss rises most for {view.layers[most]}, least for "
+        f"{view.layers[least]}."
+    ) + (f" No slice of {without}, which has no filters to compare." if without else "")
 
 
 def _change(view: FlatnessView) -> str:

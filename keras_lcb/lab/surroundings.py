@@ -16,6 +16,7 @@ from keras_lcb.landscape import (
     largest_stable_learning_rate,
     loss_slice,
 )
+from keras_lcb.landscape.filters import has_filters
 from keras_lcb.runs import schema
 
 STEP_SIZE = 0.03  # along the gradient, for its predictiveness
@@ -30,7 +31,8 @@ class Moment:
 
     Attributes:
         step: Updates so far.
-        slices: Mean loss over random directions within a layer (layers, positions).
+        slices: Mean loss over random directions within a layer (layers, positions); NaN for a
+            layer without filters to compare, as the first one has with one input.
         change: Change of each layer's gradient after a step along it, relative to its norm.
         rates: Largest stable learning rate of each layer, moved alone; NaN where there is none.
     """
@@ -70,8 +72,7 @@ class Surroundings:
         names = [row.name for row in objective.layers]
         slices, change, rates = [], [], []
         for name in names:
-            line = loss_slice(objective, layer=name, directions=_DIRECTIONS, points=_POINTS)
-            slices.append(line["loss"].mean("direction").values)
+            slices.append(_slice(objective, name))
             yield
             held = gradient_predictiveness(objective, layers=[name], step_sizes=[STEP_SIZE])
             change.append(held["relative_gradient_change"].item())
@@ -105,3 +106,11 @@ class Surroundings:
                 "step_size": [STEP_SIZE],
             },
         )
+
+
+def _slice(objective: Objective, layer: str) -> np.ndarray:
+    row = objective.row(layer)
+    if not has_filters(row, [keras.ops.convert_to_numpy(w) for w in objective.weights(row)]):
+        return np.full(_POINTS, np.nan)
+    line = loss_slice(objective, layer=layer, directions=_DIRECTIONS, points=_POINTS)
+    return line["loss"].mean("direction").values

@@ -51,7 +51,9 @@ def curvature(
 
     Curvature is not flatness: rescaling a layer, which a following ReLU or normalisation can
     undo, changes it (Dinh et al., "Sharp Minima Can Generalize For Deep Nets", 2017). So
-    `scaled_eigenvalue`, which such a rescaling leaves as it is, stands beside `eigenvalue`.
+    `scaled_eigenvalue`, which such a rescaling leaves as it is, stands beside `eigenvalue`. Being a
+    sum over parameters it grows with their number: layers of different sizes are compared by
+    `analysis.eigenvalue_per_parameter` or `landscape.filter_curvature`.
 
     Args:
         model: A built and compiled model; or an `Objective`, which has the data already, and

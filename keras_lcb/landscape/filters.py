@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import keras
 import numpy as np
 
@@ -21,7 +23,9 @@ def filter_axes(layer: keras.layers.Layer, variable: keras.Variable) -> tuple[in
         variable: One of its variables.
 
     Returns:
-        Axes, or `None` for what has no filters: biases, vectors, and all of a normalisation.
+        Axes, or `None` for what has no filters to compare: biases, vectors, all of a normalisation,
+        and kernels whose filters hold a single number each, as those of a Dense layer with one
+        input do. Scaled to its norm, such a filter's direction is ±w whatever is drawn.
 
     Example:
     >>> layer = keras.layers.DepthwiseConv2D(3, depth_multiplier=2)
@@ -29,6 +33,13 @@ def filter_axes(layer: keras.layers.Layer, variable: keras.Variable) -> tuple[in
     >>> tuple(layer.kernel.shape), filter_axes(layer, layer.kernel)
     ((3, 3, 5, 2), (2, 3))
     """
+    axes = _output_axes(layer, variable)
+    if axes is None or math.prod(_within(tuple(variable.shape), axes)) == 1:
+        return None
+    return axes
+
+
+def _output_axes(layer: keras.layers.Layer, variable: keras.Variable) -> tuple[int, ...] | None:
     kind = type(layer).__name__
     rank = len(variable.shape)
     if rank < 2 or "Normalization" in kind or variable.name.endswith("bias"):
@@ -42,6 +53,11 @@ def filter_axes(layer: keras.layers.Layer, variable: keras.Variable) -> tuple[in
     if variable.name.startswith("depthwise") or "Depthwise" in kind:
         return (rank - 2, rank - 1)
     return (rank - 1,)
+
+
+def _within(shape: tuple[int, ...], axes: tuple[int, ...]) -> list[int]:
+    """The shape of one filter."""
+    return [int(size) for axis, size in enumerate(shape) if axis not in axes]
 
 
 def _einsum_axes(equation: str) -> tuple[int, ...]:
@@ -79,6 +95,15 @@ def random_direction(
             drawn = random.standard_normal(weight.shape)
             direction.append((drawn * _scale(weight, drawn, axes)).astype(weight.dtype))
     return direction
+
+
+def has_filters(row: TrackedLayer, weights: list[np.ndarray]) -> bool:
+    """Tells whether any filter of a layer can move: its directions are not all zero."""
+    owners = _owners(row)
+    return any(
+        np.any(weight) and filter_axes(owners[id(variable)], variable) is not None
+        for variable, weight in zip(row.variables, weights, strict=True)
+    )
 
 
 def _scale(weight: np.ndarray, drawn: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 
-from keras_lcb.landscape.filters import random_direction
+from keras_lcb.landscape.filters import has_filters, random_direction
 from keras_lcb.landscape.objective import BATCH_SIZE, Around, Objective, as_objective
 from keras_lcb.landscape.results import dataset, followed
 from keras_lcb.training.layers import TrackedLayer
@@ -37,7 +37,9 @@ def loss_slice(
     """Computes the loss along filter-normalised random directions within one layer, or all.
 
     Directions are drawn as `keras_lcb.landscape.filters.random_direction` says, so that α = 1
-    moves each filter by its own norm, and slices of layers can be laid beside each other.
+    moves each filter by its own norm, and slices of layers can be laid beside each other. Filters
+    of a single number, as in a Dense layer with one input, are left out with biases and
+    normalisation parameters: there is but one direction for them, so that nothing is random.
 
     Args:
         model: A built and compiled model; or an `Objective`, which has the data already, and
@@ -83,12 +85,13 @@ def loss_slice(
     random = np.random.default_rng(seed)
     weights = [keras.ops.convert_to_numpy(weight) for weight in objective.weights(row)]
     count = 2 if directions == PLANE else int(directions)
-    drawn = [random_direction(row, weights, random) for _ in range(count)]
-    if not any(np.any(part) for part in drawn[0]):
+    if not has_filters(row, weights):
         raise ValueError(
-            f"The layer '{row.name}' has no filters that are not zero, so there is no direction "
-            "to move in: biases and normalisation parameters are not moved. Choose another layer."
+            f"The layer '{row.name}' has no filters that slices can compare: biases, normalisation "
+            "parameters, filters of zeros and filters of a single number are not moved. Choose "
+            "another layer."
         )
+    drawn = [random_direction(row, weights, random) for _ in range(count)]
     settings = {"layer": row.name, "directions": directions, "seed": seed}
     coords: dict[str, Any] = {"alpha": alphas}
     if directions == PLANE:

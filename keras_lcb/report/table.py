@@ -23,6 +23,17 @@ _MEANINGS = {
     "time_to_half": "Updates until half the distance to the end is left.",
     "area": "Mean of the normalised distance over the run: the smaller, the sooner the layer came "
     "near its end.",
+    "no_distance": "Why a layer has no distance: it never moved, or training diverged, so that "
+    "its endpoint is not finite.",
+    "time_to_half_angle_to_end": "Updates until half of the angle to the final kernels is left. It "
+    "does not depend on the scale of the weights.",
+    "time_to_half_way_from_start": "Updates until the layer is half as far from its start as at "
+    "the end.",
+    "time_to_half_similarity": "Updates until half of what the layer's activations lack to be like "
+    "the final ones is left.",
+    "frequency_centroid": "Mean wave number of what the layer adds, weighted by energy. What does "
+    "not end where it began leaks into all wave numbers: a straight line scores 4 on 512 points. "
+    "The shares in the figures ask for the target's own frequencies only.",
     "angle": "1 − cosine between the kernels at the end and at the start. It does not depend on "
     "the scale of the weights.",
     "gradient_norm": "Norm of the gradient, RMS over the run.",

@@ -92,7 +92,18 @@ VARIABLES: dict[str, Quantity] = {
         "distance between the kernels that LoRA layers use", "1", _STEP_LAYER
     ),
     "angle": Quantity("1 - cosine between kernels now and at the start", "1", _STEP_LAYER),
+    "angle_to_end": Quantity("1 - cosine between kernels now and at the end", "1", _STEP_LAYER),
+    "way_from_start": Quantity(
+        "distance from the initial parameters relative to that of the converged ones",
+        "1",
+        _STEP_LAYER,
+    ),
     "parameter_norm": Quantity("norm of the parameters", "1", _STEP_LAYER),
+    # How alike its activations are to others, whatever its parameters.
+    "similarity": Quantity("similarity of activations to the final ones", "1", _STEP_LAYER),
+    "similarity_to_start": Quantity(
+        "similarity of activations to the initial ones", "1", _STEP_LAYER
+    ),
     # How hard each layer is pulled, and how far it moves.
     "gradient_norm": Quantity("RMS gradient norm since the last record", "1", _STEP_LAYER),
     "update_norm": Quantity("RMS update norm since the last record", "1", _STEP_LAYER),
@@ -106,7 +117,9 @@ VARIABLES: dict[str, Quantity] = {
     "frequency_share": Quantity(
         "share of the target's frequency carried by the layer", "1", ("step layer frequency",)
     ),
-    "frequency_centroid": Quantity("energy centroid of the layer's spectrum", "1", _STEP_LAYER),
+    "frequency_centroid": Quantity(
+        "energy centroid of the layer's spectrum, leakage included", "1", _STEP_LAYER
+    ),
     "frequency_error": Quantity(
         "error at a frequency relative to the target", "1", ("step frequency",)
     ),
@@ -128,6 +141,15 @@ VARIABLES: dict[str, Quantity] = {
     "residual": Quantity("relative residual of the eigenpair", "1", _LAYER_RANK),
     "scaled_eigenvalue": Quantity(
         "largest eigenvalues times the squared norm of the parameters", "1", _LAYER_RANK
+    ),
+    "eigenvalue_per_parameter": Quantity(
+        "largest eigenvalues times the mean square of the parameters",
+        "1",
+        _LAYER_RANK,
+    ),
+    "filter_curvature": Quantity("curvature along filter-normalised directions", "1", _LAYER),
+    "filter_curvature_standard_error": Quantity(
+        "standard error of the curvature along filter-normalised directions", "1", _LAYER
     ),
     "products": Quantity("Hessian-vector products taken", "1", _LAYER),
     "trace": Quantity("trace of the Hessian block", "1", _LAYER),

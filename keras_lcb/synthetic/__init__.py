@@ -12,6 +12,7 @@ from keras_lcb.synthetic.spectra import (
     frequency_error,
     frequency_share,
     leakage,
+    share_centroid,
     spectrum,
     time_to_learn,
 )
@@ -51,6 +52,7 @@ __all__ = [
     "leakage",
     "probe",
     "run",
+    "share_centroid",
     "spectral_bias_target",
     "spectrum",
     "time_to_learn",

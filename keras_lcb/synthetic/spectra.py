@@ -104,6 +104,12 @@ def frequency_centroid(values: Any) -> Any:
 
     The sums run over 1 ≤ k < N/2; a function without energy there has none (NaN).
 
+    It takes the function to start over where the grid ends. One that does not end where it began,
+    as a layer's contribution mostly does not, has a jump there, whose energy falls only like
+    1/k²: a straight line scores 4.05 on 512 points, above sin 3x, and the more the finer the grid.
+    `leakage` tells how much of the energy is not at the frequencies in question, and
+    `share_centroid` looks at these alone.
+
     Args:
         values: Values on a periodic grid: (…, N), (N, 1), or a DataArray with a dimension `x`.
 
@@ -119,6 +125,50 @@ def frequency_centroid(values: Any) -> Any:
     k = np.arange(1, energy.shape[-1] + 1)
     with np.errstate(invalid="ignore"):
         return (energy * k).sum(-1) / energy.sum(-1)
+
+
+def share_centroid(
+    share: Any, error: Any, frequencies: ArrayLike | None = None, threshold: float = 0.5
+) -> Any:
+    """Return the mean wave number of what a layer carries of the frequencies that are learned.
+
+    Σ k·s_k / Σ s_k over the target's wave numbers k whose error is below a threshold, s_k being
+    the layer's share, or 0 where it works against the target. Unlike `frequency_centroid`, it asks
+    only for the target's own frequencies, so that what leaks into others has no weight; what leaks
+    into these still has. Shares of what is not learned say nothing of who carries it.
+
+    Args:
+        share: Shares of the layers, (…, frequency), as `frequency_share` returns them, or a
+            DataArray with that dimension.
+        error: Relative error at each frequency, (frequency,), or a DataArray with that dimension.
+        frequencies: The wave numbers; by default those of the DataArray.
+        threshold: Error below which a frequency counts as learned. Default 0.5.
+
+    Returns:
+        The mean wave number of each layer, (…); NaN where fewer than two frequencies are learned,
+        so that there is nothing to tell layers apart by, or the layer carries none of them.
+
+    Raises:
+        ValueError: If the shares do not name their wave numbers and `frequencies` is not given.
+
+    Example:
+        >>> share_centroid([[0.5, 0.5, 9.0], [0.2, -0.1, 9.0]], [0.1, 0.1, 0.9], [1, 3, 10])
+        array([2., 1.])
+    """
+    if isinstance(share, xr.DataArray):
+        k = share["frequency"] if frequencies is None else frequencies
+        options = {"frequencies": np.asarray(k), "threshold": threshold}
+        core = [["frequency"], ["frequency"]]
+        return xr.apply_ufunc(share_centroid, share, error, kwargs=options, input_core_dims=core)
+    if frequencies is None:
+        raise ValueError("`frequencies` are needed where the shares do not name their own.")
+    share, error = np.asarray(share, np.float64), np.asarray(error, np.float64)
+    learned = error < threshold
+    weight = np.where(learned, share.clip(min=0), 0)
+    total = weight.sum(-1)
+    told = (total > 0) & (learned.sum(-1) >= 2)
+    middle = (weight * np.asarray(frequencies)).sum(-1)
+    return np.divide(middle, total, out=np.full(total.shape, np.nan), where=told)
 
 
 def leakage(values: Any, frequencies: ArrayLike) -> Any:

@@ -70,3 +70,36 @@ def test_seeds_have_mean_and_spread(run_factory):
     np.testing.assert_allclose(table.time_to_half, times.mean(0))
     np.testing.assert_allclose(table.time_to_half_std, times.std(0, ddof=1))
     assert table.kind.tolist() == ["Dense"] * 3 and "depth_std" not in table
+
+
+def test_times_by_other_measures(run_factory):
+    run = run_factory()
+    left = run.normalized_distance
+    run = run.assign(
+        angle_to_end=0.2 * left**2,
+        way_from_start=1 - left,
+        similarity=1 - 0.5 * left,
+        similarity_to_start=1 - 0.1 * (1 - left),
+    )
+    table = summary(run)
+    np.testing.assert_allclose(table.time_to_half_way_from_start, table.time_to_half)
+    np.testing.assert_allclose(table.time_to_half_similarity, table.time_to_half)
+    squared = time_to_fraction(run_factory(left.values**2))
+    np.testing.assert_allclose(table.time_to_half_angle_to_end, squared)
+    assert not {"angle_to_end", "way_from_start", "similarity"} & set(table.columns)
+    np.testing.assert_allclose(table.similarity_to_start, 0.9)  # at the end
+
+
+def test_a_layer_that_never_moved_is_told_from_a_run_that_diverged(run_factory):
+    frozen, diverged = run_factory(), run_factory(attrs={"first_nonfinite_update": 3})
+    frozen["distance"][:, 1], frozen["normalized_distance"][:, 1] = 0.0, np.nan
+    diverged["distance"][:] = diverged["normalized_distance"][:] = np.nan
+    assert "no_distance" not in summary(run_factory())
+    assert summary(frozen).no_distance.tolist() == ["", "never moved", ""]
+    assert summary(diverged).no_distance.tolist() == ["not finite"] * 3
+    assert summary(frozen).time_to_half.isna().tolist() == [False, True, False]
+    seeds = xr.Variable("seed", [0, 1, 2])
+    stacked = xr.concat([frozen, run_factory(), diverged], seeds, combine_attrs="drop")
+    told = summary(stacked.assign_attrs(first_nonfinite_update=3)).no_distance
+    assert told["layer_0"] == "not finite in 1 of 3 seeds"
+    assert told["layer_1"] == "never moved in 1 of 3 seeds, not finite in 1 of 3 seeds"

@@ -148,7 +148,7 @@ def evidence(kind: str, run: xr.Dataset) -> dict:
         def __init__(self, verdict):
             self.verdict = verdict
 
-    verdicts = ["shallower faster", "no clear order", "deeper faster", "shallower faster"]
+    verdicts = ["shallower faster", "inconclusive", "deeper faster", "shallower faster"]
     return {
         "": {},
         "run": {"run": run},

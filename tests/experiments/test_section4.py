@@ -29,15 +29,16 @@ def stacked(by_layer):
     for moment in (1, 2, 3):
         values[:, moment] = moment * by_layer
     over = ("seed", "step", "layer")
-    plain = {"smoothness", "trace", "slice_rise", "stable_learning_rate", "theory"}
+    plain = {"smoothness", "trace", "slice_rise", "filter_curvature"}
+    plain |= {"stable_learning_rate", "theory"}
     variables = {name: (over, values) for name in plain}
-    for name in ("eigenvalue", "scaled_eigenvalue", "residual"):
+    for name in ("eigenvalue", "eigenvalue_per_parameter", "residual"):
         variables[name] = ((*over, "rank"), values[..., None])
     sizes = np.array([0.1, 1.0, 5.0])  # 0.01 is the second step size
     for name in ("gradient_change", "relative_gradient_change"):
         variables[name] = ((*over, "step_size"), values[..., None] * sizes)
     coords = {"seed": range(seeds), "step": STEPS, "depth": range(layers), "rank": [1]}
-    coords |= {"layer": list("abcd")[:layers], "step_size": [0.001, 0.01, 0.1]}
+    coords |= {"layer": list("abcde")[:layers], "step_size": [0.001, 0.01, 0.1]}
     coords["role"] = ["hidden"] * (layers - 1) + ["head"]
     return schema.dataset(variables, coords)
 
@@ -50,10 +51,10 @@ def cell(run):
 @pytest.mark.parametrize(
     ("values", "rising", "falling"),
     [
-        ([[1, 2, 3, 0], [1, 3, 4, 0]], section4.SUPPORTS, section4.CONTRADICTS),
-        ([[3, 2, 1, 9], [9, 3, 2, 99]], section4.CONTRADICTS, section4.SUPPORTS),
-        ([[1, 2, 3, 4], [3, 2, 1, 4], [2, 3, 1, 9]], section4.NONE, section4.NONE),
-        ([[1, 2, 3, 4]], section4.UNDEFINED, section4.UNDEFINED),
+        ([[1, 2, 3, 0], *[[1, 3, 4, 0]] * 4], section4.SUPPORTS, section4.CONTRADICTS),
+        ([[3, 2, 1, 9], *[[9, 3, 2, 99]] * 4], section4.CONTRADICTS, section4.SUPPORTS),
+        ([*[[1, 2, 3, 4], [3, 2, 1, 4]] * 2, [2, 3, 1, 9]], section4.NONE, section4.NONE),
+        ([[1, 2, 3, 4]] * 4, section4.UNDEFINED, section4.UNDEFINED),  # too few seeds
     ],
 )
 def test_verdicts_follow_the_ranks_of_hidden_layers(values, rising, falling):
@@ -66,6 +67,17 @@ def test_verdicts_follow_the_ranks_of_hidden_layers(values, rising, falling):
     table = section4.table([found])
     assert len(table) == len(QUANTITIES) * len(MOMENTS)
     assert set(table.verdict) == {rising, falling}
+
+
+def test_orders_without_the_first_layer_stand_beside():
+    """The first layer is by far the flattest, and the others fall."""
+    found = cell(stacked([[1, 9, 8, 7, 0], [1, 8, 6, 5, 0], *[[2, 9, 7, 6, 0]] * 3]))
+    for name in ("eigenvalue", "filter_curvature"):
+        assert found.orders[name, "early"].spearman == pytest.approx(0.2)
+        assert found.without_first[name, "early"].spearman == -1.0
+    row = section4.table([found]).iloc[0]
+    assert row.rank_correlation == pytest.approx(0.2) and row.without_first == -1.0
+    assert row.verdict_without_first == section4.CONTRADICTS
 
 
 def test_moments_step_sizes_and_ranks_are_chosen():
@@ -81,7 +93,7 @@ def test_rates_are_compared_with_theory():
     run = stacked([[1, 2, 3, 4], [1, 2, 3, 4]])
     run["stable_learning_rate"] = 3 * run["theory"]
     run["theory"][0, :, 0] = np.nan
-    np.testing.assert_allclose(section4.rate_over_theory([cell(run)], "early"), [3.0] * 7)
+    np.testing.assert_allclose(section4.rate_over_theory([cell(run)], "early"), [3.0] * 5)
 
 
 def test_a_probe_measures_what_the_functions_do():
@@ -125,7 +137,7 @@ def test_tables_figures_and_page_are_written(tmp_path, monkeypatch):
     layers = pd.read_csv(tmp_path / "docs" / "section4" / "layers.csv")
     assert layers.moment.unique().tolist() == list(MOMENTS)
     assert not layers.eigenvalue.map(math.isnan).any()
-    assert len(pd.read_csv(tmp_path / "docs" / "section4" / "verdicts.csv")) == 24
+    assert len(pd.read_csv(tmp_path / "docs" / "section4" / "verdicts.csv")) == 27
 
 
 def test_the_full_study_is_what_was_asked_for():

@@ -15,18 +15,24 @@ from keras_lcb.runs import schema
 K = [1, 3, 10, 30]
 
 
-def stacked(centroids, share=None, error=0.1, r2=None):
-    """Three layers and a read-out at one record, over as many seeds as there are centroids."""
+def stacked(centroids, share=None, error=0.1):
+    """Three layers and a read-out at one record, over as many seeds as there are centroids.
+
+    Shares of wave numbers 1 and 10 are such that their mean is the centroid; energies leak.
+    """
     centroids = np.asarray(centroids, float)
     seeds = len(centroids)
     rest = np.full((seeds, 1), np.nan)
-    share = np.zeros((seeds, 3, 4)) if share is None else np.asarray(share, float)
+    if share is None:
+        share = np.zeros((seeds, 3, 4))
+        share[..., 0], share[..., 2] = (10 - centroids) / 9, (centroids - 1) / 9
+    share = np.asarray(share, float)
     shares = np.concatenate([share, np.full((seeds, 1, 4), np.nan)], axis=1)
     variables = {
         "frequency_share": (("seed", "step", "layer", "frequency"), shares[:, None]),
         "frequency_centroid": (
             ("seed", "step", "layer"),
-            np.concatenate([centroids, rest], axis=1)[:, None],
+            np.concatenate([20 - centroids, rest], axis=1)[:, None],
         ),
         "frequency_error": (
             ("seed", "step", "frequency"),
@@ -50,25 +56,35 @@ def cell(run):
 @pytest.mark.parametrize(
     ("centroids", "verdict"),
     [
-        ([[1, 2, 3], [1, 3, 4], [2, 5, 9]], section5.HIGHER),
-        ([[3, 2, 1], [9, 5, 2], [4, 3, 1]], section5.LOWER),
-        ([[1, 2, 3], [3, 2, 1], [2, 1, 3]], section5.NO_ORDER),
-        ([[1, 2, 3]], section5.UNDEFINED),  # one run has no interval
+        ([[1, 2, 3], [1, 3, 4], *[[2, 5, 9]] * 3], section5.HIGHER),
+        ([[3, 2, 1], [9, 5, 2], *[[4, 3, 1]] * 3], section5.LOWER),
+        ([[1, 2, 3], [3, 2, 1], *[[2, 1, 3]] * 3], section5.NO_ORDER),
+        ([[1, 2, 3]] * 4, section5.UNDEFINED),  # too few seeds
     ],
 )
 def test_verdicts_follow_the_ranks_over_seeds(centroids, verdict):
     found = cell(stacked(centroids))
     ranks = [scipy.stats.spearmanr([0, 1, 2], own).statistic for own in centroids]
     assert found.order.spearman == pytest.approx(np.mean(ranks))
+    assert found.energy_order.spearman == pytest.approx(-np.mean(ranks))
     assert found.verdict == verdict
     assert section5.verdict_table([found]).verdict.tolist() == [verdict]
 
 
+def test_what_is_not_learned_has_no_weight():
+    error = [0.1, 0.1, 0.9, 0.9]
+    share = np.zeros((5, 3, 4))
+    share[..., 0], share[..., 1], share[..., 2] = [3, 2, 1], [1, 2, 3], [50, 5, 1]
+    assert cell(stacked([[1, 2, 3]] * 5, share, error)).verdict == section5.HIGHER
+    one = cell(stacked([[1, 2, 3]] * 5, share, [0.1, 0.9, 0.9, 0.9]))
+    assert one.verdict == section5.UNDEFINED, "one frequency does not tell layers apart"
+
+
 def test_runs_that_diverged_are_counted_and_left_out():
-    error = np.full((3, 1, 4), 0.1)
+    error = np.full((6, 1, 4), 0.1)
     error[1] = np.nan
-    found = cell(stacked([[1, 2, 3], [9, 5, 1], [1, 4, 6]], error=error))
-    assert (found.diverged, found.run.seed.values.tolist()) == (1, [0, 2])
+    found = cell(stacked([[1, 2, 3], [9, 5, 1], *[[1, 4, 6]] * 4], error=error))
+    assert (found.diverged, found.run.seed.values.tolist()) == (1, [0, 2, 3, 4, 5])
     assert found.verdict == section5.HIGHER
     none = cell(stacked([[1, 2, 3]], error=np.full((1, 1, 4), np.nan)))
     assert (none.diverged, none.verdict) == (1, section5.UNDEFINED)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from keras import layers
 
-from keras_lcb.landscape.filters import filter_axes, random_direction
+from keras_lcb.landscape.filters import filter_axes, has_filters, random_direction
 from keras_lcb.training.layers import tracked_layers
 
 IMAGE, SERIES, TOKENS = (6, 6, 4), (5, 4), (5,)
@@ -69,6 +69,31 @@ def test_filters_have_the_norms_of_the_weights(case):
             one, other = weight[tuple(chosen)], drawn[tuple(chosen)]
             np.testing.assert_allclose(np.linalg.norm(other), np.linalg.norm(one), rtol=1e-5)
             assert not np.allclose(one, other)
+
+
+@pytest.mark.parametrize(
+    ("layer", "shape", "name"),
+    [
+        (layers.Dense(3), (1,), "kernel"),
+        (layers.Conv2D(3, 1), (6, 6, 1), "kernel"),
+        (layers.DepthwiseConv2D(1), IMAGE, "kernel"),
+        (layers.Embedding(7, 1), TOKENS, "embeddings"),
+    ],
+)
+def test_filters_of_a_single_number_do_not_move(layer, shape, name):
+    layer = type(layer).from_config(layer.get_config())
+    inputs = keras.Input(shape, dtype="int32" if shape == TOKENS else None)
+    (row,) = tracked_layers(keras.Model(inputs, layer(inputs))).layers
+    weights = [np.ones(v.shape) for v in row.variables]
+    assert row.variables[0].name == name and filter_axes(layer, row.variables[0]) is None
+    assert not any(part.any() for part in random_direction(row, weights, np.random.default_rng(0)))
+    assert not has_filters(row, weights)
+
+
+def test_layers_have_filters_unless_these_are_zero(case):
+    row, weights, axes = case
+    assert has_filters(row, weights) == bool(axes)
+    assert not has_filters(row, [0 * weight for weight in weights])
 
 
 def test_multi_head_attention_counts_each_head_s_outputs():

@@ -51,7 +51,7 @@ def html(run_factory):
 
 def test_holds_verdict_figures_table_caveats_settings_and_recipe(html):
     found = Elements(html)
-    assert "Shallower faster in this one run" in found.text
+    assert "Inconclusive in this one run: a verdict takes at least 5 seeds." in found.text
     assert "One run proves little" in found.text
     assert len(found.all("svg")) == 4
     assert all(svg["role"] == "img" and len(svg["aria-label"]) > 40 for svg in found.all("svg"))

@@ -33,12 +33,14 @@ def test_names_units_and_dtypes():
 def test_every_name_of_the_contract_is_known():
     contract = (
         "distance normalized_distance angle parameter_norm gradient_norm update_norm "
+        "angle_to_end way_from_start similarity similarity_to_start "
         "gradient_norm_per_update update_norm_per_update loss validation_loss learning_rate "
         "frequency_share frequency_centroid frequency_error r2 eigenvalue smallest_eigenvalue "
         "residual trace trace_standard_error gradient_change relative_gradient_change "
         "gradient_cosine smoothness lower upper theory distance_standard_error "
         "target prediction contribution smallest_residual scaled_eigenvalue products "
-        "stable_learning_rate layer_slice slice_rise effective_distance"
+        "stable_learning_rate layer_slice slice_rise eigenvalue_per_parameter filter_curvature "
+        "filter_curvature_standard_error effective_distance"
     )
     assert set(contract.split()) == set(schema.VARIABLES)
     dims = {d for q in schema.VARIABLES.values() for choice in q.dims for d in choice.split()}

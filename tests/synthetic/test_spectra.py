@@ -129,6 +129,63 @@ def test_centroid_is_the_weighted_mean(values):
     assert spectra.frequency_centroid(values) == pytest.approx(expected, rel=1e-9)
 
 
+@pytest.mark.parametrize(("points", "centroid"), [(128, 3.20), (512, 4.05), (4096, 5.32)])
+def test_a_straight_line_has_a_centroid_that_is_all_leakage(points, centroid):
+    """It starts over with a jump, so that |c_k| ∝ 1 / sin(πk/N); it has no period of its own."""
+    line = np.linspace(-1, 1, points, endpoint=False)
+    k = np.arange(1, points // 2)
+    energy = 1 / np.sin(np.pi * k / points) ** 2
+    found = spectra.frequency_centroid(line)
+    assert found == pytest.approx((k * energy).sum() / energy.sum(), rel=1e-9)
+    assert found == pytest.approx(centroid, abs=0.01)
+    assert spectra.leakage(line, [1, 3]) == pytest.approx(0.32, abs=0.01)
+    sine = np.sin(3 * np.pi * line)
+    assert spectra.frequency_centroid(sine) < spectra.frequency_centroid(line)
+
+
+def test_a_straight_line_carries_mostly_the_lowest_of_the_targets_frequencies():
+    """By its shares it stands below sin 3x, where the energy centroid puts it above."""
+    target = targets.SineSum([(1, 1.0, 0.0), (3, 1.0, 0.0), (10, 1.0, 0.0)])
+    x = target.grid(512)[:, 0]
+    parts = spectra.spectrum(np.stack([x, np.sin(3 * x), np.sin(10 * x)]), [1, 3, 10])
+    share = spectra.frequency_share(parts, spectra.spectrum(target(target.grid(512)), [1, 3, 10]))
+    found = spectra.share_centroid(share, np.zeros(3), [1, 3, 10])
+    # x = 2 Σ (−1)^(k+1) sin(kx) / k: shares of 2, 2/3 and −1/5, the last against the target
+    np.testing.assert_allclose(found, [(2 + 2) / (2 + 2 / 3), 3, 10], rtol=1e-4)
+
+
+@given(
+    share=hnp.arrays(np.float64, (3, 4), elements=st.floats(-2, 2)),
+    error=hnp.arrays(np.float64, 4, elements=st.floats(0, 1)),
+)
+def test_share_centroid_is_the_weighted_mean_over_what_is_learned(share, error):
+    frequencies = np.array([1, 3, 10, 30])
+    expected = []
+    for own in share:
+        learned = [
+            (k, max(s, 0)) for k, s, e in zip(frequencies, own, error, strict=True) if e < 0.5
+        ]
+        total = sum(s for _, s in learned)
+        some = len(learned) >= 2 and total > 0
+        expected.append(sum(k * s for k, s in learned) / total if some else np.nan)
+    found = spectra.share_centroid(share, error, frequencies)
+    np.testing.assert_allclose(found, expected, rtol=1e-9)
+    coords = {"frequency": frequencies}
+    labelled = xr.DataArray(share.T, dims=("frequency", "layer"), coords=coords)
+    own_error = xr.DataArray(np.stack([error, error]), dims=("seed", "frequency"), coords=coords)
+    stacked = spectra.share_centroid(labelled.expand_dims(seed=2), own_error)
+    np.testing.assert_allclose(stacked.transpose("seed", "layer"), [expected, expected], rtol=1e-9)
+
+
+def test_shares_without_wave_numbers_have_no_centroid():
+    with pytest.raises(ValueError, match="`frequencies` are needed"):
+        spectra.share_centroid([[0.5, 0.5]], [0.1, 0.1])
+    assert np.isnan(spectra.share_centroid([[np.nan, 0.5]], [0.1, 0.1], [1, 3])).all()
+    np.testing.assert_allclose(
+        spectra.share_centroid([[0.5, 0.5]], [0.1, 0.3], [1, 3], 0.2), [np.nan]
+    )
+
+
 def test_a_constant_has_no_centroid():
     assert np.isnan(spectra.frequency_centroid(np.ones(16)))
 

@@ -1,0 +1,112 @@
+"""How often `convergence_bias` is right, where the truth is known.
+
+python -m benchmarks.calibration [--studies 500] [--quick]
+
+simulates studies, each of several seeds with a time to half the distance for every layer, and
+prints which share of them has which verdict:
+
+- layers in random order, where a clear order is an error, in every cell of 3 to 20 layers and 5 to
+  20 seeds. Either the times are the same ones in another order in each seed, or all are drawn anew;
+- a trend, for the power to find it: the last layer takes R times as long as the first, and each
+  time varies by a factor from seed to seed, whose logarithm has a standard deviation σ.
+
+Areas are taken to rank the layers as the times do, so that they prevent no error.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+
+import numpy as np
+
+from keras_lcb.analysis.verdict import DEEPER_FASTER, EQUIVALENT, SHALLOWER_FASTER, judged
+
+CLEAR = (SHALLOWER_FASTER, DEEPER_FASTER)
+LAYERS, SEEDS = range(3, 21), range(5, 21)
+SPREAD = 0.5  # of the logarithms of times, where their order is random
+RATIOS, NOISES = (1.0, 1.05, 1.11, 1.25, 1.5, 2.0), (0.05, 0.1, 0.3)
+
+Times = Callable[[np.random.Generator, int, int], np.ndarray]
+
+
+def reordered(rng: np.random.Generator, seeds: int, layers: int) -> np.ndarray:
+    """The same times in another order in each seed."""
+    return rng.permuted(np.tile(rng.lognormal(0, SPREAD, layers), (seeds, 1)), axis=1)
+
+
+def drawn_anew(rng: np.random.Generator, seeds: int, layers: int) -> np.ndarray:
+    """Times that are drawn anew for each layer and seed."""
+    return rng.lognormal(0, SPREAD, (seeds, layers))
+
+
+def along(ratio: float, noise: float) -> Times:
+    """Times that grow with depth by a ratio in all, and vary from seed to seed."""
+
+    def times(rng: np.random.Generator, seeds: int, layers: int) -> np.ndarray:
+        return np.geomspace(1, ratio, layers) * rng.lognormal(0, noise, (seeds, layers))
+
+    return times
+
+
+def verdicts(times: Times, seeds: int, layers: int, studies: int) -> Counter[str]:
+    """How often each verdict comes up over simulated studies."""
+    rng = np.random.default_rng([seeds, layers])
+    names = [str(place) for place in range(layers)]
+    drawn = (times(rng, seeds, layers) for _ in range(studies))
+    return Counter(judged(own, own, names).verdict for own in drawn)
+
+
+def errors(times: Times, layers: Sequence[int], seeds: Sequence[int], studies: int) -> np.ndarray:
+    """The share of studies with a clear order, in each cell (layers, seeds)."""
+    return np.array(
+        [[_share(verdicts(times, own, count, studies), CLEAR) for own in seeds] for count in layers]
+    )
+
+
+def _share(counted: Counter[str], wanted: Iterable[str]) -> float:
+    return sum(counted[verdict] for verdict in wanted) / counted.total()
+
+
+def _print_errors(layers: Sequence[int], seeds: Sequence[int], studies: int) -> None:
+    for times in (reordered, drawn_anew):
+        found = errors(times, layers, seeds, studies)
+        print(f"\nA clear order, in %, though layers are in random order ({times.__name__})")
+        print("layers  " + "".join(f"{own:>5}" for own in seeds) + "  seeds")
+        for count, row in zip(layers, found, strict=True):
+            print(f"{count:>6}  " + "".join(f"{100 * share:5.1f}" for share in row))
+        said = f"all cells {100 * found.mean():.2f}, largest {100 * found.max():.2f}"
+        print(said, flush=True)  # it takes minutes
+
+
+def _print_power(layers: Sequence[int], seeds: Sequence[int], studies: int) -> None:
+    print("\nTrue ratios R: studies with the verdict shallower faster / equivalent, in %")
+    cells = [(count, own) for count in layers for own in seeds]
+    print("   R     σ  " + "".join(f"{f'{count} × {own}':>12}" for count, own in cells))
+    for ratio in RATIOS:
+        for noise in NOISES:
+            found = [verdicts(along(ratio, noise), own, n, studies) for n, own in cells]
+            shares = [
+                f"{100 * _share(c, [SHALLOWER_FASTER]):.0f} / {100 * _share(c, [EQUIVALENT]):.0f}"
+                for c in found
+            ]
+            print(f"{ratio:5.2f} {noise:5.2f} " + "".join(f"{share:>12}" for share in shares))
+    print("(layers × seeds)")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--studies", type=int, default=500, help="in each cell; default: 500")
+    parser.add_argument("--quick", action="store_true", help="some cells only")
+    options = parser.parse_args()
+    began = time.perf_counter()
+    layers, seeds = ((3, 6, 20), (5, 10, 20)) if options.quick else (LAYERS, SEEDS)
+    _print_errors(layers, seeds, options.studies)
+    _print_power((3, 6, 20), (5, 10, 20), options.studies)
+    print(f"{options.studies} studies in each cell, {time.perf_counter() - began:.0f} s")
+
+
+if __name__ == "__main__":
+    main()

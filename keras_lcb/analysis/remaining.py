@@ -1,0 +1,88 @@
+"""How much of its way each layer has left, by each measure that a run may hold."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+import xarray as xr
+
+from keras_lcb.analysis.convergence import normalized_distance
+
+DISTANCE = "distance"
+
+
+def remaining(run: xr.Dataset, measure: str = DISTANCE, until: float | None = None) -> xr.Dataset:
+    """Return what a layer has left of its way, 1 at the start and 0 at the end.
+
+    Each measure becomes such a curve, so that times to half and areas mean the same for all:
+
+    - `distance`: ‖θ(t) − θ*‖ / ‖θ(0) − θ*‖;
+    - `angle_to_end`: the angle measure 1 − cos(w(t), w*), relative to its first value;
+    - `way_from_start`: 1 − ‖θ(t) − θ(0)‖ / ‖θ* − θ(0)‖;
+    - `similarity`: (1 − s(t)) / (1 − s(0)), s(t) being the similarity of the activations to the
+      final ones.
+
+    Args:
+        run: One run.
+        measure: One of these.
+        until: Look at no later update than this. What is left is still relative to the endpoint,
+            which then lies beyond what is looked at.
+
+    Returns:
+        A dataset with the curve as `normalized_distance` (step, layer), for the functions of
+        `keras_lcb.analysis.convergence`; NaN where it is not defined.
+
+    Raises:
+        ValueError: If the run lacks the measure, or `until` is not within the record.
+
+    Example:
+        >>> run = xr.Dataset(
+        ...     {"way_from_start": (("step", "layer"), [[0.0], [0.25], [1.0]])},
+        ...     {"step": [0, 10, 20], "layer": ["dense"]},
+        ... )
+        >>> remaining(run, "way_from_start", until=15).normalized_distance.values[:, 0]
+        array([1.   , 0.75 , 0.375])
+    """
+    curve = _CURVES[measure](run)
+    curve = curve.where(np.isfinite(curve))
+    return (curve if until is None else _before(curve, until)).to_dataset(
+        name="normalized_distance"
+    )
+
+
+def other_measures(run: xr.Dataset) -> list[str]:
+    """Return the measures beside the distance of which a run holds values."""
+    return [
+        name
+        for name in _CURVES
+        if name != DISTANCE and name in run and bool(run[name].notnull().any())
+    ]
+
+
+def _relative_to_start(left: xr.DataArray) -> xr.DataArray:
+    start = left.dropna("step", how="all").isel(step=slice(1)).max("step")
+    return left / start.where(start > 0)
+
+
+_CURVES: Mapping[str, Callable[[xr.Dataset], xr.DataArray]] = {
+    DISTANCE: normalized_distance,
+    "angle_to_end": lambda run: _relative_to_start(run["angle_to_end"]),
+    "way_from_start": lambda run: 1 - run["way_from_start"],
+    "similarity": lambda run: _relative_to_start(1 - run["similarity"]),
+}
+
+
+def _before(curve: xr.DataArray, until: float) -> xr.DataArray:
+    recorded = curve.dropna("step", how="all")
+    steps = recorded["step"].values
+    if not len(steps) or not steps[0] < until < steps[-1]:
+        reach = f"from update {steps[0]:g} to {steps[-1]:g}" if len(steps) else "over no update"
+        raise ValueError(
+            f"`until` has to be an update within the record, which reaches {reach}, so that the "
+            f"endpoint lies beyond it; received {until}."
+        )
+    early = recorded.sel(step=steps[steps <= until])
+    if until in steps:
+        return early
+    return xr.concat([early, recorded.interp(step=[until])], "step")
