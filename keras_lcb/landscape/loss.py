@@ -45,10 +45,13 @@ def loss_of(model: keras.Model, given: Any, training: bool) -> CompiledLoss | Mo
         training: Whether layers behave as in training.
 
     Raises:
-        ValueError: For a function of something else.
+        ValueError: For a function of something else, or a model whose loss stands in its training
+            step only.
     """
     if given is None:
-        return CompiledLoss(model, training)
+        compiled = CompiledLoss(model, training)
+        compiled.check_is_trained_on()
+        return compiled
     if _parameters(given)[:1] == ["model"]:
         return ModelFunction(model, given, training)
     return GivenLoss(model, given, training)
@@ -121,7 +124,7 @@ class CompiledLoss:
         with ops.draws_undone(), self.apart():
             with _at(self._model, trainable, others) as scope:
                 predicted = self._predicted(batch[0])
-                self._check_there_is_one(bool(self._model.losses))
+                self._check_there_is_one()
             with _targets_asked_for(self._model, y):
                 if self._is_own:
                     with _at(self._model, trainable, others):
@@ -131,20 +134,25 @@ class CompiledLoss:
         shapes = _shapes((predicted, y, sample_weight))
         return Trial(shapes, self._why_whole_only(predicted, scope.losses, sample_weight))
 
-    def _check_there_is_one(self, penalties: bool) -> None:
-        if self._compile_loss is not None or self._is_own:
-            return
-        name = self._model.name
-        if type(self._model).train_step is not keras.Model.train_step:
+    def check_is_trained_on(self) -> None:
+        """Refuses a loss of penalties alone where a training step of its own may add others.
+
+        Raises:
+            ValueError: If the model has such a step, and neither compiled loss nor `compute_loss`.
+        """
+        own_step = type(self._model).train_step is not keras.Model.train_step
+        if own_step and self._compile_loss is None and not self._is_own:
             raise ValueError(
-                f"The model '{name}' has a `train_step` of its own and no compiled loss, so its "
-                "loss is not known. Pass `loss`: what `compile(loss=...)` takes, or a function "
-                "`loss(model, x, y)` that returns a scalar tensor."
+                f"The model '{self._model.name}' has a `train_step` of its own and no compiled "
+                "loss, so its loss is not known. Pass `loss`: what `compile(loss=...)` takes, or "
+                "a function `loss(model, x, y)` that returns a scalar tensor."
             )
-        if not penalties:
+
+    def _check_there_is_one(self) -> None:
+        if self._compile_loss is None and not self._is_own and not self._model.losses:
             raise ValueError(
-                f"The model '{name}' is compiled without a loss. Call `model.compile(loss=...)`, "
-                "or pass `loss`."
+                f"The model '{self._model.name}' is compiled without a loss. Call "
+                "`model.compile(loss=...)`, or pass `loss`."
             )
 
     def _why_whole_only(self, predicted: Any, added: Tensors, sample_weight: Any) -> str | None:

@@ -163,9 +163,10 @@ def _checked(steps: int | None, data: Any) -> int | None:
     if steps is None:
         if _may_be_endless(data):
             raise ValueError(
-                f"The data set ({type(data).__name__}) does not end, or cannot say whether it does. Pass "
-                "`steps`, the number of batches to take. (`largest_stable_learning_rate` has "
-                "other steps: give it a `landscape.Objective(model, data, steps=...)`.)"
+                f"The data set ({type(data).__name__}) does not end, or cannot say whether it "
+                "does. Pass `steps`, the number of batches to take. (`steps` of "
+                "`largest_stable_learning_rate` are others: give it an "
+                "`Objective(model, data, steps=...)`.)"
             )
         return None
     if isinstance(steps, bool) or not isinstance(steps, (int, np.integer)) or steps < 1:
