@@ -51,7 +51,8 @@ class Objective:
             or `(x, y, sample_weight)`: a `tf.data.Dataset`, a `keras.utils.PyDataset`, a torch
             `DataLoader`, or a generator.
         y: Targets; `None` for a data set, and for a model whose losses need none.
-        sample_weight: Weights of the samples, as `fit` takes them; `None` for a data set.
+        sample_weight: Weights of the samples, as `fit` takes them; `None` for a data set. (Class
+            weights are weights of samples: give each that of its class.)
         steps: How many batches to take of a data set; needed for generators and data sets
             without an end. Defaults to `None`: all of them.
         loss: A loss in place of the compiled one, for a model with a `train_step` of its own,

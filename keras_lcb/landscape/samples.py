@@ -15,6 +15,7 @@ import keras
 import numpy as np
 
 MOST_BYTES = 2 * 2**30
+MOST_BATCHES = 100_000  # unless `steps` asks for more: of what may have no end, this is seen soon
 _INFINITE = -1  # tf.data.INFINITE_CARDINALITY
 
 Batch = tuple[Any, Any, Any]
@@ -41,10 +42,11 @@ def read(x: Any, y: Any = None, sample_weight: Any = None, steps: int | None = N
     """Takes samples into memory, so that each evaluation of a loss sees the same ones.
 
     A data set is read once, batch after batch (a `PyDataset` without its workers), into at most
-    2 GiB (`MOST_BYTES`); for a moment that takes twice as much. The random states of Python,
-    NumPy and torch are set back afterwards, so that what is drawn later is what it would have
-    been. A state that a data set has of its own, as the order of a shuffled `tf.data.Dataset`,
-    moves on as it does with each iteration.
+    2 GiB (`MOST_BYTES`); for a moment that takes twice as much. Without `steps` it may have up to
+    100,000 batches (`MOST_BATCHES`). The random states of Python, NumPy and torch are set back
+    afterwards, so that what is drawn later is what it would have been. A state that a data set
+    has of its own, as the order of a shuffled `tf.data.Dataset`, moves on as it does with each
+    iteration.
 
     Args:
         x: Inputs: an array, or a list, tuple or dict of arrays. Or a data set of batches `x`,
@@ -193,11 +195,11 @@ def _read_batches(data: Any, steps: int | None) -> tuple[Batch, ...]:
             by_shape.setdefault(_form(arrays), []).append(arrays)
             batches += 1
             size += sum(a.nbytes for a in keras.tree.flatten(arrays) if a is not None)
-            if size > MOST_BYTES:
+            if size > MOST_BYTES or (steps is None and batches > MOST_BATCHES):
                 raise ValueError(
-                    f"The first {batches} batches of the data set take more than the "
-                    f"{MOST_BYTES / 2**30:g} GiB that are read into memory at most. Pass `steps`, "
-                    "the number of batches to take, or smaller samples."
+                    f"The first {batches} batches of the data set are more than the "
+                    f"{MOST_BYTES / 2**30:g} GiB, or {MOST_BATCHES:,} batches, that are read into "
+                    "memory at most. Pass `steps`, the number of batches to take."
                 )
     _check_forms(by_shape)
     parts = tuple(map(_joined, by_shape.values()))

@@ -8,7 +8,13 @@ import keras
 import numpy as np
 import pytest
 
-from keras_lcb.landscape import Objective, curvature, samples
+from keras_lcb.landscape import (
+    Objective,
+    curvature,
+    largest_stable_learning_rate,
+    loss_slice,
+    samples,
+)
 from keras_lcb.landscape.samples import read
 from tests.landscape.bowls import linear
 from tests.models import dense
@@ -111,6 +117,22 @@ def test_curvature_of_a_data_set_with_class_weights():
     found = curvature(model, data, steps=3, layers=["line"], top_k=4)
     exact = np.linalg.eigvalsh(2 * x.T @ (x * weight[:, None]) / len(x))[::-1]
     np.testing.assert_allclose(found.eigenvalue.sel(layer="line"), exact, rtol=1e-4)
+
+
+def test_the_other_functions_take_data_sets_and_losses():
+    model = dense(NETWORK)
+    model.compile(loss="mae")
+    given = {"loss": "mse", "layer": "c", "directions": 1, "points": 3}
+    found = loss_slice(model, endless(X, Y), steps=4, **given)
+    exact = NETWORK.loss(NETWORK.weights(), X, Y)
+    np.testing.assert_allclose(found.loss.sel(alpha=0).item(), exact, rtol=1e-5)
+    model, x, y, hessian = linear()
+    objective = Objective(model, map(tuple, batches(x, y)), steps=3, loss="mse")
+    found = largest_stable_learning_rate(objective, layers=["line"], steps=2)
+    np.testing.assert_allclose(found.theory, 2 / np.linalg.eigvalsh(hessian)[-1], rtol=1e-4)
+    for options in ({"steps": 3}, {"loss": "mse"}):
+        with pytest.raises(ValueError, match="has its data already"):
+            curvature(objective, **options)
 
 
 def test_a_data_set_is_read_once():
@@ -220,6 +242,17 @@ def test_refuses_what_does_not_fit_into_memory(monkeypatch):
     with pytest.raises(ValueError, match="first 3 batches.*Pass `steps`"):
         read(Batches(X, Y))
     assert read(Batches(X, Y), steps=2).count == 2 * SIZE
+
+
+def test_refuses_what_does_not_end_though_it_does_not_say_so(monkeypatch):
+    import tensorflow as tf
+
+    signature = (tf.TensorSpec((None, 3)), tf.TensorSpec((None, 2)))
+    data = tf.data.Dataset.from_generator(lambda: endless(X, Y), output_signature=signature)
+    monkeypatch.setattr(samples, "MOST_BATCHES", 8)
+    with pytest.raises(ValueError, match="first 9 batches.*Pass `steps`"):
+        read(data)
+    assert read(data, steps=12).count == 3 * COUNT
 
 
 def test_warns_of_data_that_end_early():
