@@ -26,14 +26,19 @@ class GradientPredictiveness(Probe):
     tell layers apart.
 
     Args:
-        x: Inputs, the same for all records.
-        y: Targets. Defaults to `None`.
+        x: Inputs: arrays, or a data set as `fit` takes it, which is read once into memory, now;
+            see `keras_lcb.landscape.Objective`. One that shuffles moves on by that pass, as by
+            any other, so that a training on the same object sees another order.
+        y: Targets; `None` for a data set. Defaults to `None`.
         every: When a record is taken: "epoch", or a number of updates n: at the first return to
             the host at or after each multiple of n. Defaults to "epoch".
         step_sizes: How far the layers move, in units of their gradient: positive and ascending.
             Defaults to five from 0.001 to 0.1.
         layers: Which layers, see `keras_lcb.training.selection.select_layers`; all by default.
-        sample_weight: Weights of the samples.
+        sample_weight: Weights of the samples; `None` for a data set.
+        steps: How many batches to take of a data set. Defaults to `None`: all of them.
+        loss: A loss in place of the compiled one, see `keras_lcb.landscape.Objective`. Defaults
+            to `None`.
         training: Whether layers behave as in training. Defaults to `False`.
         batch_size: Most samples at once, which bounds the memory. Defaults to 512.
 
@@ -43,8 +48,8 @@ class GradientPredictiveness(Probe):
             layers have NaN.
 
     Raises:
-        ValueError: For step sizes that are not positive and ascending; before training, for a
-            model without a compiled loss, and for what `keras_lcb.landscape.Objective` refuses.
+        ValueError: For step sizes that are not positive and ascending, and for data that
+            `keras_lcb.landscape.Objective` refuses; before training, for a model without a loss.
 
     Example:
     >>> import keras, numpy as np
@@ -68,6 +73,8 @@ class GradientPredictiveness(Probe):
         *,
         layers: LayerSelection = None,
         sample_weight: Any = None,
+        steps: int | None = None,
+        loss: Any = None,
         training: bool = False,
         batch_size: int = 512,
     ) -> None:
@@ -80,6 +87,8 @@ class GradientPredictiveness(Probe):
             every,
             layers,
             sample_weight=sample_weight,
+            steps=steps,
+            loss=loss,
             training=training,
             batch_size=batch_size,
         )

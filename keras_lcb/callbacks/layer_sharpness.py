@@ -37,8 +37,10 @@ class LayerSharpness(Probe):
     exact spectra, both ends and the whole model, see `landscape.curvature`.
 
     Args:
-        x: Inputs.
-        y: Targets; `None` for a model whose losses need none.
+        x: Inputs: arrays, or a data set as `fit` takes it, which is read once into memory, now;
+            see `keras_lcb.landscape.Objective`. One that shuffles moves on by that pass, as by
+            any other, so that a training on the same object sees another order.
+        y: Targets; `None` for a data set, and for a model whose losses need none.
         every: When a record is taken: "epoch", or a number of updates n: at the first return to
             the host at or after each multiple of n. Defaults to "epoch".
         top_k: How many of the largest eigenvalues. Defaults to 1.
@@ -48,7 +50,10 @@ class LayerSharpness(Probe):
             Defaults to 0.
         tolerance: Largest residual of an eigenvalue, relative to it; the error of the eigenvalue
             is mostly its square. Defaults to 0.1.
-        sample_weight: Weights of the samples.
+        sample_weight: Weights of the samples; `None` for a data set.
+        steps: How many batches to take of a data set. Defaults to `None`: all of them.
+        loss: A loss in place of the compiled one, see `keras_lcb.landscape.Objective`. Defaults
+            to `None`.
         training: Whether layers behave as in training (statistics of the batch, dropout).
             Defaults to `False`: as in evaluation.
         batch_size: Most samples at once, which bounds the memory. Defaults to 512.
@@ -88,6 +93,8 @@ class LayerSharpness(Probe):
         trace_samples: int = 0,
         tolerance: float = 0.1,
         sample_weight: Any = None,
+        steps: int | None = None,
+        loss: Any = None,
         training: bool = False,
         batch_size: int = 512,
         seed: int = 0,
@@ -110,6 +117,8 @@ class LayerSharpness(Probe):
             every,
             layers,
             sample_weight=sample_weight,
+            steps=steps,
+            loss=loss,
             training=training,
             batch_size=batch_size,
         )

@@ -14,12 +14,16 @@ if TYPE_CHECKING:
 class Probe(Recorder):
     """A recorder of the model's loss on given data, as a function of the weights.
 
+    The data are taken into memory at once, so that all records see the same samples.
+
     Args:
-        x: Inputs, the same for all records.
+        x: Inputs, or a data set.
         y: Targets, or `None`.
         every: See `Recorder`.
         layers: See `Recorder`.
         sample_weight: Weights of the samples, or `None`.
+        steps: How many batches to take of a data set.
+        loss: A loss in place of the compiled one, or `None`.
         training: Whether layers behave as in training.
         batch_size: Most samples at once.
     """
@@ -32,10 +36,15 @@ class Probe(Recorder):
         layers: LayerSelection,
         *,
         sample_weight: Any,
+        steps: int | None,
+        loss: Any,
         training: bool,
         batch_size: int,
     ) -> None:
-        self.x, self.y, self.sample_weight = x, y, sample_weight
+        from keras_lcb.landscape.samples import read
+
+        self._data = read(x, y, sample_weight, steps)
+        self.loss = loss
         self.training = bool(training)
         self.batch_size = batch_size
         super().__init__(every, layers, None)
@@ -45,7 +54,6 @@ class Probe(Recorder):
         super().reset()
         self._made: Objective | None = None
         self._made_of: list[Any] = []
-        self._samples: int | None = None
 
     @property
     def _objective(self) -> Objective:
@@ -58,23 +66,24 @@ class Probe(Recorder):
 
             self._made = Objective(
                 model,
-                self.x,
-                self.y,
-                self.sample_weight,
+                self._data,
+                loss=self.loss,
                 training=self.training,
                 batch_size=self.batch_size,
             )
             self._made_of = made_of
-            self._samples = self._made.samples
         return self._made
 
     def _attached(self) -> None:
         _ = self._objective  # what it refuses is refused before training
 
     def _settings(self) -> dict[str, Any]:
+        from keras_lcb.landscape.loss import loss_name
+
         return {
             **super()._settings(),
-            "samples": self._samples,
+            "samples": self._data.count,
+            "loss": loss_name(self.loss),
             "training": self.training,
         }
 

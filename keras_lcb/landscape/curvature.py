@@ -35,6 +35,8 @@ def curvature(
     trace_samples: int = 10,
     tolerance: float = 1e-3,
     sample_weight: Any = None,
+    steps: int | None = None,
+    loss: Any = None,
     training: bool = False,
     batch_size: int = BATCH_SIZE,
     seed: int = 0,
@@ -56,17 +58,20 @@ def curvature(
     `analysis.eigenvalue_per_parameter` or `landscape.filter_curvature`.
 
     Args:
-        model: A built and compiled model; or an `Objective`, which has the data already, and
-            whose compiled functions a second call does not compile again.
-        x: Inputs.
-        y: Targets.
+        model: A built and compiled model; or an `Objective`, which has the data and the loss
+            already, and whose compiled functions a second call does not compile again.
+        x: Inputs: arrays, or a data set as `fit` takes it, which is read once into memory; see
+            `Objective`.
+        y: Targets; `None` for a data set.
         layers: Which layers, see `keras_lcb.training.selection.select_layers`; in a list, "(all)"
             stands for the whole model. Defaults to all that train, and the whole model.
         top_k: How many of the largest eigenvalues. Defaults to 1.
         trace_samples: Random vectors for the trace, two or more; 0 for no trace. Defaults to 10.
         tolerance: Largest residual of an eigenvalue, relative to it. The smallest eigenvalue's
             is relative to the largest magnitude. Defaults to 0.001.
-        sample_weight: Weights of the samples.
+        sample_weight: Weights of the samples; `None` for a data set.
+        steps: How many batches to take of a data set. Defaults to `None`: all of them.
+        loss: A loss in place of the compiled one, see `Objective`. Defaults to `None`.
         training: Whether layers behave as in training: normalisation with the statistics of the
             data, dropout. Defaults to `False`.
         batch_size: Most samples at once, which bounds the memory. Defaults to 512.
@@ -98,7 +103,14 @@ def curvature(
     """
     accuracy = Accuracy(top_k, tolerance, trace_samples)
     objective = as_objective(
-        model, x, y, sample_weight=sample_weight, training=training, batch_size=batch_size
+        model,
+        x,
+        y,
+        sample_weight=sample_weight,
+        steps=steps,
+        loss=loss,
+        training=training,
+        batch_size=batch_size,
     )
     rows = _rows(objective, layers)
     check_top_k(top_k, rows)

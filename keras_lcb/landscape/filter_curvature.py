@@ -46,7 +46,7 @@ def filter_curvature(
         model: A built and compiled model; or an `Objective`, which has the data already.
         x: Inputs.
         y: Targets.
-        layers: Which layers, see `keras_lcb.training.layers.select_layers`. Defaults to all that
+        layers: Which layers, see `keras_lcb.training.selection.select_layers`. Defaults to all that
             train.
         directions: How many random directions, two or more. Defaults to 10.
         sample_weight: Weights of the samples.

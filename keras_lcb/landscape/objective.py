@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
 
 from keras_lcb.landscape import ops
-from keras_lcb.landscape.chunks import as_arrays, chunk, chunk_size, length, shares, to_device
-from keras_lcb.training.functional import batch_loss
+from keras_lcb.landscape.chunks import Cut, chunk, cut, to_device
+from keras_lcb.landscape.loss import loss_name, loss_of
+from keras_lcb.landscape.samples import Batch, read
 from keras_lcb.training.layers import TrackedLayer, check_built, tracked_layers
 from keras_lcb.training.selection import LayerSelection, select_layers
 
@@ -25,7 +25,7 @@ Program = Callable[..., Any]
 
 
 class Objective:
-    """A model's compiled loss, averaged over data, as a function of its weights.
+    """A model's loss, averaged over data, as a function of its weights.
 
     The value is the one that Keras gives for all of the data in one batch: penalties count once,
     and sample weights are not normalised by their sum unless the loss says so. The work is done
@@ -35,11 +35,26 @@ class Objective:
 
     Weights that are not given are the model's at the time of the call.
 
+    Data come as `fit` takes them. A data set is read once, so that each evaluation sees the same
+    samples, also of one that shuffles: into memory, up to 2 GiB, and from there onto the device.
+    Its batches may differ in size, the mean is over samples. They may differ in other axes too,
+    if outputs and targets do not; each shape is then compiled apart, which takes its time.
+
     Args:
         model: A built and compiled model.
-        x: Inputs: an array, or a list or dict of arrays.
-        y: Targets; `None` for a model whose losses need none.
-        sample_weight: Weights of the samples, as `fit` takes them.
+        x: Inputs: an array, or a list or dict of arrays. Or a data set of batches `x`, `(x, y)`
+            or `(x, y, sample_weight)`: a `tf.data.Dataset`, a `keras.utils.PyDataset`, a torch
+            `DataLoader`, or a generator.
+        y: Targets; `None` for a data set, and for a model whose losses need none.
+        sample_weight: Weights of the samples, as `fit` takes them; `None` for a data set. (Class
+            weights are weights of samples: give each that of its class.)
+        steps: How many batches to take of a data set; needed for generators and data sets
+            without an end. Defaults to `None`: all of them.
+        loss: A loss in place of the compiled one, for a model with a `train_step` of its own,
+            which is not looked into: what `compile(loss=...)` takes. Or a function
+            `loss(model, x, y, sample_weight, training)`, with `model` and some of the others
+            under these names, that returns the whole loss of a batch as a scalar tensor; then all
+            samples must be in one chunk. Defaults to `None`: the compiled loss.
         training: Whether layers behave as in training (batch statistics; dropout, with the masks
             that the present seed states draw). Defaults to `False`: as in evaluation.
         batch_size: Most samples in a chunk. Defaults to 512.
@@ -51,11 +66,12 @@ class Objective:
         whole: All of them as one, called "(all)".
         samples: Number of samples.
         chunks: Number of chunks.
+        loss_name: "compiled", or the name of the loss that is given.
 
     Raises:
-        ValueError: If the model is not built, not compiled or trains nothing, if the data have
-            different lengths, or if they take several chunks and the loss is no mean over
-            samples.
+        ValueError: If the model is not built, has no loss or trains nothing; if the data have
+            different lengths, lack targets that the loss needs, do not end or do not fit into
+            memory; or if they take several chunks and the loss is no mean over samples.
 
     Example:
     >>> import numpy as np
@@ -78,24 +94,26 @@ class Objective:
         y: Any = None,
         sample_weight: Any = None,
         *,
+        steps: int | None = None,
+        loss: Any = None,
         training: bool = False,
         batch_size: int = BATCH_SIZE,
     ) -> None:
-        check_compiled(model)
+        check_has_loss(model, loss)
         self.model = model
         self.training = bool(training)
         self._trainable = list(model.trainable_variables)
         self._place = {id(variable): place for place, variable in enumerate(self._trainable)}
         self.layers = self._training_rows()
         self.whole = _as_one(self.layers)
-        data = [as_arrays(values) for values in (x, y, sample_weight)]
-        self.samples = length(*data)
-        self._size = chunk_size(self.samples, batch_size)
-        self.chunks = -(-self.samples // self._size)
-        self._shares = shares(self.samples, self._size)
-        self._compile_loss = _own_compile_loss(model)
-        self._data = [to_device(values) for values in data]
-        self._examine()
+        self._loss = loss_of(model, loss, self.training)
+        self.loss_name = loss_name(loss)
+        data = read(x, y, sample_weight, steps)
+        self.samples = data.count
+        self._cuts = [cut(part, batch_size) for part in data.parts]
+        self.chunks = sum(sizes.chunks for sizes in self._cuts)
+        self._data = [to_device(part) for part in data.parts]
+        self._try_out()
         self._programs: dict[Any, Callable[..., Any]] = {}
 
     # Values.
@@ -161,7 +179,7 @@ class Objective:
 
             def traced(state: Any, data: Any, arguments: Any) -> Any:
                 own = self._own(state[0], places)
-                with self._loss_apart():
+                with self._loss.apart():
                     return program(Around(self, places, state, data), own, *arguments)
 
             self._programs[key] = ops.compiled(traced)
@@ -173,7 +191,7 @@ class Objective:
                 for place, given in zip(places, weights, strict=True):
                     trainable[place] = _like(given, trainable[place])
             arguments = keras.tree.map_structure(keras.ops.convert_to_tensor, list(arguments))
-            with self._loss_apart():  # on torch there is no other time of tracing
+            with self._loss.apart():  # on torch there is no other time of tracing
                 return compiled((trainable, others), self._data, arguments)
 
         return run
@@ -230,66 +248,28 @@ class Objective:
     def _own(trainable: list[Any], places: list[int]) -> list[Any]:
         return [trainable[place] for place in places]
 
-    @contextlib.contextmanager
-    def _loss_apart(self) -> Iterator[None]:
-        """Has the model compute its loss with an object of ours.
-
-        Its own makes metrics when it is first used, and inside a compiled function at that.
-        """
-        attributes = vars(self.model)
-        kept = attributes["_compile_loss"]
-        attributes["_compile_loss"] = self._compile_loss
-        try:
-            yield
-        finally:
-            attributes["_compile_loss"] = kept
-
-    def _examine(self) -> None:
-        """Builds the loss on the first chunk, and refuses what chunks would make inexact."""
-        x, y, sample_weight = chunk(self._data, 0, self._size)
-        model = self.model
-        options = {"training": self.training} if model._call_has_training_arg else {}
-        trainable, others = self._state()
-        mapping = [
-            *zip(self._trainable, trainable, strict=True),
-            *zip(model.non_trainable_variables, others, strict=True),
+    def _try_out(self) -> None:
+        """Builds the loss on a chunk of each shape, and refuses what chunks would make inexact."""
+        state = self._state()
+        trials = [
+            self._loss.tried(*state, chunk(part, 0, sizes.size))
+            for part, sizes in zip(self._data, self._cuts, strict=True)
         ]
-        with ops.draws_undone(), keras.StatelessScope(mapping, collect_losses=True) as scope:
-            predicted = model(x, **options)
-        if self._compile_loss is not None:
-            self._compile_loss(y, predicted, sample_weight)
-        if self.chunks == 1:
+        reason = next((trial.whole_only for trial in trials if trial.whole_only), None)
+        if self.chunks == 1 or reason is None and len({trial.shapes for trial in trials}) == 1:
             return
-        reason = self._why_not_in_chunks(predicted, scope.losses)
-        if reason:
+        if len(trials) > 1:
             raise ValueError(
-                f"The {self.samples} samples take {self.chunks} chunks of {self._size}, and "
-                f"{reason}, so that the mean over chunks is not the loss of all samples. Pass "
-                f"batch_size={self.samples} to take them at once, or fewer samples."
+                f"The batches have {len(trials)} shapes, and "
+                f"{reason or 'outputs, targets or weights differ in shape, too'}, so that the "
+                "mean over them is not the loss of all samples. Pad the data to one shape."
             )
-
-    def _why_not_in_chunks(self, predicted: Any, added: list[Any]) -> str | None:
-        if type(self.model).compute_loss is not keras.Model.compute_loss:
-            return "the model computes its loss in its own way (`compute_loss`)"
-        if added:
-            return "layers add losses of their own (`add_loss` or an activity regulariser)"
-        if any(getattr(p, "_keras_mask", None) is not None for p in keras.tree.flatten(predicted)):
-            return "masked steps count differently in each chunk"
-        losses = self._compile_loss._flat_losses if self._compile_loss is not None else []
-        reductions = {getattr(entry.loss, "reduction", None) for entry in losses}
-        weighted = self._data[2] is not None
-        if not reductions <= {"sum_over_batch_size", "mean"} | (
-            set() if weighted else {"mean_with_sample_weight"}
-        ):
-            return f"the loss is reduced by {', '.join(sorted(map(str, reductions)))}"
-        if self.training and self._has_state():
-            return "layers draw at random or take statistics of the batch in training mode"
-        return None
-
-    def _has_state(self) -> bool:
-        """Whether there are variables that no freezing makes: moving statistics, seed states."""
-        frozen = {id(v) for row in tracked_layers(self.model).layers for v in row.variables}
-        return any(id(v) not in frozen for v in self.model.non_trainable_variables)
+        (sizes,) = self._cuts
+        raise ValueError(
+            f"The {self.samples} samples take {self.chunks} chunks of {sizes.size}, and "
+            f"{reason}, so that the mean over chunks is not the loss of all samples. Pass "
+            f"batch_size={self.samples} to take them at once, or fewer samples."
+        )
 
 
 class Around:
@@ -333,7 +313,7 @@ class Around:
         objective = self._objective
         if objective.chunks > 1:
             return None
-        return self._part(0, objective.samples, objective._shares[0])
+        return self._part(self._data[0], 1.0)
 
     def summed(self, function: Callable[[Callable[..., Any]], list[Any]], zeros: Tensors) -> Any:
         """Adds up what a function makes of each chunk's part in the loss.
@@ -346,44 +326,46 @@ class Around:
         Returns:
             The sums.
         """
-        size, shares = self._objective._size, self._objective._shares
-        whole = self._objective.samples // size
-
-        def add(chunk: Any, sums: Any) -> Any:
-            found = function(self._part(chunk * size, size, shares[0]))
-            return [total + part for total, part in zip(sums, found, strict=True)]
-
-        if whole == 1:
-            sums = function(self._part(0, size, shares[0]))
-        else:
-            sums = keras.ops.fori_loop(0, whole, add, list(zeros))
-        rest = self._objective.samples - whole * size
-        if rest:
-            found = function(self._part(whole * size, rest, shares[-1]))
-            sums = [total + part for total, part in zip(sums, found, strict=True)]
+        sums = None
+        for part, sizes in zip(self._data, self._objective._cuts, strict=True):
+            found = self._summed_over(part, sizes, function, zeros)
+            sums = found if sums is None else _added(sums, found)
         return sums
 
-    def _part(self, start: Any, size: int, share: float) -> Callable[..., Any]:
+    def _summed_over(
+        self,
+        part: Batch,
+        sizes: Cut,
+        function: Callable[[Callable[..., Any]], list[Any]],
+        zeros: Tensors,
+    ) -> list[Any]:
+        size, whole = sizes.size, sizes.samples // sizes.size
+
+        def of_chunk(start: Any, size: int) -> list[Any]:
+            data = part if size == sizes.samples else chunk(part, start, size)
+            return function(self._part(data, size / self._objective.samples))
+
+        if whole == 1:
+            sums = of_chunk(0, size)
+        else:
+            sums = keras.ops.fori_loop(
+                0,
+                whole,
+                lambda place, sums: _added(sums, of_chunk(place * size, size)),
+                list(zeros),
+            )
+        rest = sizes.samples - whole * size
+        return _added(sums, of_chunk(whole * size, rest)) if rest else sums
+
+    def _part(self, data: Batch, share: float) -> Callable[..., Any]:
+        """What some of the samples add to the loss, as a function of the weights."""
         trainable, others = self._state
-        objective = self._objective
-        x, y, sample_weight = (
-            self._data if size == objective.samples else chunk(self._data, start, size)
-        )
 
         def loss(*own: Any) -> Any:
             moved = list(trainable)
             for place, weight in zip(self._places, own, strict=True):
                 moved[place] = weight
-            with ops.draws_undone():
-                value = batch_loss(
-                    objective.model,
-                    moved,
-                    others,
-                    x,
-                    y,
-                    sample_weight,
-                    training=objective.training,
-                )
+            value = self._objective._loss(moved, others, data)
             return value if share == 1.0 else share * value
 
         return loss
@@ -399,24 +381,26 @@ def as_objective(
     """
     if not isinstance(model, Objective):
         return Objective(model, x, y, **options)
-    if x is not None or y is not None or options.get("sample_weight") is not None:
+    beside = [x, y, *(options.get(name) for name in ("sample_weight", "steps", "loss"))]
+    if any(given is not None for given in beside):
         raise ValueError(
-            "An Objective has its data already: pass it alone, or a model with `x` and `y`."
+            "An Objective has its data already, and its loss: pass it alone, or a model with `x` "
+            "and `y`."
         )
     return model
 
 
-def check_compiled(model: keras.Model) -> None:
-    """Refuses a model that has no loss to be a function of weights.
+def check_has_loss(model: keras.Model, loss: Any) -> None:
+    """Refuses a model that has no loss to be a function of weights, where none is given.
 
     Raises:
         ValueError: If the model is not built, not compiled, or nothing trains.
     """
     check_built(model)
-    if not getattr(model, "compiled", False):
+    if loss is None and not getattr(model, "compiled", False):
         raise ValueError(
             f"The model '{model.name}' is not compiled, so it has no loss. Call "
-            "`model.compile(loss=...)` first; the optimizer does not matter here."
+            "`model.compile(loss=...)` first, where the optimizer does not matter, or pass `loss`."
         )
     if not model.trainable_variables:
         raise ValueError(
@@ -443,11 +427,8 @@ def _as_one(layers: Sequence[TrackedLayer]) -> TrackedLayer:
     )
 
 
-def _own_compile_loss(model: keras.Model) -> Any:
-    known = model._compile_loss
-    if known is None:
-        return None
-    return type(known)(known._user_loss, known._user_loss_weights, output_names=known.output_names)
+def _added(sums: Tensors, found: Tensors) -> list[Any]:
+    return [total + part for total, part in zip(sums, found, strict=True)]
 
 
 def _like(given: Any, now: Any) -> Any:

@@ -30,6 +30,8 @@ def gradient_predictiveness(
     step_sizes: ArrayLike = STEP_SIZES,
     layers: LayerSelection = None,
     sample_weight: Any = None,
+    steps: int | None = None,
+    loss: Any = None,
     training: bool = False,
     batch_size: int = BATCH_SIZE,
     progress: bool = False,
@@ -47,14 +49,17 @@ def gradient_predictiveness(
       β-smoothness along the gradient.
 
     Args:
-        model: A built and compiled model; or an `Objective`, which has the data already, and
-            whose compiled functions a second call does not compile again.
-        x: Inputs.
-        y: Targets.
+        model: A built and compiled model; or an `Objective`, which has the data and the loss
+            already, and whose compiled functions a second call does not compile again.
+        x: Inputs: arrays, or a data set as `fit` takes it, which is read once into memory; see
+            `Objective`.
+        y: Targets; `None` for a data set.
         step_sizes: The η, positive and ascending. Defaults to five from 0.001 to 0.1.
         layers: Which layers, see `keras_lcb.training.selection.select_layers`; all that train by
             default.
-        sample_weight: Weights of the samples.
+        sample_weight: Weights of the samples; `None` for a data set.
+        steps: How many batches to take of a data set. Defaults to `None`: all of them.
+        loss: A loss in place of the compiled one, see `Objective`. Defaults to `None`.
         training: Whether layers behave as in training. Defaults to `False`.
         batch_size: Most samples at once, which bounds the memory. Defaults to 512.
         progress: Whether to show a bar. Defaults to `False`.
@@ -79,12 +84,19 @@ def gradient_predictiveness(
     >>> round(float(found.smoothness[0]), 5)
     1.0
     """
-    steps = checked_step_sizes(step_sizes)
+    sizes = checked_step_sizes(step_sizes)
     objective = as_objective(
-        model, x, y, sample_weight=sample_weight, training=training, batch_size=batch_size
+        model,
+        x,
+        y,
+        sample_weight=sample_weight,
+        steps=steps,
+        loss=loss,
+        training=training,
+        batch_size=batch_size,
     )
     rows = objective.select(layers)
-    found = measure(objective, rows, steps, progress)
+    found = measure(objective, rows, sizes, progress)
     over = ("layer", "step_size")
     variables = {name: (over, found[name]) for name in QUANTITIES}
     return dataset(
@@ -93,7 +105,7 @@ def gradient_predictiveness(
         {**variables, "smoothness": (("layer",), found["smoothness"])},
         name="gradient_predictiveness",
         settings={},
-        coords={"step_size": steps},
+        coords={"step_size": sizes},
         missing=missing(rows, found),
     )
 

@@ -51,6 +51,7 @@ def dataset(
         "settings": {
             name: {
                 "samples": objective.samples,
+                "loss": objective.loss_name,
                 "training": objective.training,
                 **settings,
             }

@@ -30,6 +30,8 @@ def loss_slice(
     points: int = 21,
     seed: int = 0,
     sample_weight: Any = None,
+    steps: int | None = None,
+    loss: Any = None,
     training: bool = False,
     batch_size: int = BATCH_SIZE,
     progress: bool = False,
@@ -42,10 +44,11 @@ def loss_slice(
     normalisation parameters: there is but one direction for them, so that nothing is random.
 
     Args:
-        model: A built and compiled model; or an `Objective`, which has the data already, and
-            whose compiled functions a second call does not compile again.
-        x: Inputs.
-        y: Targets.
+        model: A built and compiled model; or an `Objective`, which has the data and the loss
+            already, and whose compiled functions a second call does not compile again.
+        x: Inputs: arrays, or a data set as `fit` takes it, which is read once into memory; see
+            `Objective`.
+        y: Targets; `None` for a data set.
         layer: The layer that moves, or a prefix that moves all layers below it; all layers that
             train by default.
         directions: How many random lines; or "plane" for the plane of two random directions.
@@ -54,7 +57,9 @@ def loss_slice(
         points: Positions along a direction, an odd number, so that 0 is among them. Defaults
             to 21.
         seed: Of the directions. Defaults to 0.
-        sample_weight: Weights of the samples.
+        sample_weight: Weights of the samples; `None` for a data set.
+        steps: How many batches to take of a data set. Defaults to `None`: all of them.
+        loss: A loss in place of the compiled one, see `Objective`. Defaults to `None`.
         training: Whether layers behave as in training. Defaults to `False`: what is drawn is the
             network as it predicts, moving statistics of batch normalisation as they are.
         batch_size: Most samples at once, which bounds the memory. Defaults to 512.
@@ -78,7 +83,14 @@ def loss_slice(
     """
     _check(directions, span, points)
     objective = as_objective(
-        model, x, y, sample_weight=sample_weight, training=training, batch_size=batch_size
+        model,
+        x,
+        y,
+        sample_weight=sample_weight,
+        steps=steps,
+        loss=loss,
+        training=training,
+        batch_size=batch_size,
     )
     row = objective.row(layer)
     alphas = np.linspace(-span, span, points)

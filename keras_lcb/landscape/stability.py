@@ -34,6 +34,7 @@ def largest_stable_learning_rate(
     tolerance: float = 0.01,
     theory: bool = True,
     sample_weight: Any = None,
+    loss: Any = None,
     training: bool = False,
     batch_size: int = BATCH_SIZE,
     seed: int = 0,
@@ -52,16 +53,19 @@ def largest_stable_learning_rate(
     a start with little along the top eigenvector takes long to show that it diverges.
 
     Args:
-        model: A built and compiled model; or an `Objective`, which has the data already, and
-            whose compiled functions a second call does not compile again.
-        x: Inputs.
-        y: Targets.
+        model: A built and compiled model; or an `Objective`, which has the data and the loss
+            already, and whose compiled functions a second call does not compile again.
+        x: Inputs: arrays, or a data set as `fit` takes it, which is read once into memory; see
+            `Objective`.
+        y: Targets; `None` for a data set.
         layers: Which layers, see `keras_lcb.training.selection.select_layers`; all that train by
             default.
-        steps: Steps of gradient descent. Defaults to 100.
+        steps: Steps of gradient descent. Defaults to 100. (To take some batches of a data set
+            only, make an `Objective(model, data, steps=...)` and pass it as `model`.)
         tolerance: Width of the final bracket, relative to its lower end. Defaults to 0.01.
         theory: Whether to compute λ_max, too. Defaults to `True`.
-        sample_weight: Weights of the samples.
+        sample_weight: Weights of the samples; `None` for a data set.
+        loss: A loss in place of the compiled one, see `Objective`. Defaults to `None`.
         training: Whether layers behave as in training. Defaults to `False`.
         batch_size: Most samples at once, which bounds the memory. Defaults to 512.
         seed: Of the search for λ_max. Defaults to 0.
@@ -91,7 +95,13 @@ def largest_stable_learning_rate(
             f"received {steps!r} and {tolerance!r}."
         )
     objective = as_objective(
-        model, x, y, sample_weight=sample_weight, training=training, batch_size=batch_size
+        model,
+        x,
+        y,
+        sample_weight=sample_weight,
+        loss=loss,
+        training=training,
+        batch_size=batch_size,
     )
     rows = objective.select(layers)
     limit = _theory(objective, rows, seed) if theory else np.full(len(rows), math.nan)

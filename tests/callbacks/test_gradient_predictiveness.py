@@ -80,6 +80,20 @@ def test_collects_with_others_and_can_be_copied():
     assert twin.results.sizes["step"] == 3
 
 
+def test_takes_a_data_set_and_a_loss():
+    x, y = data(count=6)
+    batches = iter([(x[:4], y[:4]), (x[4:], y[4:])])
+    callback = GradientPredictiveness(batches, step_sizes=STEPS, steps=2, loss="mae")
+    model = compiled(dense("a", "b"))
+    train(model, callback, epochs=1)
+    model.compile(loss="mae")
+    expected = gradient_predictiveness(model, x, y, step_sizes=STEPS)
+    run = callback.results
+    np.testing.assert_allclose(run.gradient_change[-1], expected.gradient_change, 1e-4, 1e-6)
+    settings = schema.settings(run)["GradientPredictiveness"]
+    assert settings["samples"] == 6 and settings["loss"] == "mae"
+
+
 def test_refusals():
     x, y = data(count=4)
     with pytest.raises(ValueError, match="ascend"):

@@ -225,3 +225,82 @@ def test_refuses_before_training():
         trained(lcb.LayerSharpness(X, Y, layers=["d"]))
     with pytest.raises(ValueError, match="'c' has only 10 parameters"):
         trained(lcb.LayerSharpness(X, Y, top_k=11))
+
+
+# Data sets, and other losses.
+
+
+def endless():
+    while True:
+        yield X[:5], Y[:5]
+        yield X[5:], Y[5:]
+
+
+def loader(**options):
+    import torch
+
+    tensors = torch.utils.data.TensorDataset(torch.tensor(X), torch.tensor(Y))
+    return torch.utils.data.DataLoader(tensors, 4, **options)
+
+
+def test_records_of_a_data_set_are_those_of_its_samples():
+    runs = []
+    for given, steps in (((X, Y), None), ((endless(),), 2), ((loader(shuffle=True),), None)):
+        sharpness = lcb.LayerSharpness(*given, steps=steps, tolerance=1e-4)
+        trained(sharpness, epochs=1)
+        runs.append(sharpness.results)
+        assert schema.settings(runs[-1])["LayerSharpness"]["samples"] == 8
+    for run in runs[1:]:
+        np.testing.assert_allclose(run.eigenvalue, runs[0].eigenvalue, rtol=1e-3)
+
+
+def test_what_was_read_serves_for_all_records():
+    """After freezing, and in copies, where a generator has nothing left to give."""
+    sharpness = lcb.LayerSharpness(iter([(X, Y)]), steps=1, layers=["c"])
+    model = trained(sharpness, epochs=1)
+    model.get_layer("a").trainable = False
+    trained(sharpness, epochs=1, model=compiled(model))
+    exact = curvature(model, X, Y, layers=["c"], tolerance=1e-5)
+    np.testing.assert_allclose(sharpness.results.eigenvalue[-1], exact.eigenvalue, rtol=0.02)
+    fresh = copy.copy(sharpness)
+    fresh.reset()
+    trained(fresh, epochs=1)
+    assert fresh.results.sizes["step"] == 2
+
+
+def test_a_shuffled_loader_is_trained_on_in_the_order_of_training_without_it():
+    import torch
+
+    weights = []
+    for probe in (False, True):
+        model, batches = compiled(dense("a", "b", "c")), loader(shuffle=True)
+        torch.manual_seed(1)
+        callbacks = [lcb.LayerSharpness(batches)] if probe else []
+        model.fit(batches, epochs=2, verbose=0, shuffle=False, callbacks=callbacks)
+        weights.append(model.get_weights())
+    for one, other in zip(*weights, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def tripled(model, x, y):
+    return 3 * keras.ops.mean((model(x) - y) ** 2)
+
+
+def test_a_loss_in_place_of_the_compiled_one():
+    plain = lcb.LayerSharpness(X, Y, tolerance=1e-4)
+    given = lcb.LayerSharpness(X, Y, tolerance=1e-4, loss=tripled)
+    trained(plain, given, epochs=1)
+    expected = 3 * plain.results.eigenvalue
+    np.testing.assert_allclose(given.results.eigenvalue, expected, rtol=1e-3)
+    assert schema.settings(given.results)["LayerSharpness"]["loss"] == "tripled"
+
+
+def test_refuses_data_before_training():
+    with pytest.raises(ValueError, match="Pass `steps`"):
+        lcb.LayerSharpness(endless())
+    model = compiled(dense("a", "b", "c"))
+    before = model.get_weights()
+    with pytest.raises(ValueError, match="without targets"):
+        trained(lcb.LayerSharpness(X), model=model)
+    for one, other in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
