@@ -142,7 +142,9 @@ class Convolutions:
             name=f"{block}_conv{number}",
         )(x)
         if self.normalization:
-            x = keras.layers.BatchNormalization(name=f"{block}_norm{number}")(x)
+            # With Keras' own momentum, 0.99, short trainings would be evaluated with averages that
+            # still hold the initial values.
+            x = keras.layers.BatchNormalization(momentum=0.9, name=f"{block}_norm{number}")(x)
         return x
 
 

@@ -12,8 +12,8 @@ def parameters(model: keras.Model) -> int:
 
 
 def test_it_has_the_convolutions_of_vgg_16():
-    model = vision.build_vgg((32, 32, 3), 10, (2, 2, 3, 3, 3), width=64, normalization=False)
     with keras.StatelessScope(initialize_variables=False):
+        model = vision.build_vgg((32, 32, 3), 10, (2, 2, 3, 3, 3), 64, normalization=False)
         published = keras.applications.VGG16(False, weights=None, input_shape=(32, 32, 3))
     head = 512 * 10 + 10
     assert parameters(model) == parameters(published) + head == 14_714_688 + head
