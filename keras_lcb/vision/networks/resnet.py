@@ -57,9 +57,10 @@ def build_resnet(
         ValueError: If an argument is out of its range, or the image too small for the stages.
 
     Example:
+        >>> import math
         >>> resnet20 = build_resnet((32, 32, 3), classes=10, depths=(3, 3, 3))
-        >>> sum(weight.size for weight in resnet20.get_weights()[:2])
-        448
+        >>> sum(math.prod(weight.shape) for weight in resnet20.trainable_weights)
+        269722
     """
     check_classifier(input_shape, classes, width, seed)
     check_stages(depths, input_shape, first_halves=False)

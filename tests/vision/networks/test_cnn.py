@@ -5,10 +5,11 @@ import numpy as np
 import pytest
 
 from keras_lcb import vision
+from tests.vision.networks.declared import declared
 
 
 def test_layers_are_named_by_depth():
-    model = vision.build_cnn((8, 8, 1), 10, depth=3, normalization=True)
+    model = declared(vision.build_cnn, (8, 8, 1), 10, depth=3, normalization=True)
     names = [layer.name for layer in model.layers if layer.weights]
     assert names == ["conv_0", "norm_0", "conv_1", "norm_1", "conv_2", "norm_2", "head"]
     assert model.output_shape == (None, 10)
@@ -16,7 +17,7 @@ def test_layers_are_named_by_depth():
 
 @pytest.mark.parametrize("side, depth, left", [(8, 8, 4), (32, 8, 4), (32, 2, 16), (7, 8, 7)])
 def test_images_are_halved_down_to_four_pixels(side, depth, left):
-    model = vision.build_cnn((side, side, 3), 10, depth=depth, width=2)
+    model = declared(vision.build_cnn, (side, side, 3), 10, depth=depth, width=2)
     assert model.get_layer("average").input.shape[1:3] == (left, left)
 
 

@@ -5,22 +5,18 @@ import numpy as np
 import pytest
 
 from keras_lcb import vision
-
-
-def parameters(model: keras.Model) -> int:
-    return sum(int(np.prod(weight.shape)) for weight in model.trainable_weights)
+from tests.vision.networks.declared import declared, parameters
 
 
 def test_it_has_the_published_parameters():
     """Mixer-S/16 has 18 million (table 1 of Tolstikhin et al. 2021); timm counts them out."""
-    with keras.StatelessScope(initialize_variables=False):
-        model = vision.build_mixer((224, 224, 3), 1000, depths=(8,), width=512, patch_size=16)
+    model = declared(vision.build_mixer, (224, 224, 3), 1000, depths=(8,), width=512, patch_size=16)
     assert parameters(model) == 18_528_264
 
 
 @pytest.mark.parametrize("normalization", [True, False])
 def test_parameters_counted_by_hand(normalization):
-    model = vision.build_mixer((8, 12, 3), 5, (2,), 8, normalization, patch_size=4)
+    model = declared(vision.build_mixer, (8, 12, 3), 5, (2,), 8, normalization, patch_size=4)
     stem = 4 * 4 * 3 * 8 + 8
     tokens = 6 * 4 + 4 + 4 * 6 + 6
     channels = 8 * 32 + 32 + 32 * 8 + 8

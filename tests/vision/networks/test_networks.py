@@ -12,6 +12,7 @@ from sklearn.datasets import load_digits
 from keras_lcb import vision
 from keras_lcb.training.block_names import block_name
 from keras_lcb.vision import networks
+from tests.vision.networks.declared import declared
 
 # Two blocks each, as small as they get.
 TINY = {
@@ -26,6 +27,10 @@ BY_STAGE = [name for name in TINY if name != "cnn"]
 
 def build(name, classes=10, width=8, **arguments) -> keras.Model:
     return networks.builder(name)((8, 8, 1), classes, width=width, **TINY[name] | arguments)
+
+
+def declare(name, **arguments) -> keras.Model:
+    return declared(build, name, **arguments)
 
 
 def weights(model: keras.Model) -> list[np.ndarray]:
@@ -93,7 +98,7 @@ def test_networks_load_as_saved_and_have_only_layers_of_keras(name, tmp_path):
 
 @pytest.mark.parametrize("name", BY_STAGE)
 def test_layers_group_into_stages_and_blocks(name):
-    model = build(name)
+    model = declare(name)
     trained = [layer.name for layer in model.layers if layer.trainable_weights]
     blocks = list(dict.fromkeys(map(block_name, trained)))
     own = [block for block in blocks if block.startswith("stage")]
@@ -107,7 +112,7 @@ def test_layers_group_into_stages_and_blocks(name):
 @pytest.mark.parametrize("name", BY_STAGE)
 def test_without_normalization_nothing_normalizes(name):
     def kinds(normalization):
-        model = build(name, normalization=normalization)
+        model = declare(name, normalization=normalization)
         return {type(layer).__name__ for layer in model.layers}
 
     assert {kind for kind in kinds(True) if "Normalization" in kind}
@@ -163,7 +168,7 @@ def test_depths_that_are_none_are_refused(name, depths, message):
 
 @pytest.mark.parametrize("name, stages", [("resnet", 5), ("vgg", 4)])
 def test_more_stages_than_the_image_can_be_halved_are_refused(name, stages):
-    assert build(name, depths=(1,) * (stages - 1)).output_shape == (None, 10)
+    assert declare(name, depths=(1,) * (stages - 1)).output_shape == (None, 10)
     with pytest.raises(ValueError, match=f"{stages} stages.*8x8 pixels are too small"):
         build(name, depths=(1,) * stages)
 

@@ -5,17 +5,13 @@ import numpy as np
 import pytest
 
 from keras_lcb import vision
-
-
-def parameters(model: keras.Model) -> int:
-    return sum(int(np.prod(weight.shape)) for weight in model.trainable_weights)
+from tests.vision.networks.declared import declared, parameters
 
 
 @pytest.mark.parametrize("layers, millions", [(20, 0.27), (32, 0.46), (56, 0.85), (110, 1.7)])
 def test_it_has_the_published_parameters_on_cifar(layers, millions):
     """Table 6 of He et al. 2016."""
-    with keras.StatelessScope(initialize_variables=False):
-        model = vision.build_resnet((32, 32, 3), 10, depths=((layers - 2) // 6,) * 3)
+    model = declared(vision.build_resnet, (32, 32, 3), 10, depths=((layers - 2) // 6,) * 3)
     assert round(parameters(model) / 1e6, 2 if millions < 1 else 1) == millions
     kernels = [layer for layer in model.layers if hasattr(layer, "kernel")]
     assert len(kernels) == layers
@@ -32,14 +28,13 @@ def test_it_has_the_published_parameters_on_cifar(layers, millions):
 def test_but_for_stem_and_shortcuts_it_has_those_on_imagenet(
     depths, bottleneck, published, projections
 ):
-    with keras.StatelessScope(initialize_variables=False):
-        model = vision.build_resnet((32, 32, 3), 1000, depths, 64, bottleneck=bottleneck)
+    model = declared(vision.build_resnet, (32, 32, 3), 1000, depths, 64, bottleneck=bottleneck)
     stem = (3 * 3 - 7 * 7) * 3 * 64
     assert parameters(model) == published + stem - projections
 
 
 def test_parameters_without_normalization_counted_by_hand():
-    model = vision.build_resnet((8, 8, 1), 5, depths=(1, 1), width=4, normalization=False)
+    model = declared(vision.build_resnet, (8, 8, 1), 5, depths=(1, 1), width=4, normalization=False)
     kernels = 9 * (1 * 4 + 2 * 4 * 4 + 4 * 8 + 8 * 8)
     biases = 4 + 4 + 4 + 8 + 8
     assert parameters(model) == kernels + biases + 8 * 5 + 5
@@ -64,7 +59,7 @@ def test_the_shortcut_takes_each_second_pixel_and_fills_up_with_zeros(side):
 
 
 def test_a_bottleneck_projects_where_the_shape_changes():
-    model = vision.build_resnet((8, 8, 1), 5, depths=(2, 2), width=4, bottleneck=True)
+    model = declared(vision.build_resnet, (8, 8, 1), 5, depths=(2, 2), width=4, bottleneck=True)
     projections = [layer.name for layer in model.layers if "shortcut_conv" in layer.name]
     assert projections == ["stage1_block1_shortcut_conv", "stage2_block1_shortcut_conv"]
     assert model.get_layer("stage1_block2_relu").output.shape == (None, 8, 8, 16)
@@ -72,7 +67,7 @@ def test_a_bottleneck_projects_where_the_shape_changes():
 
 
 def test_layers_are_named_by_stage_and_block():
-    model = vision.build_resnet((8, 8, 1), 5, depths=(1, 1))
+    model = declared(vision.build_resnet, (8, 8, 1), 5, depths=(1, 1))
     assert [layer.name for layer in model.layers if layer.trainable_weights] == [
         *("stem_conv", "stem_norm"),
         *("stage1_block1_conv1", "stage1_block1_norm1"),

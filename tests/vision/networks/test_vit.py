@@ -5,10 +5,7 @@ import numpy as np
 import pytest
 
 from keras_lcb import vision
-
-
-def parameters(model: keras.Model) -> int:
-    return sum(int(np.prod(weight.shape)) for weight in model.trainable_weights)
+from tests.vision.networks.declared import declared, parameters
 
 
 def _tiles_moved(images: np.ndarray, size: int) -> np.ndarray:
@@ -24,17 +21,16 @@ def _tiles_moved(images: np.ndarray, size: int) -> np.ndarray:
 
 def test_but_for_the_class_token_it_has_the_published_parameters():
     """Those of ViT-Ti/16, DeiT-Ti (Touvron et al. 2021), on 224x224 pixels."""
-    with keras.StatelessScope(initialize_variables=False):
-        model = vision.build_vit(
-            (224, 224, 3), 1000, depths=(12,), width=192, patch_size=16, heads=3
-        )
+    model = declared(
+        vision.build_vit, (224, 224, 3), 1000, depths=(12,), width=192, patch_size=16, heads=3
+    )
     token_and_its_position = 2 * 192
     assert parameters(model) == 5_717_416 - token_and_its_position
 
 
 @pytest.mark.parametrize("normalization", [True, False])
 def test_parameters_counted_by_hand(normalization):
-    model = vision.build_vit((8, 12, 3), 5, (2,), 8, normalization, patch_size=4, heads=2)
+    model = declared(vision.build_vit, (8, 12, 3), 5, (2,), 8, normalization, patch_size=4, heads=2)
     stem = 4 * 4 * 3 * 8 + 8 + 2 * 3 * 8
     attention = 4 * (8 * 8 + 8)
     mlp = 8 * 32 + 32 + 32 * 8 + 8
