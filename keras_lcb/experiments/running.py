@@ -18,6 +18,7 @@ from keras_lcb.experiments.study import (
     imported,
     load,
     result_path,
+    saved_paths,
 )
 from keras_lcb.runs.atomic import write_atomically
 from keras_lcb.runs.storage import save_run
@@ -63,7 +64,8 @@ def run(
         raise ValueError(f"`jobs` is the number of processes, 1 or more, got {jobs}.")
     imported(study.engine)
     Path(folder).mkdir(parents=True, exist_ok=True)
-    members = [member for member in study.members() if not result_path(folder, member).exists()]
+    done = saved_paths(study, folder)
+    members = [member for member in study.members() if member.key not in done]
     threads = max(1, processors // jobs)
     work = (joblib.delayed(_run_member)(study.engine, member, folder) for member in members)
     with (

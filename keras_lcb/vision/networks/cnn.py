@@ -1,9 +1,11 @@
-"""Image networks small enough for a laptop, with layers named by depth."""
+"""A plain or residual stack of convolutions, small enough for a laptop."""
 
 from __future__ import annotations
 
 import keras
 import numpy as np
+
+from keras_lcb.vision.building import check_classifier
 
 
 def build_cnn(
@@ -15,7 +17,7 @@ def build_cnn(
     residual: bool = False,
     seed: int = 0,
 ) -> keras.Model:
-    """Build a convolutional classifier: `conv_0`, `conv_1`, … and a linear `head`.
+    """Builds a convolutional classifier: `conv_0`, `conv_1`, … and a linear `head`.
 
     Each block is a 3x3 convolution and a ReLU. Each second block halves the image, as long as
     at least 4x4 pixels are left. The head reads the average of all pixels and gives logits.
@@ -27,16 +29,20 @@ def build_cnn(
 
     Args:
         input_shape: (height, width, channels) of an image.
-        classes: number of logits.
-        depth: number of convolutions.
-        width: channels of each convolution.
-        normalization: puts a batch normalisation (`norm_0`, …) before each ReLU.
-        residual: adds each block's input to its output, from the second block on.
-        seed: of the initial weights.
+        classes: Number of logits.
+        depth: Number of convolutions.
+        width: Channels of each convolution.
+        normalization: Whether batch normalization (`norm_0`, …) stands before each ReLU.
+        residual: Whether each block's input is added to its output, from the second block on.
+        seed: Seed of the initial weights.
 
     Returns:
         An uncompiled functional model.
+
+    Raises:
+        ValueError: If an argument is out of its range.
     """
+    check_classifier(input_shape, classes, width, seed)
     if depth < 1:
         raise ValueError(f"`depth` counts convolutions and is at least 1, not {depth}.")
     seeds = iter(np.random.SeedSequence(seed).generate_state(depth + 1).tolist())

@@ -5,14 +5,11 @@ import numpy as np
 import pytest
 
 from keras_lcb import vision
-
-
-def _weights(model: keras.Model) -> list[np.ndarray]:
-    return [keras.ops.convert_to_numpy(weight) for weight in model.weights]
+from tests.vision.networks.declared import declared
 
 
 def test_layers_are_named_by_depth():
-    model = vision.build_cnn((8, 8, 1), 10, depth=3, normalization=True)
+    model = declared(vision.build_cnn, (8, 8, 1), 10, depth=3, normalization=True)
     names = [layer.name for layer in model.layers if layer.weights]
     assert names == ["conv_0", "norm_0", "conv_1", "norm_1", "conv_2", "norm_2", "head"]
     assert model.output_shape == (None, 10)
@@ -20,7 +17,7 @@ def test_layers_are_named_by_depth():
 
 @pytest.mark.parametrize("side, depth, left", [(8, 8, 4), (32, 8, 4), (32, 2, 16), (7, 8, 7)])
 def test_images_are_halved_down_to_four_pixels(side, depth, left):
-    model = vision.build_cnn((side, side, 3), 10, depth=depth, width=2)
+    model = declared(vision.build_cnn, (side, side, 3), 10, depth=depth, width=2)
     assert model.get_layer("average").input.shape[1:3] == (left, left)
 
 
@@ -32,15 +29,6 @@ def test_residual_blocks_add_their_input():
     x = np.random.default_rng(0).random((3, 8, 8, 1), "float32")
     added = keras.Model(model.input, model.get_layer("add_1").output)
     np.testing.assert_array_equal(stem.predict(x, verbose=0), added.predict(x, verbose=0))
-
-
-def test_the_seed_decides_the_weights():
-    one, same, other = (vision.build_cnn((8, 8, 1), 4, seed=seed) for seed in (1, 1, 2))
-    for a, b in zip(_weights(one), _weights(same), strict=True):
-        np.testing.assert_array_equal(a, b)
-    assert any((a != b).any() for a, b in zip(_weights(one), _weights(other), strict=True))
-    kernels = [weight for weight in _weights(one) if weight.shape == (3, 3, 16, 16)]
-    assert not np.array_equal(kernels[0], kernels[1])
 
 
 def test_digits_are_learned_on_every_backend():

@@ -1,0 +1,35 @@
+"""Labelled images that need no download, one set a file: the module `digits` defines `digits`.
+
+Whatever module stands in this folder is a set that `vision.load` knows by that name: no other
+place lists them. Its function returns `StoredImages`; its own arguments are those that
+`vision.load` passes on.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from typing import Any
+
+from keras_lcb.vision.stored import StoredImages
+
+NAMES = tuple(sorted(module.name for module in pkgutil.iter_modules(__path__)))
+
+__all__ = ["NAMES", "read"]
+
+
+def read(name: str, **arguments: Any) -> StoredImages:
+    """Returns the images of a set.
+
+    Args:
+        name: One of `NAMES`.
+        **arguments: The set's own; see its function.
+
+    Raises:
+        ValueError: If an argument is out of its range.
+
+    Example:
+        >>> read("digits").sizes
+        {'train': 1797}
+    """
+    return getattr(importlib.import_module(f"{__name__}.{name}"), name)(**arguments)
