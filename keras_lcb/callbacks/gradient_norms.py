@@ -23,9 +23,10 @@ class GradientNorms(StepQuantities):
         every: When a record is taken: "epoch", or a number of updates n: at the first return to
             the host at or after each multiple of n. Defaults to "epoch".
         per_update: Whether to keep each update's norms too. Defaults to `False`.
-        layers: `None` for every layer; a list of layer names, of names of nested models, or of
-            Keras layers, each read as one; or a function from a Keras layer to the name of its
-            group, `None` to leave it out. Defaults to `None`.
+        layers: `None` for every layer; "blocks" for blocks, as far as names tell them; a list of
+            layer names, of names of nested models, or of Keras layers, each read as one; or a
+            function from a Keras layer to the name of its group, `None` to leave it out. Defaults
+            to `None`.
         log: Whether to put `gradient_norm/<layer>` and `update_norm/<layer>`, RMS over the epoch,
             into the epoch's logs, where `History` and the loggers that stand later in the list
             of callbacks find them. Defaults to `False`.

@@ -12,17 +12,12 @@ import keras
 import numpy as np
 
 from keras_lcb.backend import internals
-from keras_lcb.callbacks.lora import effective_distance, has_lora
+from keras_lcb.callbacks.lora import has_lora
 from keras_lcb.callbacks.recorder import LOCK, Record, Recorder
 from keras_lcb.callbacks.reference import load_reference
-from keras_lcb.callbacks.snapshots import (
-    Snapshots,
-    kept,
-    kernel_slices,
-    on_host,
-    parameter_vector,
-)
-from keras_lcb.callbacks.vectors import angle, distance, norm
+from keras_lcb.callbacks.snapshots import Snapshots, kept, on_host, parameter_vector
+from keras_lcb.callbacks.vectors import norms
+from keras_lcb.callbacks.ways import Ways
 from keras_lcb.training.selection import LayerSelection
 
 
@@ -45,9 +40,10 @@ class LayerConvergence(Recorder):
             `.weights.h5` or `.keras` file. Defaults to "final".
         memory: "exact" keeps the weights of each record; "sketch" keeps `buckets` numbers a
             layer. Defaults to "exact".
-        layers: `None` for every layer; a list of layer names, of names of nested models, or of
-            Keras layers, each read as one; or a function from a Keras layer to the name of its
-            group, `None` to leave it out. Defaults to `None`.
+        layers: `None` for every layer; "blocks" for blocks, as far as names tell them; a list of
+            layer names, of names of nested models, or of Keras layers, each read as one; or a
+            function from a Keras layer to the name of its group, `None` to leave it out. Defaults
+            to `None`.
         buckets: Length of a layer's sketch; the relative standard error of a distance is about
             1/√(2·buckets). Layers no larger are kept exactly. Defaults to 1024.
         budget: Most bytes that exact records may take. Defaults to 2 GiB.
@@ -60,15 +56,20 @@ class LayerConvergence(Recorder):
 
     Attributes:
         results: The run, an `xarray.Dataset` with `distance`, `normalized_distance`, `angle` and
-            `parameter_norm` (step, layer), `effective_distance` for layers with LoRA, between the
-            kernels that they really use, and `distance_standard_error` for sketches. Beside
-            them `loss`, the mean since the previous record (within an epoch, a smaller last batch
-            counts as a whole one), `validation_loss` and `learning_rate` (step). During training
-            the newest weights stand in for the endpoint, and `attrs["provisional"]` is 1.
+            `parameter_norm` (step, layer). By other measures, so that one can see whether they
+            agree: `angle_to_end`, 1 − cos between kernels now and at the end, and
+            `way_from_start`, ‖θ(t) − θ(0)‖ / ‖θ* − θ(0)‖. For layers with LoRA,
+            `effective_distance` between the kernels that they really use; for sketches,
+            `distance_standard_error`. Beside them `loss`, the mean since the previous record
+            (within an epoch, a smaller last batch counts as a whole one), `validation_loss` and
+            `learning_rate` (step; also over layers, where they differ). During training the newest
+            weights stand in for the endpoint, and `attrs["provisional"]` is 1.
 
     Raises:
-        ValueError: Before training, for a model that is not built or compiled, an unknown layer,
-            a reference that does not fit, or records that will not fit into `budget`.
+        ValueError: Before training, for a model that is not compiled, an unknown layer, a
+            reference that does not fit, or records that will not fit into `budget`.
+
+    A record copies the weights to the host, and `results` reads all of these copies.
 
     Reference: Chen, Yuille & Zhou (2023), "Which Layer is Learning Faster?", Definition 2.1.
 
@@ -117,7 +118,8 @@ class LayerConvergence(Recorder):
         super().reset()
         self._given: list[np.ndarray | None] | None = None  # a given endpoint, one a layer
         self._snapshots: Snapshots | None = None  # where the endpoint is not given
-        self._initial: list[np.ndarray] = []  # parameters at the start, for the angle
+        self._initial: list[np.ndarray] = []  # parameters at the start
+        self._known_ways: Ways | None = None
         self._unrecorded: tuple[int, Record] | None = None  # at an epoch's end, with none due
         self._endpoint: list[np.ndarray] | None = None  # of reference="model"
         self._endpoint_is_late = False
@@ -193,89 +195,77 @@ class LayerConvergence(Recorder):
         if not self._initial:
             self._initial = vectors
         if self._snapshots is None:
-            distances = [self._distance_to_given(p, vector) for p, vector in enumerate(vectors)]
-            return self._described(vectors) | {"distance": np.array(distances)}
+            assert self._given is not None
+            known = self._ways.from_start(vectors)
+            to_end = self._ways.to_end(vectors, known, self._given, self._lengths(self._given))
+            effective = self._ways.effective(vectors, self._given)
+            return known | to_end | {"effective_distance": effective}
         keep = self._snapshots.keep
         record: Record = {kept(place): keep(place, vector) for place, vector in enumerate(vectors)}
         # What is kept whole is described when the run is asked for, since that takes time.
-        return record | self._described(vectors) if self._snapshots.sketched else record
+        return record | self._ways.from_start(vectors) if self._snapshots.sketched else record
 
-    def _described(self, vectors: Sequence[np.ndarray]) -> Record:
-        """Returns norms and angles of each layer's parameters."""
-        angles = [
-            angle(vector, self._initial[place], kernel_slices(self._rows[place]))
-            for place, vector in enumerate(vectors)
-        ]
-        return {"parameter_norm": np.array([norm(v) for v in vectors]), "angle": np.array(angles)}
+    @property
+    def _ways(self) -> Ways:
+        if self._known_ways is None:
+            self._known_ways = Ways(self._rows, self._initial)
+        return self._known_ways
 
     def _describe(self, records: Sequence[Record]) -> None:
-        """Adds norms and angles to the records that lack them."""
+        """Adds to whole records what does not depend on the end, where they lack it."""
         for record in records:
             if "parameter_norm" not in record:
-                places = range(len(self._rows))
-                record |= self._described([on_host(record[kept(place)]) for place in places])
+                record |= self._ways.from_start(self._kept_in(record))
 
-    def _distance_to_given(self, place: int, vector: np.ndarray) -> float:
-        assert self._given is not None
-        given = self._given[place]
-        return math.nan if given is None else distance(vector, given)
+    def _kept_in(self, record: Record) -> list[np.ndarray]:
+        return [on_host(record[kept(place)]) for place in range(len(self._rows))]
+
+    def _lengths(self, ends: Sequence[np.ndarray | None]) -> np.ndarray:
+        """How long each layer's way from its start to its end is."""
+        lengths = self._ways.lengths(ends)
+        if self._snapshots is not None and self.reference == "final" and self._ended:
+            newest = self._unrecorded[1] if self._unrecorded else self._records[-1]
+            known = newest.get("distance_from_start", lengths)  # where sketches do not tell
+            lengths = np.where(np.isnan(lengths), known, lengths)
+        return lengths
 
     # The run.
 
     def _variables(self) -> dict[str, tuple[Any, ...]]:
         over = ("step", "layer")
         self._describe(self._records)
-        distances = self._distances()
+        columns = {name: self._column(name) for name in ("parameter_norm", "angle")}
+        columns |= self._columns_to_end()
+        distances = columns["distance"]
         with np.errstate(divide="ignore", invalid="ignore"):
             normalized = np.where(distances[0] > 0, distances / distances[0], math.nan)
-        self._explain_missing(distances)
-        variables: dict[str, tuple[Any, ...]] = {
-            "distance": (over, distances),
-            "normalized_distance": (over, normalized),
-            "angle": (over, self._column("angle")),
-            "parameter_norm": (over, self._column("parameter_norm")),
-        }
-        if any(map(has_lora, self._rows)):
-            variables["effective_distance"] = (over, self._effective_distances())
+        columns["normalized_distance"] = normalized
         if self._snapshots is not None and self._snapshots.sketched:
             errors = distances * self._snapshots.relative_errors
-            variables["distance_standard_error"] = (over, errors)
-        return variables
+            columns["distance_standard_error"] = errors
+        if not any(map(has_lora, self._rows)):
+            del columns["effective_distance"]
+        self._explain_missing(columns)
+        order = ("distance", "normalized_distance")
+        names = [*order, *(name for name in columns if name not in order)]
+        return {name: (over, columns[name]) for name in names}
 
     def _column(self, name: str) -> np.ndarray:
         return np.stack([record[name] for record in self._records])
 
-    def _distances(self) -> np.ndarray:
-        """Distances of all records to the endpoint."""
+    def _columns_to_end(self) -> dict[str, np.ndarray]:
+        """Distances and angles of all records to the end, and how much of the way is done."""
+        names = ("distance", "angle_to_end", "way_from_start", "effective_distance")
         if self._snapshots is None:
-            return self._column("distance")
-        endpoint = self._where_it_ends()
-        return np.array(
-            [
-                [distance(on_host(record[kept(p)]), end) for p, end in enumerate(endpoint)]
-                for record in self._records
-            ]
-        )
-
-    def _effective_distances(self) -> np.ndarray:
-        """Distances of the kernels that LoRA layers use; NaN for others, and from sketches."""
-        distances = np.full((len(self._records), len(self._rows)), math.nan)
-        endpoint = self._where_it_ends() if self._snapshots is not None else self._given or []
-        for place, row in enumerate(self._rows):
-            if not has_lora(row):
-                continue
-            end = endpoint[place]
-            if self._snapshots is not None and end is not None and len(end) == row.parameters:
-                distances[:, place] = [
-                    effective_distance(row, on_host(record[kept(place)]), end)
-                    for record in self._records
-                ]
-            else:
-                self._missing[f"effective_distance/{row.name}"] = (
-                    "The parameters of the records are not kept whole: use reference='final' or "
-                    "'model', and memory='exact'."
-                )
-        return distances
+            return {name: self._column(name) for name in names}
+        ends = self._where_it_ends()
+        lengths = self._lengths(ends)
+        found = []
+        for record in self._records:
+            vectors = self._kept_in(record)
+            to_end = self._ways.to_end(vectors, record, ends, lengths)
+            found.append(to_end | {"effective_distance": self._ways.effective(vectors, ends)})
+        return {name: np.stack([each[name] for each in found]) for name in names}
 
     def _where_it_ends(self) -> list[np.ndarray]:
         """The endpoint, or the newest weights while there is none."""
@@ -315,21 +305,35 @@ class LayerConvergence(Recorder):
             "seed": self.seed,
         }
 
-    def _explain_missing(self, distances: np.ndarray) -> None:
+    def _explain_missing(self, columns: dict[str, np.ndarray]) -> None:
         self._missing = {}
+        sketched = self._snapshots is not None and self._snapshots.sketched
         for place, row in enumerate(self._rows):
-            why_no_angle = self._why_no_angle(place)
+            why_no_angle = self._ways.why_no_angle(place)
             if why_no_angle:
-                self._missing[f"angle/{row.name}"] = why_no_angle
+                self._missing |= {
+                    f"{name}/{row.name}": why_no_angle for name in ("angle", "angle_to_end")
+                }
+            elif sketched and np.isnan(columns["angle_to_end"][:, place]).all():
+                self._missing[f"angle_to_end/{row.name}"] = (
+                    "Sketches do not tell kernels from other parameters: use memory='exact'."
+                )
+            if has_lora(row) and np.isnan(columns["effective_distance"][:, place]).all():
+                self._missing[f"effective_distance/{row.name}"] = (
+                    "The parameters of the records are not kept whole: use memory='exact'."
+                )
             if self._given is not None and self._given[place] is None:
                 self._missing[f"distance/{row.name}"] = "The reference does not hold this layer."
-            elif not np.isfinite(distances[0, place]):
+            elif not np.isfinite(columns["distance"][0, place]):
                 self._missing[f"distance/{row.name}"] = (
                     "The layer's endpoint, or its start, is not finite. The weights of an earlier "
                     "moment, given as `reference`, can serve as the endpoint."
                 )
-            elif distances[0, place] == 0:
-                self._missing[f"normalized_distance/{row.name}"] = self._why_no_way()
+            elif columns["distance"][0, place] == 0:
+                why = self._why_no_way()
+                self._missing |= {
+                    f"{name}/{row.name}": why for name in ("normalized_distance", "way_from_start")
+                }
         if self.reference == "model" and self._endpoint_is_late:
             self._missing["reference"] = (
                 "The model was trained further before its weights were read as the endpoint."
@@ -348,14 +352,6 @@ class LayerConvergence(Recorder):
         if self._ended:
             return "The layer starts at its endpoint: it never moved."
         return "The layer has not moved yet."
-
-    def _why_no_angle(self, place: int) -> str:
-        kernels = kernel_slices(self._rows[place])
-        if not kernels:
-            return "The layer has no kernel to compare."
-        if not any(self._initial[place][part].any() for part in kernels):
-            return "The layer's kernel is zero at the start, so it has no direction."
-        return ""
 
     def _ends_elsewhere(self) -> bool:
         return not all(
@@ -376,18 +372,15 @@ class LayerConvergence(Recorder):
         return self._snapshots is not None and not self._snapshots.sketched
 
     def _identity(self) -> dict[str, Any]:
-        given = [None if v is None else norm(v) for v in self._given] if self._given else None
+        given = [None if v is None else norms(v)[0] for v in self._given] if self._given else None
         return {**super()._identity(), "memory": self.memory, "given": given}
 
     def _stands_at(self, record: Record, step: int) -> bool:
-        norms = [norm(parameter_vector(row.variables)) for row in self._rows]
-        if "parameter_norm" not in record:
-            kept_whole = [on_host(record[kept(place)]) for place in range(len(self._rows))]
-            return record["step"] < step or np.allclose(
-                norms, [norm(vector) for vector in kept_whole], rtol=1e-5, equal_nan=True
-            )
-        same = np.allclose(norms, record["parameter_norm"], rtol=1e-5, equal_nan=True)
-        return same or record["step"] < step
+        now = [norms(parameter_vector(row.variables))[0] for row in self._rows]
+        then = record.get("parameter_norm")
+        if then is None:
+            then = [norms(vector)[0] for vector in self._kept_in(record)]
+        return bool(np.allclose(now, then, rtol=1e-5, equal_nan=True)) or record["step"] < step
 
     def _restored(self, records: list[Record]) -> None:
         first = records[0]
@@ -396,6 +389,7 @@ class LayerConvergence(Recorder):
             self._initial = [first.pop(name) for name in names]
         else:
             self._initial = [first[kept(place)] for place in range(len(self._rows))]
+        self._known_ways = None
         if self._snapshots is not None and not all(map(self._snapshots.are_whole, records)):
             self._describe([record for record in records if self._snapshots.are_whole(record)])
             self._snapshots.sketch(records)

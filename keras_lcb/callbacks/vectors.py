@@ -10,32 +10,49 @@ import numpy as np
 _CHUNK = 1 << 15  # float64 copies of two chunks stay in the processor's cache
 
 
-def norm(vector: np.ndarray) -> float:
-    """Euclidean norm."""
-    return math.sqrt(_squared(vector))
+def norms(vector: np.ndarray, within: Sequence[slice] = ()) -> tuple[float, float]:
+    """Returns the Euclidean norm of a vector, and that of the parts within some slices."""
+    inside = [_squared(vector[part]) for part in within]
+    outside = [_squared(vector[part]) for part in _outside(len(vector), within)]
+    return math.sqrt(sum([*inside, *outside])), math.sqrt(sum(inside))
 
 
 @np.errstate(invalid="ignore")  # inf - inf
-def distance(one: np.ndarray, other: np.ndarray) -> float:
-    """Euclidean distance."""
-    return math.sqrt(sum(_squared(a - b) for a, b in _doubles(one, other)))
+def distances(
+    one: np.ndarray, other: np.ndarray, within: Sequence[slice] = ()
+) -> tuple[float, float]:
+    """Returns the Euclidean distance of two vectors, and that of the parts within some slices."""
+    inside = [_squared(a - b) for part in within for a, b in _doubles(one[part], other[part])]
+    outside = [
+        _squared(a - b)
+        for part in _outside(len(one), within)
+        for a, b in _doubles(one[part], other[part])
+    ]
+    return math.sqrt(sum([*inside, *outside])), math.sqrt(sum(inside))
 
 
-def angle(now: np.ndarray, start: np.ndarray, within: Sequence[slice]) -> float:
-    """1 − cos between two vectors, read within some slices; NaN where there is no direction.
+def angle(one: float, other: float, apart: float) -> float:
+    """Returns 1 − cos between two vectors; NaN where one of them has no direction.
 
-    For unit vectors u and v, 1 − u·v = ‖u − v‖²/2, which is exact for small angles, too.
+    It is (‖a − b‖² − (‖a‖ − ‖b‖)²) / (2‖a‖‖b‖), which keeps its digits for small angles, too.
+
+    Args:
+        one: Norm of one vector.
+        other: Norm of the other.
+        apart: Their distance.
 
     Source: Carbonnelle & De Vleeschouwer (2019), "Layer rotation".
     """
-    lengths = [math.hypot(*(norm(vector[part]) for part in within)) for vector in (now, start)]
-    if not all(0 < length < math.inf for length in lengths):
+    if not (0 < one < math.inf and 0 < other < math.inf):
         return math.nan
-    return 0.5 * sum(
-        _squared(a / lengths[0] - b / lengths[1])
-        for part in within
-        for a, b in _doubles(now[part], start[part])
-    )
+    return max(0.0, apart**2 - (one - other) ** 2) / (2 * one * other)
+
+
+def _outside(length: int, within: Sequence[slice]) -> list[slice]:
+    """Returns the slices between the given ones, which are in order."""
+    starts = [0, *(part.stop for part in within)]
+    stops = [*(part.start for part in within), length]
+    return [slice(a, b) for a, b in zip(starts, stops, strict=True) if a < b]
 
 
 def _squared(vector: np.ndarray) -> float:

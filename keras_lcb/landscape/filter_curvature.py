@@ -12,7 +12,8 @@ from keras_lcb.landscape.filters import has_filters, random_direction
 from keras_lcb.landscape.hessian import BlockProducts
 from keras_lcb.landscape.objective import BATCH_SIZE, Objective, as_objective
 from keras_lcb.landscape.results import dataset, followed
-from keras_lcb.training.layers import LayerSelection, TrackedLayer
+from keras_lcb.training.layers import TrackedLayer
+from keras_lcb.training.selection import LayerSelection
 
 if TYPE_CHECKING:
     import xarray as xr

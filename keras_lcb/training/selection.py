@@ -7,9 +7,10 @@ from collections.abc import Callable, Sequence
 
 import keras
 
+from keras_lcb.training.block_names import block_name
 from keras_lcb.training.layers import TrackedLayer
 
-LayerSelection = Sequence[str | keras.Layer] | Callable[[keras.Layer], str | None] | None
+LayerSelection = str | Sequence[str | keras.Layer] | Callable[[keras.Layer], str | None] | None
 
 
 def select_layers(layers: Sequence[TrackedLayer], selection: LayerSelection) -> list[TrackedLayer]:
@@ -17,9 +18,10 @@ def select_layers(layers: Sequence[TrackedLayer], selection: LayerSelection) -> 
 
     Args:
         layers: The tracked layers of a model.
-        selection: `None` for every layer; a sequence of names or Keras layers, each giving one
-            row (see `matching`); or a function that takes a Keras layer and returns the name of
-            its group, or `None` to leave it out.
+        selection: `None` for every layer; "blocks" for the blocks that the layers' names tell of
+            (see `keras_lcb.training.block_names`); a sequence of names or Keras layers, each
+            giving one row (see `matching`); or a function that takes a Keras layer and returns
+            the name of its group, or `None` to leave it out.
 
     Returns:
         The rows, in the order of the call of their first layer.
@@ -30,9 +32,12 @@ def select_layers(layers: Sequence[TrackedLayer], selection: LayerSelection) -> 
     if selection is None:
         return list(layers)
     groups: dict[str, list[TrackedLayer]] = {}
-    if isinstance(selection, str):
+    if isinstance(selection, str) and selection == "blocks":
+        for layer in layers:
+            groups.setdefault(block_name(layer.name), []).append(layer)
+    elif isinstance(selection, str):
         raise ValueError(f"`layers` takes a list of names. Did you mean layers=['{selection}']?")
-    if callable(selection) and not isinstance(selection, keras.Layer):
+    elif callable(selection) and not isinstance(selection, keras.Layer):
         for layer in layers:
             group = selection(layer.layers[0])
             if group is not None:

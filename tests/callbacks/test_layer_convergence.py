@@ -12,6 +12,7 @@ import pytest
 from keras import layers
 
 import keras_lcb as lcb
+from keras_lcb.analysis import angle_to_end, way_from_start
 from keras_lcb.runs import schema
 from tests.callbacks.tiny import close, compiled, data, dense, dense_rows, train
 from tests.plain_copies import PlainCopies, angles, distances, norms, vectors
@@ -152,8 +153,17 @@ def test_a_run_holds_what_definition_2_1_needs(network):
     assert run.attrs["provisional"] == 0
     assert run.attrs["reference"] == "final"
     assert set(schema.missing(run)) == {
-        f"angle/{row}" for row in rows if np.isnan(run.angle.sel(layer=row)).all()
+        f"{name}/{row}"
+        for name in ("angle", "angle_to_end")
+        for row in rows
+        if np.isnan(run.angle.sel(layer=row)).all()
     }
+    for row in rows:
+        taken = np.stack([v[row] for v in vectors(model, plain.taken, rows)])
+        close(run.way_from_start.sel(layer=row), way_from_start(taken))
+        kernels = np.stack([v[row] for v in vectors(model, plain.taken, rows, kernels_only=True)])
+        if kernels.shape[1]:
+            close(run.angle_to_end.sel(layer=row), angle_to_end(kernels), rtol=1e-5)
 
 
 def test_half_precision_weights_are_compared_in_single_precision():
@@ -460,6 +470,25 @@ def test_an_overflow_that_was_not_foreseen_loses_nothing():
     assert schema.settings(run)["LayerConvergence"]["memory"] == "sketch"
     rows = dense_rows("a", "b", "c")
     close(expected.distance, distances(model, plain.taken, rows))
+
+
+def test_ways_of_sketches_and_of_given_endpoints():
+    model = wide()
+    exact, sketched = lcb.LayerConvergence(), lcb.LayerConvergence(memory="sketch", buckets=256)
+    train(model, exact, sketched)
+    run, expected = sketched.results, exact.results
+    close(run.way_from_start, expected.way_from_start, rtol=1e-6)  # the start is known whole
+    large = run.parameters > 256
+    assert large.any() and np.isnan(run.angle_to_end.sel(layer=large)).all()
+    close(run.angle_to_end.sel(layer=~large), expected.angle_to_end.sel(layer=~large))
+    missing = schema.missing(run)
+    for layer in run.layer.values[large.values]:
+        assert "memory='exact'" in missing[f"angle_to_end/{layer}"]
+    ends = model.get_weights()
+    again, given = wide(), lcb.LayerConvergence(reference=ends)
+    train(again, given)
+    for name in ("distance", "angle_to_end", "way_from_start"):
+        close(given.results[name], expected[name], rtol=1e-5)
 
 
 def test_snapshots_on_the_device_are_the_same():

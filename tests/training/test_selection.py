@@ -130,3 +130,9 @@ def test_a_layer_of_another_model_is_refused(nested):
     _, model = nested
     with pytest.raises(ValueError, match="'stranger' is none of the model's"):
         matching(tracked_layers(model).layers, layers.Dense(1, name="stranger"))
+
+
+def test_blocks_are_read_from_names():
+    names = ("stem_conv", "stem_norm", "stage1_block1_conv1", "stage1_block1_conv2", "head")
+    rows = tracked_layers(functional(*(layers.Dense(4, name=name) for name in names))).layers
+    assert [row.name for row in select_layers(rows, "blocks")] == ["stem", "stage1_block1", "head"]
