@@ -14,6 +14,7 @@ from keras_lcb.plotting.loss import plot_loss
 from keras_lcb.plotting.loss_slices import plot_loss_slices
 from keras_lcb.plotting.overview import plot_overview
 from keras_lcb.plotting.predictiveness import plot_predictiveness
+from keras_lcb.plotting.quantity import plot_quantity
 from keras_lcb.plotting.rate_vs_gradient import plot_rate_vs_gradient
 from keras_lcb.plotting.stable_rates import plot_stable_rates
 from keras_lcb.plotting.style import PROJECTOR, depth_colors
@@ -33,6 +34,7 @@ __all__ = [
     "plot_loss_slices",
     "plot_overview",
     "plot_predictiveness",
+    "plot_quantity",
     "plot_rate_vs_gradient",
     "plot_stable_rates",
 ]

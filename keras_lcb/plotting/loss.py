@@ -68,6 +68,8 @@ def _learning_rate(run: xr.Dataset) -> list[str]:
     rates = rates[np.isfinite(rates)]
     if len(rates) == 0:
         return []
+    if "layer" in run["learning_rate"].dims:
+        return [f"Learning rates differ by layer: {rates.min():.3g} to {rates.max():.3g}."]
     if rates.min() == rates.max():
         return [f"Learning rate {rates[0]:.3g} throughout."]
     return [f"Learning rate {rates[0]:.3g} at first, {rates[-1]:.3g} at last."]

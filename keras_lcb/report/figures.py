@@ -11,8 +11,10 @@ from keras_lcb import plotting
 from keras_lcb.analysis.convergence import time_to_fraction
 from keras_lcb.analysis.gradients import gradient_rate_correlation, rms_over_run
 from keras_lcb.plotting.frequency_maps import carried
+from keras_lcb.plotting.quantity import is_quantity
 from keras_lcb.report.svg import draw
 from keras_lcb.report.table import number
+from keras_lcb.runs import schema
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -38,7 +40,28 @@ class _Figure:
 def figures(run: xr.Dataset) -> str:
     """Return all figures that the run has the data for, and a sentence for each other one."""
     wanted = _FIGURES + (_FREQUENCY_FIGURES if "frequency" in run.dims else ())
+    wanted += tuple(_quantity(str(name), run) for name in run.data_vars if _is_own(run[name]))
     return f'<div class="figures">{"".join(_figure(each, run) for each in wanted)}</div>'
+
+
+def _is_own(values: xr.DataArray) -> bool:
+    """Whether a quantity is none of the schema's, but one that brings its own description."""
+    return is_quantity(values) and "step" in values.dims and not schema.is_taken(str(values.name))
+
+
+def _quantity(name: str, run: xr.Dataset) -> _Figure:
+    title = str(run[name].attrs.get("long_name", name))
+
+    def showing(run: xr.Dataset) -> str:
+        least, most = _extremes(run[name].mean("step"))
+        return f"Line chart: {title}, of each layer over updates. Least: {least}; most: {most}."
+
+    return _Figure(
+        name,
+        lambda run, ax: plotting.plot_quantity(run, name, ax),
+        f"{title[:1].upper()}{title[1:]}, over the updates between two records.",
+        showing,
+    )
 
 
 def _figure(figure: _Figure, run: xr.Dataset) -> str:

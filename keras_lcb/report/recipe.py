@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 from keras_lcb.runs import schema
@@ -24,15 +25,13 @@ def code(run: xr.Dataset) -> str:
     known = schema.settings(run)
     if "engine" in known:
         return _experiment(known["engine"], json.dumps(known.get("Config", {})))
-    recorders = {
-        _variable(name): f"lcb.{name}({_arguments(options)})"
-        for name, options in _recorders(run).items()
-    }
+    recorders = {_variable(name): _call(name, options) for name, options in _recorders(run).items()}
     names = ", ".join(recorders)
     seed = run.attrs.get("seed")
     lines = [
         "import keras",
         "import keras_lcb as lcb",
+        *_imports(run),
         "",
         *([f"keras.utils.set_random_seed({int(seed)})"] if seed is not None else []),
         "# … build and compile the model, load the data …",
@@ -61,7 +60,44 @@ def _experiment(engine: str, config: str) -> str:
 def _recorders(run: xr.Dataset) -> dict[str, dict[str, Any]]:
     known = schema.settings(run)
     recorded = {name: known.get(name) for name, held in _RECORDERS.items() if held in run}
+    recorded |= {name: known[name] for name in known if _class(name) == "StepQuantities"}
     return {name: options or {} for name, options in recorded.items()}
+
+
+def _class(name: str) -> str:
+    """Return the class of a callback from its name in the settings, which may be numbered."""
+    return re.sub(r"_\d+$", "", name)
+
+
+def _call(name: str, options: dict[str, Any]) -> str:
+    """Return the code that makes a callback."""
+    options = dict(options)
+    quantities = [_quantity(each) for each in options.pop("quantities", [])]
+    arguments = [*quantities, *filter(None, [_arguments(options)])]
+    return f"lcb.{_class(name)}({', '.join(arguments)})"
+
+
+def _quantity(made_of: dict[str, Any]) -> str:
+    """Return the code that makes a quantity."""
+    module, _, name = made_of["class"].rpartition(".")
+    own = f"lcb.quantities.{name}" if module.startswith("keras_lcb.quantities") else name
+    return f"{own}({_arguments(made_of['attributes'])})"
+
+
+def _imports(run: xr.Dataset) -> list[str]:
+    """Return how to get the classes of quantities that are not the package's."""
+    classes = [
+        made_of["class"].rpartition(".")
+        for options in _recorders(run).values()
+        for made_of in options.get("quantities", [])
+    ]
+    own = [(m, name) for m, _, name in classes if not m.startswith("keras_lcb.quantities")]
+    return [
+        f"# … define the class {name}, a keras_lcb.StepQuantity …"
+        if module == "__main__" or "<locals>" in module
+        else f"from {module} import {name}"
+        for module, name in dict.fromkeys(own)
+    ]
 
 
 def _variable(name: str) -> str:

@@ -4,6 +4,7 @@ import xarray as xr
 
 from keras_lcb import synthetic
 from keras_lcb.report.recipe import code, command
+from keras_lcb.runs import schema
 
 
 def test_code_calls_the_callbacks_as_they_were_called(run_factory):
@@ -40,3 +41,24 @@ def test_the_command_is_told_if_there_was_one(run_factory):
     made = run_factory(attrs={"settings": {"command": "keras-lcb demo --seed 0"}})
     assert command(made) == "keras-lcb demo --seed 0"
     assert command(run_factory()) is None
+
+
+def test_quantities_of_the_package_and_of_ones_own():
+    settings = {
+        "StepQuantities": {
+            "every": 5,
+            "layers": None,
+            "per_update": False,
+            "quantities": [
+                {"class": "keras_lcb.quantities.gradient_noise.GradientNoise", "attributes": {}},
+                {"class": "mine.signs.Signs", "attributes": {"threshold": 0.5}},
+            ],
+        }
+    }
+    run = schema.dataset({}, {"step": [0], "layer": ["a"]}, {"settings": settings})
+    lines = code(run)
+    assert "from mine.signs import Signs\n" in lines
+    made = "lcb.StepQuantities(lcb.quantities.GradientNoise(), Signs(threshold=0.5), every=5, per_"
+    assert f"step_quantities = {made}" in lines
+    assert "run = lcb.collect(step_quantities)" in lines
+    compile(lines, "recipe", "exec")

@@ -12,6 +12,7 @@ import keras_lcb
 from keras_lcb import synthetic
 from keras_lcb.report import write_report
 from keras_lcb.report.writing import page
+from keras_lcb.runs import schema
 
 
 class Elements(HTMLParser):
@@ -192,3 +193,15 @@ def test_a_report_that_fails_leaves_the_old_one(untrained, tmp_path, monkeypatch
         write_report(untrained, path)
     assert path.read_text() == "old"
     assert [file.name for file in tmp_path.iterdir()] == ["report.html"]
+
+
+def test_quantities_of_ones_own_have_a_figure_each(run_factory, tmp_path):
+    run = run_factory()
+    described = {"long_name": "share of signs <kept>", "units": "1"}
+    values = np.linspace(0.4, 0.6, run.sizes["step"])[:, None] * np.array([1.0, 2.0, 3.0])
+    coords = {name: run[name].values for name in ("step", "layer")}
+    own = schema.dataset({"signs": (("step", "layer"), values, described)}, coords)
+    write_report(run.assign(signs=own.signs), tmp_path / "report.html")
+    text = (tmp_path / "report.html").read_text()
+    assert "Share of signs &lt;kept&gt;, over the updates between two records." in text
+    assert "Least: layer_0 (0.5); most: layer_2 (1.5)." in text
