@@ -50,7 +50,7 @@ def main(arguments: list[str] | None = None) -> None:
             report[part] = _memory(options.quick)
         else:
             report[part] = _training(part, options.rounds, options.variants, options.quick)
-    report["targets"] = [report[part]["target"] for part in options.only]
+    report["targets"] = [target for part in options.only for target in report[part]["targets"]]
     if any(part in STEPS for part in options.only):
         print(f"\n{EXPLANATION}")
     print("\n" + "\n".join(map(_verdict, report["targets"])))
@@ -112,7 +112,7 @@ def _training(part: str, rounds: int, words: list[str], quick: bool) -> dict[str
         "steps": workload.steps,
         "steady_epochs_a_round": EPOCHS[part],
         "rounds": rounds,
-        "target": _time_target(workload, rows[workloads.BOTH]),
+        "targets": _time_targets(workload, rows),
         "variants": rows,
         "seconds": {name: _raw(variant) for name, variant in timings.items()},
     }
@@ -159,15 +159,20 @@ def _print_rows(rows: dict[str, Any]) -> None:
         )
 
 
-def _time_target(workload: Workload, both: dict[str, Any]) -> dict[str, Any]:
-    wall = both["wall"]
-    return {
-        "what": f"{workload.name}, both callbacks, wall time over plain fit",
-        "at_most": workload.at_most,
-        "measured": wall["median"],
-        "reached": wall["median"] <= workload.at_most,
-        "within_noise": wall["lower"] <= workload.at_most <= wall["upper"],
-    }
+def _time_targets(workload: Workload, rows: dict[str, Any]) -> list[dict[str, Any]]:
+    """What is wanted of each way to train, in wall and in processor time."""
+    return [
+        {
+            "what": f"{workload.name}, {way}, {clock} time over plain fit",
+            "at_most": at_most,
+            "measured": rows[way][clock]["median"],
+            "reached": rows[way][clock]["median"] <= at_most,
+            "within_noise": rows[way][clock]["lower"] <= at_most <= rows[way][clock]["upper"],
+        }
+        for way, at_most in workload.at_most.items()
+        if way in rows
+        for clock in ("wall", "cpu")
+    ]
 
 
 # Memory.
@@ -200,13 +205,15 @@ def _memory(quick: bool) -> dict[str, Any]:
         "small": {"exact_computed_mib": small, "measured": exact},
         "sketch": sketch,
         "without": none,
-        "target": {
-            "what": f"sketch of {sketch['parameters']:,} parameters, {records} records, MiB held",
-            "at_most": SKETCH_MIB,
-            "measured": sketch["held_mib"],
-            "reached": sketch["held_mib"] <= SKETCH_MIB,
-            "within_noise": False,
-        },
+        "targets": [
+            {
+                "what": f"MiB held for {records} sketches of {sketch['parameters']:,} parameters",
+                "at_most": SKETCH_MIB,
+                "measured": sketch["held_mib"],
+                "reached": sketch["held_mib"] <= SKETCH_MIB,
+                "within_noise": False,
+            }
+        ],
     }
 
 

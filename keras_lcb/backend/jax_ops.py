@@ -14,6 +14,7 @@ import numpy as np
 from keras_lcb.backend import internals
 
 ACCUMULATOR_DTYPE = "float32"
+CAN_TRACE_ANEW = False  # in the midst of an epoch
 
 
 def squared_norms(tensors: Sequence[Any]) -> Any:
@@ -65,8 +66,8 @@ def total_value(array: Any) -> Any:
     return array[0] - array[1]
 
 
-def accumulate(total: keras.Variable, amount: Any) -> None:
-    """Adds to row 0; row 1 holds what rounding has lost so far (Kahan 1965).
+def accumulate(total: keras.Variable, amount: Any) -> Any:
+    """Adds to row 0, and returns it; row 1 holds what rounding has lost so far (Kahan 1965).
 
     Double precision is off by default in JAX, and a plain float32 sum over a long epoch drifts.
     """
@@ -76,6 +77,7 @@ def accumulate(total: keras.Variable, amount: Any) -> None:
     # After an overflow the compensation is NaN, which must not hide the infinity.
     lost = jnp.where(jnp.isfinite(new), (new - value) - amount, 0.0)
     total.assign(jnp.stack([new, lost]))
+    return new
 
 
 def write_row(ring: keras.Variable, row: Any, values: Any) -> None:
@@ -167,11 +169,6 @@ def scale_steps(
         part = keras.ops.cast(first + keras.ops.cast(factor, dtype) * (last - first), end.dtype)
         part = keras.ops.where(factor == 1, end, part)
         variable.assign(keras.ops.where(factor == 0, start, part))
-
-
-def where_scaled(factors: Any, on_host: Callable[[], bool], function: Callable[[], None]) -> None:
-    """Calls a function in the steps in which a factor differs from 1, and, here, in others."""
-    function()
 
 
 def uncompiled(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -21,6 +21,7 @@ def _backend_module():
 
 _module = _backend_module()
 ACCUMULATOR_DTYPE = _module.ACCUMULATOR_DTYPE
+CAN_TRACE_ANEW = _module.CAN_TRACE_ANEW
 squared_norms = _module.squared_norms
 squared_distances = _module.squared_distances
 read = _module.read
@@ -34,7 +35,6 @@ write_row = _module.write_row
 gradients = _module.gradients
 dense = _module.dense
 where = _module.where
-where_scaled = _module.where_scaled
 scale_steps = _module.scale_steps
 outside_graph = _module.outside_graph
 is_chief = _module.is_chief

@@ -14,17 +14,21 @@ import tensorflow as tf
 from keras_lcb.backend import internals
 
 ACCUMULATOR_DTYPE = "float64"
+CAN_TRACE_ANEW = True  # in the midst of an epoch
+
+_SMALL = 4096  # entries up to which tensors cost less stacked than one by one
+_READING = ("ReadVariableOp", "ResourceGather")
 
 
 def squared_norms(tensors: Sequence[Any]) -> Any:
     """Squared Euclidean norms, one a tensor, in float64."""
-    # Single precision would lose digits: in long tensors under XLA all but four.
-    return 2.0 * tf.stack([_half_square(_without_repeats(tensor)) for tensor in tensors])
+    return _sums_of_squares([_apart(_without_repeats(tensor)) for tensor in tensors])
 
 
 def squared_distances(after: Sequence[Any], before: Sequence[Any]) -> Any:
     """Squared Euclidean distances, one a pair of tensors, in float64."""
-    return 2.0 * tf.stack([_half_square(a - b) for a, b in zip(after, before, strict=True)])
+    pairs = [[_precise(tensor) for tensor in tensors] for tensors in (after, before)]
+    return _sums_of_squares(*pairs, of=tf.subtract)
 
 
 def read(variables: Sequence[keras.Variable]) -> list[Any]:
@@ -65,9 +69,14 @@ def total_value(array: Any) -> Any:
     return array
 
 
-def accumulate(total: keras.Variable, amount: Any) -> None:
-    """Adds to a sum."""
-    total.assign_add(tf.cast(amount, total.dtype))
+def accumulate(total: keras.Variable, amount: Any) -> Any:
+    """Adds to a sum, and returns the new one."""
+    amount = tf.cast(amount, total.dtype)
+    handle = _handle(total)
+    if handle is None:
+        return total.assign_add(amount)
+    tf.raw_ops.AssignAddVariableOp(resource=handle, value=amount)
+    return _read(total)
 
 
 def write_row(ring: keras.Variable, row: Any, values: Any) -> None:
@@ -92,7 +101,7 @@ def gradients(function: Callable[..., Any], arguments: Sequence[Any]) -> list[An
 
 def dense(gradient: Any) -> Any:
     """A gradient as a plain tensor: those of embeddings are sparse, and may repeat a row."""
-    return tf.convert_to_tensor(gradient)
+    return _apart(tf.convert_to_tensor(gradient))
 
 
 def where(applied: Any, add: Callable[[], None], variables: Sequence[keras.Variable]) -> None:
@@ -192,22 +201,17 @@ def scale_steps(
     variables: Sequence[keras.Variable], before: Sequence[Any], factors: Any, places: Sequence[int]
 ) -> None:
     """Takes the part `factors[place]` of each variable's step; exactly for the factors 0 and 1."""
-    each = tf.unstack(factors)
-    for variable, start, place in zip(variables, before, places, strict=True):
-        factor, end = each[place], _read(variable)
-        dtype = end.dtype if end.dtype == tf.float64 else tf.float32
-        first, last = tf.cast(start, dtype), tf.cast(end, dtype)
-        part = tf.cast(first + tf.cast(factor, dtype) * (last - first), end.dtype)
-        variable.assign(tf.where(factor == 0.0, start, tf.where(factor == 1.0, end, part)))
-
-
-def where_scaled(factors: Any, on_host: Callable[[], bool], function: Callable[[], None]) -> None:
-    """Calls a function in the steps in which a factor differs from 1."""
-
-    def call() -> None:
-        function()
-
-    tf.cond(tf.reduce_all(tf.equal(factors, 1.0)), lambda: None, call)
+    after = read(variables)
+    for group in _alike(after):
+        first, last = (tf.stack([values[at] for at in group]) for values in (before, after))
+        dtype = tf.float64 if last.dtype == tf.float64 else tf.float32
+        start, end = tf.cast(first, dtype), tf.cast(last, dtype)
+        factor = tf.gather(factors, [places[at] for at in group])
+        factor = tf.reshape(factor, [len(group)] + [1] * (len(last.shape) - 1))
+        part = tf.cast(start + tf.cast(factor, dtype) * (end - start), last.dtype)
+        part = tf.where(factor == 0.0, first, tf.where(factor == 1.0, last, part))
+        for at, value in zip(group, tf.unstack(part), strict=True):
+            variables[at].assign(value)
 
 
 def uncompiled(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -219,8 +223,19 @@ def _read(variable: keras.Variable) -> Any:
     handle = _handle(variable)
     if handle is None:
         return tf.identity(variable.value)
+    known = None if tf.executing_eagerly() else _last_read(handle)
+    if known is not None:
+        return known
     # The bare operation: what TensorFlow does around it takes several times as long.
     return tf.raw_ops.ReadVariableOp(resource=handle, dtype=variable.value.dtype)
+
+
+def _last_read(handle: Any) -> Any:
+    """What the step being traced has read of a variable, if it has done nothing else with it."""
+    using = tf.compat.v1.get_default_graph().capture(handle).consumers()
+    if all(op.type in _READING for op in using):
+        return next((op.outputs[0] for op in using if op.type == _READING[0]), None)
+    return None
 
 
 def _handle(variable: keras.Variable) -> Any:
@@ -230,8 +245,67 @@ def _handle(variable: keras.Variable) -> Any:
     return None if is_distributed else getattr(value, "handle", None)
 
 
-def _half_square(tensor: Any) -> Any:
-    return tf.nn.l2_loss(tf.cast(tensor, tf.float64))
+def _sums_of_squares(*operands: Sequence[Any], of: Callable[..., Any] = lambda x: x) -> Any:
+    """Sums of squares, one a tensor.
+
+    Args:
+        *operands: The tensors, or several rows of tensors.
+        of: What to square, of one tensor of each row.
+    """
+    groups = _alike(operands[0])
+    alone = [group[0] for group in groups if len(group) == 1]
+    groups = [group for group in groups if len(group) > 1]
+    # Single precision would lose digits: in long tensors under XLA all but four.
+    parts = [
+        _squares(tf.cast(of(*(tf.stack([row[at] for at in group]) for row in operands)), "float64"))
+        for group in groups
+    ]
+    if alone:
+        halves = [
+            tf.nn.l2_loss(tf.cast(of(*(row[at] for row in operands)), "float64")) for at in alone
+        ]
+        parts.append(2.0 * tf.stack(halves))
+    order = np.argsort(np.concatenate([*groups, alone]))
+    together = tf.concat(parts, axis=0) if len(parts) > 1 else parts[0]
+    return together if (order[1:] > order[:-1]).all() else tf.gather(together, order)
+
+
+def _alike(tensors: Sequence[Any]) -> list[list[int]]:
+    """Places of small tensors of one kind, which are handled together; of others one by one."""
+    groups: dict[Any, list[int]] = {}
+    for place, tensor in enumerate(tensors):
+        size = tensor.shape.num_elements()
+        is_small = size is not None and size <= _SMALL
+        kind = (tuple(tensor.shape), tensor.dtype) if is_small else place
+        groups.setdefault(kind, []).append(place)
+    return list(groups.values())
+
+
+def _squares(tensors: Any) -> Any:
+    """Sums of squares along the first axis."""
+    squares = tf.square(tensors)
+    rank = len(squares.shape)
+    return tf.reduce_sum(squares, axis=list(range(1, rank))) if rank > 1 else squares
+
+
+def _precise(tensor: Any) -> Any:
+    """In a dtype in which a difference of two is not rounded to a few digits."""
+    return tensor if tensor.dtype.size >= 4 else tf.cast(tensor, tf.float32)
+
+
+def _apart(tensor: Any) -> Any:
+    """The same value, computed once more where the step's own results would change otherwise.
+
+    TensorFlow multiplies `rate * (a * b)` in another order where nothing else reads `a * b`, so a
+    gradient that is a product or a sum must not get another reader. Double precision keeps the
+    second computation from being merged with the first; rounded once, the value is the same.
+    """
+    op = None if tf.executing_eagerly() else getattr(tensor, "op", None)
+    if op is None or op.type not in ("Mul", "Add", "AddV2") or not tensor.dtype.is_floating:
+        return tensor
+    factors = [tf.cast(_apart(factor), tf.float64) for factor in op.inputs]
+    combine = tf.multiply if op.type == "Mul" else tf.add
+    return tf.cast(combine(*factors), tensor.dtype)
 
 
 def _without_repeats(gradient: Any) -> Any:

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 ACCUMULATOR_DTYPE = "float64"
+CAN_TRACE_ANEW = True  # in the midst of an epoch
 _ROW = 256  # entries that float32 may add up before rounding shows
 _LONG = 1 << 15  # above this, two levels take less time than float64
 
@@ -70,9 +71,9 @@ def total_value(array: Any) -> Any:
 
 
 @torch.no_grad()
-def accumulate(total: keras.Variable, amount: Any) -> None:
-    """Adds to a sum."""
-    total.value.add_(amount)
+def accumulate(total: keras.Variable, amount: Any) -> Any:
+    """Adds to a sum, and returns the new one."""
+    return total.value.add_(amount)
 
 
 @torch.no_grad()
@@ -169,12 +170,6 @@ def scale_steps(
         part = keras.ops.cast(first + keras.ops.cast(factor, dtype) * (last - first), end.dtype)
         part = keras.ops.where(factor == 1, end, part)
         variable.assign(keras.ops.where(factor == 0, start, part))
-
-
-def where_scaled(factors: Any, on_host: Callable[[], bool], function: Callable[[], None]) -> None:
-    """Calls a function in the steps in which a factor differs from 1, as the host knows."""
-    if on_host():
-        function()
 
 
 def uncompiled(function: Callable[..., Any]) -> Callable[..., Any]:

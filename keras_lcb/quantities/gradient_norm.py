@@ -27,9 +27,9 @@ class GradientNorm(StepQuantity):
         before: Any,
         after: Any,
         layer_of: Sequence[int],
-    ) -> tuple[list[State], Any]:
+    ) -> tuple[list[State], list[Any]]:
         """Takes the gradients of several variables."""
-        return list(states), ops.squared_norms(gradients)[:, None]
+        return list(states), [ops.squared_norms(gradients)]
 
     def results(self, sums: np.ndarray, updates: np.ndarray) -> np.ndarray:
         """Returns root mean squares; NaN where there was no update."""

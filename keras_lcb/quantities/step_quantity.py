@@ -102,7 +102,7 @@ class StepQuantity:
         before: Any,
         after: Any,
         layer_of: Sequence[int],
-    ) -> tuple[list[State], Any]:
+    ) -> tuple[list[State], list[Any]]:
         """Takes one update of several variables.
 
         Args:
@@ -113,15 +113,16 @@ class StepQuantity:
             layer_of: For each variable, the number of its layer.
 
         Returns:
-            The new states, and a tensor (variables, numbers) of what is to be added up.
+            The new states, and the numbers to be added up, each as a vector over the variables.
         """
         nothing = [None] * len(gradients)
         updated = [
             self.update(*each)
             for each in zip(states, gradients, before or nothing, after or nothing, strict=True)
         ]
-        numbers = [keras.ops.stack([_as_float(n) for n in numbers]) for _, numbers in updated]
-        return [tuple(state) for state, _ in updated], keras.ops.stack(numbers)
+        columns = zip(*(numbers for _, numbers in updated), strict=True)
+        numbers = [keras.ops.stack(list(map(_as_float, column))) for column in columns]
+        return [tuple(state) for state, _ in updated], numbers
 
     def results(self, sums: np.ndarray, updates: np.ndarray) -> np.ndarray:
         """Makes numbers of many sums: `sums` has one more axis than `updates`, the last."""

@@ -29,9 +29,9 @@ class UpdateNorm(StepQuantity):
         before: Any,
         after: Any,
         layer_of: Sequence[int],
-    ) -> tuple[list[State], Any]:
+    ) -> tuple[list[State], list[Any]]:
         """Takes the weights of several variables before and after an update."""
-        return list(states), ops.squared_distances(after, before)[:, None]
+        return list(states), [ops.squared_distances(after, before)]
 
     def results(self, sums: np.ndarray, updates: np.ndarray) -> np.ndarray:
         """Returns root mean squares; NaN where there was no update."""

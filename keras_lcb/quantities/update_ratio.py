@@ -33,7 +33,7 @@ class UpdateRatio(StepQuantity):
         before: Any,
         after: Any,
         layer_of: Sequence[int],
-    ) -> tuple[list[State], Any]:
+    ) -> tuple[list[State], list[Any]]:
         """Takes the weights of several variables; what it adds up sums to a layer's ratio."""
         moved = ops.squared_distances(after, before)
         layers = np.array(layer_of)
@@ -41,7 +41,7 @@ class UpdateRatio(StepQuantity):
         weights = keras.ops.matmul(in_one_layer, ops.squared_norms(before)[:, None])[:, 0]
         known = weights > 0
         ratios = keras.ops.where(known, moved / keras.ops.where(known, weights, 1.0), 0.0)
-        return list(states), ratios[:, None]
+        return list(states), [ratios]
 
     def results(self, sums: np.ndarray, updates: np.ndarray) -> np.ndarray:
         """Returns root mean squares; NaN where there was no update."""

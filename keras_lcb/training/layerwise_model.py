@@ -31,8 +31,7 @@ class LayerwiseModel(keras.Model):
 
     To be used in place of `keras.Model`: `LayerwiseModel(inputs, outputs)`, as the base of one's
     own class, or `LayerwiseModel.from_model(model)`. With no option set it trains as
-    `keras.Model` does, weight for weight (graphs that TensorFlow rewrites may round otherwise,
-    since gradients have one more reader in them), and adds to the logs of `fit` and
+    `keras.Model` does, weight for weight, and adds to the logs of `fit` and
     `train_on_batch`, for each layer and over the updates of the epoch so far,
 
     - `gradient_norm/<layer>`: RMS of ‖∇θ‖₂, unscaled, of the accumulated batch, before clipping;
@@ -69,7 +68,7 @@ class LayerwiseModel(keras.Model):
     Attributes:
         learning_rate_multipliers: The factors, a dictionary that may be changed at any time:
             `model.learning_rate_multipliers["block1"] = 0.5`, between epochs and from a callback
-            too; nothing is compiled anew.
+            too. Nothing is compiled anew, except for the first factor other than 1.
 
     Raises:
         ValueError: For an unknown layer or a factor that is negative or not finite (as soon as

@@ -75,11 +75,12 @@ class Meter:
         self._columns = [slice(a, b) for a, b in zip(ends[:-1], ends[1:], strict=True)]
         count, width = len(self.followed), int(ends[-1])
         new = ops.VariableMaker(model)
-        self._sums = new.zeros(ops.total_shape((count, width)), ops.ACCUMULATOR_DTYPE, "sums")
-        # Updates; those with finite gradients; those before the first without; those of groups.
-        self._counts = new.zeros((3 + len(self.groups),), "int32", "counts")
+        self._sums = new.zeros(ops.total_shape((width, count)), ops.ACCUMULATOR_DTYPE, "sums")
+        self._counts = new.zeros((1 + len(self.groups),), "int32", "counts")  # all, and of groups
+        # For each number, updates where it is finite, and those before the first where it is not.
+        self._finite = new.zeros((2, width), "int32", "finite")
         self.skipped = new.zeros((), "int32", "skipped")
-        self._read: tuple[Any, ...] | None = None  # what was read, where that was not set back
+        self._read: list[Any] | None = None  # what was read, where that was not set back
         # Each row: the number of the set of variables that took part, then all numbers.
         self._ring = None
         if ring_rows:
@@ -88,7 +89,7 @@ class Meter:
     @property
     def variables(self) -> list[keras.Variable]:
         """The meter's own state on the device."""
-        own = [self._sums, self._counts, self.skipped]
+        own = [self._sums, self._counts, self._finite, self.skipped]
         own += [] if self._ring is None else [self._ring]
         return own + [v for slot in self._slots for state in slot.state for v in state]
 
@@ -127,7 +128,10 @@ class Meter:
             ),
             places,
         )
-        ops.accumulate(self._sums, numbers)
+        total = ops.accumulate(self._sums, numbers)
+        # The sum so far stays non-finite once it is, and so tells how long ago that began.
+        both = keras.ops.sum(keras.ops.stack([numbers, total]), axis=2)
+        self._finite.assign_add(keras.ops.cast(keras.ops.isfinite(both), "int32"))
         taking_part = frozenset(places)
         number = self._taking_part.setdefault(taking_part, len(self._taking_part))
         if self._ring is not None:
@@ -137,7 +141,8 @@ class Meter:
                 [head, keras.ops.cast(keras.ops.reshape(numbers, (-1,)), "float32")]
             )
             ops.write_row(self._ring, row, ring_row)
-        self._counts.assign_add(self._counted(numbers, taking_part))
+        counted = [1, *(int(bool(group & taking_part)) for group in self.groups)]
+        self._counts.assign_add(keras.ops.convert_to_tensor(counted, "int32"))
 
     def where(self, applied: Any, add: Callable[[], None]) -> None:
         """Calls `add`, whose effects on the meter stay only where `applied` is true."""
@@ -150,9 +155,9 @@ class Meter:
     def _numbers(
         self, places: Sequence[int], gradients: Sequence[Any], before: Any, after: Any
     ) -> Any:
-        """Returns the numbers of all quantities for these variables: (places, numbers)."""
+        """Returns the numbers of all quantities for these variables: (numbers, places)."""
         dense = None
-        columns = []
+        columns: list[Any] = []
         for slot in self._slots:
             quantity = slot.quantity
             if not quantity.takes_sparse:
@@ -169,31 +174,18 @@ class Meter:
             for variables, values in zip(states, new, strict=True):
                 for variable, value in zip(variables, values, strict=True):
                     variable.assign(value)
-            columns.append(keras.ops.cast(numbers, ops.ACCUMULATOR_DTYPE))
-        return columns[0] if len(columns) == 1 else keras.ops.concatenate(columns, axis=1)
-
-    def _counted(self, numbers: Any, taking_part: frozenset[int]) -> Any:
-        """Returns what an update adds to the counts."""
-        fixed = np.array([bool(group & taking_part) for group in self.groups], "int32")
-        norms = [at for at, q in enumerate(self.quantities) if isinstance(q, GradientNorm)]
-        if not norms:
-            return keras.ops.convert_to_tensor(np.concatenate([np.ones(3, "int32"), fixed]))
-        column = self._columns[norms[0]].start
-        # The sum so far stays non-finite once it is, and so tells how long ago that began.
-        sums = ops.total_value(ops.read([self._sums])[0])[:, column]
-        both = keras.ops.stack([keras.ops.sum(numbers[:, column]), keras.ops.sum(sums)])
-        finite = keras.ops.cast(keras.ops.isfinite(both), "int32")
-        return keras.ops.concatenate([np.ones(1, "int32"), finite, fixed])
+            columns.extend(keras.ops.cast(column, ops.ACCUMULATOR_DTYPE) for column in numbers)
+        return keras.ops.stack(columns)
 
     def _spread(self, values: Any, places: Sequence[int]) -> Any:
-        """Puts rows at their places among all variables, zeros elsewhere."""
+        """Puts columns at their places among all variables, zeros elsewhere."""
         count = len(self.followed)
         if list(places) == list(range(count)):
             return values
         source = np.full(count, len(places), dtype="int32")
         source[list(places)] = np.arange(len(places))
-        padded = keras.ops.concatenate([values, keras.ops.zeros_like(values[:1])])
-        return keras.ops.take(padded, source, axis=0)
+        padded = keras.ops.pad(values, ((0, 0), (0, 1)))
+        return keras.ops.take(padded, source, axis=1)
 
     # On the host.
 
@@ -238,7 +230,7 @@ class Meter:
 
     def begin(self) -> None:
         """Sets the sums to zero."""
-        for variable in (self._sums, self._counts, self.skipped):
+        for variable in (self._sums, self._counts, self._finite, self.skipped):
             ops.clear(variable)
         self._read = None
 
@@ -248,31 +240,40 @@ class Meter:
         Args:
             set_back: Whether to set them to zero. If not, the next reading is of the difference.
         """
-        counts = ops.on_host(self._counts).astype("int64")
-        skipped = int(ops.on_host(self.skipped))
-        before = self._read
-        if before is None:
-            before = np.zeros_like(counts), 0, 0.0
-        if (counts[0], skipped) == (before[0][0], before[1]):
+        now = [
+            ops.on_host(self._counts).astype("int64"),
+            ops.on_host(self._finite).astype("int64"),
+            ops.on_host(self.skipped).astype("int64"),
+        ]
+        before = self._read or [*map(np.zeros_like, now), 0.0]
+        counts, finite, skipped = (a - b for a, b in zip(now, before[:3], strict=True))
+        updates = int(counts[0])
+        if not updates and not skipped:
             return None
         total = np.array(ops.total_value(ops.on_host(self._sums).astype("float64")))
-        new, (counts, sums) = counts, (counts - before[0], total - before[2])
-        updates = int(counts[0])
+        sums = (total - before[3]).T
+        first = self._place_of_gradients
         reading = Reading(
             sums=[sums[:, columns] for columns in self._columns],
             updates=updates,
-            updates_of=dict(zip(self.groups, counts[3:].tolist(), strict=True)),
-            nonfinite=updates - int(counts[1]),
-            since_nonfinite=updates - int(counts[2]),
-            skipped=skipped - before[1],
+            updates_of=dict(zip(self.groups, counts[1:].tolist(), strict=True)),
+            nonfinite=0 if first is None else updates - int(finite[0, first]),
+            since_nonfinite=0 if first is None else updates - int(finite[1, first]),
+            skipped=int(skipped),
         )
         if self._ring is not None:
-            self._read_ring(reading, int(new[0]))
+            self._read_ring(reading, int(now[0][0]))
         if set_back:
             self.begin()
         else:
-            self._read = new, skipped, total
+            self._read = [*now, total]
         return reading
+
+    @property
+    def _place_of_gradients(self) -> int | None:
+        """Which number tells whether gradients are finite: their squared norm."""
+        slots = [at for at, q in enumerate(self.quantities) if isinstance(q, GradientNorm)]
+        return self._columns[slots[0]].start if slots else None
 
     def _read_ring(self, reading: Reading, last: int) -> None:
         """Adds each update's own numbers, oldest first; NaN where they were overwritten.
@@ -287,7 +288,8 @@ class Meter:
         count = len(self.followed)
         kept = ring[order]
         numbers = np.full((reading.updates, count, (kept.shape[1] - 1) // count), np.nan)
-        numbers[reading.lost :] = kept[:, 1:].reshape(numbers[reading.lost :].shape)
+        shape = (len(kept), numbers.shape[2], count)
+        numbers[reading.lost :] = kept[:, 1:].reshape(shape).transpose(0, 2, 1)
         took_part = np.zeros((len(self._taking_part), count), bool)
         for places, number in self._taking_part.items():
             took_part[number, list(places)] = True

@@ -19,10 +19,9 @@ class LearningRateMultipliers(MutableMapping[str, float]):
     """Factors by layer name or prefix; layers without one have the factor 1.
 
     A longer name goes before a shorter one: with `{"block1": 0.5, "block1/conv": 0.1}` all layers
-    of `block1` have 0.5, except `block1/conv`. Names are checked as soon
-    as the model is built.
-    Assigning takes effect from the next update on, in the midst of training too, and compiles
-    nothing anew.
+    of `block1` have 0.5, except `block1/conv`. Names are checked as soon as the model is built.
+    Assigning takes effect from the next update on, in the midst of training too. It compiles
+    nothing anew, the first factor other than 1 excepted.
 
     Args:
         model: The model whose layers are named.

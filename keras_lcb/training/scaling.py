@@ -40,6 +40,13 @@ class Scaling:
         self._factors = multipliers.to_device()
         self._place = {id(v): p for p, layer in enumerate(self.layers) for v in layer.weights}
         self._before: dict[int, Any] = {}  # values before this update
+        self._in_use = not ops.CAN_TRACE_ANEW
+
+    @property
+    def is_in_use(self) -> bool:
+        """Whether steps have to be scaled: from the first factor other than 1 on."""
+        self._in_use = self._in_use or self._multipliers.are_set()
+        return self._in_use
 
     @property
     def variables(self) -> list[keras.Variable]:
@@ -56,7 +63,7 @@ class Scaling:
         if self._comparison is not None:
             self._comparison.begin(*args)
         with contextlib.ExitStack() as stack:
-            for layer in self.layers:
+            for layer in self.layers if self.is_in_use else ():
                 trained = {id(variable) for variable in layer.variables}
                 for variable in layer.weights:
                     if id(variable) not in trained:
@@ -82,6 +89,8 @@ class Scaling:
             part: An optimizer that is not made of others.
             apply: Its `apply`.
         """
+        if not self.is_in_use and self._comparison is None:
+            return apply
 
         def apply_in_layers(grads: Any, trainable_variables: Any = None) -> Any:
             grads = list(grads)
@@ -98,13 +107,16 @@ class Scaling:
                 found = {id(v): g for v, g in zip(named, grads, strict=False)}
                 self._comparison.compare(part, found, self._before)
             result = apply(grads, trainable_variables)
-            self._hold(part, scaled)
+            if self.is_in_use:
+                self._hold(part, scaled)
             return result
 
         return apply_in_layers
 
     def stand_ins(self, part: Any) -> dict[str, Callable[..., Any]]:
         """Returns what stands in for methods of an optimizer, `apply` aside."""
+        if not self.is_in_use:
+            return {}
         methods = {"_backend_update_step": self._update_and_scale(part)}
         if part.use_ema:
             methods["_update_model_variables_moving_average"] = self._average_exactly(part)
@@ -132,11 +144,7 @@ class Scaling:
                 (factors,) = ops.read([self._factors])
                 places = [self._place[id(v)] for v in scaled]
                 before = [self._before[id(v)] for v in scaled]
-                ops.where_scaled(
-                    factors,
-                    self._multipliers.are_set,
-                    lambda: ops.scale_steps(scaled, before, factors, places),
-                )
+                ops.scale_steps(scaled, before, factors, places)
             return result
 
         return update_and_scale

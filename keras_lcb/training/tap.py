@@ -43,15 +43,20 @@ def tap_of(model: keras.Model) -> Tap:
 
 @dataclasses.dataclass(eq=False)
 class _Measured:
-    """A training function that measures, with the meters and optimizers that it was made for."""
+    """A training function that measures, and what it was made for."""
 
     meters: list[Meter]
     optimizers: list[Any]
+    scales: bool
     function: Any
 
     def serves(self, tap: Tap) -> bool:
         """Whether it does what is asked for now."""
-        return self.meters == tap.meters and self.optimizers == tap.optimizers
+        return (
+            self.meters == tap.meters
+            and self.optimizers == tap.optimizers
+            and self.scales == tap.scales
+        )
 
 
 class Tap:
@@ -331,7 +336,8 @@ class Tap:
             step = self._measured_step(self.model.train_step, self._trains_as_traced())
             with internals.replaced(self.model, {"train_step": step}):
                 function = self._made_by_keras()
-            self._running = _Measured(list(self.meters), list(self.optimizers), function)
+            made_for = list(self.meters), list(self.optimizers), self.scales
+            self._running = _Measured(*made_for, function)
             self._known = [*self._known, self._running][-_KEPT:]
         return self._running.function
 
@@ -411,9 +417,7 @@ class Tap:
                     "so its steps cannot be scaled. Build them before training."
                 )
             self._attach_waiting()
-            self._choose_meters()
-        if self._running is not None:
-            self._running.meters = list(self.meters)
+            self._choose_meters_within_step()
 
     @contextlib.contextmanager
     def _in_force(self) -> Iterator[None]:
@@ -443,6 +447,11 @@ class Tap:
         """The variables of all layers."""
         return [v for layer in tracked_layers(self.model).layers for v in layer.variables]
 
+    @property
+    def scales(self) -> bool:
+        """Whether steps are scaled layer by layer."""
+        return self.scaling is not None and self.scaling.is_in_use
+
     def meter_of(self, number: int) -> Meter | None:
         """Returns the meter for the optimizer of a number; `None` if nothing is measured."""
         return self.meters[number if len(self.meters) > 1 else 0] if self.meters else None
@@ -459,9 +468,7 @@ class Tap:
         with ops.outside_graph():
             if self._waiting:
                 self._attach_waiting()
-                self._choose_meters()
-                if self._running is not None:
-                    self._running.meters = list(self.meters)
+                self._choose_meters_within_step()
             # TensorFlow traces a step that makes variables twice, and gives them values between.
             if ops.have_values(self.model.weights):
                 self._begin_waiting()
@@ -479,6 +486,12 @@ class Tap:
             begin()
 
     # The meters.
+
+    def _choose_meters_within_step(self) -> None:
+        """Takes meters for a step that runs, or is traced, already."""
+        self._choose_meters()
+        if self._running is not None:
+            self._running.meters, self._running.scales = list(self.meters), self.scales
 
     def _choose_meters(self) -> None:
         """Takes meters for what the readers ask for: known ones, or new ones."""
