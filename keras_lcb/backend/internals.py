@@ -361,10 +361,9 @@ State = tuple[Sequence[Any], Sequence[Any], Sequence[Any], Sequence[Any]]
 def offer_state(model: keras.Model, state: State) -> None:
     """Has `sync_state` show this state, as Keras does before it calls callbacks."""
     names = ("trainable", "non_trainable", "optimizer", "metrics")
-    model._jax_state = {
-        f"{name}_variables": values for name, values in zip(names, state, strict=True)
-    }
-    model._jax_state_synced = False
+    values = {f"{name}_variables": values for name, values in zip(names, state, strict=True)}
+    # Not by `setattr`: Keras looks at each value whether to track it, which takes long.
+    vars(model).update(_jax_state=values, _jax_state_synced=False)
 
 
 def sync_state(model: keras.Model) -> None:

@@ -12,14 +12,53 @@ import keras
 import numpy as np
 
 from keras_lcb.backend import internals
+from keras_lcb.backend.alike import alike, order_of
 
 ACCUMULATOR_DTYPE = "float32"
 CAN_TRACE_ANEW = False  # in the midst of an epoch
 
+_SMALL = 1 << 14  # entries up to which tensors cost less stacked than one by one
+
 
 def squared_norms(tensors: Sequence[Any]) -> Any:
     """Squared Euclidean norms, one a tensor, in float32."""
-    return jnp.stack([jnp.sum(jnp.square(_row_major(tensor))) for tensor in tensors])
+    return _sums_of_squares(tensors, of=_single_precision, of_one=_row_major)
+
+
+def squared_distances(after: Sequence[Any], before: Sequence[Any]) -> Any:
+    """Squared Euclidean distances, one a pair of tensors, in float32."""
+    return _sums_of_squares(after, before, of=_difference, of_one=_difference)
+
+
+def _sums_of_squares(
+    *operands: Sequence[Any], of: Callable[..., Any], of_one: Callable[..., Any]
+) -> Any:
+    """Sums of squares, one a tensor; XLA starts one loop a group, and each start costs time.
+
+    Args:
+        *operands: The tensors, or several rows of tensors.
+        of: What to square, of one tensor of each row, or of stacked ones.
+        of_one: What to square of a tensor that stands alone.
+    """
+    groups = alike(operands[0], at_most=_SMALL)
+    parts = []
+    for group in groups:
+        if len(group) == 1:
+            tensors = of_one(*(row[group[0]] for row in operands))
+        else:
+            tensors = of(*(jnp.stack([row[at] for at in group]) for row in operands))
+        # Along one axis XLA adds up in several short sums at once, along several it may not.
+        parts.append(jnp.sum(jnp.square(tensors.reshape(len(group), -1)), axis=1))
+    together, order = jnp.concatenate(parts), order_of(groups)
+    return together if order is None else together[np.array(order)]
+
+
+def _single_precision(tensor: Any) -> Any:
+    return tensor.astype(jnp.float32)
+
+
+def _difference(after: Any, before: Any) -> Any:
+    return _single_precision(after) - _single_precision(before)
 
 
 def _row_major(tensor: Any) -> Any:
@@ -27,13 +66,7 @@ def _row_major(tensor: Any) -> Any:
 
     Fused with what computes a transposed gradient, it would add up thousands one after another.
     """
-    return jax.lax.optimization_barrier(tensor.astype(jnp.float32).reshape(-1))
-
-
-def squared_distances(after: Sequence[Any], before: Sequence[Any]) -> Any:
-    """Squared Euclidean distances, one a pair of tensors, in float32."""
-    pairs = zip(after, before, strict=True)
-    return jnp.stack([jnp.sum(jnp.square((a - b).astype(jnp.float32))) for a, b in pairs])
+    return jax.lax.optimization_barrier(_single_precision(tensor).reshape(-1))
 
 
 def read(variables: Sequence[keras.Variable]) -> list[Any]:

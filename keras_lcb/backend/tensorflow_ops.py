@@ -12,17 +12,18 @@ import numpy as np
 import tensorflow as tf
 
 from keras_lcb.backend import internals
+from keras_lcb.backend.alike import alike, order_of
 
 ACCUMULATOR_DTYPE = "float64"
 CAN_TRACE_ANEW = True  # in the midst of an epoch
 
-_SMALL = 4096  # entries up to which tensors cost less stacked than one by one
+_SMALL = 512  # entries up to which tensors cost less stacked than one by one
 _READING = ("ReadVariableOp", "ResourceGather")
 
 
 def squared_norms(tensors: Sequence[Any]) -> Any:
     """Squared Euclidean norms, one a tensor, in float64."""
-    return _sums_of_squares([_apart(_without_repeats(tensor)) for tensor in tensors])
+    return _sums_of_squares([_without_repeats(_apart(tensor)) for tensor in tensors])
 
 
 def squared_distances(after: Sequence[Any], before: Sequence[Any]) -> Any:
@@ -101,7 +102,7 @@ def gradients(function: Callable[..., Any], arguments: Sequence[Any]) -> list[An
 
 def dense(gradient: Any) -> Any:
     """A gradient as a plain tensor: those of embeddings are sparse, and may repeat a row."""
-    return _apart(tf.convert_to_tensor(gradient))
+    return tf.convert_to_tensor(_apart(gradient))
 
 
 def where(applied: Any, add: Callable[[], None], variables: Sequence[keras.Variable]) -> None:
@@ -202,7 +203,7 @@ def scale_steps(
 ) -> None:
     """Takes the part `factors[place]` of each variable's step; exactly for the factors 0 and 1."""
     after = read(variables)
-    for group in _alike(after):
+    for group in alike(after, at_most=_SMALL):
         first, last = (tf.stack([values[at] for at in group]) for values in (before, after))
         dtype = tf.float64 if last.dtype == tf.float64 else tf.float32
         start, end = tf.cast(first, dtype), tf.cast(last, dtype)
@@ -252,7 +253,7 @@ def _sums_of_squares(*operands: Sequence[Any], of: Callable[..., Any] = lambda x
         *operands: The tensors, or several rows of tensors.
         of: What to square, of one tensor of each row.
     """
-    groups = _alike(operands[0])
+    groups = alike(operands[0], at_most=_SMALL)
     alone = [group[0] for group in groups if len(group) == 1]
     groups = [group for group in groups if len(group) > 1]
     # Single precision would lose digits: in long tensors under XLA all but four.
@@ -265,20 +266,8 @@ def _sums_of_squares(*operands: Sequence[Any], of: Callable[..., Any] = lambda x
             tf.nn.l2_loss(tf.cast(of(*(row[at] for row in operands)), "float64")) for at in alone
         ]
         parts.append(2.0 * tf.stack(halves))
-    order = np.argsort(np.concatenate([*groups, alone]))
-    together = tf.concat(parts, axis=0) if len(parts) > 1 else parts[0]
-    return together if (order[1:] > order[:-1]).all() else tf.gather(together, order)
-
-
-def _alike(tensors: Sequence[Any]) -> list[list[int]]:
-    """Places of small tensors of one kind, which are handled together; of others one by one."""
-    groups: dict[Any, list[int]] = {}
-    for place, tensor in enumerate(tensors):
-        size = tensor.shape.num_elements()
-        is_small = size is not None and size <= _SMALL
-        kind = (tuple(tensor.shape), tensor.dtype) if is_small else place
-        groups.setdefault(kind, []).append(place)
-    return list(groups.values())
+    together, order = tf.concat(parts, axis=0), order_of([*groups, alone])
+    return together if order is None else tf.gather(together, order)
 
 
 def _squares(tensors: Any) -> Any:
@@ -300,6 +289,8 @@ def _apart(tensor: Any) -> Any:
     gradient that is a product or a sum must not get another reader. Double precision keeps the
     second computation from being merged with the first; rounded once, the value is the same.
     """
+    if isinstance(tensor, tf.IndexedSlices):
+        return tf.IndexedSlices(_apart(tensor.values), tensor.indices, tensor.dense_shape)
     op = None if tf.executing_eagerly() else getattr(tensor, "op", None)
     if op is None or op.type not in ("Mul", "Add", "AddV2") or not tensor.dtype.is_floating:
         return tensor

@@ -45,6 +45,8 @@ class Snapshots:
         self._sketches = [
             CountSketch(row.parameters, buckets, [seed, place]) for place, row in enumerate(rows)
         ]
+        sizes = (row.parameters * _dtype(row.variables).itemsize for row in rows)
+        self.record_bytes = sum(sizes)  # of one record that is kept whole
 
     @property
     def relative_errors(self) -> np.ndarray:
@@ -71,22 +73,18 @@ class Snapshots:
         vector = parameter_vector(self.rows[place].variables)
         return self._sketches[place](vector) if self.sketched else vector
 
-    def record_bytes(self) -> int:
-        """Bytes of one record that is kept whole."""
-        return sum(row.parameters * _dtype(row.variables).itemsize for row in self.rows)
-
     def check_budget(self, records: int) -> None:
         """Refuses, before training, whole records that will not fit.
 
         Raises:
             ValueError: If `records` of them take more than the budget.
         """
-        needed = records * self.record_bytes()
+        needed = records * self.record_bytes
         if self.sketched or needed <= self.budget:
             return
         sketched = 4 * records * sum(min(row.parameters, self._buckets) for row in self.rows)
         raise ValueError(
-            f"{records:,} exact records of {self.record_bytes() / 2**20:,.3f} MiB take "
+            f"{records:,} exact records of {self.record_bytes / 2**20:,.3f} MiB take "
             f"{needed / _GIB:,.3f} GiB, over the budget of {self.budget / _GIB:,.3f} GiB. Use "
             f"memory='sketch' ({sketched / _GIB:,.3f} GiB, distances within about "
             f"{max(s.relative_error for s in self._sketches):.1%}), a larger `every`, fewer "
@@ -95,7 +93,7 @@ class Snapshots:
 
     def have_room(self, records: Sequence[dict[str, Any]]) -> bool:
         """Whether one more record fits into the budget."""
-        return self.sketched or (len(records) + 1) * self.record_bytes() <= self.budget
+        return self.sketched or (len(records) + 1) * self.record_bytes <= self.budget
 
     def sketch_for_room(self, records: Sequence[dict[str, Any]]) -> None:
         """Turns whole records into sketches, since they fill the budget."""
@@ -128,7 +126,8 @@ def kept(place: int) -> str:
 def parameter_vector(variables: Sequence[Any]) -> np.ndarray:
     """Variables as one vector on the host, in single precision or, where they have it, double."""
     values = [ops.on_host(variable).ravel() for variable in variables]
-    return np.concatenate(values, dtype=_dtype(variables), casting="unsafe")
+    dtype = np.result_type("float32", *{value.dtype for value in values})
+    return np.concatenate(values, dtype=dtype, casting="unsafe")
 
 
 def kernel_slices(row: TrackedLayer) -> list[slice]:

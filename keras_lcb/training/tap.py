@@ -348,7 +348,6 @@ class Tap:
         try:
             with contextlib.ExitStack() as stack:
                 if self._carried is not None:  # JAX lays the results out as the variables are
-                    self._carry()
                     stack.enter_context(self._carried.within_optimizer())
                 self._make()
             return model.train_function
@@ -432,7 +431,6 @@ class Tap:
                     feed = Feed(self, number)
                     self._force.enter_context(optimizer.in_force(feed, self.scaling))
                 if self._carried is not None:
-                    self._carry()
                     self._force.enter_context(self._carried.within_optimizer())
             yield
         finally:
@@ -497,9 +495,14 @@ class Tap:
         """Takes meters for what the readers ask for: known ones, or new ones."""
         self.settle()
         self._prepared, self._wired = True, []
-        if not self.readers:
-            self.meters = []
-            return
+        self.meters = self._meters_for_readers() if self.readers else []
+        for meter in self.meters:
+            for reader, slots, _ in self._wired:
+                meter.begin_for(reader, slots)
+        if self._carried is not None:
+            self._carry()
+
+    def _meters_for_readers(self) -> list[Meter]:
         layers = [layer.variables for layer in tracked_layers(self.model).layers]
         variables = [variable for layer in layers for variable in layer]
         at = {id(variable): place for place, variable in enumerate(variables)}
@@ -523,10 +526,6 @@ class Tap:
             and all(meter.serves(variables, requested, groups, ring_rows) for meter in meters)
         ]
         if serving:
-            self.meters = serving[0]
-        else:
-            made_of = layers, requested, groups, ring_rows
-            self.meters = [Meter(self.model, *made_of) for _ in range(count)]
-        for meter in self.meters:
-            for reader, slots, _ in self._wired:
-                meter.begin_for(reader, slots)
+            return serving[0]
+        made_of = layers, requested, groups, ring_rows
+        return [Meter(self.model, *made_of) for _ in range(count)]

@@ -1,4 +1,4 @@
-"""GradientNorms leaves nothing behind: in files, in optimisers, in models, after failures."""
+"""GradientNorms leaves nothing behind: in files, in optimizers, in models, after failures."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ import keras
 import numpy as np
 import pytest
 
+import keras_lcb as lcb
 from keras_lcb import GradientNorms
 from keras_lcb.backend import internals
 from tests.models import dense
@@ -492,3 +493,51 @@ def test_a_method_that_others_replaced_goes_on_working(new_momentum_model):
     assert_equal_state(model, trained())
     assert (norms.results.gradient_norm[1:] > 0).all()
     assert_no_trace(model)
+
+
+class _Sum(lcb.StepQuantity):
+    """Reads gradients as a user's quantity does."""
+
+    name = "sum"
+
+    def update(self, state, gradient, before, after):
+        return state, (keras.ops.sum(gradient),)
+
+    def result(self, sums, updates):
+        return sums[0]
+
+
+@pytest.mark.skipif(
+    keras.backend.backend() != "tensorflow",
+    reason="TensorFlow regroups products that nothing else reads",
+)
+@pytest.mark.parametrize("way", ["callbacks", "own quantity", "LayerwiseModel", "predictiveness"])
+def test_products_among_the_gradients_stay_as_they_are(way):
+    """The gradient of a normalization's scale is a product, and that of an embedding may be."""
+    random = np.random.default_rng(0)
+    x, y = random.integers(0, 9, (32, 6)), random.normal(size=(32, 3))
+
+    def trained(way):
+        keras.utils.set_random_seed(0)
+        inputs = keras.Input((6,))
+        hidden = 2.0 * keras.layers.Embedding(9, 5)(inputs)
+        for _ in range(2):
+            hidden = keras.layers.Conv1D(7, 3, padding="same")(hidden)
+            hidden = keras.layers.BatchNormalization()(hidden)
+            hidden = keras.layers.Activation("swish")(hidden)
+        outputs = keras.layers.Dense(3)(keras.layers.Flatten()(hidden))
+        callbacks, options = [], {}
+        if way == "callbacks":
+            callbacks = [lcb.GradientNorms(), lcb.LayerConvergence()]
+        if way == "own quantity":
+            callbacks = [lcb.StepQuantities(_Sum())]
+        if way == "predictiveness":
+            options = {"gradient_predictiveness": True}
+        make = keras.Model if way in ("", "callbacks", "own quantity") else lcb.LayerwiseModel
+        model = make(inputs, outputs, **options)
+        model.compile(keras.optimizers.SGD(0.1), "mse")
+        model.fit(x, y, batch_size=8, epochs=2, shuffle=False, verbose=0, callbacks=callbacks)
+        return model.get_weights()
+
+    for plain, measured in zip(trained(""), trained(way), strict=True):
+        np.testing.assert_array_equal(measured, plain)

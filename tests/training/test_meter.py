@@ -1,4 +1,4 @@
-"""Sums of squares on the device: windows, drains, the ring, and numbers that add up."""
+"""Sums on the device: what is added up, read by several readers, and kept update by update."""
 
 from __future__ import annotations
 
@@ -6,156 +6,178 @@ import keras
 import numpy as np
 import pytest
 
-from keras_lcb.backend import ops
-from keras_lcb.training.meter import NormMeter
+from keras_lcb.quantities import GradientNorm, SuccessiveCosine, UpdateNorm
+from keras_lcb.training.layers import tracked_layers
+from keras_lcb.training.meter import Meter
+from keras_lcb.training.reader import Reader, requested_by, slots_of
+from tests.models import dense
+from tests.oracle import Network
 
+NETWORK = Network((3, 4, 2))
 RANDOM = np.random.default_rng(0)
 
 
-@pytest.fixture
-def variables():
-    return [keras.Variable(np.zeros(shape, "float32")) for shape in ((2, 3), (3,))]
+class Metered:
+    """A meter for readers of a model, fed by hand."""
+
+    def __init__(self, *quantities, ring_rows=0, readers=1):
+        self.model = dense(NETWORK)
+        rows = tracked_layers(self.model).layers
+        self.readers = [Reader(quantities, rows, ring_rows) for _ in range(readers)]
+        self.variables = [v for row in rows for v in row.variables]
+        self._places = [frozenset({0, 1}), frozenset({2, 3})]
+        requested = requested_by(self.readers)
+        self._slots = [slots_of(reader, requested) for reader in self.readers]
+        layers = [row.variables for row in rows]
+        self.meter = Meter(self.model, layers, requested, self._places, ring_rows)
+
+    def arrays(self, scale=1.0):
+        return [(scale * RANDOM.normal(size=v.shape)).astype("float32") for v in self.variables]
+
+    def feed(self, gradients, steps=None, at=(0, 1, 2, 3)):
+        before = [np.zeros_like(g) for g in gradients]
+        steps = gradients if steps is None else steps
+        tensors = [
+            [keras.ops.convert_to_tensor(a) for a in each] for each in (gradients, before, steps)
+        ]
+        self.meter.add([self.variables[place] for place in at], *tensors)
+
+    def drain(self, **options):
+        reading = self.meter.drain(**options)
+        if reading is not None:
+            for reader, slots in zip(self.readers, self._slots, strict=True):
+                reader.add(reading, slots, self._places)
+        return reading
 
 
-def gradients(scale=1.0):
-    return [
-        keras.ops.convert_to_tensor((scale * RANDOM.normal(size=shape)).astype("float32"))
-        for shape in ((2, 3), (3,))
-    ]
+def norms(arrays):
+    """Of the two layers, each with two variables."""
+    squares = [np.sum(a.astype("float64") ** 2) for a in arrays]
+    return np.sqrt([squares[0] + squares[1], squares[2] + squares[3]])
 
 
-def squares(tensors):
-    return [float(np.sum(keras.ops.convert_to_numpy(t).astype("float64") ** 2)) for t in tensors]
+def rms(of_updates):
+    return np.sqrt(np.mean(np.square(of_updates), axis=0))
 
 
-def feed(meter, variables, gradient, update):
-    meter.add_gradients(variables, gradient)
-    before = [keras.ops.zeros_like(u) for u in update]
-    meter.add_updates(variables, before, update)
-
-
-def test_sums_and_drains(variables):
-    meter = NormMeter(variables)
-    window = meter.window()
-    fed = [(gradients(), gradients(0.1)) for _ in range(3)]
-    for gradient, update in fed:
-        feed(meter, variables, gradient, update)
-    meter.drain()
-    taken = window.take()
-    assert (taken.updates, taken.nonfinite, taken.since_nonfinite, taken.skipped) == (3, 0, 0, 0)
+def test_adds_up_between_two_drains():
+    metered = Metered(GradientNorm(), UpdateNorm())
+    fed = [(metered.arrays(), metered.arrays(0.1)) for _ in range(3)]
+    for gradients, steps in fed:
+        metered.feed(gradients, steps)
+    metered.drain()
+    taken = metered.readers[0].take()
+    assert (taken.updates, taken.nonfinite, taken.skipped, taken.lost) == (3, 0, 0, 0)
     np.testing.assert_allclose(
-        taken.gradient_squares, np.sum([squares(g) for g, _ in fed], axis=0), rtol=1e-6
+        taken.values["gradient_norm"], rms([norms(g) for g, _ in fed]), rtol=1e-6
     )
     np.testing.assert_allclose(
-        taken.update_squares, np.sum([squares(u) for _, u in fed], axis=0), rtol=1e-6
+        taken.values["update_norm"], rms([norms(s) for _, s in fed]), rtol=1e-6
     )
-    meter.drain()
-    again = window.take()
-    assert again.updates == 0 and not again.gradient_squares.any()
+    assert metered.drain() is None
+    assert metered.readers[0].take().updates == 0
 
 
-def test_windows_are_read_apart(variables):
-    meter = NormMeter(variables, ring_rows=4)
-    often, seldom = meter.window(), meter.window()
-    for _ in range(3):
-        feed(meter, variables, gradients(), gradients())
-        meter.drain()
+@pytest.mark.parametrize("set_back", [True, False])
+def test_a_second_reading_is_of_what_came_since(set_back):
+    metered = Metered(GradientNorm(), ring_rows=4)
+    for scale in (1.0, 100.0, 1e-3):
+        gradients = metered.arrays(scale)
+        metered.feed(gradients)
+        metered.drain(set_back=set_back)
+        taken = metered.readers[0].take()
+        assert taken.updates == 1
+        np.testing.assert_allclose(taken.each["gradient_norm"], [norms(gradients)], rtol=1e-6)
+        if set_back:  # else it is a difference of single precision sums on JAX
+            np.testing.assert_allclose(taken.values["gradient_norm"], norms(gradients), rtol=1e-6)
+
+
+def test_readers_take_records_of_their_own_length():
+    metered = Metered(GradientNorm(), ring_rows=4, readers=2)
+    often, seldom = metered.readers
+    fed = [metered.arrays() for _ in range(3)]
+    for gradients in fed:
+        metered.feed(gradients)
+        metered.drain()
         assert often.take().updates == 1
     taken = seldom.take()
-    assert taken.updates == 3 and [len(rows) for rows in taken.rows] == [1, 1, 1]
+    assert taken.updates == 3
+    np.testing.assert_allclose(taken.each["gradient_norm"], [norms(g) for g in fed], rtol=1e-6)
 
 
-def test_a_window_that_nobody_holds_is_forgotten(variables):
-    meter = NormMeter(variables)
-    kept = meter.window()
-    meter.window()
-    assert meter.windows == [kept]
-
-
-def test_variables_without_a_gradient(variables):
-    meter = NormMeter(variables)
-    window = meter.window()
-    (gradient,) = gradients()[1:]
-    meter.add_gradients(variables[1:], [gradient])
+def test_updates_of_some_variables_only():
+    metered = Metered(GradientNorm(), ring_rows=4)
+    whole, part = metered.arrays(), metered.arrays()[2:]
+    metered.feed(whole)
+    metered.feed(part, at=(2, 3))
     stranger = keras.Variable(np.zeros(2, "float32"))
-    meter.add_gradients([stranger], [keras.ops.ones(2)])  # not followed: no update of ours
-    meter.drain()
-    taken = window.take()
-    assert meter.with_gradient == {1}
-    assert taken.updates == 1
-    np.testing.assert_allclose(taken.gradient_squares, [0.0, *squares([gradient])], rtol=1e-6)
+    ones = [keras.ops.ones(2)]
+    metered.meter.add([stranger], ones, ones, ones)  # of another model: no update of this one
+    metered.drain()
+    taken = metered.readers[0].take()
+    assert taken.updates == 2 and taken.updates_of.tolist() == [1, 2]
+    second = np.sqrt(sum(np.sum(a.astype("float64") ** 2) for a in part))
+    np.testing.assert_allclose(
+        taken.each["gradient_norm"], [norms(whole), [np.nan, second]], rtol=1e-6
+    )
+    expected = [norms(whole)[0], rms([norms(whole)[1], second])]
+    np.testing.assert_allclose(taken.values["gradient_norm"], expected, rtol=1e-6)
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
-def test_nonfinite_updates_are_counted_from_the_first(variables, bad):
-    meter = NormMeter(variables)
-    window = meter.window()
+def test_updates_that_are_not_finite_are_counted_from_the_first(bad):
+    metered = Metered(GradientNorm())
+    reader = metered.readers[0]
     for scale in (1.0, bad, 1.0, bad):
-        feed(meter, variables, gradients(scale), gradients())
-    meter.drain()
-    assert (window.updates, window.nonfinite, window.since_nonfinite) == (4, 2, 3)
-    feed(meter, variables, gradients(), gradients())  # finite again
-    meter.drain()
-    taken = window.take()
+        metered.feed(metered.arrays(scale), metered.arrays())
+    metered.drain()
+    assert (reader.look().updates, reader.look().nonfinite) == (4, 2)
+    assert reader.look().since_nonfinite == 3
+    metered.feed(metered.arrays())  # finite again
+    metered.drain()
+    taken = reader.take()
     assert (taken.updates, taken.nonfinite, taken.since_nonfinite) == (5, 2, 4)
-    feed(meter, variables, gradients(), gradients())
-    meter.drain()
-    assert window.take().since_nonfinite == 0
+    metered.feed(metered.arrays())
+    metered.drain()
+    assert reader.take().since_nonfinite == 0
 
 
-def test_the_ring_keeps_the_newest(variables):
-    meter = NormMeter(variables, ring_rows=4)
-    window = meter.window()
-    fed = [(gradients(), gradients()) for _ in range(6)]
-    for gradient, update in fed:
-        feed(meter, variables, gradient, update)
-    meter.drain()
-    taken = window.take()
-    (rows,) = taken.rows
-    assert taken.lost == 2 and np.isnan(rows[:2]).all()
-    expected = [[squares(g), squares(u)] for g, u in fed[2:]]
-    np.testing.assert_allclose(rows[2:], expected, rtol=1e-6)
+def test_the_ring_keeps_the_newest():
+    metered = Metered(GradientNorm(), UpdateNorm(), ring_rows=4)
+    fed = [(metered.arrays(), metered.arrays()) for _ in range(6)]
+    for gradients, steps in fed:
+        metered.feed(gradients, steps)
+    metered.drain()
+    taken = metered.readers[0].take()
+    assert taken.lost == 2
+    for name, arrays in zip(("gradient_norm", "update_norm"), zip(*fed, strict=True), strict=True):
+        assert np.isnan(taken.each[name][:2]).all()
+        np.testing.assert_allclose(
+            taken.each[name][2:], [norms(each) for each in arrays[2:]], rtol=1e-6
+        )
 
 
-def test_steps_that_only_accumulate_leave_the_ring_as_it_is(variables):
-    meter = NormMeter(variables, ring_rows=4)
-    window = meter.window()
-    nothing = [keras.ops.zeros_like(g) for g in gradients()]
-    meter.add_updates(variables, nothing, nothing)
-    gradient, update = gradients(), gradients()
-    feed(meter, variables, gradient, update)
-    for _ in range(2):
-        meter.add_updates(variables, nothing, nothing)
-    meter.drain()
-    (rows,) = window.take().rows
-    np.testing.assert_allclose(rows, [[squares(gradient), squares(update)]], rtol=1e-6)
-
-
-def test_skipped_steps(variables):
-    meter = NormMeter(variables)
-    window = meter.window()
-    meter.add_skipped()
-    meter.add_skipped()
-    meter.drain()
-    taken = window.take()
+def test_steps_that_were_left_out():
+    metered = Metered(GradientNorm())
+    metered.meter.skip()
+    metered.meter.skip()
+    metered.drain()
+    taken = metered.readers[0].take()
     assert (taken.updates, taken.skipped) == (0, 2)
+    assert np.isnan(taken.values["gradient_norm"]).all()
 
 
-def test_long_sums_do_not_drift():
-    """2 ** 24 and more equal terms, where a plain single precision sum would stand still."""
-    total = keras.Variable(
-        np.zeros(ops.total_shape(1)), dtype=ops.ACCUMULATOR_DTYPE, trainable=False, autocast=False
-    )
-    large = 2.0**24
-    for amount in (large, *([1.0] * 50)):
-        ops.accumulate(total, keras.ops.cast(np.array([amount]), ops.ACCUMULATOR_DTYPE))
-    array = keras.ops.convert_to_numpy(total)
-    value = float(ops.total_value(array)[0])
-    assert abs(value - (large + 50)) <= 2.0  # to single precision, not 50 off
-
-
-@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32"])
-def test_squared_norms_of_half_precision_are_summed_in_single(dtype):
-    tensor = keras.ops.cast(keras.ops.full((4096,), 30.0), dtype)
-    (square,) = keras.ops.convert_to_numpy(ops.squared_norms([tensor]))
-    assert square == pytest.approx(4096 * 900)  # far beyond what float16 holds
+def test_state_begins_anew_for_another_reader():
+    metered = Metered(SuccessiveCosine())
+    (reader,) = metered.readers
+    metered.meter.begin_for(reader, [0])
+    gradients = metered.arrays()
+    metered.feed(gradients)
+    metered.meter.begin_for(reader, [0])  # the same one: it goes on
+    metered.feed(gradients)
+    metered.drain()
+    np.testing.assert_allclose(reader.take().values["successive_cosine"], 1.0, rtol=1e-6)
+    metered.meter.begin_for(Reader([SuccessiveCosine()], reader.rows), [0])
+    metered.feed(gradients)
+    metered.drain()
+    assert np.isnan(reader.take().values["successive_cosine"]).all()  # no update before it

@@ -1,11 +1,16 @@
-"""The gradient tap by itself: which is used when, what it refuses, how it opens and closes."""
+"""The tap by itself: when it is used, and how it lets go."""
 
 from __future__ import annotations
 
 import keras
+import numpy as np
 import pytest
 
-from keras_lcb.training.tap import check_optimizer, tap_of
+from keras_lcb import GradientNorms, StepQuantities
+from keras_lcb.quantities import GradientNorm
+from keras_lcb.training.layers import tracked_layers
+from keras_lcb.training.reader import Reader
+from keras_lcb.training.tap import tap_of
 from tests.models import dense
 from tests.oracle import Network
 
@@ -20,94 +25,90 @@ def model():
     return model
 
 
+def opened(model):
+    tap = tap_of(model)
+    tap.follow()
+    tap.attach(Reader([GradientNorm()], tracked_layers(model).layers))
+    tap.open()
+    tap.prepare()
+    return tap
+
+
 def test_a_model_keeps_its_tap(model):
-    assert tap_of(model, model.optimizer) is tap_of(model, model.optimizer)
-
-
-def test_another_compilation_optimizer_or_freezing_needs_another_tap(model):
-    first = tap_of(model, model.optimizer)
-    window = first.meter.window()
-    model.compile(model.optimizer, "mae")
-    second = tap_of(model, model.optimizer)
-    model.get_layer("a").trainable = False
-    third = tap_of(model, model.optimizer)
-    fourth = tap_of(model, keras.optimizers.SGD(0.1))
-    assert len({id(tap) for tap in (first, second, third, fourth)}) == 4
-    assert fourth.meter.windows == [window]  # readers go along
+    assert tap_of(model) is tap_of(model)
 
 
 def test_the_plain_training_function_comes_back(model):
     model.train_on_batch(X, Y)
     plain = model.train_function
-    tap = tap_of(model, model.optimizer)
-    tap.open()
-    tapped = model.train_function
-    assert tapped is not plain
+    tap = opened(model)
+    stand_in = model.train_function
+    assert stand_in is not plain
     tap.close()
     assert model.train_function is plain
-    tap.open()
-    assert model.train_function is tapped  # not made anew
+    opened(model)
+    assert model.train_function == stand_in
     model.make_train_function()  # what every `fit` does first
     assert model.train_function is plain
     assert "make_train_function" not in vars(model)
 
 
-def test_a_training_function_made_anew_outdates_the_tapped_one(model):
-    tap = tap_of(model, model.optimizer)
-    tap.open()
-    tapped = model.train_function
-    tap.close()
-    model.make_train_function(force=True)
-    tap.open()
-    assert model.train_function is not tapped
-    forced = model.train_function
-    model.make_train_function(force=True)  # by a callback in the middle of a `fit`
-    assert model.train_function is not forced
-    model.train_on_batch(X, Y)
-    assert "apply" not in vars(model.optimizer)
-
-
 def test_opening_and_closing_twice_does_no_harm(model):
-    tap = tap_of(model, model.optimizer)
+    tap = tap_of(model)
     tap.close()
-    tap.open()
+    opened(model)
     tap.open()
     tap.close()
     tap.close()
     assert "apply" not in vars(model.optimizer)
 
 
-def test_a_tap_that_keeps_each_update_goes_on_doing_so(model):
-    tap = tap_of(model, model.optimizer)
-    tap.keep_each_update(16)
-    meter = tap.meter
-    tap.keep_each_update(8)
-    assert tap.meter is meter and meter.ring_rows == 16
-    model.compile(model.optimizer, "mae")
-    assert tap_of(model, model.optimizer).meter.ring_rows == 16
+def test_a_training_function_forced_in_the_midst_of_fit_is_measured_too(model):
+    class Force(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            self.model.make_train_function(force=True)
+
+    norms = GradientNorms(per_update=True)
+    model.fit(X, Y, batch_size=2, verbose=0, callbacks=[norms, Force()])
+    assert np.isfinite(norms.results.gradient_norm[1:]).all() and norms.results.step[-1] == 4
+    assert "apply" not in vars(model.optimizer)
+
+
+def test_one_function_serves_each_set_of_quantities(model):
+    def functions():
+        return [id(known.function) for known in tap_of(model)._known]
+
+    for callbacks in ([GradientNorms()], [StepQuantities(GradientNorm())], [GradientNorms()]):
+        model.fit(X, Y, verbose=0, callbacks=callbacks)
+    made = functions()
+    assert len(made) == 2
+    model.fit(X, Y, verbose=0, callbacks=[GradientNorms()])
+    assert functions() == made
 
 
 @pytest.mark.parametrize("scaled", [False, True])
 def test_the_optimizer_is_built_as_it_builds_itself(scaled):
-    def variables(tapped):
+    def variables(*callbacks):
         keras.utils.clear_session(free_memory=False)
         model = dense(NETWORK)
         optimizer = keras.optimizers.Adam(0.1)
         if scaled:
             optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
         model.compile(optimizer, "mse")
-        if tapped and not keras.backend.backend() == "tensorflow":
-            model.fit(X, Y, epochs=0, verbose=0)  # builds it
-        if tapped:
-            tap_of(model, optimizer)
-        model.fit(X, Y, verbose=0)
+        model.fit(X, Y, verbose=0, callbacks=callbacks)
         return [v.path for v in optimizer.variables]
 
-    assert variables(True) == variables(False)
+    assert variables(GradientNorms()) == variables()
 
 
-def test_what_cannot_be_tapped(model):
-    with pytest.raises(ValueError, match="not compiled"):
-        check_optimizer(model, None)
-    with pytest.raises(ValueError, match="Use an optimizer of keras.optimizers"):
-        check_optimizer(model, object())
+def test_a_training_that_fails_leaves_nothing_behind(model):
+    class Fail(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        model.fit(X, Y, verbose=0, callbacks=[GradientNorms(), Fail()])
+    model.fit(X, Y, verbose=0)
+    assert "apply" not in vars(model.optimizer)
+    assert model.train_function is not tap_of(model)._stand_in
+    assert np.isfinite(model.get_weights()[0]).all()
