@@ -114,9 +114,16 @@ def sublayers(layer: keras.Layer) -> list[keras.Layer]:
 
 
 def attributes_of(layer: keras.Layer) -> dict[str, Any]:
-    """Returns what a user's class has set on a layer; on torch, modules are kept apart."""
+    """Returns what a user's class has set on a layer.
+
+    torch keeps modules apart, and TensorFlow keeps lists of its own under `_self_…`.
+    """
     own = {**vars(layer).get("_modules", {}), **vars(layer)}
-    return {name: value for name, value in own.items() if name not in ("_layers", "_modules")}
+    return {
+        name: value
+        for name, value in own.items()
+        if name not in ("_layers", "_modules") and not name.startswith("_self_")
+    }
 
 
 def flattened(layer: keras.Layer) -> list[keras.Layer]:

@@ -71,6 +71,7 @@ class LayerSharpness(Probe):
             eigenvalues than a layer has parameters, or a model that has no loss.
 
     Example:
+    >>> import keras
     >>> keras.utils.set_random_seed(0)
     >>> hidden, head = keras.layers.Dense(4, "tanh", name="a"), keras.layers.Dense(1, name="b")
     >>> model = keras.Sequential([keras.Input((2,)), hidden, head])

@@ -9,14 +9,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import keras
 import numpy as np
 
 from keras_lcb.training.layers import TrackedLayer
 
 
 def has_lora(row: TrackedLayer) -> bool:
-    """Whether a row is one layer with LoRA."""
-    return len(row.layers) == 1 and bool(getattr(row.layers[0], "lora_enabled", False))
+    """Whether a row is one layer that had LoRA when the row was made."""
+    if len(row.layers) != 1 or not getattr(row.layers[0], "lora_enabled", False):
+        return False
+    factors = _factor_variables(row.layers[0])
+    return all(any(factor is variable for variable in row.variables) for factor in factors)
 
 
 def effective_distance(row: TrackedLayer, now: np.ndarray, end: np.ndarray) -> float:
@@ -40,11 +44,14 @@ def effective_distance(row: TrackedLayer, now: np.ndarray, end: np.ndarray) -> f
 def _factors(row: TrackedLayer, vector: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Returns A and B as matrices."""
     layer = row.layers[0]
-    kind = "kernel" if hasattr(layer, "lora_kernel_a") else "embeddings"
-    first, second = (
-        _part(row.variables, getattr(layer, f"lora_{kind}_{side}"), vector) for side in "ab"
-    )
+    first, second = (_part(row.variables, factor, vector) for factor in _factor_variables(layer))
     return first.reshape(-1, layer.lora_rank), second.reshape(layer.lora_rank, -1)
+
+
+def _factor_variables(layer: keras.Layer) -> tuple[keras.Variable, keras.Variable]:
+    """Returns the variables A and B of a layer with LoRA."""
+    kind = "kernel" if hasattr(layer, "lora_kernel_a") else "embeddings"
+    return getattr(layer, f"lora_{kind}_a"), getattr(layer, f"lora_{kind}_b")
 
 
 def _part(variables: Sequence[Any], wanted: Any, vector: np.ndarray) -> np.ndarray:

@@ -556,7 +556,7 @@ def test_weights_files_fit_plain_models(tmp_path):
     assert_same(plain.get_weights(), model.get_weights())
 
 
-@keras.saving.register_keras_serializable(package="keras_lcb_tests")
+@keras.saving.register_keras_serializable(package="keras_lcb_layerwise_tests")
 class Net(LayerwiseModel):
     """A subclass with a call of its own."""
 
