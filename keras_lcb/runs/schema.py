@@ -259,6 +259,20 @@ def missing(run: xr.Dataset) -> dict[str, str]:
     return json.loads(run.attrs.get("missing", "{}"))
 
 
+def dims_along_training(name: str, count: int) -> tuple[str, ...]:
+    """Returns the dimensions that a quantity has along `step`.
+
+    Args:
+        name: One of `VARIABLES`.
+        count: How many dimensions its values have.
+    """
+    _lookup(name, VARIABLES, "variable")
+    for dims in _dims(name):
+        if len(dims) == count and dims[0] == "step":
+            return dims
+    raise ValueError(f"The variable '{name}' has no {count} dimensions along training.")
+
+
 def is_taken(name: str) -> bool:
     """Tell whether runs use a name, so that no new quantity may have it."""
     return name in VARIABLES or name in COORDINATES
