@@ -57,10 +57,10 @@ class Quantity:
 
 
 COORDINATES: dict[str, Quantity] = {
-    "step": Quantity("optimiser updates applied", "updates", ("step",), whole=True),
+    "step": Quantity("optimizer updates applied", "updates", ("step",), whole=True),
     "epoch": Quantity("epochs completed", "epochs", ("step",)),
     "wall_time": Quantity("time since training began", "s", ("step",)),
-    "update": Quantity("number of the optimiser update", "updates", ("update",), whole=True),
+    "update": Quantity("number of the optimizer update", "updates", ("update",), whole=True),
     "layer": Quantity("layer path relative to the model", "1", ("layer",)),
     "depth": Quantity("position in the order of calls", "1", ("layer",), whole=True),
     "parameters": Quantity("number of trainable parameters", "1", ("layer",), whole=True),

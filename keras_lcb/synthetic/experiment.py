@@ -49,8 +49,8 @@ class Config:
             again.
         optimizer: `"sgd"`, `"momentum"` (SGD with `momentum`), or another that Keras knows by
             name, with its own defaults.
-        learning_rate: Of the optimiser, constant.
-        momentum: Of the optimiser `"momentum"`; others take none from here.
+        learning_rate: Of the optimizer, constant.
+        momentum: Of the optimizer `"momentum"`; others take none from here.
         updates: How many, a multiple of `record_every`.
         record_every: Updates between records.
         seed: Of the initial weights and of the order of the points. The target has its own.

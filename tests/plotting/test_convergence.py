@@ -22,7 +22,7 @@ def test_draws_one_line_a_layer_with_its_values(run_factory, ax):
         np.testing.assert_array_equal(line.get_xdata(), run["step"])
         np.testing.assert_array_equal(line.get_ydata(), run["normalized_distance"].sel(layer=name))
         assert line.axes is ax
-    assert ax.get_xlabel() == "optimiser updates applied"
+    assert ax.get_xlabel() == "optimizer updates applied"
     assert "final weights" in texts(ax)
 
 
