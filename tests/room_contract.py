@@ -9,7 +9,6 @@ from __future__ import annotations
 from grimp import ImportGraph
 from importlinter import Contract, ContractCheck, fields, output
 
-
 _BACKENDS = {"keras", "tensorflow", "jax", "torch"}
 
 
