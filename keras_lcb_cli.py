@@ -135,7 +135,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add_lab(commands: argparse._SubParsersAction) -> None:
+def _add_lab(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     lab = commands.add_parser(
         "lab",
         help="try depth and learning rate in the browser",
@@ -149,7 +149,7 @@ def _add_lab(commands: argparse._SubParsersAction) -> None:
     lab.set_defaults(run=_lab)
 
 
-def _add_synthetic(experiments: argparse._SubParsersAction) -> None:
+def _add_synthetic(experiments: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     synthetic = experiments.add_parser(
         "synthetic",
         help="a network on a function of one variable",
@@ -189,7 +189,9 @@ SECTIONS = {
 }
 
 
-def _add_section(experiments: argparse._SubParsersAction, name: str) -> None:
+def _add_section(
+    experiments: argparse._SubParsersAction[argparse.ArgumentParser], name: str
+) -> None:
     question, what = SECTIONS[name]
     section = experiments.add_parser(
         name,

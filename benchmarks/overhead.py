@@ -137,7 +137,7 @@ def _row(variant: Timings, plain: Timings, steps: int) -> dict[str, Any]:
     }
 
 
-def _raw(variant: Timings) -> dict[str, list]:
+def _raw(variant: Timings) -> dict[str, list[Any]]:
     """All seconds, each a pair of wall and processor time."""
     return {name: array.tolist() for name, array in vars(variant).items()}
 

@@ -14,7 +14,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import keras
-from keras.src.models.functional import Functional, functional_like_constructor
+from keras.src.models.functional import Functional as Functional
+from keras.src.models.functional import functional_like_constructor
 
 _NEEDED = {
     "layer": ("_layers", "_trainable_variables", "_non_trainable_variables", "_flatten_layers"),

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import importlib
+from types import ModuleType
 
 import keras
 
 _SUPPORTED = ("tensorflow", "jax", "torch")
 
 
-def _backend_module():
+def _backend_module() -> ModuleType:
     name = keras.backend.backend()
     if name not in _SUPPORTED:
         raise ImportError(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
@@ -16,6 +16,9 @@ from keras_lcb.callbacks.record_timing import LOCK, Record, RecordTiming
 from keras_lcb.runs import schema
 from keras_lcb.training.layers import TrackedLayer
 from keras_lcb.training.selection import LayerSelection
+
+if TYPE_CHECKING:  # xarray takes longer to import than the rest of the package together
+    import xarray as xr
 
 __all__ = ["LOCK", "Record", "Recorder"]
 
@@ -137,7 +140,7 @@ class Recorder(RecordTiming):
     # The run.
 
     @property
-    def results(self):
+    def results(self) -> xr.Dataset:
         """The run so far, an `xarray.Dataset`; readable at any time, from any thread.
 
         Raises:
@@ -174,7 +177,7 @@ class Recorder(RecordTiming):
         copied._copied, copied._store = run, self._store
         return copied.__dict__
 
-    def _run(self):
+    def _run(self) -> xr.Dataset:
         def column(name: str) -> list[Any]:
             return [record[name] for record in self._records]
 

@@ -83,7 +83,7 @@ def order(answer: Any, values: Mapping[Any, float], *, right: str = "") -> Grade
 
 def function(
     answer: Any,
-    cases: Sequence[tuple],
+    cases: Sequence[tuple[Any, ...]],
     expected: Callable[..., Any],
     *,
     right: str = "",
@@ -139,7 +139,9 @@ def half_way(run: xr.Dataset) -> dict[str, float]:
     return dict(zip(layers, np.where(np.isfinite(times), times, np.inf).tolist(), strict=True))
 
 
-def _agree(outcomes: Sequence, cases: Sequence[tuple], truth: Callable[..., Any]) -> bool:
+def _agree(
+    outcomes: Sequence[Any], cases: Sequence[tuple[Any, ...]], truth: Callable[..., Any]
+) -> bool:
     return all(
         outcome.shape == np.shape(expected := np.asarray(truth(*_copied(arguments)), dtype=float))
         and np.allclose(outcome, expected, rtol=1e-4, atol=1e-9, equal_nan=True)
@@ -147,7 +149,7 @@ def _agree(outcomes: Sequence, cases: Sequence[tuple], truth: Callable[..., Any]
     )
 
 
-def _copied(arguments: tuple) -> tuple:
+def _copied(arguments: tuple[Any, ...]) -> tuple[Any, ...]:
     # A function that changes its arguments must not change the next comparison.
     return tuple(np.copy(value) if isinstance(value, np.ndarray) else value for value in arguments)
 

@@ -51,7 +51,9 @@ class _Exercise:
 _EXERCISES: dict[str, _Exercise] = {}
 
 
-def exercise(name: str, *, checked: str, hints: Sequence[str]) -> Callable[[Callable], Callable]:
+def exercise(
+    name: str, *, checked: str, hints: Sequence[str]
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Register a grader, which takes the answer and the evidence and returns a `Grade`.
 
     Args:

@@ -10,7 +10,8 @@ import matplotlib
 import numpy as np
 
 from keras_lcb.analysis.records import first_nonfinite_update, over_seeds
-from keras_lcb.plotting.layer_lines import MOST_LABELLED, Anchor, draw_layer_lines, legend
+from keras_lcb.plotting.labels import Anchor
+from keras_lcb.plotting.layer_lines import MOST_LABELLED, draw_layer_lines, legend
 from keras_lcb.plotting.layer_map import draw_layer_map
 from keras_lcb.plotting.style import axis_label, short_name
 

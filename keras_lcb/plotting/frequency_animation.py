@@ -17,6 +17,7 @@ from keras_lcb.plotting.frequency_maps import draw_map
 
 if TYPE_CHECKING:
     import xarray as xr
+    from matplotlib.artist import Artist
 
 _TITLES = {"frequency_share": "Share of each layer", "r2": "R² of each layer"}
 
@@ -61,7 +62,7 @@ def animate_frequencies(
     steps = run["step"].values
     functions.set_ylim(_limits(run))
 
-    def draw(place: int) -> list:
+    def draw(place: int) -> list[Artist]:
         at = run.isel(step=place)
         for name, line in lines.items():
             if name == "prediction":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import matplotlib
 import numpy as np
@@ -82,7 +82,7 @@ def legend(run: xr.Dataset, values: xr.DataArray, ax: Axes, margin: str | None =
         ax.legend(handles=handles, fontsize="small", frameon=False, loc="best", handlelength=3)
 
 
-def _style(role: str, run: xr.Dataset) -> dict:
+def _style(role: str, run: xr.Dataset) -> dict[str, Any]:
     dashes, width = ROLES.get(role, ROLES["hidden"])
     if role == "hidden" and run.attrs.get("provisional"):
         dashes = PROVISIONAL

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
 from matplotlib import style
@@ -51,7 +51,7 @@ def theme_color(color: str) -> str:
     return f"var({_variable(color)})"
 
 
-def draw(plot: Callable, run: xr.Dataset, name: str, describe: Callable) -> str:
+def draw(plot: Callable[..., Any], run: xr.Dataset, name: str, describe: Callable[..., str]) -> str:
     """Draw a figure as an SVG element.
 
     Args:

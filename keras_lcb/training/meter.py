@@ -323,7 +323,7 @@ def _called(quantity: StepQuantity, function: Callable[..., Any], *args: Any) ->
 
 
 def _numbers_of(
-    quantity: StepQuantity, variables: Sequence[keras.Variable], initial: Sequence[tuple]
+    quantity: StepQuantity, variables: Sequence[keras.Variable], initial: Sequence[tuple[Any, ...]]
 ) -> int:
     """Calls `update` with symbolic tensors, once for each kind of variable."""
     known: dict[Any, int] = {}
@@ -340,7 +340,9 @@ def _numbers_of(
     return counts[0]
 
 
-def _numbers_of_one(quantity: StepQuantity, variable: keras.Variable, state: tuple) -> int:
+def _numbers_of_one(
+    quantity: StepQuantity, variable: keras.Variable, state: tuple[Any, ...]
+) -> int:
     name = type(quantity).__name__
     like = keras.KerasTensor(tuple(variable.shape), variable.dtype)
     gradient = keras.KerasTensor(tuple(variable.shape), keras.backend.floatx())
