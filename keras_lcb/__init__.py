@@ -16,6 +16,8 @@ from keras_lcb.callbacks import (
     GradientPredictiveness,
     LayerConvergence,
     LayerSharpness,
+    RepresentationSimilarity,
+    ResponseFrequency,
     StepQuantities,
 )
 from keras_lcb.quantities import StepQuantity
@@ -48,6 +50,8 @@ __all__ = [
     "LayerConvergence",
     "LayerSharpness",
     "LayerwiseModel",
+    "RepresentationSimilarity",
+    "ResponseFrequency",
     "StepQuantities",
     "StepQuantity",
     "analysis",

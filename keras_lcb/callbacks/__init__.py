@@ -5,6 +5,8 @@ from keras_lcb.callbacks.gradient_norms import GradientNorms
 from keras_lcb.callbacks.gradient_predictiveness import GradientPredictiveness
 from keras_lcb.callbacks.layer_convergence import LayerConvergence
 from keras_lcb.callbacks.layer_sharpness import LayerSharpness
+from keras_lcb.callbacks.representation_similarity import RepresentationSimilarity
+from keras_lcb.callbacks.response_frequency import ResponseFrequency
 from keras_lcb.callbacks.step_quantities import StepQuantities
 
 __all__ = [
@@ -13,5 +15,7 @@ __all__ = [
     "GradientPredictiveness",
     "LayerConvergence",
     "LayerSharpness",
+    "RepresentationSimilarity",
+    "ResponseFrequency",
     "StepQuantities",
 ]
