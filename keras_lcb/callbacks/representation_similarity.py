@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -40,9 +41,9 @@ class RepresentationSimilarity(ActivationProbe):
             activation functions that belong to it. Defaults to `None`: the outputs of each layer
             that has parameters.
         batch_size: Most samples in a mini-batch, 4 or more. Defaults to 64.
-        budget: Most bytes that records may take. Where they would take more, every second one
-            gives up its similarity to the final activations, and so on; the others stay exact.
-            Defaults to 2 GiB.
+        budget: Most bytes that records may take. Where they would take more, some of them give up
+            their similarity to the final activations (NaN), so that those with one stay evenly
+            spread over the training, and exact. Defaults to 2 GiB.
         steps: How many batches to take of a data set. Defaults to `None`: all of them.
 
     Attributes:
@@ -115,20 +116,19 @@ class RepresentationSimilarity(ActivationProbe):
         return {_KEPT: vectors, "similarity_to_start": cka(vectors, first)}
 
     def _make_room(self) -> None:
-        """Forgets every second record's vectors where one more record would not fit."""
+        """Forgets the vectors of a record where those of one more would not fit."""
         keep = [place for place, record in enumerate(self._records) if _KEPT in record]
         if (len(keep) + 1) * self._record_bytes() <= self.budget:
             return
-        warnings.warn(
-            f"{len(keep):,} records fill the budget of {self.budget / _MIB:,.3f} MiB: every "
-            "second one gives up its similarity to the final activations.",
-            stacklevel=2,
-        )
-        steps = np.array([self._records[place]["step"] for place in keep])
-        stay = {keep[place] for place in _evenly_spread(steps, len(keep) // 2)}
+        if len(keep) == len(self._records):
+            warnings.warn(
+                f"{len(keep):,} records fill the budget of {self.budget / _MIB:,.3f} MiB: for each "
+                "further one, another gives up its similarity to the final activations.",
+                stacklevel=2,
+            )
+        steps = [self._records[place]["step"] for place in keep] + [self._updates.now()]
         with LOCK:
-            for place in set(keep) - stay:
-                del self._records[place][_KEPT]
+            del self._records[keep[_least_missed(steps)]][_KEPT]
 
     # The run.
 
@@ -156,8 +156,6 @@ class RepresentationSimilarity(ActivationProbe):
         return {**super()._settings(), "batch_size": self.batch_size, "budget": self.budget}
 
 
-def _evenly_spread(steps: np.ndarray, count: int) -> list[int]:
-    """Places of up to `count` steps, the first and the last among them, evenly spread."""
-    wanted = np.linspace(steps[0], steps[-1], max(count, 2))
-    nearest = np.abs(steps[:, None] - wanted).argmin(axis=0)
-    return sorted({0, len(steps) - 1, *map(int, nearest)})
+def _least_missed(steps: Sequence[int]) -> int:
+    """Place of the step, neither first nor last, without which the smallest gap is left."""
+    return min(range(1, len(steps) - 1), key=lambda place: steps[place + 1] - steps[place - 1])

@@ -179,6 +179,8 @@ def _filters_of_inputs(x: Any, cutoffs: np.ndarray) -> list[GaussianFilter]:
     inputs = keras.tree.flatten(x)
     rows = np.concatenate([part.reshape(len(part), -1) for part in inputs], axis=1, dtype="float64")
     rows -= rows.mean(axis=0)
+    if not rows.any():
+        raise ValueError(f"The {len(rows)} samples are all the same: take different ones.")
     filters = [GaussianFilter(rows @ rows.T, cutoff) for cutoff in cutoffs]
     for cutoff, each in zip(cutoffs, filters, strict=True):
         if not each.own_weight <= _MOST_OWN:

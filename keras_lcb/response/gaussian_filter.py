@@ -65,7 +65,8 @@ class GaussianFilter:
             The share, from 0 to 1; NaN for a constant, or for points that are all the same.
         """
         values = np.asarray(values, "float64").reshape(len(self.kernel), -1)
-        values = values - values.mean(axis=0)
+        varies = (values != values[:1]).any(axis=0)  # else a rounding error might pass for a value
+        values = np.where(varies, values - values.mean(axis=0), 0.0)
         low = self.kernel @ values
         return _share(float(np.sum((values - low) ** 2)), float(np.sum(low**2)))
 

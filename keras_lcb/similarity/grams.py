@@ -176,10 +176,11 @@ def gram_matrix(tensors: Sequence[Any]) -> Any:
         x = keras.ops.cast(tensor, "float64" if double else "float32")
         x = keras.ops.reshape(x, (samples, math.prod(tensor.shape[1:])))
         deviation = x - keras.ops.mean(x, axis=0, keepdims=True)
-        most = keras.ops.max(keras.ops.abs(deviation), axis=0, keepdims=True)
-        size = keras.ops.max(keras.ops.abs(x), axis=0, keepdims=True)
-        # Not `most > …`, which would be false for NaN, and hide it.
-        same = most <= _ROUNDING * size
+        # Sums hold NaN where there is any, which maxima do not on each backend.
+        varied, size = (
+            keras.ops.sum(keras.ops.abs(part), axis=0, keepdims=True) for part in (deviation, x)
+        )
+        same = varied <= _ROUNDING * size
         deviation = keras.ops.where(same, keras.ops.zeros_like(deviation), deviation)
         total = total + keras.ops.matmul(deviation, keras.ops.transpose(deviation))
     return total
