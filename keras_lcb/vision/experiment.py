@@ -13,7 +13,10 @@ import keras
 import tensorflow as tf
 import xarray as xr
 
+from keras_lcb import callbacks as recorders
 from keras_lcb.callbacks import GradientNorms, LayerConvergence
+from keras_lcb.callbacks.activation_probe import ActivationProbe
+from keras_lcb.callbacks.probe import Probe
 from keras_lcb.runs import schema
 from keras_lcb.runs.merging import collect
 from keras_lcb.training.settings import (
@@ -26,7 +29,7 @@ from keras_lcb.vision.building import check_depths
 from keras_lcb.vision.data import DIGITS, ImageData, load
 from keras_lcb.vision.networks import builder
 
-_WHOLE = ("depth", "width", "batch_size", "updates", "record_every")
+_WHOLE = ("depth", "width", "batch_size", "updates", "record_every", "probe_images")
 # Settings that a builder gets under their own names, if it takes them.
 _OF_NETWORKS = ("depth", "depths", "width", "residual", "normalization")
 
@@ -63,6 +66,12 @@ class Config:
         data_arguments: Further arguments of `vision.load`, such as `{"image_size": (32, 32)}`.
         schedule: Of the learning rate: `"constant"`, or `"cosine"` for half a wave down to 0 at
             the last update.
+        layers: What the rows of the run are, for all callbacks: each layer (`None`), `"blocks"`,
+            or names of layers, blocks or stages.
+        probes: Further callbacks of `keras_lcb` that look at given images, by name, each with its
+            other arguments: `{"RepresentationSimilarity": {}, "ResponseFrequency": {"cutoffs":
+            [0.3, 0.5]}}`.
+        probe_images: How many images they look at: the first ones that are held out.
 
     Raises:
         ValueError: If a setting is out of its range, or none that the network takes.
@@ -90,6 +99,9 @@ class Config:
     network_arguments: Mapping[str, Any] = field(default_factory=dict, hash=False)
     data_arguments: Mapping[str, Any] = field(default_factory=dict, hash=False)
     schedule: str = "constant"
+    layers: str | tuple[str, ...] | None = None
+    probes: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    probe_images: int = 256
 
     def __post_init__(self) -> None:
         for name in (*_WHOLE, "seed"):
@@ -98,14 +110,18 @@ class Config:
         if self.depths is not None:
             check_depths(self.depths)
             object.__setattr__(self, "depths", tuple(int(depth) for depth in self.depths))
-        for name in ("network_arguments", "data_arguments"):
+        for name in ("network_arguments", "data_arguments", "probes"):
             object.__setattr__(self, name, _plain(name, getattr(self, name)))
+        if self.layers is not None and self.layers != "blocks":
+            object.__setattr__(self, "layers", _names(self.layers))
         if self.schedule not in SCHEDULES:
             raise ValueError(
                 f"`schedule` is one of {', '.join(map(repr, SCHEDULES))}; received "
                 f"{self.schedule!r}."
             )
         _check_arguments(self)
+        for probe, arguments in self.probes.items():
+            _check_probe(probe, arguments)
         check_training(self)
 
     def to_json(self) -> str:
@@ -120,6 +136,16 @@ class Config:
             ValueError: If they are none.
         """
         return cls(**read_settings(cls, text))
+
+
+def _names(layers: Any) -> tuple[str, ...]:
+    several = isinstance(layers, (list, tuple)) and bool(layers)
+    if not several or not all(isinstance(name, str) for name in layers):
+        raise ValueError(
+            '`layers` is None for each layer, "blocks", or a list of names, such as ["stage1", '
+            f'"head"]; received {layers!r}.'
+        )
+    return tuple(layers)
 
 
 def _plain(name: str, arguments: Any) -> dict[str, Any]:
@@ -153,11 +179,47 @@ def _check_arguments(config: Config) -> None:
             raise ValueError(f"`{name}` is no further argument: the experiment sets it itself.")
 
 
+def _check_probe(name: str, arguments: Any) -> None:
+    """Refuses what is no callback that looks at given images, or none of its arguments."""
+    if name not in _probes():
+        raise ValueError(
+            f"`probes` names callbacks that look at given images: {', '.join(_probes())}; received "
+            f"{name!r}."
+        )
+    settled = ("x", "y", "layers")
+    taken = [each for each in inspect.signature(_probes()[name]).parameters if each not in settled]
+    unknown = sorted(set(arguments) - set(taken)) if isinstance(arguments, dict) else [arguments]
+    if unknown:
+        raise ValueError(
+            f"`probes` gives a dictionary of arguments for {name}: {', '.join(taken)}; received "
+            f"{unknown[0]!r}."
+        )
+
+
+def _probes() -> dict[str, Callable[..., keras.callbacks.Callback]]:
+    """Returns the callbacks that are made of images and labels, by name."""
+    known = {name: getattr(recorders, name) for name in recorders.__all__}
+    of_images = ActivationProbe, Probe
+    return {name: kind for name, kind in known.items() if issubclass(kind, of_images)}
+
+
+def probes(config: Config, data: ImageData) -> list[keras.callbacks.Callback]:
+    """Returns the callbacks that an experiment's `probes` name, made of images of its data."""
+    if not config.probes:
+        return []
+    images, labels = next(iter(data.validation.unbatch().batch(config.probe_images)))
+    given = tf.data.Dataset.from_tensors((images, labels))
+    return [
+        _probes()[name](x=given, layers=config.layers, **arguments)
+        for name, arguments in config.probes.items()
+    ]
+
+
 def run(config: Config, callbacks: Sequence[keras.callbacks.Callback] = ()) -> xr.Dataset:
     """Trains a network on images and records how its layers do.
 
-    It trains through `model.fit` with `LayerConvergence` and `GradientNorms`; the global seeds
-    stay as they are.
+    It trains through `model.fit` with `LayerConvergence`, `GradientNorms` and the callbacks that
+    `config.probes` names; the global seeds stay as they are.
 
     Args:
         config: The settings.
@@ -178,16 +240,20 @@ def run(config: Config, callbacks: Sequence[keras.callbacks.Callback] = ()) -> x
     data = load(
         config.data, batch_size=config.batch_size, seed=config.seed, **config.data_arguments
     )
-    recorders = [LayerConvergence(), GradientNorms()]
+    recording = [
+        LayerConvergence(layers=config.layers),
+        GradientNorms(layers=config.layers),
+        *probes(config, data),
+    ]
     compiled_model(config, data).fit(
         data.train.repeat().prefetch(tf.data.AUTOTUNE),
         epochs=config.updates // config.record_every,
         steps_per_epoch=config.record_every,
         shuffle=False,
         verbose=0,
-        callbacks=[*recorders, *callbacks],
+        callbacks=[*recording, *callbacks],
     )
-    recorded = collect(*recorders, *(each for each in callbacks if hasattr(each, "results")))
+    recorded = collect(*recording, *(each for each in callbacks if hasattr(each, "results")))
     return schema.of_experiment(recorded, "keras_lcb.vision", config)
 
 
