@@ -16,6 +16,7 @@ from keras_lcb.plotting.overview import plot_overview
 from keras_lcb.plotting.predictiveness import plot_predictiveness
 from keras_lcb.plotting.quantity import plot_quantity
 from keras_lcb.plotting.rate_vs_gradient import plot_rate_vs_gradient
+from keras_lcb.plotting.response_frequency import plot_response_frequency
 from keras_lcb.plotting.stable_rates import plot_stable_rates
 from keras_lcb.plotting.style import PROJECTOR, depth_colors
 
@@ -36,5 +37,6 @@ __all__ = [
     "plot_predictiveness",
     "plot_quantity",
     "plot_rate_vs_gradient",
+    "plot_response_frequency",
     "plot_stable_rates",
 ]
