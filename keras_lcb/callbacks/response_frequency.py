@@ -16,7 +16,7 @@ from keras_lcb.training.selection import LayerSelection
 if TYPE_CHECKING:
     from keras_lcb.response.gaussian_filter import GaussianFilter
 
-CUTOFFS = (0.2, 0.3, 0.4, 0.5, 0.6)
+CUTOFFS = (0.3, 0.4, 0.5, 0.6)
 _MOST_OWN = 0.5
 _OVER = ("step", "layer", "cutoff")
 _TOO_SPARSE = (
@@ -55,7 +55,7 @@ class ResponseFrequency(ActivationProbe):
             the host at or after each multiple of n. Defaults to "epoch".
         cutoffs: The cut-off frequencies, ascending, in waves over the root mean square of the
             distances between two samples: images for `response_frequency`, a layer's outputs for
-            `target_frequency`. Defaults to (0.2, 0.3, 0.4, 0.5, 0.6).
+            `target_frequency`. Defaults to (0.3, 0.4, 0.5, 0.6).
         layers: Which layers, see `LayerConvergence`; `"blocks"` for blocks. Defaults to `None`:
             the outputs of each layer that has parameters.
         steps: How many batches to take of a data set. Defaults to `None`: all of them.

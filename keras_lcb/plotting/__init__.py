@@ -17,6 +17,7 @@ from keras_lcb.plotting.predictiveness import plot_predictiveness
 from keras_lcb.plotting.quantity import plot_quantity
 from keras_lcb.plotting.rate_vs_gradient import plot_rate_vs_gradient
 from keras_lcb.plotting.response_frequency import plot_response_frequency
+from keras_lcb.plotting.similarity import plot_similarity
 from keras_lcb.plotting.stable_rates import plot_stable_rates
 from keras_lcb.plotting.style import PROJECTOR, depth_colors
 
@@ -38,5 +39,6 @@ __all__ = [
     "plot_quantity",
     "plot_rate_vs_gradient",
     "plot_response_frequency",
+    "plot_similarity",
     "plot_stable_rates",
 ]

@@ -21,9 +21,12 @@ if TYPE_CHECKING:
     from matplotlib.lines import Line2D
 
 _SHOWN = {
-    "response_frequency": ("What each layer puts out", "share of the response above the cut-off"),
+    "response_frequency": (
+        "How fast each layer's response varies with the image",
+        "share of the response above the cut-off",
+    ),
     "target_frequency": (
-        "The target that each layer leaves to those above it",
+        "How fast the target varies that each layer leaves to those above",
         "share of the target above the cut-off",
     ),
 }

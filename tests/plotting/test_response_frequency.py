@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from keras_lcb.plotting import plot_quantity, plot_response_frequency
+from keras_lcb.plotting import plot_response_frequency
 from keras_lcb.runs import schema
 
 
@@ -15,7 +15,6 @@ def make(shift=0.0):
             "response_frequency": (over, values),
             "target_frequency": (over, 1 - values),
             "input_target_frequency": (("cutoff",), [0.9, 0.8, 0.7]),
-            "similarity": (over[:2], values[..., 0]),
         },
         {"step": steps, "layer": layers, "depth": [0, 1], "cutoff": cutoffs},
     )
@@ -46,14 +45,8 @@ def test_seeds_are_averaged(ax):
     np.testing.assert_allclose(lines[0].get_ydata(), expected)
 
 
-def test_similarity_is_a_quantity_like_any_other(ax):
-    lines = plot_quantity(make(), "similarity", ax)
-    assert len(lines) == 2
-    assert ax.get_ylabel() == "similarity of activations to the final ones"
-
-
 def test_refusals(run_factory, ax):
     with pytest.raises(ValueError, match="ResponseFrequency"):
         plot_response_frequency(run_factory(), ax)
     with pytest.raises(ValueError, match="`quantity` is one of"):
-        plot_response_frequency(make(), ax, quantity="similarity")
+        plot_response_frequency(make(), ax, quantity="loss")
