@@ -267,6 +267,7 @@ def compiled_model(config: Config, data: ImageData) -> keras.Model:
     model = build(
         data.shape, data.classes, seed=config.seed, **settings, **config.network_arguments
     )
+    data.check(model)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     optimizer = new_optimizer(config)
     optimizer.learning_rate = SCHEDULES[config.schedule](config.learning_rate, config.updates)
