@@ -1,21 +1,14 @@
-"""What a user hands to `model.fit`."""
+"""What a user hands to `model.fit`, and `track` for loops that take no callbacks.
 
-from keras_lcb.callbacks.frequency_response import FrequencyResponse
+Callbacks that measure with another room's means live in that room: `LayerSharpness` and
+`GradientPredictiveness` in `landscape`, `RepresentationSimilarity` in `similarity`,
+`ResponseFrequency` in `response`, `FrequencyResponse` in `synthetic`.
+"""
+
 from keras_lcb.callbacks.gradient_norms import GradientNorms
-from keras_lcb.callbacks.gradient_predictiveness import GradientPredictiveness
 from keras_lcb.callbacks.layer_convergence import LayerConvergence
-from keras_lcb.callbacks.layer_sharpness import LayerSharpness
-from keras_lcb.callbacks.representation_similarity import RepresentationSimilarity
-from keras_lcb.callbacks.response_frequency import ResponseFrequency
+from keras_lcb.callbacks.recorder import Recorder
 from keras_lcb.callbacks.step_quantities import StepQuantities
+from keras_lcb.callbacks.tracking import track
 
-__all__ = [
-    "FrequencyResponse",
-    "GradientNorms",
-    "GradientPredictiveness",
-    "LayerConvergence",
-    "LayerSharpness",
-    "RepresentationSimilarity",
-    "ResponseFrequency",
-    "StepQuantities",
-]
+__all__ = ["GradientNorms", "LayerConvergence", "Recorder", "StepQuantities", "track"]

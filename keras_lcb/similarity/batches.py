@@ -6,8 +6,8 @@ from typing import Any
 
 import keras
 
+from keras_lcb.config import whole_number
 from keras_lcb.landscape.samples import Samples, length
-from keras_lcb.training.settings import whole_number
 
 
 def mini_batches(data: Samples, most: int | None, least: int = 1) -> list[Any]:

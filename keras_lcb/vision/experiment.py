@@ -13,21 +13,19 @@ import keras
 import tensorflow as tf
 import xarray as xr
 
-from keras_lcb import callbacks as recorders
 from keras_lcb.callbacks import GradientNorms, LayerConvergence
-from keras_lcb.callbacks.activation_probe import ActivationProbe
-from keras_lcb.callbacks.probe import Probe
-from keras_lcb.runs import schema
-from keras_lcb.runs.merging import collect
-from keras_lcb.training.settings import (
+from keras_lcb.config import (
     check_training,
     new_optimizer,
     read_settings,
     whole_number,
 )
+from keras_lcb.runs import schema
+from keras_lcb.runs.merging import collect
 from keras_lcb.vision.building import check_depths
 from keras_lcb.vision.data import DIGITS, ImageData, load
 from keras_lcb.vision.networks import builder
+from keras_lcb.vision.probes import check_probes, make_probes
 
 _WHOLE = ("depth", "width", "batch_size", "updates", "record_every", "probe_images")
 # Settings that a builder gets under their own names, if it takes them.
@@ -120,8 +118,7 @@ class Config:
                 f"{self.schedule!r}."
             )
         _check_arguments(self)
-        for probe, arguments in self.probes.items():
-            _check_probe(probe, arguments)
+        check_probes(self.probes)
         check_training(self)
 
     def to_json(self) -> str:
@@ -179,42 +176,6 @@ def _check_arguments(config: Config) -> None:
             raise ValueError(f"`{name}` is no further argument: the experiment sets it itself.")
 
 
-def _check_probe(name: str, arguments: Any) -> None:
-    """Refuses what is no callback that looks at given images, or none of its arguments."""
-    if name not in _probes():
-        raise ValueError(
-            f"`probes` names callbacks that look at given images: {', '.join(_probes())}; received "
-            f"{name!r}."
-        )
-    settled = ("x", "y", "layers")
-    taken = [each for each in inspect.signature(_probes()[name]).parameters if each not in settled]
-    unknown = sorted(set(arguments) - set(taken)) if isinstance(arguments, dict) else [arguments]
-    if unknown:
-        raise ValueError(
-            f"`probes` gives a dictionary of arguments for {name}: {', '.join(taken)}; received "
-            f"{unknown[0]!r}."
-        )
-
-
-def _probes() -> dict[str, Callable[..., keras.callbacks.Callback]]:
-    """Returns the callbacks that are made of images and labels, by name."""
-    known = {name: getattr(recorders, name) for name in recorders.__all__}
-    of_images = ActivationProbe, Probe
-    return {name: kind for name, kind in known.items() if issubclass(kind, of_images)}
-
-
-def probes(config: Config, data: ImageData) -> list[keras.callbacks.Callback]:
-    """Returns the callbacks that an experiment's `probes` name, made of images of its data."""
-    if not config.probes:
-        return []
-    images, labels = next(iter(data.validation.unbatch().batch(config.probe_images)))
-    given = tf.data.Dataset.from_tensors((images, labels))
-    return [
-        _probes()[name](x=given, layers=config.layers, **arguments)
-        for name, arguments in config.probes.items()
-    ]
-
-
 def run(config: Config, callbacks: Sequence[keras.callbacks.Callback] = ()) -> xr.Dataset:
     """Trains a network on images and records how its layers do.
 
@@ -243,7 +204,7 @@ def run(config: Config, callbacks: Sequence[keras.callbacks.Callback] = ()) -> x
     recording = [
         LayerConvergence(layers=config.layers),
         GradientNorms(layers=config.layers),
-        *probes(config, data),
+        *make_probes(config.probes, data, config.probe_images, config.layers),
     ]
     compiled_model(config, data).fit(
         data.train.repeat().prefetch(tf.data.AUTOTUNE),

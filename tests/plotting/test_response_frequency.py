@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from keras_lcb.plotting import plot_response_frequency
+from keras_lcb.plotting import figures_of, plot_response_frequency, plot_target_frequency
 from keras_lcb.runs import schema
 
 
@@ -32,7 +32,7 @@ def test_one_cut_off_is_drawn_the_middle_one_by_default(ax):
 
 
 def test_the_target_stands_beside_that_of_the_images(ax):
-    lines = plot_response_frequency(make(), ax, quantity="target_frequency", cutoff=0.6)
+    lines = plot_target_frequency(make(), ax, cutoff=0.6)
     np.testing.assert_array_equal(lines[1].get_ydata(), make().target_frequency[:, 1, 2])
     assert any(line.get_ydata()[0] == 0.7 for line in ax.lines if line not in lines)
 
@@ -40,13 +40,27 @@ def test_the_target_stands_beside_that_of_the_images(ax):
 def test_seeds_are_averaged(ax):
     runs = [make(), make(1.0)]
     stacked = xr.concat(runs, xr.DataArray([0, 1], dims="seed", name="seed"), data_vars="all")
-    lines = plot_response_frequency(stacked, ax, quantity="target_frequency")
+    lines = plot_target_frequency(stacked, ax)
     expected = sum(run.target_frequency[:, 0, 1] for run in runs) / 2
     np.testing.assert_allclose(lines[0].get_ydata(), expected)
 
 
-def test_refusals(run_factory, ax):
-    with pytest.raises(ValueError, match="ResponseFrequency"):
-        plot_response_frequency(run_factory(), ax)
-    with pytest.raises(ValueError, match="`quantity` is one of"):
-        plot_response_frequency(make(), ax, quantity="loss")
+def test_many_layers_are_a_map(ax):
+    run = make().isel(layer=[0] * 25).assign_coords(layer=[f"layer_{n}" for n in range(25)])
+    (mesh,) = plot_target_frequency(run, ax)
+    assert mesh.get_array().shape == (25, 3)
+    assert "Of the images themselves, 0.80" in ax.texts[-1].get_text().replace("\n", " ")
+
+
+def test_reports_show_both():
+    found = {each.name: each for each in figures_of(make())}
+    assert {"response_frequency", "target_frequency"} <= set(found)
+    assert "Least at the end: a (0.65); most: b (0.8)" in found["response_frequency"].showing(
+        make()
+    )
+
+
+def test_refusals(ax):
+    for plot in (plot_response_frequency, plot_target_frequency):
+        with pytest.raises(ValueError, match="ResponseFrequency"):
+            plot(make()[["input_target_frequency"]], ax)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from keras_lcb.plotting import plot_similarity
+from keras_lcb.plotting import figures_of, plot_similarity
 from keras_lcb.runs import schema
 
 OVER = ("step", "layer")
@@ -41,8 +41,14 @@ def test_seeds_and_missing_layers(ax):
     assert "nothing could be measured: a" in ax.texts[-1].get_text().replace("\n", " ")
 
 
-def test_refusals(run_factory, ax):
+def test_reports_show_it():
+    (found,) = figures_of(make())
+    assert "First to reach 0.9, with the update: a (9.33); last: b (18)" in found.showing(make())
+    assert found.reading(make()).endswith(".")
+
+
+def test_refusals(ax):
     with pytest.raises(ValueError, match="RepresentationSimilarity"):
-        plot_similarity(run_factory(), ax)
+        plot_similarity(make()[["similarity_to_start"]], ax)
     with pytest.raises(ValueError, match='`to` is "end" or "start"'):
         plot_similarity(make(), ax, to="final")

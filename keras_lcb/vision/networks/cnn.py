@@ -5,7 +5,7 @@ from __future__ import annotations
 import keras
 import numpy as np
 
-from keras_lcb.training.settings import whole_number
+from keras_lcb.config import whole_number
 from keras_lcb.vision.building import check_classifier
 
 

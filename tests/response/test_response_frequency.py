@@ -8,8 +8,8 @@ import pytest
 from keras import layers
 
 import keras_lcb
-from keras_lcb.callbacks.response_frequency import ResponseFrequency
 from keras_lcb.response.gaussian_filter import GaussianFilter
+from keras_lcb.response.response_frequency import ResponseFrequency
 from keras_lcb.runs import schema
 from tests.callbacks.tiny import compiled, dense, train
 from tests.plain_copies import PlainCopies

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import keras
 import numpy as np
 
-from keras_lcb.callbacks.activation_probe import ActivationProbe
 from keras_lcb.callbacks.recorder import Record
+from keras_lcb.response.gaussian_filter import GaussianFilter
+from keras_lcb.response.targets import as_functions
+from keras_lcb.similarity.activation_recorder import ActivationRecorder
 from keras_lcb.training.selection import LayerSelection
-
-if TYPE_CHECKING:
-    from keras_lcb.response.gaussian_filter import GaussianFilter
 
 CUTOFFS = (0.3, 0.4, 0.5, 0.6)
 _MOST_OWN = 0.5
@@ -25,7 +24,7 @@ _TOO_SPARSE = (
 )
 
 
-class ResponseFrequency(ActivationProbe):
+class ResponseFrequency(ActivationRecorder):
     """Records how much of each layer's response varies fast, and what it leaves to those above.
 
     Two different things are told apart:
@@ -98,8 +97,6 @@ class ResponseFrequency(ActivationProbe):
         *,
         steps: int | None = None,
     ) -> None:
-        from keras_lcb.response.targets import as_functions
-
         self.cutoffs = _checked(cutoffs)
         super().__init__(x, y, every, layers, steps=steps, batch_size=None, least=4)
         if len(self._data.parts) > 1:
@@ -110,7 +107,8 @@ class ResponseFrequency(ActivationProbe):
 
     # Recording.
 
-    def _measure(self) -> Record:
+    def measure(self) -> Record:
+        """Measures the layers at the weights as they are."""
         (grams,) = self._grams()
         record: Record = {
             "response_frequency": np.array(
@@ -125,13 +123,13 @@ class ResponseFrequency(ActivationProbe):
 
     # The run.
 
-    def _variables(self) -> dict[str, tuple[tuple[str, ...], Any]]:
+    def _columns(self) -> dict[str, tuple[tuple[str, ...], Any]]:
         self._missing = {}
         names = [name for name in _NAMES if name in self._records[0]]
         variables: dict[str, tuple[tuple[str, ...], Any]] = {}
         for name in names:
             values = np.stack([record[name] for record in self._records])
-            self._explain_missing(name, values)
+            self._note_missing(name, values)
             variables[name] = (_OVER, values)
         if self._targets is not None:
             shares = [each.share_above(self._targets) for each in self._filters]
@@ -144,8 +142,13 @@ class ResponseFrequency(ActivationProbe):
         some = np.isfinite(values).any(axis=-1).all()
         return _TOO_SPARSE if name == "target_frequency" and some else super()._why(name, values)
 
-    def _coordinates(self) -> dict[str, Any]:
+    def coordinates(self) -> dict[str, Any]:
+        """Returns the values along further dimensions."""
         return {"cutoff": self.cutoffs}
+
+    def settings(self) -> dict[str, Any]:
+        """Returns the settings."""
+        return {**super().settings(), "cutoffs": self.cutoffs.tolist()}
 
 
 _NAMES = ("response_frequency", "target_frequency")
@@ -153,8 +156,6 @@ _NAMES = ("response_frequency", "target_frequency")
 
 def _left(targets: np.ndarray, gram: np.ndarray, cutoffs: np.ndarray) -> np.ndarray:
     """Shares of the targets as a function of a layer's output; NaN where samples are sparse."""
-    from keras_lcb.response.gaussian_filter import GaussianFilter
-
     filters = [GaussianFilter(gram, cutoff) for cutoff in cutoffs]
     return np.array(
         [
@@ -174,8 +175,6 @@ def _checked(cutoffs: Sequence[float]) -> np.ndarray:
 
 
 def _filters_of_inputs(x: Any, cutoffs: np.ndarray) -> list[GaussianFilter]:
-    from keras_lcb.response.gaussian_filter import GaussianFilter
-
     inputs = keras.tree.flatten(x)
     rows = np.concatenate([part.reshape(len(part), -1) for part in inputs], axis=1, dtype="float64")
     rows -= rows.mean(axis=0)

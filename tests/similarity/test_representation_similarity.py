@@ -10,10 +10,11 @@ import pytest
 from keras import layers
 
 import keras_lcb
-from keras_lcb.callbacks.representation_similarity import RepresentationSimilarity
 from keras_lcb.runs import schema
 from keras_lcb.similarity.cka import cka, hsic_vector
+from keras_lcb.similarity.representation_similarity import RepresentationSimilarity
 from tests.callbacks.tiny import compiled, data, dense, train
+from tests.modes import USUAL
 from tests.plain_copies import PlainCopies
 
 
@@ -69,7 +70,7 @@ def test_training_goes_on_as_without_it_and_the_model_bears_no_trace():
         np.testing.assert_array_equal(one, other)
 
 
-def test_statistics_and_draws_stay_while_it_records(fast_mode):
+def test_statistics_and_draws_stay_while_it_records():
     def trained(*callbacks):
         keras.utils.set_random_seed(1)
         model = keras.Sequential(
@@ -81,7 +82,7 @@ def test_statistics_and_draws_stay_while_it_records(fast_mode):
                 layers.Dense(2, name="b"),
             ]
         )
-        model.compile("adam", "mse", **fast_mode)
+        model.compile("adam", "mse", **USUAL)
         train(model, *callbacks, epochs=2)
         return [keras.ops.convert_to_numpy(v) for v in model.variables]
 
@@ -91,7 +92,7 @@ def test_statistics_and_draws_stay_while_it_records(fast_mode):
     assert callback.results.similarity.notnull().all()
 
 
-def test_a_subclassed_model_that_fit_builds(fast_mode):
+def test_a_subclassed_model_that_fit_builds():
     class Net(keras.Model):
         def __init__(self):
             super().__init__()
@@ -102,7 +103,7 @@ def test_a_subclassed_model_that_fit_builds(fast_mode):
             return self.out(self.hidden(x))
 
     model = Net()
-    model.compile("sgd", "mse", **fast_mode)
+    model.compile("sgd", "mse", **USUAL)
     callback = RepresentationSimilarity(probe())
     train(model, callback, epochs=2)
     run = callback.results

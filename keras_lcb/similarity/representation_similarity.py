@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from keras_lcb.callbacks.activation_probe import ActivationProbe
 from keras_lcb.callbacks.recorder import LOCK, Record
+from keras_lcb.similarity.activation_recorder import ActivationRecorder
+from keras_lcb.similarity.cka import LEAST_SAMPLES, cka, hsic_vector, unit, vector_size
 from keras_lcb.training.selection import LayerSelection
 
 _KEPT = "kept"
@@ -18,7 +19,7 @@ _LEAST_RECORDS = 3
 _MIB = 2**20
 
 
-class RepresentationSimilarity(ActivationProbe):
+class RepresentationSimilarity(ActivationRecorder):
     """Records how similar each layer's activations are to its final and to its initial ones.
 
     The similarity is linear CKA on samples that you give, estimated without bias from
@@ -83,14 +84,13 @@ class RepresentationSimilarity(ActivationProbe):
         budget: int = 2 * 2**30,
         steps: int | None = None,
     ) -> None:
-        from keras_lcb.similarity.cka import LEAST_SAMPLES
-
         self.budget = budget
         super().__init__(
             x, None, every, layers, steps=steps, batch_size=batch_size, least=LEAST_SAMPLES
         )
 
-    def _attached(self) -> None:
+    def attached(self) -> None:
+        """Refuses a budget that is too small, and models that cannot be read."""
         needed = _LEAST_RECORDS * self._record_bytes()
         if needed > self.budget:
             raise ValueError(
@@ -98,18 +98,15 @@ class RepresentationSimilarity(ActivationProbe):
                 f"fewest, take {needed / _MIB:,.3f} MiB. Pass fewer samples, a smaller "
                 "`batch_size`, fewer `layers`, or a larger `budget`."
             )
-        super()._attached()
+        super().attached()
 
     def _record_bytes(self) -> int:
-        from keras_lcb.similarity.cka import vector_size
-
         return 4 * len(self._rows) * vector_size(self._batch_sizes)
 
     # Recording.
 
-    def _measure(self) -> Record:
-        from keras_lcb.similarity.cka import cka, hsic_vector, unit
-
+    def measure(self) -> Record:
+        """Measures the layers at the weights as they are."""
         vectors = unit(hsic_vector(self._grams())).astype("float32")
         first = self._records[0][_KEPT] if self._records else vectors
         self._make_room()
@@ -132,9 +129,7 @@ class RepresentationSimilarity(ActivationProbe):
 
     # The run.
 
-    def _variables(self) -> dict[str, tuple[tuple[str, ...], Any]]:
-        from keras_lcb.similarity.cka import cka
-
+    def _columns(self) -> dict[str, tuple[tuple[str, ...], Any]]:
         end = self._records[-1][_KEPT]
         known = [place for place, record in enumerate(self._records) if _KEPT in record]
         similarity = np.full((len(self._records), len(self._rows)), math.nan)
@@ -142,8 +137,8 @@ class RepresentationSimilarity(ActivationProbe):
             similarity[place] = cka(self._records[place][_KEPT], end)
         to_start = np.stack([record["similarity_to_start"] for record in self._records])
         self._missing = {}
-        self._explain_missing("similarity", similarity[known])
-        self._explain_missing("similarity_to_start", to_start)
+        self._note_missing("similarity", similarity[known])
+        self._note_missing("similarity_to_start", to_start)
         if len(known) < len(self._records):
             self._missing["similarity"] = (
                 f"{len(self._records) - len(known)} of {len(self._records)} records gave theirs up "
@@ -152,8 +147,9 @@ class RepresentationSimilarity(ActivationProbe):
         over = ("step", "layer")
         return {"similarity": (over, similarity), "similarity_to_start": (over, to_start)}
 
-    def _settings(self) -> dict[str, Any]:
-        return {**super()._settings(), "batch_size": self.batch_size, "budget": self.budget}
+    def settings(self) -> dict[str, Any]:
+        """Returns the settings."""
+        return {**super().settings(), "batch_size": self.batch_size, "budget": self.budget}
 
 
 def _least_missed(steps: Sequence[int]) -> int:
