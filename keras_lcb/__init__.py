@@ -36,8 +36,10 @@ if TYPE_CHECKING:
     from keras_lcb.landscape.callbacks.gradient_predictiveness import GradientPredictiveness
     from keras_lcb.landscape.callbacks.layer_sharpness import LayerSharpness
     from keras_lcb.report import write_report
+    from keras_lcb.response.response_frequency import ResponseFrequency
     from keras_lcb.runs.merging import collect
     from keras_lcb.runs.storage import load_run, save_run
+    from keras_lcb.similarity.representation_similarity import RepresentationSimilarity
     from keras_lcb.synthetic.frequency_response import FrequencyResponse
 
 __version__ = "0.1.0"
@@ -50,6 +52,8 @@ __all__ = [
     "LayerSharpness",
     "LayerwiseModel",
     "Recorder",
+    "RepresentationSimilarity",
+    "ResponseFrequency",
     "StepQuantities",
     "StepQuantity",
     "analysis",
@@ -87,6 +91,8 @@ _ON_FIRST_USE = {
     "FrequencyResponse": "keras_lcb.synthetic.frequency_response",
     "GradientPredictiveness": "keras_lcb.landscape.callbacks.gradient_predictiveness",
     "LayerSharpness": "keras_lcb.landscape.callbacks.layer_sharpness",
+    "RepresentationSimilarity": "keras_lcb.similarity.representation_similarity",
+    "ResponseFrequency": "keras_lcb.response.response_frequency",
     "collect": "keras_lcb.runs.merging",
     "convergence_bias": "keras_lcb.analysis",
     "convergence_rate": "keras_lcb.analysis",

@@ -13,6 +13,7 @@ from keras_lcb.analysis.convergence import area_under_distance, time_to_fraction
 from keras_lcb.analysis.curves import per_layer
 from keras_lcb.analysis.gradients import rms_over_run
 from keras_lcb.analysis.remaining import other_measures, remaining
+from keras_lcb.analysis.similarity import time_to_similarity
 
 _FACTS = ("depth", "kind", "role", "parameters")
 
@@ -32,6 +33,7 @@ def summary(run: xr.Dataset) -> pd.DataFrame:
           distance recorded";
         - `time_to_half_angle_to_end`, `…_way_from_start` and `…_similarity`: when half of the way
           was gone by these measures;
+        - `time_to_similarity`: when activations came to have a similarity of 0.9 to the final ones;
         - `angle` at the end;
         - `gradient_norm`, `update_norm`: RMS over the run, and `gradient_norm_final`,
           `update_norm_final`: since the record before the last;
@@ -96,6 +98,8 @@ def _measures(run: xr.Dataset) -> dict[str, xr.DataArray]:
         measures["area"] = area_under_distance(run)
     for name in other_measures(run):
         measures[f"time_to_half_{name}"] = time_to_fraction(remaining(run, name))
+    if "similarity" in run:
+        measures["time_to_similarity"] = time_to_similarity(run)
     if "angle" in run:
         measures["angle"] = _last(run["angle"])
     for name in ("gradient_norm", "update_norm"):
@@ -106,7 +110,7 @@ def _measures(run: xr.Dataset) -> dict[str, xr.DataArray]:
         ratio = run.assign(update_norm=run["update_norm"] / run["parameter_norm"])
         measures["update_ratio"] = rms_over_run(ratio, "update_norm")
     told = {"distance", "normalized_distance", "distance_standard_error", "parameter_norm"}
-    told |= set(other_measures(run))  # which end where they have to
+    told |= {*other_measures(run), "similarity"}  # which end where they have to
     for name in map(str, run.data_vars):
         dims = set(run[name].dims) - {"seed"}
         if name not in told | set(measures) and dims in ({"layer"}, {"step", "layer"}):

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import keras
 import numpy as np
+from jax.extend.core import get_opaque_trace_state
 
 from keras_lcb.backend import internals
 from keras_lcb.backend.alike import alike, order_of
@@ -202,6 +203,11 @@ def scale_steps(
         part = keras.ops.cast(first + keras.ops.cast(factor, dtype) * (last - first), end.dtype)
         part = keras.ops.where(factor == 1, end, part)
         variable.assign(keras.ops.where(factor == 0, start, part))
+
+
+def trace_in_force() -> Any:
+    """What is being traced: where it is the same, a tensor from there can be used here."""
+    return get_opaque_trace_state()
 
 
 def uncompiled(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -40,6 +40,7 @@ scale_steps = _module.scale_steps
 outside_graph = _module.outside_graph
 is_chief = _module.is_chief
 processes = _module.processes
+trace_in_force = _module.trace_in_force
 VariableMaker = _module.VariableMaker
 Reduced = _module.Reduced
 uncompiled = _module.uncompiled

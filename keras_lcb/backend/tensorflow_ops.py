@@ -215,6 +215,11 @@ def scale_steps(
             variables[at].assign(value)
 
 
+def trace_in_force() -> Any:
+    """What is being traced: where it is the same, a tensor from there can be used here."""
+    return tf.compat.v1.get_default_graph()
+
+
 def uncompiled(function: Callable[..., Any]) -> Callable[..., Any]:
     """The function itself: here, all of a step can be compiled."""
     return function

@@ -172,6 +172,14 @@ def scale_steps(
         variable.assign(keras.ops.where(factor == 0, start, part))
 
 
+def trace_in_force() -> Any:
+    """What is being traced: where it is the same, a tensor from there can be used here.
+
+    Nothing is traced here: loops run as they stand.
+    """
+    return None
+
+
 def uncompiled(function: Callable[..., Any]) -> Callable[..., Any]:
     """A function that `torch.compile` leaves alone: it cannot trace it, or takes too long."""
     return torch.compiler.disable(function)

@@ -31,6 +31,8 @@ _MEANINGS = {
     "the end.",
     "time_to_half_similarity": "Updates until half of what the layer's activations lack to be like "
     "the final ones is left.",
+    "time_to_similarity": "Updates until the layer's activations have a similarity (linear CKA) of "
+    "0.9 to the final ones.",
     "frequency_centroid": "Mean wave number of what the layer adds, weighted by energy. What does "
     "not end where it began leaks into all wave numbers: a straight line scores 4 on 512 points. "
     "The shares in the figures ask for the target's own frequencies only.",

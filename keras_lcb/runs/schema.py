@@ -68,6 +68,7 @@ COORDINATES: dict[str, Quantity] = {
     "kind": Quantity("class of the layer", "1", ("layer",)),
     "role": Quantity("part the layer plays in the network", "1", ("layer",)),
     "frequency": Quantity("wave number", "1", ("frequency",), whole=True),
+    "cutoff": Quantity("cut-off frequency", "waves per typical distance", ("cutoff",)),
     "x": Quantity("position", "1", ("x",)),
     "rank": Quantity("place among the largest eigenvalues", "1", ("rank",), whole=True),
     "step_size": Quantity("step size along the gradient", "1", ("step_size",)),
@@ -127,6 +128,20 @@ VARIABLES: dict[str, Quantity] = {
         "R² of a linear read-out for a frequency",
         "1",
         ("layer frequency", "step layer frequency"),
+    ),
+    # How much of what varies fast with the image, by a Gaussian filter.
+    "response_frequency": Quantity(
+        "share of the layer's response above the cut-off frequency", "1", ("step layer cutoff",)
+    ),
+    "target_frequency": Quantity(
+        "share of the target above the cut-off frequency, as a function of the layer's output",
+        "1",
+        ("step layer cutoff",),
+    ),
+    "input_target_frequency": Quantity(
+        "share of the target above the cut-off frequency, as a function of the input",
+        "1",
+        ("cutoff",),
     ),
     # What a network of one variable puts out.
     "target": Quantity("what is to be learned", "1", ("x",)),

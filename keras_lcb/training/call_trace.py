@@ -4,11 +4,21 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from typing import Any, Protocol
 
 import keras
 
 from keras_lcb.backend import internals
+
+
+class CallObserver(Protocol):
+    """What is told of the calls of layers."""
+
+    def enter(self, layer: keras.layers.Layer) -> None:
+        """Told when a call begins."""
+
+    def leave(self, layer: keras.layers.Layer, inputs: Any, outputs: Any) -> None:
+        """Told when it ends."""
 
 
 class CallTrace:
@@ -85,13 +95,13 @@ def trace_calls(model: keras.Layer, layers: Iterable[keras.layers.Layer]) -> Cal
         return outputs
 
     args, kwargs = input_specification(model)
-    with _calls_noted(layers, trace):
+    with calls_noted(layers, trace):
         internals.output_spec(call, *args, **kwargs)
     return trace
 
 
 @contextlib.contextmanager
-def _calls_noted(layers: Iterable[keras.layers.Layer], trace: CallTrace) -> Iterator[None]:
+def calls_noted(layers: Iterable[keras.layers.Layer], trace: CallObserver) -> Iterator[None]:
     """Has each layer's `call` report to `trace`, and `quantized_call`, which may stand for it."""
     with contextlib.ExitStack() as stack:
         for layer in layers:
@@ -101,7 +111,7 @@ def _calls_noted(layers: Iterable[keras.layers.Layer], trace: CallTrace) -> Iter
         yield
 
 
-def _noted(layer: keras.layers.Layer, call: Callable[..., Any], trace: CallTrace) -> Any:
+def _noted(layer: keras.layers.Layer, call: Callable[..., Any], trace: CallObserver) -> Any:
     def noted(*args: Any, **kwargs: Any) -> Any:
         trace.enter(layer)
         outputs = call(*args, **kwargs)

@@ -249,10 +249,10 @@ def _traced_or_listed(
         trace = CallTrace()
         inside = {id(layer) for layer in [part, *internals.flattened(part)]}
         trace.order = [id(o.place.layer) for o in owners if id(o.place.layer) in inside]
-        return trace, _plain_reason(error)
+        return trace, plain_reason(error)
 
 
-def _plain_reason(error: Exception) -> str:
+def plain_reason(error: Exception) -> str:
     """Returns the first line of an error that says something, without terminal colours."""
     text = internals.without_colours(str(error))
     lines = [line.strip() for line in text.splitlines() if line.strip()]

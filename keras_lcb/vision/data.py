@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numbers
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -39,6 +40,35 @@ class ImageData:
 
     def __iter__(self) -> Iterator[tf.data.Dataset]:
         return iter((self.train, self.validation))
+
+    def check(self, model: keras.Model) -> None:
+        """Refuses a classifier that does not fit these images, before it is trained on them.
+
+        Args:
+            model: A model with one input, an image, and one output, a number for each class.
+
+        Raises:
+            ValueError: If it takes images of another shape, or tells more or fewer classes apart.
+
+        Example:
+            >>> from keras_lcb import vision
+            >>> vision.load("digits").check(vision.build_cnn((8, 8, 1), classes=10))
+        """
+        taken = tuple(model.input_shape[1:])
+        fits = len(taken) == len(self.shape) and all(
+            size in (None, own) for size, own in zip(taken, self.shape, strict=True)
+        )
+        if not fits:
+            raise ValueError(
+                f"The model '{model.name}' takes images of the shape {taken}, and these have "
+                f"{self.shape}: build it for that shape, or load them with another `image_size`."
+            )
+        classes = model.output_shape[-1]
+        if classes != self.classes:
+            raise ValueError(
+                f"The model '{model.name}' tells {classes} classes apart, and these images are of "
+                f"{self.classes}: build it with classes={self.classes}."
+            )
 
 
 class Source(Protocol):
@@ -114,12 +144,9 @@ def load(
         >>> images.shape, labels.shape
         (TensorShape([32, 8, 8, 1]), TensorShape([32]))
     """
-    if not 0 < validation_fraction < 1:
-        raise ValueError(
-            f"`validation_fraction` is a share between 0 and 1, not {validation_fraction}."
-        )
-    if batch_size < 1:
-        raise ValueError(f"`batch_size` is at least 1, not {batch_size}.")
+    _check_fraction(validation_fraction)
+    whole_number("batch_size", batch_size, 1)
+    whole_number("seed", seed, 0)
     _check_size(image_size)
     source = _source(name, data_dir, image_size, arguments)
     chosen = parts(source.sizes, splits, validation_fraction, str(name))
@@ -133,6 +160,11 @@ def load(
         classes=source.classes,
         maximum=source.maximum,
     )
+
+
+def _check_fraction(share: Any) -> None:
+    if not isinstance(share, numbers.Real) or not 0 < float(share) < 1:
+        raise ValueError(f"`validation_fraction` is a share between 0 and 1, not {share!r}.")
 
 
 def _check_size(image_size: Any) -> None:
@@ -154,6 +186,11 @@ def _source(
 ) -> Source:
     if folder.is_folder(name):
         return folder.images_in(name, image_size, **arguments)
+    if not isinstance(name, str):
+        raise ValueError(
+            f"A data set is named by text, such as {DIGITS!r}, or by the path of a folder; "
+            f"received {name!r}."
+        )
     if name in sets.NAMES:
         return sets.read(name, **arguments)
     # Imported here, since that takes longer than all that the other sets need.

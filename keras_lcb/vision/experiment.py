@@ -25,8 +25,9 @@ from keras_lcb.runs.merging import collect
 from keras_lcb.vision.building import check_depths
 from keras_lcb.vision.data import DIGITS, ImageData, load
 from keras_lcb.vision.networks import builder
+from keras_lcb.vision.probes import check_probes, make_probes
 
-_WHOLE = ("depth", "width", "batch_size", "updates", "record_every")
+_WHOLE = ("depth", "width", "batch_size", "updates", "record_every", "probe_images")
 # Settings that a builder gets under their own names, if it takes them.
 _OF_NETWORKS = ("depth", "depths", "width", "residual", "normalization")
 
@@ -63,6 +64,12 @@ class Config:
         data_arguments: Further arguments of `vision.load`, such as `{"image_size": (32, 32)}`.
         schedule: Of the learning rate: `"constant"`, or `"cosine"` for half a wave down to 0 at
             the last update.
+        layers: What the rows of the run are, for all callbacks: each layer (`None`), `"blocks"`,
+            or names of layers, blocks or stages.
+        probes: Further callbacks of `keras_lcb` that look at given images, by name, each with its
+            other arguments: `{"RepresentationSimilarity": {}, "ResponseFrequency": {"cutoffs":
+            [0.3, 0.5]}}`.
+        probe_images: How many images they look at: the first ones that are held out.
 
     Raises:
         ValueError: If a setting is out of its range, or none that the network takes.
@@ -90,6 +97,9 @@ class Config:
     network_arguments: Mapping[str, Any] = field(default_factory=dict, hash=False)
     data_arguments: Mapping[str, Any] = field(default_factory=dict, hash=False)
     schedule: str = "constant"
+    layers: str | tuple[str, ...] | None = None
+    probes: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    probe_images: int = 256
 
     def __post_init__(self) -> None:
         for name in (*_WHOLE, "seed"):
@@ -98,14 +108,17 @@ class Config:
         if self.depths is not None:
             check_depths(self.depths)
             object.__setattr__(self, "depths", tuple(int(depth) for depth in self.depths))
-        for name in ("network_arguments", "data_arguments"):
+        for name in ("network_arguments", "data_arguments", "probes"):
             object.__setattr__(self, name, _plain(name, getattr(self, name)))
+        if self.layers is not None and self.layers != "blocks":
+            object.__setattr__(self, "layers", _names(self.layers))
         if self.schedule not in SCHEDULES:
             raise ValueError(
                 f"`schedule` is one of {', '.join(map(repr, SCHEDULES))}; received "
                 f"{self.schedule!r}."
             )
         _check_arguments(self)
+        check_probes(self.probes)
         check_training(self)
 
     def to_json(self) -> str:
@@ -120,6 +133,16 @@ class Config:
             ValueError: If they are none.
         """
         return cls(**read_settings(cls, text))
+
+
+def _names(layers: Any) -> tuple[str, ...]:
+    several = isinstance(layers, (list, tuple)) and bool(layers)
+    if not several or not all(isinstance(name, str) for name in layers):
+        raise ValueError(
+            '`layers` is None for each layer, "blocks", or a list of names, such as ["stage1", '
+            f'"head"]; received {layers!r}.'
+        )
+    return tuple(layers)
 
 
 def _plain(name: str, arguments: Any) -> dict[str, Any]:
@@ -156,8 +179,8 @@ def _check_arguments(config: Config) -> None:
 def run(config: Config, callbacks: Sequence[keras.callbacks.Callback] = ()) -> xr.Dataset:
     """Trains a network on images and records how its layers do.
 
-    It trains through `model.fit` with `LayerConvergence` and `GradientNorms`; the global seeds
-    stay as they are.
+    It trains through `model.fit` with `LayerConvergence`, `GradientNorms` and the callbacks that
+    `config.probes` names; the global seeds stay as they are.
 
     Args:
         config: The settings.
@@ -178,16 +201,20 @@ def run(config: Config, callbacks: Sequence[keras.callbacks.Callback] = ()) -> x
     data = load(
         config.data, batch_size=config.batch_size, seed=config.seed, **config.data_arguments
     )
-    recorders = [LayerConvergence(), GradientNorms()]
+    recording = [
+        LayerConvergence(layers=config.layers),
+        GradientNorms(layers=config.layers),
+        *make_probes(config.probes, data, config.probe_images, config.layers),
+    ]
     compiled_model(config, data).fit(
         data.train.repeat().prefetch(tf.data.AUTOTUNE),
         epochs=config.updates // config.record_every,
         steps_per_epoch=config.record_every,
         shuffle=False,
         verbose=0,
-        callbacks=[*recorders, *callbacks],
+        callbacks=[*recording, *callbacks],
     )
-    recorded = collect(*recorders, *(each for each in callbacks if hasattr(each, "results")))
+    recorded = collect(*recording, *(each for each in callbacks if hasattr(each, "results")))
     return schema.of_experiment(recorded, "keras_lcb.vision", config)
 
 
@@ -201,6 +228,7 @@ def compiled_model(config: Config, data: ImageData) -> keras.Model:
     model = build(
         data.shape, data.classes, seed=config.seed, **settings, **config.network_arguments
     )
+    data.check(model)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     optimizer = new_optimizer(config)
     optimizer.learning_rate = SCHEDULES[config.schedule](config.learning_rate, config.updates)

@@ -40,7 +40,8 @@ def test_every_name_of_the_contract_is_known():
         "gradient_cosine smoothness lower upper theory distance_standard_error "
         "target prediction contribution smallest_residual scaled_eigenvalue products "
         "stable_learning_rate layer_slice slice_rise eigenvalue_per_parameter filter_curvature "
-        "filter_curvature_standard_error effective_distance"
+        "filter_curvature_standard_error effective_distance response_frequency target_frequency "
+        "input_target_frequency"
     )
     assert set(contract.split()) == set(schema.VARIABLES)
     dims = {d for q in schema.VARIABLES.values() for choice in q.dims for d in choice.split()}

@@ -111,8 +111,41 @@ def test_augmentation_that_does_not_fit_is_refused(layers, message):
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"validation_fraction": 0}, {"validation_fraction": 1.0}, {"batch_size": 0}]
+    "wrong",
+    [
+        {"validation_fraction": 0},
+        {"validation_fraction": 1.0},
+        {"validation_fraction": "0.2"},
+        {"batch_size": 0},
+        {"batch_size": 2.5},
+        {"seed": "a"},
+        {"color": 1},
+    ],
 )
 def test_settings_out_of_range_are_named(wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):
         vision.load("digits", **wrong)
+
+
+@pytest.mark.parametrize("name", [3, None, ["digits"]])
+def test_what_names_no_set_is_refused(name):
+    with pytest.raises(ValueError, match="A data set is named by text, such as 'digits'"):
+        vision.load(name)
+
+
+@pytest.mark.parametrize(
+    "shape, classes, message",
+    [
+        ((8, 8, 3), 10, r"takes images of the shape \(8, 8, 3\), and these have \(8, 8, 1\)"),
+        ((16, 8, 1), 10, r"takes images of the shape \(16, 8, 1\)"),
+        ((8, 8, 1), 5, "'cnn' tells 5 classes apart, and these images are of 10: .* classes=10"),
+    ],
+)
+def test_a_model_that_does_not_fit_is_refused(shape, classes, message):
+    data = vision.load("digits")
+    with pytest.raises(ValueError, match=message):
+        data.check(vision.build_cnn(shape, classes, depth=1, width=2))
+    flat = keras.Sequential([keras.Input((64,)), keras.layers.Dense(10)])
+    with pytest.raises(ValueError, match=r"takes images of the shape \(64,\)"):
+        data.check(flat)
+    data.check(keras.Sequential([keras.Input((None, None, 1)), keras.layers.Dense(10)]))

@@ -85,6 +85,42 @@ def test_every_network_is_trained(network, arguments):
     assert Config.from_json(json.dumps(schema.settings(recorded)["Config"])) == config
 
 
+def test_probes_are_made_of_held_out_images_and_join_the_run(recorded):
+    probes = {
+        "RepresentationSimilarity": {"batch_size": 8},
+        "ResponseFrequency": {"cutoffs": [0.2, 0.3]},
+        "GradientPredictiveness": {"step_sizes": [0.1]},
+    }
+    config = dataclasses.replace(TINY, probes=probes, probe_images=40)
+    assert Config.from_json(config.to_json()) == config
+    found = run(config)
+    assert found.similarity.sel(layer="conv_0").notnull().all()
+    assert found.target_frequency.dims == ("step", "layer", "cutoff")
+    assert schema.settings(found)["RepresentationSimilarity"]["samples"] == 40
+    np.testing.assert_array_equal(found.distance, recorded.distance)  # nothing else changes
+
+
+@pytest.mark.parametrize("network", ["vgg", "resnet", "vit", "mixer"])
+def test_every_network_is_probed(network):
+    config = Config(
+        network=network,
+        depths=(2,),
+        width=4,
+        normalization=True,
+        updates=2,
+        record_every=2,
+        schedule="cosine",
+        layers="blocks",
+        probes={"RepresentationSimilarity": {}, "ResponseFrequency": {}},
+        probe_images=80,
+    )
+    found = run(config)
+    blocks = found.sel(layer=["stage1_block1", "stage1_block2"])
+    assert blocks.similarity.notnull().all() and blocks.distance.notnull().all()
+    assert Config.from_json(json.dumps(schema.settings(found)["Config"])) == config
+    assert np.isfinite(found.response_frequency.sel(layer="head")).all()
+
+
 def test_a_network_has_its_own_depths_unless_told():
     data = load("digits")
     names = [layer.name for layer in compiled_model(Config(network="resnet"), data).layers]
@@ -123,6 +159,13 @@ def test_settings_have_a_hash():
         ({"data_arguments": {"size": {1, 2}}}, "`data_arguments` is a dictionary"),
         ({"network": "resnet", "depths": ()}, "`depths` lists the number of blocks"),
         ({"network": "resnet", "depths": 3}, "`depths` lists the number of blocks"),
+        (
+            {"probes": {"GradientNorms": {}}},
+            "`probes` names callbacks that .*; received 'GradientN",
+        ),
+        ({"probes": {"ResponseFrequency": {"y": 1}}}, "arguments for ResponseFrequency: .* 'y'"),
+        ({"probes": {"ResponseFrequency": [1]}}, "`probes` gives a dictionary of arguments"),
+        ({"probe_images": 0}, "`probe_images` must be a whole number from 1 on"),
         ({"schedule": "linear"}, "`schedule` is one of 'constant', 'cosine'; received 'linear'"),
     ],
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import keras
 import numpy as np
 
+from keras_lcb.config import whole_number
 from keras_lcb.vision.building import check_classifier
 
 
@@ -43,8 +44,7 @@ def build_cnn(
         ValueError: If an argument is out of its range.
     """
     check_classifier(input_shape, classes, width, seed)
-    if depth < 1:
-        raise ValueError(f"`depth` counts convolutions and is at least 1, not {depth}.")
+    whole_number("depth", depth, 1)
     seeds = iter(np.random.SeedSequence(seed).generate_state(depth + 1).tolist())
     inputs = x = keras.Input(input_shape)
     for index in range(depth):

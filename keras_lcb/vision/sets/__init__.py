@@ -8,6 +8,7 @@ place lists them. Its function returns `StoredImages`; its own arguments are tho
 from __future__ import annotations
 
 import importlib
+import inspect
 import pkgutil
 from typing import Any
 
@@ -26,10 +27,16 @@ def read(name: str, **arguments: Any) -> StoredImages:
         **arguments: The set's own; see its function.
 
     Raises:
-        ValueError: If an argument is out of its range.
+        ValueError: If an argument is out of its range, or none that the set takes.
 
     Example:
         >>> read("digits").sizes
         {'train': 1797}
     """
-    return getattr(importlib.import_module(f"{__name__}.{name}"), name)(**arguments)
+    make = getattr(importlib.import_module(f"{__name__}.{name}"), name)
+    taken = inspect.signature(make).parameters
+    for argument in arguments:
+        if argument not in taken:
+            known = f"It takes: {', '.join(taken)}." if taken else "It takes none."
+            raise ValueError(f"The set {name!r} takes no `{argument}`. {known}")
+    return make(**arguments)

@@ -98,12 +98,12 @@ def _check(
         ("texture_seed", texture_seed, 0),
     ):
         whole_number(name, number, least)
-    if len(frequencies) != 2 or not 0 < frequencies[0] < frequencies[1] < size / 2:
+    if np.shape(frequencies) != (2,) or not 0 < frequencies[0] < frequencies[1] < size / 2:
         raise ValueError(
             "`frequencies` are two numbers of waves across the image, first the lower one, above 0 "
             f"and below half of the {size} pixels; received {frequencies}."
         )
-    if len(amplitudes) != 2 or min(amplitudes) < 0:
+    if np.shape(amplitudes) != (2,) or min(amplitudes) < 0:
         raise ValueError(f"`amplitudes` are two numbers from 0 on; received {amplitudes}.")
     if noise < 0:
         raise ValueError(f"`noise` is a standard deviation, 0 or more; received {noise}.")

@@ -88,6 +88,8 @@ def test_noise_has_the_size_that_is_asked_for():
         ({"frequencies": (2, 16)}, "below half of the 32 pixels"),
         ({"frequencies": (0, 8)}, "above 0"),
         ({"frequencies": (2,)}, "two numbers"),
+        ({"frequencies": 3}, "two numbers"),
+        ({"amplitudes": 0.5}, "two numbers from 0 on"),
         ({"amplitudes": (0.5,)}, "two numbers from 0 on"),
         ({"amplitudes": (0.5, -1)}, "two numbers from 0 on"),
         ({"noise": -0.1}, "standard deviation"),
