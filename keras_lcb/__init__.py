@@ -11,6 +11,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from keras_lcb.callbacks import (
+    Diagnosis,
     FrequencyResponse,
     GradientNorms,
     GradientPredictiveness,
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
         vision,
     )
     from keras_lcb.analysis import convergence_bias, convergence_rate, summary, time_to_fraction
+    from keras_lcb.diagnosis import diagnose
     from keras_lcb.report import write_report
     from keras_lcb.runs.merging import collect
     from keras_lcb.runs.storage import load_run, save_run
@@ -42,6 +44,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "Diagnosis",
     "FrequencyResponse",
     "GradientNorms",
     "GradientPredictiveness",
@@ -54,6 +57,7 @@ __all__ = [
     "collect",
     "convergence_bias",
     "convergence_rate",
+    "diagnose",
     "exercises",
     "experiments",
     "lab",
@@ -85,6 +89,7 @@ _ON_FIRST_USE = {
     "collect": "keras_lcb.runs.merging",
     "convergence_bias": "keras_lcb.analysis",
     "convergence_rate": "keras_lcb.analysis",
+    "diagnose": "keras_lcb.diagnosis",
     "load_run": "keras_lcb.runs.storage",
     "save_run": "keras_lcb.runs.storage",
     "summary": "keras_lcb.analysis",
