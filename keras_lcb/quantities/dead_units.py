@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -42,8 +43,9 @@ class DeadUnits(StepQuantity):
     numbers = 2  # units that got their first gradient, and units seen for the first time
 
     def init(self, variable: keras.Variable) -> State:
-        """Keeps which units had a gradient, and whether this is counted already."""
-        return (keras.ops.zeros((max(1, _units(variable.shape)),)), keras.ops.zeros(()))
+        """Keeps which units of a kernel had a gradient, and at last whether they are counted."""
+        units = _units(variable.shape)
+        return (keras.ops.zeros((units + 1,)),) if units else ()
 
     def update_all(
         self,
@@ -59,16 +61,21 @@ class DeadUnits(StepQuantity):
             for layer, gradient in zip(layer_of, gradients, strict=True)
             if len(gradient.shape) == 1
         ]
-        new, first_gradients, first_seen = [], [], []
-        for layer, gradient, (had, counted) in zip(layer_of, gradients, states, strict=True):
+        new: list[State] = []
+        first_gradients, first_seen = [], []
+        for layer, gradient, state in zip(layer_of, gradients, states, strict=True):
             units = _units(gradient.shape)
-            has = had
-            for part in [_moving(gradient)] if units else []:
+            alive = seen = keras.ops.zeros(())
+            if units:
                 own = [b for of, b in biases if of == layer and b.shape[0] == units]
-                has = keras.ops.max(keras.ops.stack([had, part, *own]), axis=0)
-            first_gradients.append(keras.ops.sum(has - had))
-            first_seen.append((1.0 - counted) * units)
-            new.append((has, keras.ops.ones_like(counted)))
+                has = functools.reduce(keras.ops.maximum, own, _moving(gradient))
+                after_it = keras.ops.maximum(state[0], keras.ops.append(has, [1.0]))
+                grown = after_it - state[0]
+                alive, seen = keras.ops.sum(grown[:-1]), units * grown[-1]
+                state = (after_it,)
+            new.append(state)
+            first_gradients.append(alive)
+            first_seen.append(seen)
         return new, [keras.ops.stack(first_gradients), keras.ops.stack(first_seen)]
 
     def result(self, sums: Sequence[float], updates: int) -> float:
