@@ -50,7 +50,7 @@ def _saturated(own: Setting) -> Setting:
 
 
 def _steep(own: Setting) -> Setting:
-    return own.but(gain=5.0, normalization=False)
+    return own.but(gain=3.0, normalization=False)
 
 
 def _unsettled(own: Setting) -> Setting:

@@ -140,7 +140,7 @@ def build(setting: Setting, shape: tuple[int, ...], outputs: int) -> keras.Model
 
 
 def part(model: keras.Model, name: str) -> list[keras.layers.Layer]:
-    """The layers with kernels that a part means: "all", "first half", "middle" or a layer's name."""
+    """The layers that "all", "first half" or "middle" means, or names joined by commas."""
     hidden = list(_hidden(model))
     return {
         "all": hidden,

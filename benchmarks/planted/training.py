@@ -64,7 +64,7 @@ class _Compiled:
                 callbacks=[watched, convergence, *_changes(setting, self.model)],
             )
         run = lcb.collect(watched, convergence)
-        reached = float(run["loss"][-3:].mean(skipna=False))
+        reached = float(run["loss"][-3:].mean(skipna=False)) if "loss" in run else math.nan
         return run.assign_attrs(reached=reached if math.isfinite(reached) else math.inf)
 
 
