@@ -26,7 +26,8 @@ class Diagnosis(StepQuantities):
     It records what the rules of `lcb.diagnose` need: norms of gradients, updates and weights, and
     the share of units without gradient. What other callbacks measure too is measured once. A look
     at the run takes milliseconds, on the host; from some dozens of records on, not each one brings
-    a look. `collect` it with `LayerConvergence`, and `diagnose` tells more.
+    a look. What is not certain is told when two looks in a row find it, or at the end. `collect`
+    it with `LayerConvergence`, and `diagnose` tells more.
 
     Args:
         every: When a record is taken: "epoch", or a number of updates n: at the first return to
@@ -81,6 +82,7 @@ class Diagnosis(StepQuantities):
         """Forgets everything recorded, so that the next `fit` begins a new run."""
         super().reset()
         self._told: set[str] = set()  # names of what was warned of
+        self._suspected: set[str] = set()  # names of what was found at the last look
         self._looked = 0  # records at the last look
 
     @property
@@ -106,12 +108,17 @@ class Diagnosis(StepQuantities):
             self._look()
 
     def _look(self) -> None:
-        """Warns of what is found for the first time."""
+        """Warns of what is certain, or found at two looks in a row or at the end."""
+        from keras_lcb.diagnosis.finding import CERTAIN
+
         self._looked = len(self._records)
-        for finding in self.findings:
-            if finding.name not in self._told:
+        findings = self.findings
+        for finding in findings:
+            clear = self._ended or finding.sure == CERTAIN or finding.name in self._suspected
+            if clear and finding.name not in self._told:
                 self._told.add(finding.name)
                 warnings.warn(str(finding), stacklevel=2)
+        self._suspected = set(findings.names)
 
     # Recording.
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import keras
 import numpy as np
 
 from keras_lcb.diagnosis.observed import Observed
@@ -12,6 +11,8 @@ from keras_lcb.diagnosis.observed import Observed
 
 def dead_on_data(seen: Observed) -> np.ndarray:
     """Returns the share of units without gradient on the data; NaN for layers without kernels."""
+    import keras
+
     from keras_lcb.landscape import Objective
 
     objective = Objective(seen.model, *_parts(seen.data))
@@ -39,7 +40,7 @@ def stability(seen: Observed) -> dict[str, float]:
 
     With plain gradient descent of rate η, directions of curvature above 2/η are unstable.
     """
-    if "sgd" not in seen.optimizer or not np.isfinite(seen.rate):
+    if "sgd" not in seen.optimizer or not 0 < seen.rate < np.inf:
         return {}
     if seen.model is not None:
         from keras_lcb.landscape import curvature
@@ -59,6 +60,8 @@ def data_not_finite(seen: Observed) -> int:
     """Returns how many samples of the data hold NaN or infinity."""
     if seen.data is None:
         return 0
+    import keras
+
     from keras_lcb.landscape.samples import read
 
     count = 0

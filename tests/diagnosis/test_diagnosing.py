@@ -1,7 +1,10 @@
+import hypothesis
+import hypothesis.extra.numpy
 import keras
 import numpy as np
 import pytest
 import xarray as xr
+from hypothesis import strategies as st
 
 import keras_lcb as lcb
 from keras_lcb.diagnosis import NAMES
@@ -121,7 +124,9 @@ def test_with_model_and_data_the_curvature_is_held_against_the_rate():
     model.compile(keras.optimizers.SGD(0.0101), "mse")
     x, y = np.full((8, 1), 10.0), np.zeros((8, 1))
     run = _trained(model, x, y, epochs=30)
-    (finding,) = [f for f in lcb.diagnose(run, model, (x, y)) if f.name == "learning rate too large"]
+    (finding,) = [
+        f for f in lcb.diagnose(run, model, (x, y)) if f.name == "learning rate too large"
+    ]
     assert finding.evidence["curvature over what is stable"] == pytest.approx(1.01)
     assert finding.sure == "likely"
 
@@ -136,3 +141,17 @@ def test_with_data_samples_that_are_not_finite_are_counted():
     (finding,) = [f for f in lcb.diagnose(run, model, (x, y)) if f.name == "not finite"]
     assert "1 of the samples" in finding.says
     assert finding.try_next[0].kind == "data"
+
+
+_NUMBERS = st.sampled_from([0.0, 1e-30, 1e-3, 1.0, 1e3, 1e30, np.inf, -np.inf, np.nan])
+
+
+@hypothesis.given(hypothesis.extra.numpy.arrays(float, (7, 21, 5), elements=_NUMBERS))
+def test_whatever_the_numbers_it_ends_in_sentences(numbers):
+    def change(arrays):
+        for values, (name, array) in zip(numbers, arrays.items(), strict=True):
+            arrays[name] = values if array.ndim == 2 else values[:, 0]
+
+    findings = lcb.diagnose(training({"skipped_updates": 3}, change=change))
+    assert str(findings)
+    assert all(finding.try_next and finding.rule for finding in findings)

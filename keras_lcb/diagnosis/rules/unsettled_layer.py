@@ -14,6 +14,7 @@ from keras_lcb.diagnosis.rule import Rule
 _TIMES = 20.0  # what the median layer moves
 _MOVES = 0.003  # of the weights, an update
 _HOLDS = 0.3  # of what it moved early
+_MOST = 1e4  # by which a learning rate is lowered
 
 _AVERAGE = Advice(
     "decay",
@@ -31,6 +32,7 @@ def _look(seen: Observed) -> Iterator[Finding]:
     if not moving.any():
         return
     layers, most = seen.named(moving), float(late[moving].max())
+    factor = 10.0 ** -np.floor(np.log10(most / max(usual, most / _MOST)))
     yield Finding(
         layers=layers,
         updates=(int(seen.steps[seen.part(0.75, 1)][0]), seen.updates[1]),
@@ -38,7 +40,7 @@ def _look(seen: Observed) -> Iterator[Finding]:
         f"weights, and half of the layers by less than {usual:.1g}.",
         evidence={"update over weights": most, "of the median layer": usual},
         sure=LIKELY,
-        try_next=(multipliers(layers, float(10 ** -np.floor(np.log10(most / usual)))), _AVERAGE),
+        try_next=(multipliers(layers, float(factor)), _AVERAGE),
     )
 
 

@@ -15,7 +15,7 @@ _LARGE = 0.1  # of the weights, an update
 
 
 def _look(seen: Observed) -> Iterator[Finding]:
-    ratios = np.where(seen.kernels, median(seen.ratio, axis=0), np.nan)
+    ratios = np.where(seen.kernels, median(seen.ratio[seen.part(0.25, 1)], axis=0), np.nan)
     large = np.nan_to_num(ratios) > _LARGE
     if not large.any():
         return
@@ -35,8 +35,10 @@ def _look(seen: Observed) -> Iterator[Finding]:
 
 RULE = Rule(
     look=_look,
-    says=f"an update moves a layer by more than {_LARGE:g} of its weights (median over records).",
+    says=f"an update moves a layer by more than {_LARGE:g} of its weights "
+    "(median over records after the first quarter of training).",
     source="A rule of thumb: about 0.001 is usual, says Karpathy's CS231n, 'Ratio of weights: "
     "updates'.",
     needs=("update_norm", "parameter_norm"),
+    records=5,
 )

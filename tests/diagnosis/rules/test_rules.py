@@ -216,7 +216,9 @@ def test_everything_lost_at_once_names_what_moved_most():
 
 def test_training_that_had_not_ended():
     finding = _found("not ended", training(change=_loss(np.linspace(2, 1, 20))))
-    assert finding.evidence["share of the fall in the last quarter"] == pytest.approx(0.28, abs=0.02)
+    assert finding.evidence["share of the fall in the last quarter"] == pytest.approx(
+        0.28, abs=0.02
+    )
 
 
 def test_distances_to_given_weights_do_not_ask_for_an_end():
