@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from keras_lcb.diagnosis.finding import Advice
 
+_LEAST, _MOST = 1e-4, 1e4  # by which a learning rate is multiplied in one go
 _MULTIPLIERS = "lcb.LayerwiseModel.from_model(model, learning_rate_multipliers={{{}}})"
 
 INITIALIZER = Advice(
@@ -31,6 +32,7 @@ WARM_UP = Advice(
 
 def learning_rate(factor: float, rate: float) -> Advice:
     """Returns the advice to multiply the learning rate by a factor."""
+    factor = _bounded(factor)
     known = rate * factor if rate == rate else None
     return Advice(
         "lower learning rate" if factor < 1 else "raise learning rate",
@@ -41,6 +43,7 @@ def learning_rate(factor: float, rate: float) -> Advice:
 
 def multipliers(layers: tuple[str, ...], factor: float) -> Advice:
     """Returns the advice to give layers another learning rate than the rest."""
+    factor = _bounded(factor)
     named = ", ".join(f'"{name}": {factor:g}' for name in layers)
     return Advice(
         "lower multiplier" if factor < 1 else "raise multiplier",
@@ -49,6 +52,10 @@ def multipliers(layers: tuple[str, ...], factor: float) -> Advice:
         f"{'its' if len(layers) == 1 else 'their'} own.",
         _MULTIPLIERS.format(named),
     )
+
+
+def _bounded(factor: float) -> float:
+    return min(max(factor, _LEAST), _MOST) if factor == factor else 1.0
 
 
 def _times(factor: float) -> str:

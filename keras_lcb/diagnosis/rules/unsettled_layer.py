@@ -14,7 +14,6 @@ from keras_lcb.diagnosis.rule import Rule
 _TIMES = 20.0  # what the median layer moves
 _MOVES = 0.003  # of the weights, an update
 _HOLDS = 0.3  # of what it moved early
-_MOST = 1e4  # by which a learning rate is lowered
 
 _AVERAGE = Advice(
     "decay",
@@ -32,7 +31,8 @@ def _look(seen: Observed) -> Iterator[Finding]:
     if not moving.any():
         return
     layers, most = seen.named(moving), float(late[moving].max())
-    factor = 10.0 ** -np.floor(np.log10(most / max(usual, most / _MOST)))
+    with np.errstate(divide="ignore"):
+        factor = 10.0 ** -np.floor(np.log10(most / usual)) if usual else 0.0
     yield Finding(
         layers=layers,
         updates=(int(seen.steps[seen.part(0.75, 1)][0]), seen.updates[1]),
