@@ -22,8 +22,8 @@ RATES = {
     ("cnn", "digits"): {"momentum": 0.05, "adam": 0.01},
     ("transformer", "digits"): {"momentum": 0.05, "adam": 0.01},
     ("mlp", "wave"): {"momentum": 0.03, "adam": 0.004},
-    ("cnn", "gratings"): {"momentum": 0.01, "adam": 0.003},
-    ("mixer", "gratings"): {"momentum": 0.03, "adam": 0.006},
+    ("cnn", "gratings"): {"momentum": 0.03, "adam": 0.01},
+    ("mixer", "gratings"): {"momentum": 0.05, "adam": 0.01},
 }
 
 
@@ -44,8 +44,12 @@ def healthy(base: Setting, optimizer: str) -> list[Setting]:
     ]
 
 
+# Convolutions with batch normalisation bear much.
+_BEYOND = {"mlp": 20, "cnn": 60, "transformer": 20, "mixer": 20}
+
+
 def _saturated(own: Setting) -> Setting:
-    depth = own.depth if own.network in ("transformer", "mixer") else 8
+    depth = 4 if own.network in ("transformer", "mixer") else 8
     return own.but(activation="sigmoid", depth=depth, normalization=False, residual=False)
 
 
@@ -64,14 +68,14 @@ FAULTS: dict[str, Callable[[Setting], Setting]] = {
     "dead units": lambda own: own.but(bias=-4.0, activation="relu"),
     "updates too small": lambda own: own.but(multipliers=(("first half", 1e-4, 0),)),
     "updates too large": lambda own: own.but(multipliers=(("middle", 200.0, 0),)),
-    "learning rate too large": lambda own: own.but(rate=own.rate * 50),
-    "learning rate too small": lambda own: own.but(rate=own.rate * 1e-3),
+    "learning rate too large": lambda own: own.but(rate=own.rate * _BEYOND[own.network]),
+    "learning rate too small": lambda own: own.but(rate=own.rate * 1e-4),
     "frozen layer": lambda own: own.but(frozen="first half"),
     "disconnected layer": lambda own: own.but(cut="yes"),
     "settled layer": lambda own: own.but(multipliers=(("middle", 0.0, own.records // 4),)),
     "unsettled layer": _unsettled,
-    "growing weights": lambda own: own.but(rate=own.rate * 20, normalization=True),
+    "growing weights": lambda own: own.but(rate=own.rate * 10, normalization=True),
     "skipped steps": lambda own: own.but(precision="mixed_float16", growth=1),
-    "not finite": lambda own: own.but(rate=own.rate * 300, naive=True),
-    "not ended": lambda own: own.but(updates=2),
+    "not finite": lambda own: own.but(rate=own.rate * 100, naive=True),
+    "not ended": lambda own: own.but(updates=3),
 }

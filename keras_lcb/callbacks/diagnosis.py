@@ -10,7 +10,7 @@ import numpy as np
 
 from keras_lcb.callbacks.recorder import Record
 from keras_lcb.callbacks.step_quantities import StepQuantities
-from keras_lcb.quantities import DeadUnits, GradientNorm, UpdateNorm
+from keras_lcb.quantities import DeadUnits, FirstGradient, GradientNorm, UpdateNorm
 from keras_lcb.training.selection import LayerSelection
 
 if TYPE_CHECKING:
@@ -23,11 +23,12 @@ _GROWTH = 1.05
 class Diagnosis(StepQuantities):
     """Watches a training and warns, once a finding, of what goes wrong in it.
 
-    It records what the rules of `lcb.diagnose` need: norms of gradients, updates and weights, and
-    the share of units without gradient. What other callbacks measure too is measured once. A look
-    at the run takes milliseconds, on the host; from some dozens of records on, not each one brings
-    a look. What is not certain is told when two looks in a row find it, or at the end. `collect`
-    it with `LayerConvergence`, and `diagnose` tells more.
+    It records what the rules of `lcb.diagnose` need: norms of gradients, updates and weights, the
+    gradient of the first update, and the share of units without gradient. What other callbacks
+    measure too is measured once. A look at the run takes milliseconds, on the host; from some
+    dozens of records on, not each one brings a look. What is not certain is told when two looks
+    in a row find it, or at the end. `collect` it with `LayerConvergence`, and `diagnose` tells
+    more.
 
     Args:
         every: When a record is taken: "epoch", or a number of updates n: at the first return to
@@ -39,8 +40,8 @@ class Diagnosis(StepQuantities):
             attributes of it. Defaults to `None`: they are found.
 
     Attributes:
-        results: The run, an `xarray.Dataset` with `gradient_norm`, `update_norm`, `dead_units`
-            and `parameter_norm` (step, layer).
+        results: The run, an `xarray.Dataset` with `gradient_norm`, `update_norm`, `dead_units`,
+            `first_gradient` and `parameter_norm` (step, layer).
         findings: What `diagnose` says of it.
 
     Raises:
@@ -72,6 +73,7 @@ class Diagnosis(StepQuantities):
             GradientNorm(),
             UpdateNorm(),
             DeadUnits(),
+            FirstGradient(),
             every=every,
             layers=layers,
             backup=backup,

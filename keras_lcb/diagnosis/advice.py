@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from keras_lcb.diagnosis.finding import Advice
 
 _LEAST, _MOST = 1e-4, 1e4  # by which a learning rate is multiplied in one go
@@ -52,6 +54,13 @@ def multipliers(layers: tuple[str, ...], factor: float) -> Advice:
         f"{'its' if len(layers) == 1 else 'their'} own.",
         _MULTIPLIERS.format(named),
     )
+
+
+def towards(usual: float, now: float) -> float:
+    """Returns the power of ten that brings a number nearest to what is usual."""
+    if not (usual > 0 and 0 < now < math.inf):
+        return 1.0
+    return 10.0 ** round(math.log10(usual / now))
 
 
 def _bounded(factor: float) -> float:

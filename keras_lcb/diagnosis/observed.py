@@ -44,6 +44,7 @@ class Observed:
         run = run.sortby("depth") if "depth" in run.coords else run
         self.attrs = dict(run.attrs)
         self.model, self.data = model, data
+        self._start = run.isel(step=[0]) if run.sizes.get("step") else run
         self._run = run.isel(step=run["step"] > run["step"].min()) if "step" in run.dims else run
         self.steps = self._run["step"].values if "step" in run.dims else np.zeros(0, int)
         self.layers = tuple(map(str, run["layer"].values))
@@ -83,9 +84,18 @@ class Observed:
         return self.along("loss")
 
     @functools.cached_property
+    def weights_before(self) -> np.ndarray:
+        """The norm of the parameters before the updates of each record (records, layers)."""
+        if "parameter_norm" not in self._run:
+            return self.of("parameter_norm")
+        at_start = self._start["parameter_norm"].transpose("step", "layer").values
+        norms = _filled(np.concatenate([at_start, self.of("parameter_norm")]).astype(float))
+        return norms[:-1]
+
+    @functools.cached_property
     def ratio(self) -> np.ndarray:
-        """The RMS update relative to the norm of the parameters (records, layers)."""
-        norms = _filled(self.of("parameter_norm"))
+        """The RMS update relative to the parameters before the updates (records, layers)."""
+        norms = self.weights_before
         with np.errstate(divide="ignore", invalid="ignore"):
             return np.where(norms > 0, self.of("update_norm") / norms, np.nan)
 

@@ -11,30 +11,36 @@ from keras_lcb.diagnosis.finding import LIKELY, Finding, listed
 from keras_lcb.diagnosis.observed import Observed, median
 from keras_lcb.diagnosis.rule import Rule
 
-_LARGE = 30.0  # gradient over weights
+_LARGE = 10.0  # gradient over weights
 _SPIKE = 100.0  # times the median of the records before
 
 
 def _look(seen: Observed) -> Iterator[Finding]:
     norms = np.where(seen.kernels, seen.of("gradient_norm"), np.nan)
     with np.errstate(divide="ignore", invalid="ignore"):
-        relative = norms / seen.of("parameter_norm")
-    first = median(relative[seen.part(0, 0.25)], axis=0)
+        first = np.where(seen.kernels, _at_first(seen), np.nan) / seen.weights_before[0]
     large = np.nan_to_num(first) > _LARGE
     if large.any():
         layers = seen.named(large)
         most = float(np.nanmax(first))
         yield Finding(
             layers=layers,
-            updates=(seen.updates[0], int(seen.steps[seen.part(0, 0.25)][-1])),
-            says=f"the gradient of {listed(layers)} is up to {most:.3g} times as long as the "
-            "weights it belongs to.",
+            updates=(0, seen.updates[0]),
+            says=f"at first the gradient of {listed(layers)} is up to {most:.3g} times as long as "
+            "the weights it belongs to.",
             evidence={"gradient over weights": most},
             sure=LIKELY,
             try_next=(INITIALIZER, NORMALIZATION, CLIPPING),
         )
         return
     yield from _spikes(seen, norms)
+
+
+def _at_first(seen: Observed) -> np.ndarray:
+    """Returns each layer's gradient norm at the first update, or up to the first record."""
+    name = "first_gradient" if "first_gradient" in seen else "gradient_norm"
+    norms = seen.of(name)[0]
+    return np.where(np.isfinite(norms), norms, np.nan)
 
 
 def _spikes(seen: Observed, norms: np.ndarray) -> Iterator[Finding]:
@@ -61,8 +67,8 @@ def _spikes(seen: Observed, norms: np.ndarray) -> Iterator[Finding]:
 
 RULE = Rule(
     look=_look,
-    says=f"the gradient is more than {_LARGE:g} times as long as the weights in the first quarter "
-    f"of training, or leaps to more than {_SPIKE:g} times its median so far.",
+    says=f"the first gradient (or its RMS up to the first record) is more than {_LARGE:g} times as "
+    f"long as the weights, or later it leaps to more than {_SPIKE:g} times its median so far.",
     source="Pascanu, Mikolov & Bengio (2013), 'On the difficulty of training recurrent neural "
     "networks'. The thresholds are rules of thumb and take a loss of usual size for granted.",
     needs=("gradient_norm", "parameter_norm"),

@@ -12,7 +12,7 @@ from keras_lcb.diagnosis.observed import Observed, median
 from keras_lcb.diagnosis.rule import CannotTell, Rule
 
 _MOVED = 0.05  # of the weights, over all of training
-_FELL = 0.1  # of the first loss
+_FELL = 0.3  # of the first loss
 _UPDATES = 50
 
 

@@ -10,7 +10,7 @@ from keras_lcb.diagnosis.finding import LIKELY, Advice, Finding
 from keras_lcb.diagnosis.observed import Observed
 from keras_lcb.diagnosis.rule import CannotTell, Rule
 
-_STILL = 0.1  # of the way down, in the last quarter
+_STILL = 0.12  # of the way down, in the last quarter
 
 _LONGER = Advice(
     "train longer",

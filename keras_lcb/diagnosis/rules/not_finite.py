@@ -26,7 +26,8 @@ def _look(seen: Observed) -> Iterator[Finding]:
     layers, where = _origin(seen)
     samples = data_not_finite(seen)
     in_data = f" {samples:,} of the samples given are not finite themselves." if samples else ""
-    calmer = (learning_rate(0.1, seen.rate), CLIPPING, _DATA)
+    soon = first < 0.1 * max(seen.updates[1] if len(seen.steps) else 0, first + 1)
+    calmer = (learning_rate(0.01 if soon else 0.1, seen.rate), CLIPPING, _DATA)
     yield Finding(
         layers=layers,
         updates=(first, max(first, seen.updates[1] if len(seen.steps) else first)),

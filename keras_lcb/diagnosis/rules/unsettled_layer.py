@@ -8,12 +8,10 @@ import numpy as np
 
 from keras_lcb.diagnosis.advice import multipliers
 from keras_lcb.diagnosis.finding import LIKELY, Advice, Finding, listed
-from keras_lcb.diagnosis.observed import Observed, median
+from keras_lcb.diagnosis.observed import Observed, mean
 from keras_lcb.diagnosis.rule import Rule
 
-_TIMES = 20.0  # what the median layer moves
-_MOVES = 0.003  # of the weights, an update
-_HOLDS = 0.3  # of what it moved early
+_FAR, _NEAR, _TIMES = 0.1, 0.07, 2.5
 
 _AVERAGE = Advice(
     "decay",
@@ -23,34 +21,33 @@ _AVERAGE = Advice(
 
 
 def _look(seen: Observed) -> Iterator[Finding]:
-    ratios = np.where(seen.kernels, seen.ratio, np.nan)
-    early, late = (median(ratios[seen.part(*of)], axis=0) for of in ((0, 0.5), (0.75, 1)))
-    usual = float(median(late))
-    with np.errstate(invalid="ignore", divide="ignore"):
-        moving = (late > _TIMES * usual) & (late > _MOVES) & (late > _HOLDS * early)
-    if not moving.any():
+    left = mean(seen.of("normalized_distance")[seen.part(0.5, 0.75)], axis=0)
+    left = np.where(seen.kernels, left, np.nan)
+    known = left[np.isfinite(left)]
+    usual = float(np.median(known)) if known.size else np.nan
+    with np.errstate(invalid="ignore"):
+        moving = (left > _FAR) & (left > _TIMES * usual)
+    if not moving.any() or usual > _NEAR:
         return
-    layers, most = seen.named(moving), float(late[moving].max())
-    with np.errstate(divide="ignore"):
-        factor = 10.0 ** -np.floor(np.log10(most / usual)) if usual else 0.0
+    layers, most = seen.named(moving), float(left[moving].max())
     yield Finding(
         layers=layers,
-        updates=(int(seen.steps[seen.part(0.75, 1)][0]), seen.updates[1]),
-        says=f"in the last quarter each update still moves {listed(layers)} by {most:.2g} of its "
-        f"weights, and half of the layers by less than {usual:.1g}.",
-        evidence={"update over weights": most, "of the median layer": usual},
+        updates=(int(seen.steps[seen.part(0.5, 0.75)][0]), seen.updates[1]),
+        says=f"in the third quarter of training {listed(layers)} still had {most:.0%} of its way "
+        f"before it, and half of the layers less than {usual:.1%}.",
+        evidence={"way left": most, "way that the median layer had left": usual},
         sure=LIKELY,
-        try_next=(multipliers(layers, float(factor)), _AVERAGE),
+        try_next=(multipliers(layers, 0.1), _AVERAGE),
     )
 
 
 RULE = Rule(
     look=_look,
-    says=f"in the last quarter an update moves a layer by more than {_TIMES:g} times what it moves "
-    f"the median layer, by more than {_MOVES:g} of its weights, and by more than {_HOLDS:.0%} of "
-    "what it was at first.",
+    says=f"in the third quarter of training a layer has more than {_FAR:.0%} of its way left, and "
+    f"more than {_TIMES:g} times that of the median layer, which has at most {_NEAR:.0%} (means "
+    "over records).",
     source="A rule of thumb of this package.",
-    needs=("update_norm", "parameter_norm"),
+    needs=("normalized_distance",),
     records=8,
     at_end=True,
 )
