@@ -77,12 +77,13 @@ def measure(
     healthy_seeds: Sequence[int],
     folder: Path,
     remedies: bool = True,
+    optimizers: Sequence[str] = OPTIMIZERS,
 ) -> Table:
     """Trains what the folder lacks, and diagnoses everything."""
     folder.mkdir(parents=True, exist_ok=True)
     table = Table({}, {}, {}, {})
     last: dict[str, Any] = {}
-    cells = list(itertools.product(faults, bases, OPTIMIZERS))
+    cells = list(itertools.product(faults, bases, optimizers))
     for fault, network, optimizer in tqdm.tqdm(cells, unit=" faults"):
         planted = FAULTS[fault](sound(bases[network], optimizer))
         count = table.found.setdefault((fault, network, optimizer), Count())
@@ -98,7 +99,7 @@ def measure(
             _mend(fault, found, table, folder, last)
     sound_ones = [
         setting.but(seed=seed)
-        for network, optimizer in itertools.product(bases, OPTIMIZERS)
+        for network, optimizer in itertools.product(bases, optimizers)
         for setting in healthy(bases[network], optimizer)
         for seed in healthy_seeds
     ]

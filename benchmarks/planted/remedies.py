@@ -30,7 +30,7 @@ def _activation(setting: Setting, finding: Finding, advice: Advice) -> Setting:
 
 REMEDIES: dict[str, Remedy] = {
     "activation": _activation,
-    "initializer": lambda setting, *_: setting.but(gain=1.0),
+    "initializer": lambda setting, *_: setting.but(gain=1.0, bias=0.0),
     "normalization": lambda setting, *_: setting.but(normalization=True),
     "clipping": lambda setting, *_: setting.but(clip=1.0),
     "raise multiplier": _multiplier,

@@ -12,7 +12,7 @@ _MULTIPLIERS = "lcb.LayerwiseModel.from_model(model, learning_rate_multipliers={
 INITIALIZER = Advice(
     "initializer",
     "Give the kernels an initialisation that keeps the size of signals: HeNormal before ReLU and "
-    "its like, GlorotUniform otherwise.",
+    "its like, GlorotUniform otherwise; and let biases begin at 0.",
     'keras.layers.Dense(64, "relu", kernel_initializer="he_normal")',
 )
 NORMALIZATION = Advice(

@@ -34,13 +34,18 @@ def _look(seen: Observed) -> Iterator[Finding]:
     if not dead.any():
         return
     layers, most = seen.named(dead), float(shares[dead].max())
+    slower = learning_rate(0.1, seen.rate)
+    with np.errstate(invalid="ignore"):
+        from_the_start = (seen.of("dead_units")[0][dead] >= _SHARE).any()
+    advice = (INITIALIZER, _LEAKY, slower) if from_the_start else (slower, _LEAKY, INITIALIZER)
     yield Finding(
         layers=layers,
         updates=(int(seen.steps[seen.part(0.75, 1)][0]), seen.updates[1]),
-        says=f"up to {most:.0%} of the units of {listed(layers)} have no gradient at all.",
+        says=f"up to {most:.0%} of the units of {listed(layers)} have no gradient at all"
+        f"{', as it was from the start' if from_the_start else ''}.",
         evidence={"largest share of dead units": most},
         sure=LIKELY,
-        try_next=(_LEAKY, learning_rate(0.1, seen.rate), INITIALIZER),
+        try_next=advice,
     )
 
 

@@ -79,6 +79,12 @@ def test_dead_units_of_hidden_layers():
     finding = _found("dead units", training(change=change))
     assert finding.layers == ("second",)
     assert finding.evidence == {"largest share of dead units": pytest.approx(0.9)}
+    assert finding.try_next[0].kind == "initializer"
+
+
+def test_units_that_died_on_the_way_speak_for_a_lower_rate():
+    change = _set("dead_units", "second", 0.9, since=8)
+    assert _found("dead units", training(change=change)).try_next[0].kind == "lower learning rate"
 
 
 def test_units_that_were_dead_for_a_while_are_not_found():
