@@ -60,8 +60,12 @@ class Observed:
             return self._run[name].values
         return np.full(len(self.layers), otherwise)
 
+    def has(self, name: str) -> bool:
+        """Whether the run holds a quantity, numbers or not."""
+        return name in self._run
+
     def __contains__(self, name: str) -> bool:
-        return name in self._run and bool(np.isfinite(self._run[name].values).any())
+        return self.has(name) and bool(np.isfinite(self._run[name].values).any())
 
     # Numbers.
 

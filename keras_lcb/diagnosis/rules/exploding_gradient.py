@@ -9,13 +9,15 @@ import numpy as np
 from keras_lcb.diagnosis.advice import CLIPPING, INITIALIZER, NORMALIZATION
 from keras_lcb.diagnosis.finding import LIKELY, Finding, listed
 from keras_lcb.diagnosis.observed import Observed, median
-from keras_lcb.diagnosis.rule import Rule
+from keras_lcb.diagnosis.rule import CannotTell, Rule
 
 _LARGE = 10.0  # gradient over weights
 _SPIKE = 100.0  # times the median of the records before
 
 
 def _look(seen: Observed) -> Iterator[Finding]:
+    if not (seen.has("gradient_norm") and np.isfinite(seen.weights_before).any()):
+        raise CannotTell("It takes gradient_norm and parameter_norm, which Diagnosis records.")
     norms = np.where(seen.kernels, seen.of("gradient_norm"), np.nan)
     with np.errstate(divide="ignore", invalid="ignore"):
         first = np.where(seen.kernels, _at_first(seen), np.nan) / seen.weights_before[0]
@@ -71,5 +73,4 @@ RULE = Rule(
     f"long as the weights, or later it leaps to more than {_SPIKE:g} times its median so far.",
     source="Pascanu, Mikolov & Bengio (2013), 'On the difficulty of training recurrent neural "
     "networks'. The thresholds are rules of thumb and take a loss of usual size for granted.",
-    needs=("gradient_norm", "parameter_norm"),
 )

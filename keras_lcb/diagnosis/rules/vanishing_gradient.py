@@ -11,7 +11,7 @@ from keras_lcb.diagnosis.finding import LIKELY, Advice, Finding, listed
 from keras_lcb.diagnosis.observed import Observed, median
 from keras_lcb.diagnosis.rule import CannotTell, Rule
 
-_SMALL = 3e-3  # of the largest layer's gradient, entry by entry
+_SMALL = 7e-3  # of the largest layer's gradient, entry by entry
 _LAYERS = 3
 
 _ACTIVATION = Advice(
