@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import os
 import warnings
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from keras_lcb.callbacks.recorder import Record
 from keras_lcb.callbacks.step_quantities import StepQuantities
+from keras_lcb.callbacks.unseen_updates import squared_norms
+from keras_lcb.diagnosis.diagnosing import diagnose
+from keras_lcb.diagnosis.finding import CERTAIN
+from keras_lcb.diagnosis.findings import Findings
 from keras_lcb.quantities import DeadUnits, FirstGradient, GradientNorm, UpdateNorm
 from keras_lcb.training.selection import LayerSelection
-
-if TYPE_CHECKING:
-    from keras_lcb.diagnosis import Findings
 
 # A look at the run takes longer the more records it has.
 _GROWTH = 1.05
@@ -61,6 +62,8 @@ class Diagnosis(StepQuantities):
     (True, True)
     """
 
+    needs_weights = True
+
     def __init__(
         self,
         every: str | int = "epoch",
@@ -94,8 +97,6 @@ class Diagnosis(StepQuantities):
         Raises:
             RuntimeError: If nothing has been recorded yet.
         """
-        from keras_lcb.diagnosis import diagnose
-
         return diagnose(self.results)
 
     def on_train_end(self, logs: Any = None) -> None:
@@ -111,8 +112,6 @@ class Diagnosis(StepQuantities):
 
     def _look(self) -> None:
         """Warns of what is certain, or found at two looks in a row or at the end."""
-        from keras_lcb.diagnosis.finding import CERTAIN
-
         self._looked = len(self._records)
         findings = self.findings
         for finding in findings:
@@ -124,14 +123,16 @@ class Diagnosis(StepQuantities):
 
     # Recording.
 
-    def _measure(self) -> Record:
-        return super()._measure() | {"parameter_norm": np.sqrt(self._sizes())}
+    def measure(self) -> Record:
+        """Takes what was measured in the step, and the size of the weights."""
+        norms = np.sqrt(squared_norms(self._model, self._rows))
+        return super().measure() | {"parameter_norm": norms}
 
-    def _variables(self) -> dict[str, tuple[Any, ...]]:
-        norms = np.stack([record["parameter_norm"] for record in self._records])
-        return super()._variables() | {"parameter_norm": (("step", "layer"), norms)}
+    def _columns(self) -> dict[str, tuple[Any, ...]]:
+        return super()._columns() | {"parameter_norm": self._column("parameter_norm")}
 
-    def _settings(self) -> dict[str, Any]:
-        settings = super()._settings()
+    def settings(self) -> dict[str, Any]:
+        """Returns the settings."""
+        settings = super().settings()
         del settings["quantities"]  # the class says them
         return settings
