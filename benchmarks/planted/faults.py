@@ -74,8 +74,8 @@ FAULTS: dict[str, Callable[[Setting], Setting]] = {
     "disconnected layer": lambda own: own.but(cut="yes"),
     "settled layer": lambda own: own.but(multipliers=(("middle", 0.0, own.records // 4),)),
     "unsettled layer": _unsettled,
-    "growing weights": lambda own: own.but(rate=own.rate * 10, normalization=True),
+    "growing weights": lambda own: own.but(normalization=True, multipliers=(("all", 30.0, 0),)),
     "skipped steps": lambda own: own.but(precision="mixed_float16", growth=1),
     "not finite": lambda own: own.but(rate=own.rate * 100, naive=True),
-    "not ended": lambda own: own.but(updates=3),
+    "not ended": lambda own: own.but(updates=2),
 }
