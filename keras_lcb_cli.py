@@ -23,12 +23,14 @@ from types import ModuleType
 
 BACKENDS = ("tensorflow", "jax", "torch")
 INTERRUPTED = 130  # the exit code after Ctrl-C, as shells have it
+FOUND = 1  # of `diagnose --fail-on`
 
 EXAMPLES = """examples:
   keras-lcb demo                         train two networks, write their reports to demo/
   keras-lcb demo --data mnist --seed 3   the same on a set of tensorflow-datasets
   keras-lcb demo --backend jax           the same on JAX
   keras-lcb report run.nc -o run.html    write the report of a run saved by lcb.save_run
+  keras-lcb diagnose run.nc              what is wrong in a saved run, and what to try
   keras-lcb run synthetic --seeds 5      a network on a sum of sines, over five seeds
   keras-lcb run section5                 the paper's section 5 (or 3, or 4), with its figures
   keras-lcb lab                          a lab in the browser: which layer learns first?
@@ -60,17 +62,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: what follows the command's name; by default, what it was called with.
 
     Returns:
-        The exit code: 0, 2 for what cannot be done as asked, 130 after Ctrl-C.
+        The exit code: 0, 1 for what `diagnose` was to fail on, 2 for what cannot be done as
+        asked, 130 after Ctrl-C.
     """
     options = _parser().parse_args(arguments)
     try:
-        options.run(options)
+        return options.run(options) or 0
     except KeyboardInterrupt:
         return INTERRUPTED
     except (OSError, ValueError) as error:
         print(f"keras-lcb: {_sentence(error)}", file=sys.stderr)
         return 2
-    return 0
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -126,6 +128,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     report.set_defaults(run=_report)
 
+    _add_diagnose(commands)
     run = commands.add_parser("run", help="run an experiment of the paper")
     experiments = run.add_subparsers(metavar="experiment", required=True)
     _add_synthetic(experiments)
@@ -133,6 +136,24 @@ def _parser() -> argparse.ArgumentParser:
         _add_section(experiments, section)
     _add_lab(commands)
     return parser
+
+
+def _add_diagnose(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    diagnose = commands.add_parser(
+        "diagnose",
+        help="tell what is wrong in a saved run, and what to try",
+        description="Prints what is found in a run that lcb.save_run saved. The exit code is 0 "
+        "with or without findings, and 1 if something named by --fail-on is found.",
+    )
+    diagnose.add_argument("path", metavar="run.nc", type=Path)
+    diagnose.add_argument(
+        "--fail-on",
+        metavar="NAME",
+        action="append",
+        default=[],
+        help='a finding, such as "dead units", or "any"; may be given several times',
+    )
+    diagnose.set_defaults(run=_diagnose)
 
 
 def _add_lab(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -252,6 +273,22 @@ def _report(options: argparse.Namespace) -> None:
     out = options.out or options.path.with_suffix(".html")
     lcb.write_report(lcb.load_run(options.path), out)
     print(out)
+
+
+def _diagnose(options: argparse.Namespace) -> int:
+    with loading():
+        import keras_lcb as lcb
+        from keras_lcb.diagnosis import NAMES
+    unknown = set(options.fail_on).difference(NAMES, ["any"])
+    if unknown:
+        raise ValueError(
+            f"There is no finding {sorted(unknown)[0]!r} to fail on. There are: "
+            f"{', '.join(NAMES)}; and any."
+        )
+    findings = lcb.diagnose(lcb.load_run(options.path))
+    print(findings)
+    wanted = set(findings.names) if "any" in options.fail_on else set(options.fail_on)
+    return FOUND if wanted.intersection(findings.names) else 0
 
 
 def _run_synthetic(options: argparse.Namespace) -> None:

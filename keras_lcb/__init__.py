@@ -33,6 +33,8 @@ if TYPE_CHECKING:
         vision,
     )
     from keras_lcb.analysis import convergence_bias, convergence_rate, summary, time_to_fraction
+    from keras_lcb.diagnosis.diagnosing import diagnose
+    from keras_lcb.diagnosis.watching import Diagnosis
     from keras_lcb.landscape.callbacks.gradient_predictiveness import GradientPredictiveness
     from keras_lcb.landscape.callbacks.layer_sharpness import LayerSharpness
     from keras_lcb.report import write_report
@@ -45,6 +47,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "Diagnosis",
     "FrequencyResponse",
     "GradientNorms",
     "GradientPredictiveness",
@@ -60,6 +63,7 @@ __all__ = [
     "collect",
     "convergence_bias",
     "convergence_rate",
+    "diagnose",
     "exercises",
     "experiments",
     "lab",
@@ -88,6 +92,7 @@ _SUBPACKAGES = (
     "vision",
 )
 _ON_FIRST_USE = {
+    "Diagnosis": "keras_lcb.diagnosis.watching",
     "FrequencyResponse": "keras_lcb.synthetic.frequency_response",
     "GradientPredictiveness": "keras_lcb.landscape.callbacks.gradient_predictiveness",
     "LayerSharpness": "keras_lcb.landscape.callbacks.layer_sharpness",
@@ -96,6 +101,7 @@ _ON_FIRST_USE = {
     "collect": "keras_lcb.runs.merging",
     "convergence_bias": "keras_lcb.analysis",
     "convergence_rate": "keras_lcb.analysis",
+    "diagnose": "keras_lcb.diagnosis.diagnosing",
     "load_run": "keras_lcb.runs.storage",
     "save_run": "keras_lcb.runs.storage",
     "summary": "keras_lcb.analysis",

@@ -12,6 +12,7 @@ from keras_lcb.analysis.compared import single_runs, without_distance
 from keras_lcb.analysis.convergence import area_under_distance, time_to_fraction
 from keras_lcb.analysis.curves import per_layer
 from keras_lcb.analysis.gradients import rms_over_run
+from keras_lcb.analysis.layer_table import LayerTable
 from keras_lcb.analysis.remaining import other_measures, remaining
 from keras_lcb.analysis.similarity import time_to_similarity
 
@@ -44,6 +45,9 @@ def summary(run: xr.Dataset) -> pd.DataFrame:
         For stacked runs, each is the mean over seeds, beside it `…_std`, the standard deviation
         over seeds; NaN where a seed has none.
 
+        Printed, the table of a single run says below what `lcb.diagnose` finds in it, which
+        `attrs["findings"]` holds too.
+
     Raises:
         ValueError: If the run holds no layers.
 
@@ -75,7 +79,18 @@ def summary(run: xr.Dataset) -> pd.DataFrame:
     reasons = _without_distance(run)
     if reasons:
         table["no_distance"] = [reasons.get(name, "") for name in layers]
-    return table.sort_values("depth") if "depth" in table else table
+    sorted_table = LayerTable(table.sort_values("depth") if "depth" in table else table)
+    sorted_table.attrs["findings"] = _findings(run)
+    return sorted_table
+
+
+def _findings(run: xr.Dataset) -> list[str]:
+    """What `lcb.diagnose` finds, in short; nothing of runs that are stacked."""
+    from keras_lcb.diagnosis import diagnose
+
+    if "seed" in run.dims or "step" not in run.dims:
+        return []
+    return [str(finding).splitlines()[0] for finding in diagnose(run)]
 
 
 def _without_distance(run: xr.Dataset) -> dict[str, str]:

@@ -28,7 +28,7 @@ class UnseenUpdates:
     def begin(self, model: keras.Model, rows: Sequence[TrackedLayer]) -> None:
         """Notes the weights before training; only the first call does."""
         if self._first is None:
-            self._first = _squared_norms(model, rows)
+            self._first = squared_norms(model, rows)
 
     def look(
         self,
@@ -49,7 +49,7 @@ class UnseenUpdates:
         """
         if self.moved is not None or self._first is None:
             return
-        self.moved = _squared_norms(model, rows) != self._first
+        self.moved = squared_norms(model, rows) != self._first
         if updates or not self.moved.any():
             return
         hint = "name them: `track(model, callback, optimizer=[...])`"
@@ -62,7 +62,7 @@ class UnseenUpdates:
         warnings.warn(self.sentence, stacklevel=3)
 
 
-def _squared_norms(model: keras.Model, rows: Sequence[TrackedLayer]) -> np.ndarray:
+def squared_norms(model: keras.Model, rows: Sequence[TrackedLayer]) -> np.ndarray:
     """Returns the squared norm of each layer's weights."""
     internals.sync_state(model)
     squares = ops.on_host(ops.squared_norms(ops.read([v for row in rows for v in row.variables])))
