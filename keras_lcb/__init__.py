@@ -18,6 +18,7 @@ from keras_lcb.callbacks import (
     LayerSharpness,
     StepQuantities,
 )
+from keras_lcb.freezing import FreezeConverged, fit_in_stages
 from keras_lcb.quantities import StepQuantity
 from keras_lcb.training.layerwise_model import LayerwiseModel
 from keras_lcb.training.tracking import track
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "FreezeConverged",
     "FrequencyResponse",
     "GradientNorms",
     "GradientPredictiveness",
@@ -56,6 +58,7 @@ __all__ = [
     "convergence_rate",
     "exercises",
     "experiments",
+    "fit_in_stages",
     "lab",
     "landscape",
     "load_run",

@@ -287,6 +287,30 @@ def moving_averages(optimizer: Any) -> list[keras.Variable | None]:
     return optimizer._model_variables_moving_average
 
 
+def narrowed(optimizer: Any, trains: Callable[[keras.Variable], bool]) -> dict[str, Any]:
+    """Returns attributes with which an optimizer trains only some of its variables.
+
+    Its state stays where it is: slots are found by a variable's place among all of them.
+
+    Args:
+        optimizer: A built optimizer, or a loss scaler around one.
+        trains: Tells for a variable whether it goes on training.
+    """
+    variables = optimizer._trainable_variables
+    kept = [at for at, variable in enumerate(variables) if trains(variable)]
+    attributes: dict[str, Any] = {
+        "_trainable_variables": [variables[at] for at in kept],
+        "_trainable_variables_indices": {
+            optimizer._var_key(variables[at]): optimizer._get_variable_index(variables[at])
+            for at in kept
+        },
+    }
+    averages = getattr(optimizer, "_model_variables_moving_average", None)
+    if averages:
+        attributes["_model_variables_moving_average"] = [averages[at] for at in kept]
+    return attributes
+
+
 def layout_of(variable: keras.Variable) -> Any:
     """Returns how a variable is laid out over devices (JAX); `None` for the distribution's way."""
     return getattr(variable, "_layout", None)
@@ -358,6 +382,55 @@ def trained_as(
     finally:
         for thing, flag in kept:
             thing._trainable = flag
+
+
+def freeze(
+    model: keras.Model, variables: Iterable[keras.Variable], layers: Iterable[keras.Layer]
+) -> Callable[[], None]:
+    """Sets the flags `trainable` of variables, and of the layers that hold nothing else, to False.
+
+    Args:
+        model: The model.
+        variables: What is to be frozen.
+        layers: Layers to be frozen besides, such as those that own moving statistics only.
+
+    Returns:
+        What sets all flags as they were.
+    """
+    variables = list(variables)
+    everything = flattened(model)
+    kept = [(v, v.trainable) for v in variables]
+    kept_of_layers = [(layer, layer._trainable) for layer in everything]
+    _set_flags(variables, [False] * len(variables))
+    for layer in everything:  # not by the setter, which sets the flags of all layers below
+        own = [v for each in (layer, *flattened(layer)) for v in own_variables(each)]
+        if own and not any(v.trainable for v in own):
+            layer._trainable = False
+    for layer in layers:
+        layer._trainable = False
+
+    def thaw() -> None:
+        _set_flags([v for v, _ in kept], [flag for _, flag in kept])
+        for layer, flag in kept_of_layers:
+            layer._trainable = flag
+
+    return thaw
+
+
+def _set_flags(variables: Sequence[keras.Variable], flags: Sequence[bool]) -> None:
+    for variable, flag in zip(variables, flags, strict=True):
+        variable.trainable = flag
+        if keras.backend.backend() == "tensorflow":
+            # A tape records what variables with TensorFlow's own flag go into, Keras' aside.
+            for value in getattr(variable.value, "values", (variable.value,)):
+                value._trainable = flag
+
+
+def forget_compiled(model: keras.Model) -> None:
+    """Has Keras make a model's functions anew, since another part of the model trains now."""
+    model.make_train_function(force=True)
+    if keras.backend.backend() == "jax":  # there they take what trains apart from the rest
+        model.test_function = model.predict_function = None
 
 
 # JAX: the state of a model stands outside of its variables while `fit` trains.

@@ -84,12 +84,7 @@ class Recorder(keras.callbacks.Callback):
         self._loss = MeanLoss()
 
     def _settings(self) -> dict[str, Any]:
-        chosen = self.layers
-        if callable(chosen) and not isinstance(chosen, keras.Layer):
-            chosen = getattr(chosen, "__name__", "")
-        elif chosen is not None and not isinstance(chosen, str):
-            chosen = [getattr(each, "name", each) for each in chosen]
-        return {"every": self.every, "layers": chosen}
+        return {"every": self.every, "layers": selection_in_words(self.layers)}
 
     def _coordinates(self) -> dict[str, Any]:
         return {}
@@ -524,6 +519,15 @@ class Recorder(keras.callbacks.Callback):
 
     def _restored(self, records: list[Record]) -> None:
         """Called with the records that came from a backup."""
+
+
+def selection_in_words(chosen: LayerSelection) -> str | list[str] | None:
+    """What JSON can hold of a selection of layers."""
+    if callable(chosen) and not isinstance(chosen, keras.Layer):
+        return getattr(chosen, "__name__", "")
+    if chosen is None or isinstance(chosen, str):
+        return chosen
+    return [getattr(each, "name", each) for each in chosen]
 
 
 def _outline(rows: list[TrackedLayer]) -> list[list[Any]]:
