@@ -14,7 +14,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import keras
-from keras.src.models.functional import Functional, functional_like_constructor
+from keras.src.models.functional import (
+    Functional,
+    functional_like_constructor,
+    operation_fn,
+)
 
 _NEEDED = {
     "layer": ("_layers", "_trainable_variables", "_non_trainable_variables", "_flatten_layers"),
@@ -208,6 +212,45 @@ def graph_of(model: keras.Model) -> Functional | None:
 def inputs_of(graph: Functional) -> Any:
     """Returns the symbolic inputs of a Functional model, nested as its `call` takes them."""
     return graph._inputs_struct
+
+
+def outputs_of(graph: Functional) -> Any:
+    """Returns the symbolic outputs of a Functional model, nested as its `call` returns them."""
+    outputs = graph._outputs_struct
+    single = isinstance(outputs, (list, tuple)) and len(outputs) == 1
+    return outputs[0] if single else outputs
+
+
+def nodes_of(graph: Functional) -> list[Any]:
+    """Returns the calls of operations that a Functional model is made of, each after its inputs."""
+    by_depth = graph._nodes_by_depth
+    nodes = [node for depth in sorted(by_depth, reverse=True) for node in by_depth[depth]]
+    return [node for node in nodes if not node.is_input]
+
+
+def compute(nodes: Sequence[Any], known: dict[int, Any], training: bool | None) -> None:
+    """Computes what calls of operations put out, as a Functional model does.
+
+    Args:
+        nodes: The calls, each after its inputs.
+        known: Values by the `id` of the symbolic tensor; added to.
+        training: Whether layers behave as in training.
+    """
+    for node in nodes:
+        args, kwargs = node.arguments.fill_in(known)
+        outputs = operation_fn(node.operation, training=training)(*args, **kwargs)
+        for tensor, value in zip(node.outputs, keras.tree.flatten(outputs), strict=True):
+            known[id(tensor)] = value
+
+
+def calling(model: keras.Model, call: Callable[..., Any]) -> dict[str, Any]:
+    """Returns attributes with which a model computes something else, of other inputs."""
+    return {"call": call, "_manual_input_spec": None}
+
+
+def is_random(layer: keras.Layer) -> bool:
+    """Whether a layer, or one in it, draws random numbers."""
+    return any(each._seed_generators for each in (layer, *flattened(layer)))
 
 
 def shapes_built_with(model: keras.Layer) -> dict[str, Any]:

@@ -31,8 +31,10 @@ class Annealing(Scaling):
         super().__init__(model, LearningRateMultipliers(model))
         self._origin = origin
         self._ends = np.array(
-            [min((ends[id(v)] for v in row.variables if id(v) in ends), default=math.inf)
-             for row in self.layers],
+            [
+                min((ends[id(v)] for v in row.variables if id(v) in ends), default=math.inf)
+                for row in self.layers
+            ],
             "float32",
         )
 
@@ -52,7 +54,7 @@ class Annealing(Scaling):
         def anneal_and_apply(grads: Any, trainable_variables: Any = None) -> Any:
             (count,) = ops.read([internals.steps_of(part)])
             passed = keras.ops.cast(count - self._origin, "float32")
-            progress = keras.ops.clip(passed / self._ends, 0.0, 1.0)
+            progress = keras.ops.clip(keras.ops.divide(passed, self._ends), 0.0, 1.0)
             self._factors.assign(0.5 * (1.0 + keras.ops.cos(math.pi * progress)))
             return scaled(grads, trainable_variables)
 

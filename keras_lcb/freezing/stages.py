@@ -8,6 +8,7 @@ from typing import Any
 import keras
 
 from keras_lcb.backend import internals
+from keras_lcb.freezing.cached import CachedActivations
 from keras_lcb.freezing.freeze_converged import FreezeConverged
 from keras_lcb.freezing.frozen import frozen_of
 from keras_lcb.freezing.one_training import OneTraining
@@ -67,12 +68,44 @@ def fit_in_stages(
         # Averages take the place of weights after the last stage, not after each.
         later = {"finalize_variable_values": lambda variables: None}
         stack.enter_context(internals.replaced(model.optimizer, later))
+        cached = _cache(model, x, freeze, fit_arguments)
+        if cached is not None:
+            stack.callback(cached.close)
         while not training.ended:
             frozen = freeze.freeze_for(epoch) if training.epoch else 0
-            model.fit(x, y, initial_epoch=epoch, callbacks=[training], **fit_arguments)
+            _fit_stage(
+                model, x, y, cached, initial_epoch=epoch, callbacks=[training], **fit_arguments
+            )
             epoch = training.epoch
     model.history = history
     return history
+
+
+def _fit_stage(
+    model: keras.Model, x: Any, y: Any, cached: CachedActivations | None, **fit_arguments: Any
+) -> None:
+    if cached is None or not frozen_of(model).variables:
+        model.fit(x, y, **fit_arguments)
+        return
+    cached.advance()
+    with internals.replaced(model, cached.stand_ins()):
+        internals.forget_compiled(model)
+        model.fit(cached.x, y, **fit_arguments)
+
+
+def _cache(
+    model: keras.Model, x: Any, freeze: FreezeConverged, fit_arguments: dict[str, Any]
+) -> CachedActivations | None:
+    """Returns what keeps activations, if anything does."""
+    if freeze.cache is False:
+        return None
+    if fit_arguments.get("validation_split"):
+        raise ValueError(
+            "With `cache`, give `validation_data` in place of `validation_split`: what is kept are "
+            "activations of training samples, which `fit` cannot divide."
+        )
+    folder = None if freeze.cache is True else freeze.cache
+    return CachedActivations(model, x, fit_arguments.get("batch_size") or 32, folder)
 
 
 def _callbacks(given: Any, freeze: FreezeConverged) -> tuple[keras.callbacks.History, list[Any]]:
