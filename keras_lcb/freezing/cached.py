@@ -36,7 +36,9 @@ class CachedActivations:
     ) -> None:
         _check_can_be_cut(model)
         self._model, self._batch_size = model, batch_size
-        self._graph = internals.graph_of(model)
+        graph = internals.graph_of(model)
+        assert graph is not None  # or it could not be cut
+        self._graph = graph
         self._folder = None if folder is None else pathlib.Path(folder)
         self._tensors: Sequence[Any] = list(self._graph.inputs)
         self._arrays = _arrays(x, len(self._tensors))

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from keras_lcb.backend import internals, ops
-from keras_lcb.callbacks.recorder import Record, Recorder, selection_in_words
+from keras_lcb.callbacks.recorder import Record, Recorder
+from keras_lcb.config import whole_number
 from keras_lcb.freezing.annealing import Annealing
 from keras_lcb.freezing.evidence import Movement, RepresentationChange
 from keras_lcb.freezing.frozen import frozen_of
@@ -18,8 +19,7 @@ from keras_lcb.freezing.rules import Rule, Schedule, Settled
 from keras_lcb.freezing.schedules import SCHEDULES
 from keras_lcb.training.layers import TrackedLayer, check_built, is_complete, tracked_layers
 from keras_lcb.training.layerwise_model import LayerwiseModel
-from keras_lcb.training.selection import LayerSelection, select_layers
-from keras_lcb.training.settings import whole_number
+from keras_lcb.training.selection import LayerSelection
 
 
 class FreezeConverged(Recorder):
@@ -106,9 +106,9 @@ class FreezeConverged(Recorder):
         self.patience = whole_number("patience", patience, 1)
         self.threshold = threshold
         self.x, self.cache = x, cache
-        self.groups = layers
+        self.data = () if x is None else ("x",)
         self._in_stages = False
-        super().__init__("epoch", None, backup)  # the run has a row for each layer
+        super().__init__("epoch", layers, backup)
 
     def reset(self) -> None:
         """Forgets everything recorded, so that the next `fit` begins a new run."""
@@ -214,7 +214,12 @@ class FreezeConverged(Recorder):
 
     # Recording.
 
-    def _attached(self) -> None:
+    def _attach(self) -> None:
+        self._rows = self._units  # what `layers` chooses, while the run has a row for each layer
+        super()._attach()
+
+    def attached(self) -> None:
+        """Finds what freezes together, and refuses what cannot be frozen."""
         optimizer = self._model.optimizer
         if len(internals.parts_of(optimizer)) > 1:
             raise ValueError(
@@ -226,7 +231,8 @@ class FreezeConverged(Recorder):
                 "A schedule scales steps layer by layer, and so does a LayerwiseModel: train a "
                 "plain `keras.Model`, or freeze by evidence (schedule=None)."
             )
-        self._units = select_layers(tracked_layers(self._model).layers, self.groups)
+        self._units = self._rows
+        self._rows = list(tracked_layers(self._model).layers)
         if len(self._units) < 2 and not self._others_train():
             raise ValueError(
                 f"All layers of the model '{self._model.name}' are one group, '"
@@ -268,7 +274,8 @@ class FreezeConverged(Recorder):
         }
         self._tap.scale_by(Annealing(self._model, batches, origin))
 
-    def _measure(self) -> Record:
+    def measure(self) -> Record:
+        """Returns how many units are frozen from here on, and what the rule goes by."""
         assert self._rule is not None
         return {
             "frozen_units": self._rule.frozen(self._next_epoch),
@@ -278,7 +285,7 @@ class FreezeConverged(Recorder):
 
     # The run.
 
-    def _variables(self) -> dict[str, tuple[Any, ...]]:
+    def _columns(self) -> dict[str, tuple[Any, ...]]:
         assert self._rule is not None
         along = "step", "layer"
         unit_of = [
@@ -296,19 +303,16 @@ class FreezeConverged(Recorder):
             self._rule.name: (along, np.stack(values), described),
         }
 
-    def _attributes(self) -> dict[str, Any]:
+    def attributes(self) -> dict[str, Any]:
+        """Returns what froze, when and why."""
         return {"frozen": self.events}
 
-    def _settings(self) -> dict[str, Any]:
-        return {
-            **super()._settings(),
-            "layers": selection_in_words(self.groups),
-            "schedule": self.schedule,
-            "start": self.start,
-            "patience": self.patience,
-            "threshold": self.threshold,
-            "probe": self.x is not None,
-        }
+    def settings(self) -> dict[str, Any]:
+        """Returns the settings, so that a run says how layers were frozen."""
+        rule = {"schedule": self.schedule, "start": self.start}
+        if self.schedule is None:
+            rule = {"patience": self.patience, "threshold": self.threshold}
+        return {**rule, "layers": super().settings()["layers"]}
 
 
 def _is_in(row: TrackedLayer, unit: TrackedLayer) -> bool:
