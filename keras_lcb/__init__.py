@@ -17,6 +17,7 @@ from keras_lcb.callbacks import (
     StepQuantities,
     track,
 )
+from keras_lcb.freezing import FreezeConverged, fit_in_stages
 from keras_lcb.quantities import StepQuantity
 from keras_lcb.training.layerwise_model import LayerwiseModel
 
@@ -48,6 +49,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Diagnosis",
+    "FreezeConverged",
     "FrequencyResponse",
     "GradientNorms",
     "GradientPredictiveness",
@@ -66,6 +68,7 @@ __all__ = [
     "diagnose",
     "exercises",
     "experiments",
+    "fit_in_stages",
     "lab",
     "landscape",
     "load_run",

@@ -16,6 +16,7 @@ from typing import Any
 import keras
 from keras.src.models.functional import Functional as Functional
 from keras.src.models.functional import functional_like_constructor
+from keras.src.models.functional import operation_fn as operation_fn
 
 _NEEDED = {
     "layer": ("_layers", "_trainable_variables", "_non_trainable_variables", "_flatten_layers"),
@@ -211,6 +212,45 @@ def inputs_of(graph: Functional) -> Any:
     return graph._inputs_struct
 
 
+def outputs_of(graph: Functional) -> Any:
+    """Returns the symbolic outputs of a Functional model, nested as its `call` returns them."""
+    outputs = graph._outputs_struct
+    single = isinstance(outputs, (list, tuple)) and len(outputs) == 1
+    return outputs[0] if single else outputs
+
+
+def nodes_of(graph: Functional) -> list[Any]:
+    """Returns the calls of operations that a Functional model is made of, each after its inputs."""
+    by_depth = graph._nodes_by_depth
+    nodes = [node for depth in sorted(by_depth, reverse=True) for node in by_depth[depth]]
+    return [node for node in nodes if not node.is_input]
+
+
+def compute(nodes: Sequence[Any], known: dict[int, Any], training: bool | None) -> None:
+    """Computes what calls of operations put out, as a Functional model does.
+
+    Args:
+        nodes: The calls, each after its inputs.
+        known: Values by the `id` of the symbolic tensor; added to.
+        training: Whether layers behave as in training.
+    """
+    for node in nodes:
+        args, kwargs = node.arguments.fill_in(known)
+        outputs = operation_fn(node.operation, training=training)(*args, **kwargs)
+        for tensor, value in zip(node.outputs, keras.tree.flatten(outputs), strict=True):
+            known[id(tensor)] = value
+
+
+def calling(model: keras.Model, call: Callable[..., Any]) -> dict[str, Any]:
+    """Returns attributes with which a model computes something else, of other inputs."""
+    return {"call": call, "_manual_input_spec": None}
+
+
+def is_random(layer: keras.Layer) -> bool:
+    """Whether a layer, or one in it, draws random numbers."""
+    return any(each._seed_generators for each in (layer, *flattened(layer)))
+
+
 def shapes_built_with(model: keras.Layer) -> dict[str, Any]:
     """Returns the shapes of the arguments that a layer was built with, by name."""
     return dict(model._build_shapes_dict or {})
@@ -288,6 +328,30 @@ def moving_averages(optimizer: Any) -> list[keras.Variable | None]:
     return optimizer._model_variables_moving_average
 
 
+def narrowed(optimizer: Any, trains: Callable[[keras.Variable], bool]) -> dict[str, Any]:
+    """Returns attributes with which an optimizer trains only some of its variables.
+
+    Its state stays where it is: slots are found by a variable's place among all of them.
+
+    Args:
+        optimizer: A built optimizer, or a loss scaler around one.
+        trains: Tells for a variable whether it goes on training.
+    """
+    variables = optimizer._trainable_variables
+    kept = [at for at, variable in enumerate(variables) if trains(variable)]
+    attributes: dict[str, Any] = {
+        "_trainable_variables": [variables[at] for at in kept],
+        "_trainable_variables_indices": {
+            optimizer._var_key(variables[at]): optimizer._get_variable_index(variables[at])
+            for at in kept
+        },
+    }
+    averages = getattr(optimizer, "_model_variables_moving_average", None)
+    if averages:
+        attributes["_model_variables_moving_average"] = [averages[at] for at in kept]
+    return attributes
+
+
 def layout_of(variable: keras.Variable) -> Any:
     """Returns how a variable is laid out over devices (JAX); `None` for the distribution's way."""
     return getattr(variable, "_layout", None)
@@ -359,6 +423,55 @@ def trained_as(
     finally:
         for thing, flag in kept:
             thing._trainable = flag
+
+
+def freeze(
+    model: keras.Model, variables: Iterable[keras.Variable], layers: Iterable[keras.Layer]
+) -> Callable[[], None]:
+    """Sets the flags `trainable` of variables, and of the layers that hold nothing else, to False.
+
+    Args:
+        model: The model.
+        variables: What is to be frozen.
+        layers: Layers to be frozen besides, such as those that own moving statistics only.
+
+    Returns:
+        What sets all flags as they were.
+    """
+    variables = list(variables)
+    everything = flattened(model)
+    kept = [(v, v.trainable) for v in variables]
+    kept_of_layers = [(layer, layer._trainable) for layer in everything]
+    _set_flags(variables, [False] * len(variables))
+    for layer in everything:  # not by the setter, which sets the flags of all layers below
+        own = [v for each in (layer, *flattened(layer)) for v in own_variables(each)]
+        if own and not any(v.trainable for v in own):
+            layer._trainable = False
+    for layer in layers:
+        layer._trainable = False
+
+    def thaw() -> None:
+        _set_flags([v for v, _ in kept], [flag for _, flag in kept])
+        for layer, flag in kept_of_layers:
+            layer._trainable = flag
+
+    return thaw
+
+
+def _set_flags(variables: Sequence[keras.Variable], flags: Sequence[bool]) -> None:
+    for variable, flag in zip(variables, flags, strict=True):
+        variable.trainable = flag
+        if keras.backend.backend() == "tensorflow":
+            # A tape records what variables with TensorFlow's own flag go into, Keras' aside.
+            for value in getattr(variable.value, "values", (variable.value,)):
+                value._trainable = flag
+
+
+def forget_compiled(model: keras.Model) -> None:
+    """Has Keras make a model's functions anew, since another part of the model trains now."""
+    model.make_train_function(force=True)
+    if keras.backend.backend() == "jax":  # there they take what trains apart from the rest
+        model.test_function = model.predict_function = None
 
 
 # JAX: the state of a model stands outside of its variables while `fit` trains.

@@ -53,13 +53,16 @@ class Scaling:
         """State on the device."""
         return [self._factors, *(self._comparison.variables if self._comparison else [])]
 
-    @contextlib.contextmanager
-    def of_step(self, *args: Any) -> Iterator[None]:
+    def of_step(self, *args: Any) -> contextlib.AbstractContextManager[None]:
         """Within this context, in which a training step runs, still layers stand still.
 
         Args:
             *args: What the step is called with: the batch, on JAX the state and the batch.
         """
+        return self._standing_still(*args)
+
+    @contextlib.contextmanager
+    def _standing_still(self, *args: Any) -> Iterator[None]:
         if self._comparison is not None:
             self._comparison.begin(*args)
         with contextlib.ExitStack() as stack:

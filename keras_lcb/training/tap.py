@@ -47,6 +47,7 @@ class _Measured:
 
     meters: list[Meter]
     optimizers: list[Any]
+    scaling: Scaling | None
     scales: bool
     function: Any
 
@@ -55,6 +56,7 @@ class _Measured:
         return (
             self.meters == tap.meters
             and self.optimizers == tap.optimizers
+            and self.scaling is tap.scaling
             and self.scales == tap.scales
         )
 
@@ -77,6 +79,9 @@ class Tap:
         self.scaling: Scaling | None = None
         self.readers: list[Reader] = []
         self._own_readers: list[Reader] = []  # the model's, which stay
+        self._own_scaling: Scaling | None = None
+        self._leaving: list[Callable[[], None]] = []
+        self._goes_on = False  # over several `fit` calls
         self._wired: list[tuple[Reader, list[int], list[frozenset[int]]]] = []
         self._hooks: list[Callable[[Any], None]] = []
         self._waiting: list[tuple[Callable[[], None], Callable[[], None] | None]] = []
@@ -136,7 +141,7 @@ class Tap:
             reader: Gathers what the model logs.
             scaling: Scales its steps.
         """
-        self.scaling = scaling
+        self.scaling = self._own_scaling = scaling
         self._own_readers = [reader]
         self.readers = [reader, *(each for each in self.readers if each is not reader)]
         self._prepared = False
@@ -146,6 +151,24 @@ class Tap:
         if reader not in self.readers:
             self.readers.append(reader)
             self._prepared = False
+
+    def scale_by(self, scaling: Scaling) -> None:
+        """Has the steps of the training that begins scaled."""
+        self.scaling, self._prepared = scaling, False
+
+    def on_leaving(self, leave: Callable[[], None]) -> None:
+        """Has a function called when this training is over, if need be when the next one begins."""
+        if leave not in self._leaving:
+            self._leaving.append(leave)
+
+    @contextlib.contextmanager
+    def going_on(self) -> Iterator[None]:
+        """Within this context several `fit` calls are one training."""
+        self._goes_on = True
+        try:
+            yield
+        finally:
+            self._goes_on = False
 
     def after_execution(self, hook: Callable[[Any], None]) -> None:
         """Has a function called on the host after each execution of a step, with its logs."""
@@ -250,7 +273,23 @@ class Tap:
                 self.model.train_function = self._plain
         if self.readers != self._own_readers:
             self.readers, self._prepared = list(self._own_readers), False
+        if self.scaling is not self._own_scaling:
+            self.scaling, self._prepared = self._own_scaling, False
         self._hooks, self._waiting, self._beginning, self._given = [], [], [], None
+        leaving, self._leaving = self._leaving, []
+        for leave in leaving:
+            leave()
+
+    @property
+    def _has_guests(self) -> bool:
+        """Whether anybody takes part in this training only."""
+        return bool(
+            self.readers != self._own_readers
+            or self.scaling is not self._own_scaling
+            or self._hooks
+            or self._waiting
+            or self._leaving
+        )
 
     def begin_training(self, force: bool) -> None:
         """Lets go of whoever took part in the last training; Keras is about to begin another.
@@ -260,7 +299,7 @@ class Tap:
         """
         if force:
             self._forget(None)  # what made this necessary concerns the plain one, too
-        elif not self._held and (self.readers != self._own_readers or self._hooks or self._waiting):
+        elif self._has_guests and not (self._held or self._goes_on):
             self.close()
 
     def _make_train_function(self, force: bool = False) -> Any:
@@ -336,7 +375,7 @@ class Tap:
             step = self._measured_step(self.model.train_step, self._trains_as_traced())
             with internals.replaced(self.model, {"train_step": step}):
                 function = self._made_by_keras()
-            made_for = list(self.meters), list(self.optimizers), self.scales
+            made_for = list(self.meters), list(self.optimizers), self.scaling, self.scales
             self._running = _Measured(*made_for, function)
             self._known = [*self._known, self._running][-_KEPT:]
         return self._running.function
@@ -489,7 +528,8 @@ class Tap:
         """Takes meters for a step that runs, or is traced, already."""
         self._choose_meters()
         if self._running is not None:
-            self._running.meters, self._running.scales = list(self.meters), self.scales
+            self._running.meters, self._running.scaling = list(self.meters), self.scaling
+            self._running.scales = self.scales
 
     def _choose_meters(self) -> None:
         """Takes meters for what the readers ask for: known ones, or new ones."""
