@@ -22,7 +22,7 @@ def rules() -> dict[str, Rule]:
 
     Example:
     >>> rules()["not ended"].needs
-    ("loss", "normalized_distance")
+    ('loss', 'normalized_distance')
     """
     return {
         name: importlib.import_module(f"{__name__}.{module}").RULE
