@@ -93,11 +93,11 @@ def how_to_read(run: xr.Dataset, lines: str, cells: str, named: str = "at its en
 
 def remark(ax: Axes, title: str, remarks: Sequence[str]) -> None:
     """Sets the title and, small beneath it, what the reader has to know of the figure."""
-    size = matplotlib.font_manager.FontProperties(size="small").get_size_in_points()
     points = ax.get_window_extent().width / ax.figure.dpi * 72
-    width = max(30, int(points / (0.55 * size)))  # 0.55 em is a letter's width, give or take
-    lines = [line for text in remarks for line in textwrap.wrap(text, width)]
-    ax.set_title(title, loc="left", pad=6 + 1.35 * size * len(lines))
+    size = _points("small")
+    heading = _wrapped(title, points, _points(matplotlib.rcParams["axes.titlesize"]))
+    lines = [line for text in remarks for line in _wrapped(text, points, size)]
+    ax.set_title("\n".join(heading), loc="left", pad=6 + 1.35 * size * len(lines))
     if lines:
         ax.annotate(
             "\n".join(lines),
@@ -109,6 +109,16 @@ def remark(ax: Axes, title: str, remarks: Sequence[str]) -> None:
             alpha=0.8,
             parse_math=False,
         )
+
+
+def _points(size: str | float) -> float:
+    """Returns a font size, such as "small", in points."""
+    return matplotlib.font_manager.FontProperties(size=size).get_size_in_points()
+
+
+def _wrapped(text: str, points: float, size: float) -> list[str]:
+    """Breaks a text into lines that fit into a width; a letter is about 0.55 em wide."""
+    return textwrap.wrap(text, max(30, int(points / (0.55 * size))))
 
 
 def frame_training(run: xr.Dataset, ax: Axes) -> None:
