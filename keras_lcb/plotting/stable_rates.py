@@ -8,8 +8,6 @@ import numpy as np
 from matplotlib.lines import Line2D
 
 from keras_lcb.plotting.along_training import remark
-from keras_lcb.plotting.extremes import least_and_most
-from keras_lcb.plotting.figures import figure
 from keras_lcb.plotting.style import depths, is_dark, layer_colors, new_axes, short_name
 
 if TYPE_CHECKING:
@@ -18,22 +16,6 @@ if TYPE_CHECKING:
     from matplotlib.container import BarContainer
 
 
-def _showing(run: xr.Dataset) -> str:
-    least, most = least_and_most(run["learning_rate"])
-    return (
-        "Bar chart: the largest stable learning rate of each layer, by depth, on a logarithmic "
-        f"axis. Least: {least}; most: {most}."
-    )
-
-
-@figure(
-    needs=("lower", "upper"),
-    recorded_by="keras_lcb.landscape.largest_stable_learning_rate(model, x, y)",
-    place=10,
-    reading="The taller the bar, the larger the steps that the layer bears when it alone moves.",
-    showing=_showing,
-    shows=("learning_rate", "lower", "upper", "theory"),
-)
 def plot_stable_rates(run: xr.Dataset, ax: Axes | None = None) -> BarContainer:
     """Plots the largest stable learning rate of each layer as a bar, with a mark for 2 / λ_max.
 
@@ -58,6 +40,11 @@ def plot_stable_rates(run: xr.Dataset, ax: Axes | None = None) -> BarContainer:
     >>> len(plot_stable_rates(run))
     2
     """
+    if "learning_rate" not in run or "layer" not in run["learning_rate"].dims:
+        raise ValueError(
+            "The run holds no learning_rate of each layer. Compute it with "
+            "keras_lcb.landscape.largest_stable_learning_rate(model, x, y)."
+        )
     ax = new_axes(ax)
     ink = ax.xaxis.label.get_color()
     places = np.argsort(np.argsort(depths(run), kind="stable"))
