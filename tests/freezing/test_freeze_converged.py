@@ -248,3 +248,28 @@ def test_what_cannot_be_frozen_is_refused_before_training():
     unbuilt.compile("sgd", "mse")
     with pytest.raises(ValueError, match="not built"):
         lcb.FreezeConverged().set_model(unbuilt)
+
+
+def test_statistics_below_what_trains_stand_still_too():
+    keras.utils.set_random_seed(3)
+    norm = keras.layers.BatchNormalization(scale=False, center=False, name="norm")
+    above = keras.layers.BatchNormalization(scale=False, center=False, name="above")
+    a, b = keras.layers.Dense(4, name="a"), keras.layers.Dense(2, name="b")
+    model = keras.Sequential([keras.Input((6,)), a, norm, b, above])
+    model.compile("sgd", "mse", run_eagerly=BACKEND != "torch")
+    weights = Weights()
+    train(model, weights, freeze_linear())
+    assert weights.stay("norm", since=3)
+    assert not weights.stay("above", since=3)
+    assert norm.trainable
+
+
+def test_a_layerwise_model_freezes_by_evidence_only():
+    model = lcb.LayerwiseModel.from_model(network())
+    model.compile(keras.optimizers.SGD(1e-9), "mse", run_eagerly=BACKEND != "torch")
+    with pytest.raises(ValueError, match="train a plain"):
+        train(model, freeze_linear())
+    freeze, weights = lcb.FreezeConverged(patience=1, threshold=2.0), Weights()
+    train(model, freeze, weights)
+    assert freeze.events[0]["epoch"] == 1
+    assert weights.stay("a", since=1)
