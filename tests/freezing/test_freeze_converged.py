@@ -216,10 +216,34 @@ def test_another_process_goes_on_where_the_first_was_killed(tmp_path, rule):
 
 
 def test_compiled_steps_freeze_too():
-    weights = Weights()
-    train(network(run_eagerly=False), weights, freeze_linear())
+    weights, model = Weights(), network(run_eagerly=False)
+    history = train(model, weights, freeze_linear(), validation_data=data())
     assert weights.stay("a", since=3)
     assert not weights.stay("b", since=3)
+    loss = model.evaluate(*data(), verbose=0)  # after thawing, compiled anew where need be
+    np.testing.assert_allclose(loss, history.history["val_loss"][-1], rtol=1e-5)
+
+
+def test_the_backward_pass_ends_above_what_is_frozen():
+    backward = []
+
+    class Counted(keras.layers.Layer):
+        def call(self, x):
+            @keras.ops.custom_gradient
+            def through(x):
+                def gradient(*args, upstream=None):
+                    backward.append(1)
+                    return args[0] if upstream is None else upstream
+
+                return 1.0 * x, gradient
+
+            return through(x)
+
+    a, b = keras.layers.Dense(4, name="a"), keras.layers.Dense(2, name="b")
+    model = keras.Sequential([keras.Input((6,)), a, Counted(), b])
+    model.compile("sgd", "mse", run_eagerly=BACKEND != "torch")
+    train(model, freeze_linear())
+    assert len(backward) == 3 * 4  # of 6 epochs of 4 batches
 
 
 @pytest.mark.parametrize(
