@@ -18,8 +18,8 @@ def network(optimizer="adam", **options):
     end = layers.BatchNormalization(name="a_norm")(end)
     end = layers.Dense(4, activation="tanh", name="b")(end)
     model = keras.Model(start, layers.Dense(2, name="c")(end), name="chain")
-    # Without a graph on TensorFlow, where tracing takes longer than tiny trainings.
-    options.setdefault("run_eagerly", keras.backend.backend() == "tensorflow")
+    # Uncompiled, since that takes longer than tiny trainings do.
+    options.setdefault("run_eagerly", keras.backend.backend() != "torch")
     if optimizer == "adam":
         optimizer = keras.optimizers.Adam(0.05)
     model.compile(optimizer, "mse", **options)

@@ -216,10 +216,34 @@ def test_another_process_goes_on_where_the_first_was_killed(tmp_path, rule):
 
 
 def test_compiled_steps_freeze_too():
-    weights = Weights()
-    train(network(run_eagerly=False), weights, freeze_linear())
+    weights, model = Weights(), network(run_eagerly=False)
+    history = train(model, weights, freeze_linear(), validation_data=data())
     assert weights.stay("a", since=3)
     assert not weights.stay("b", since=3)
+    loss = model.evaluate(*data(), verbose=0)  # after thawing, compiled anew where need be
+    np.testing.assert_allclose(loss, history.history["val_loss"][-1], rtol=1e-5)
+
+
+def test_the_backward_pass_ends_above_what_is_frozen():
+    backward = []
+
+    class Counted(keras.layers.Layer):
+        def call(self, x):
+            @keras.ops.custom_gradient
+            def through(x):
+                def gradient(*args, upstream=None):
+                    backward.append(1)
+                    return args[0] if upstream is None else upstream
+
+                return 1.0 * x, gradient
+
+            return through(x)
+
+    a, b = keras.layers.Dense(4, name="a"), keras.layers.Dense(2, name="b")
+    model = keras.Sequential([keras.Input((6,)), a, Counted(), b])
+    model.compile("sgd", "mse", run_eagerly=BACKEND != "torch")
+    train(model, freeze_linear())
+    assert len(backward) == 3 * 4  # of 6 epochs of 4 batches
 
 
 @pytest.mark.parametrize(
@@ -248,3 +272,28 @@ def test_what_cannot_be_frozen_is_refused_before_training():
     unbuilt.compile("sgd", "mse")
     with pytest.raises(ValueError, match="not built"):
         lcb.FreezeConverged().set_model(unbuilt)
+
+
+def test_statistics_below_what_trains_stand_still_too():
+    keras.utils.set_random_seed(3)
+    norm = keras.layers.BatchNormalization(scale=False, center=False, name="norm")
+    above = keras.layers.BatchNormalization(scale=False, center=False, name="above")
+    a, b = keras.layers.Dense(4, name="a"), keras.layers.Dense(2, name="b")
+    model = keras.Sequential([keras.Input((6,)), a, norm, b, above])
+    model.compile("sgd", "mse", run_eagerly=BACKEND != "torch")
+    weights = Weights()
+    train(model, weights, freeze_linear())
+    assert weights.stay("norm", since=3)
+    assert not weights.stay("above", since=3)
+    assert norm.trainable
+
+
+def test_a_layerwise_model_freezes_by_evidence_only():
+    model = lcb.LayerwiseModel.from_model(network())
+    model.compile(keras.optimizers.SGD(1e-9), "mse", run_eagerly=BACKEND != "torch")
+    with pytest.raises(ValueError, match="train a plain"):
+        train(model, freeze_linear())
+    freeze, weights = lcb.FreezeConverged(patience=1, threshold=2.0), Weights()
+    train(model, freeze, weights)
+    assert freeze.events[0]["epoch"] == 1
+    assert weights.stay("a", since=1)

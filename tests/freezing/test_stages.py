@@ -19,7 +19,7 @@ def same(one, other, **tolerance):
         np.testing.assert_allclose(weights_of(other)[path], value, **tolerance)
 
 
-@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize("name", ["averages", "accumulation"])
 def test_stages_train_as_one_fit_does(name):
     model, staged = network(OPTIMIZERS[name]()), network(OPTIMIZERS[name]())
     history = train(model, freeze_linear())
@@ -90,13 +90,12 @@ def residual():
         keras.optimizers.AdamW(0.05),
         "mse",
         metrics=["mae"],
-        run_eagerly=keras.backend.backend() == "tensorflow",
+        run_eagerly=keras.backend.backend() != "torch",
     )
     return model
 
 
-@pytest.mark.parametrize("build", [network, residual])
-@pytest.mark.parametrize("disk", [False, True])
+@pytest.mark.parametrize(("build", "disk"), [(network, False), (residual, True)])
 def test_a_cache_changes_nothing_but_the_time(build, disk, tmp_path):
     x, y = data()
     options = {"shuffle": True, "validation_data": (x[:4], y[:4])}
