@@ -1,6 +1,6 @@
 """How often `diagnose` finds a fault that was planted, and how often one that is not there.
 
-python -m benchmarks.diagnose [--runs FOLDER] [--seeds 10] [--tune] [--quick] [--only FAULT ...]
+python -m benchmarks.diagnose [--runs FOLDER] [--seeds 10] [--only FAULT ...] [--tune] [--quick]
 
 trains small networks, each with a known fault, and sound ones, and prints for each rule
 
@@ -11,7 +11,7 @@ trains small networks, each with a known fault, and sound ones, and prints for e
 
 Each run is written to FOLDER as soon as it ends: killed, the benchmark goes on where it was left,
 and rules can be changed without training again. `--tune` takes the networks and seeds on which
-the thresholds were tuned, and none of those that are reported.
+the thresholds were tuned, and none of those that are reported. `--stored` trains nothing.
 """
 
 from __future__ import annotations
@@ -21,17 +21,18 @@ import dataclasses
 import itertools
 import math
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import tqdm
+import xarray as xr
 
 from benchmarks.planted.faults import FAULTS, REPORTED, TUNED, healthy, sound
 from benchmarks.planted.remedies import mended
 from benchmarks.planted.setting import Setting
 from benchmarks.planted.training import trained
-from keras_lcb.diagnosis import Findings, diagnose
+from keras_lcb.diagnosis import diagnose
 
 OPTIMIZERS = ("momentum", "adam")
 HEALTHY_SEEDS = 5
@@ -70,62 +71,75 @@ class Table:
     beside: dict[str, Counter[str]]
 
 
+@dataclasses.dataclass
+class Runs:
+    """Runs in a folder, trained when they are asked for and not there.
+
+    Attributes:
+        folder: Where they are kept.
+        train: Whether to train what is not there.
+    """
+
+    folder: Path
+    train: bool = True
+    _last: dict[str, Any] = dataclasses.field(default_factory=dict)
+
+    def of(self, settings: Iterable[Setting]) -> Iterator[tuple[Setting, xr.Dataset]]:
+        """The runs of settings, without those that are not there and not to be trained."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        for setting in settings:
+            if self.train or (self.folder / f"{setting.key}.nc").exists():
+                yield setting, trained(setting, self.folder, self._last)
+
+
 def measure(
+    runs: Runs,
     bases: dict[str, Setting],
     faults: Sequence[str],
     seeds: Sequence[int],
     healthy_seeds: Sequence[int],
-    folder: Path,
-    remedies: bool = True,
     optimizers: Sequence[str] = OPTIMIZERS,
+    remedies: bool = True,
 ) -> Table:
-    """Trains what the folder lacks, and diagnoses everything."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Diagnoses every run, and those that follow from taking the first advice."""
     table = Table({}, {}, {}, {})
-    last: dict[str, Any] = {}
     cells = list(itertools.product(faults, bases, optimizers))
-    for fault, network, optimizer in tqdm.tqdm(cells, unit=" faults"):
+    for cell in tqdm.tqdm(cells, unit=" faults"):
+        fault, network, optimizer = cell
         planted = FAULTS[fault](sound(bases[network], optimizer))
-        count = table.found.setdefault((fault, network, optimizer), Count())
-        found = {}
-        for seed in seeds:
-            setting = planted.but(seed=seed)
-            run = trained(setting, folder, last)
-            findings = diagnose(run)
-            count.add(fault in findings.names)
-            table.beside.setdefault(fault, Counter()).update(findings.names)
-            found[setting] = run.attrs["reached"], findings
-        if remedies:
-            _mend(fault, found, table, folder, last)
-    sound_ones = [
-        setting.but(seed=seed)
-        for network, optimizer in itertools.product(bases, optimizers)
-        for setting in healthy(bases[network], optimizer)
-        for seed in healthy_seeds
-    ]
-    for setting in tqdm.tqdm(sound_ones, unit=" sound"):
-        names = diagnose(trained(setting, folder, last)).names
-        for fault in FAULTS:
-            table.false.setdefault(fault, Count()).add(fault in names)
-        table.false.setdefault("any", Count()).add(bool(names))
+        _count_faults(cell, [planted.but(seed=seed) for seed in seeds], runs, table, remedies)
+    for network, optimizer in tqdm.tqdm(list(itertools.product(bases, optimizers)), unit=" sound"):
+        for setting in healthy(bases[network], optimizer):
+            _count_sound([setting.but(seed=seed) for seed in healthy_seeds], runs, table)
     return table
 
 
-def _mend(
-    fault: str,
-    found: dict[Setting, tuple[float, Findings]],
-    table: Table,
-    folder: Path,
-    last: dict[str, Any],
+def _count_faults(
+    cell: tuple[str, str, str], settings: Sequence[Setting], runs: Runs, table: Table, mend: bool
 ) -> None:
-    """Takes the first advice of each finding of a fault, and compares the loss reached."""
-    for setting, (reached, findings) in found.items():
-        for finding in findings:
-            other = mended(setting, finding) if finding.name == fault else None
-            if other is not None:
-                now = trained(other, folder, last).attrs["reached"]
-                table.mended.setdefault(fault, Count()).add(now < reached)
-                break
+    """Counts in which trainings a planted fault is found, and which its first advice mends."""
+    fault, count = cell[0], table.found.setdefault(cell, Count())
+    follow: list[tuple[float, Setting]] = []
+    for setting, run in runs.of(settings):
+        findings = diagnose(run)
+        count.add(fault in findings.names)
+        table.beside.setdefault(fault, Counter()).update(findings.names)
+        own = [finding for finding in findings if finding.name == fault]
+        better = mended(setting, own[0]) if own and mend else None
+        if better is not None:
+            follow.append((run.attrs["reached"], better))
+    for reached, better in follow:
+        for _, run in runs.of([better]):
+            table.mended.setdefault(fault, Count()).add(run.attrs["reached"] < reached)
+
+
+def _count_sound(settings: Sequence[Setting], runs: Runs, table: Table) -> None:
+    """Counts what is found in sound trainings."""
+    for _, run in runs.of(settings):
+        names = diagnose(run).names
+        for fault in FAULTS:
+            table.false.setdefault(fault, Count()).add(fault in names)
+        table.false.setdefault("any", Count()).add(bool(names))
 
 
 def lines(table: Table) -> Iterator[str]:
@@ -152,6 +166,7 @@ def main() -> None:
     parser.add_argument("--tune", action="store_true", help="the networks for tuning")
     parser.add_argument("--quick", action="store_true", help="one network, two seeds")
     parser.add_argument("--only", nargs="+", choices=list(FAULTS), default=list(FAULTS))
+    parser.add_argument("--stored", action="store_true", help="count what is there, train nothing")
     parser.add_argument("--no-remedies", action="store_true", help="take no advice")
     options = parser.parse_args()
     bases = TUNED if options.tune else REPORTED
@@ -160,12 +175,12 @@ def main() -> None:
     if options.quick:
         bases, seeds, of_sound = {"mlp": REPORTED["mlp"]}, 2, 1
     table = measure(
+        Runs(options.runs, train=not options.stored),
         bases,
         options.only,
         range(first, first + seeds),
         range(first, first + of_sound),
-        options.runs,
-        not options.no_remedies,
+        remedies=not options.no_remedies,
     )
     print("\n".join(lines(table)))
 

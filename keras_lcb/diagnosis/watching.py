@@ -134,5 +134,5 @@ class Diagnosis(StepQuantities):
     def settings(self) -> dict[str, Any]:
         """Returns the settings."""
         settings = super().settings()
-        del settings["quantities"]  # the class says them
+        del settings["quantities"], settings["per_update"]  # the class says them
         return settings

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
 from typing import Any
 
 import keras
+import numpy as np
 
+from keras_lcb.quantities.rms import rms
 from keras_lcb.quantities.step_quantity import State, StepQuantity
 
 
 class FirstGradient(StepQuantity):
     """‖∇θ‖₂ at the first update that is measured, with θ all of a layer's variables.
 
-    It tells of the initialisation even where training is lost before the first record. Only that
-    record holds it; later ones are NaN. It keeps one number a variable on the device.
+    It tells of the initialisation even where training is lost before the first record. Each
+    record holds the same. It keeps one number a variable on the device.
 
     Example:
     >>> import numpy as np
@@ -32,20 +32,18 @@ class FirstGradient(StepQuantity):
 
     name = "first_gradient"
     long_name = "gradient norm at the first update"
-    numbers = 2  # the squared norm at the first update, and how many variables it is of
+    numbers = 1
 
     def init(self, variable: keras.Variable) -> State:
-        """Keeps whether the first update is past."""
-        return (keras.ops.zeros(()),)
+        """Keeps the squared norm at the first update; below zero before it."""
+        return (keras.ops.full((), -1.0),)
 
     def update(self, state: State, gradient: Any, before: Any, after: Any) -> tuple[State, State]:
-        """Takes the gradient of the first update."""
-        first = state[0] == 0
+        """Takes the gradient of the first update, and adds it at each, so that it is a mean."""
         gradient = keras.ops.cast(gradient, "float32")
-        square = keras.ops.where(first, keras.ops.sum(gradient * gradient), 0.0)
-        return (keras.ops.ones_like(state[0]),), (square, keras.ops.cast(first, "float32"))
+        first = keras.ops.where(state[0] < 0, keras.ops.sum(gradient * gradient), state[0])
+        return (first,), (first,)
 
-    def result(self, sums: Sequence[float], updates: int) -> float:
-        """Returns the norm; NaN for records after the first."""
-        square, variables = sums
-        return math.sqrt(square) if variables and square >= 0 else math.nan
+    def results(self, sums: np.ndarray, updates: np.ndarray) -> np.ndarray:
+        """Returns norms; NaN where there was no update."""
+        return rms(sums, updates)

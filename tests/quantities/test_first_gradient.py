@@ -23,4 +23,4 @@ def test_it_is_the_norm_at_the_first_update_even_if_later_ones_are_lost(mode):
     batch = x[:2].astype(float)
     expected = np.linalg.norm(2 * batch.T @ (batch @ w) / 2)
     found = first.results.first_gradient.values[:, 0]
-    np.testing.assert_allclose(found, [np.nan, expected, np.nan], rtol=1e-5)
+    np.testing.assert_allclose(found, [np.nan, expected, expected], rtol=1e-5)

@@ -19,7 +19,7 @@ _TO_AND_FRO = 3.0  # ways down in all, there and back
 _MOVES = 0.01  # of the weights: noise alone shows in a loss that hardly moves
 _ABOVE, _CHANGE = 1.5, 0.5  # beyond what noise makes of a loss
 _USUAL = 0.05
-_RECORDS = 8
+_RECORDS = 12
 _TINY = 1e-30
 
 
