@@ -81,14 +81,14 @@ def test_later_records_begin_where_the_last_ended(monkeypatch):
 
 
 def _counting(function, taken, monkeypatch):
-    from keras_lcb.landscape.dialogue import Dialogue
+    from keras_lcb.landscape.host_search import HostSearch
 
     calls = []
-    take = Dialogue.take
+    receive = HostSearch.receive
 
     def counted(self, products):
         calls.append(1)
-        take(self, products)
+        receive(self, products)
 
     def measured():
         calls.clear()
@@ -96,7 +96,7 @@ def _counting(function, taken, monkeypatch):
         taken.append(len(calls))
         return record
 
-    monkeypatch.setattr(Dialogue, "take", counted)
+    monkeypatch.setattr(HostSearch, "receive", counted)
     return measured
 
 
