@@ -201,7 +201,7 @@ def test_an_objective_is_compiled_once(data, monkeypatch):
     second = curvature(objective, layers=["b"])
     assert len(objective._programs) == compiled == 1
     assert first.equals(second)
-    with pytest.raises(ValueError, match="has its data already"):
+    with pytest.raises(ValueError, match="already has its data"):
         curvature(objective, *data)
 
 
@@ -339,7 +339,7 @@ def test_refuses(data, options, message):
 
 def test_refuses_models_and_data_that_do_not_fit(data):
     x, y = data
-    with pytest.raises(ValueError, match="as many samples"):
+    with pytest.raises(ValueError, match="same number of samples"):
         curvature(network_model(), x, y[:-1])
     with pytest.raises(ValueError, match="not compiled"):
         curvature(dense(NETWORK), x, y)
