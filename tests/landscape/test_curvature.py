@@ -326,7 +326,7 @@ def test_run_can_be_saved(found, tmp_path):
         ({"layers": ["aa"]}, "Nearest: a"),
         ({"top_k": 0}, "1 or more; received 0"),
         ({"top_k": 1.5}, "whole number"),
-        ({"top_k": 19}, "'c' has only 18 parameters"),
+        ({"top_k": 19}, "'c' has 18 parameters"),
         ({"trace_samples": 1}, "no standard error"),
         ({"tolerance": 0}, "between 0 and 1"),
         ({"batch_size": 0}, "1 or more"),

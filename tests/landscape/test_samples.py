@@ -261,17 +261,17 @@ def test_warns_of_data_that_end_early():
 
 
 REFUSED = {
-    "as many samples each; received x 14, y 5": (lambda: (X, Y[:5]),),
-    "as many samples each; received x 3, y 2": (lambda: (iter([(X[:3], Y[:2])]),), 1),
-    "hold no samples": (lambda: (X[:0], Y[:0]),),
-    "holds no samples": (lambda: (tensorflow_data(X, Y).take(0),),),
-    "received none": (lambda: (None,),),
-    "Received `y` beside a data set": (lambda: (Batches(X), Y),),
-    "Received `sample_weight` beside": (lambda: (Batches(X, Y), None, WEIGHT),),
-    "`steps` counts batches": (lambda: (X, Y), 3),
-    "`steps` is a number of batches": (lambda: (Batches(X, Y),), 0),
-    "received a tuple of 4": (lambda: (iter([(X, Y, WEIGHT, WEIGHT)]),), 1),
-    r"hold: \(x, y\) and \(x, y, sample_weight\)": (
+    "same number of samples; received x 14, y 5": (lambda: (X, Y[:5]),),
+    "same number of samples; received x 3, y 2": (lambda: (iter([(X[:3], Y[:2])]),), 1),
+    "arrays without samples": (lambda: (X[:0], Y[:0]),),
+    "data set without samples": (lambda: (tensorflow_data(X, Y).take(0),),),
+    "received no arrays": (lambda: (None,),),
+    "Received `y` together with a data set": (lambda: (Batches(X), Y),),
+    "Received `sample_weight` together": (lambda: (Batches(X, Y), None, WEIGHT),),
+    "`steps` counts the batches": (lambda: (X, Y), 3),
+    "`steps` must be a number of batches": (lambda: (Batches(X, Y),), 0),
+    "received a tuple with 4": (lambda: (iter([(X, Y, WEIGHT, WEIGHT)]),), 1),
+    r"batches with \(x, y\) and \(x, y, sample_weight\)": (
         lambda: (iter([(X, Y), (X, Y, WEIGHT)]),),
         2,
     ),
