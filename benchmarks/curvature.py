@@ -91,8 +91,8 @@ eigenvalues of the same blocks, which keras_lcb needs for the traces. `error` is
 standard error. `products` counts the products for eigenvalues; only for the traces of keras_lcb, it
 also counts those for the traces.
 Ratios are medians over the rounds, with quartiles. Only times of the same round are compared. Each
-round has its own order and random vectors. The times do not include compilation, which is needed once for a
-network and a shape of the data. `compiling` is the additional time of a first search."""
+round has its own order and random vectors. The times do not include compilation, which is needed
+once for a network and a shape of the data. `compiling` is the additional time of a first search."""
 
 
 def main(arguments: list[str] | None = None) -> None:

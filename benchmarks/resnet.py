@@ -25,7 +25,10 @@ class Layers(Protocol):
 
 
 def resnet(x: Any, layers: Layers, blocks: int, width: int) -> Any:
-    """Applies three stages of residual blocks; ResNet-20 (He et al. 2016) for blocks=3, width=16."""
+    """Applies three stages of residual blocks (He et al. 2016).
+
+    With `blocks=3` and `width=16`, this is ResNet-20.
+    """
     x = layers.relu(layers.norm("stem_norm", layers.conv("stem", x, width, 3, 1)))
     for stage in range(3):
         for block in range(blocks):

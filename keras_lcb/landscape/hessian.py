@@ -37,8 +37,8 @@ _module = importlib.import_module(f"keras_lcb.landscape.{keras.backend.backend()
 class BlockProducts:
     """Multiplies vectors by the diagonal blocks of the Hessian that belong to layers.
 
-    All blocks share one forward and one backward pass. The further work for a block reaches from
-    the loss down to its layer, and not below it. Blocks without a vector take no further time.
+    All blocks share one forward and one backward pass. The second differentiation, which each block
+    needs for itself, ends at the layer of the block. It is skipped for blocks without a vector.
 
     Args:
         objective: The loss.
@@ -100,7 +100,7 @@ class BlockProducts:
                 gradients. Exceptions of the search are raised unchanged.
         """
         with HostSearch(search, self.sizes, self.dtype) as running:
-            # A program that can compute gradients is slower, even if it is not asked for them.
+            # A program that can return gradients is slower, even when it does not return them.
             kind = _Program(self._blocks, gradients=running.request.wants_gradients)
             program = self._objective.compiled(kind, self._together)
             while running.is_waiting:

@@ -72,13 +72,13 @@ def read(x: Any, y: Any = None, sample_weight: Any = None, steps: int | None = N
     >>> samples.count, samples.parts[0][0].shape
     (8, (8, 3))
     """
-    beside = [
-        name for name, given in (("y", y), ("sample_weight", sample_weight)) if given is not None
+    given = [
+        name for name, value in (("y", y), ("sample_weight", sample_weight)) if value is not None
     ]
     if isinstance(x, Samples) or _is_data_set(x):
-        if beside:
+        if given:
             raise ValueError(
-                f"Received {' and '.join(f'`{name}`' for name in beside)} together with a data set "
+                f"Received {' and '.join(f'`{name}`' for name in given)} together with a data set "
                 f"({type(x).__name__}). Put targets and weights into the batches of the data set, "
                 "as (x, y) or (x, y, sample_weight)."
             )

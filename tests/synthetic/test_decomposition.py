@@ -106,10 +106,10 @@ def network(*, last=None, head=None, added=True):
     [
         (lambda: networks.build_network(3, 4), "must be a sum"),
         (lambda: network(added=False), "must be a sum"),
-        (lambda: network(last=keras.layers.LayerNormalization()), "reads normalised features"),
-        (lambda: network(last=keras.layers.BatchNormalization()), "reads normalised features"),
+        (lambda: network(last=keras.layers.LayerNormalization()), "received normalised features"),
+        (lambda: network(last=keras.layers.BatchNormalization()), "received normalised features"),
         (lambda: network(last=keras.layers.ReLU()), "must be a sum"),
-        (lambda: network(head=keras.layers.Dense(1, "tanh")), "is not linear"),
+        (lambda: network(head=keras.layers.Dense(1, "tanh")), "must be linear"),
         (lambda: network(head=keras.layers.Dense(2)), "one unit"),
         (
             lambda: network(
