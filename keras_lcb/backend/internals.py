@@ -232,9 +232,10 @@ def reductions_of(loss: CompileLoss) -> set[Any]:
 
 
 def loss_function_of(model: keras.Model) -> Callable[..., Any]:
-    """Returns the method that computes the loss of a batch, whatever parameters a subclass gave it.
+    """Returns a function that computes the loss of a batch with the model's `compute_loss`.
 
-    Its arguments are those of `keras.Model.compute_loss`.
+    It takes the arguments of `keras.Model.compute_loss`, also if the method of a subclass lacks the
+    argument `training`.
     """
     return model._compute_loss
 
