@@ -156,8 +156,8 @@ def test_a_grid_too_coarse_is_refused_with_its_limit(target, points, limit):
     ("build", "says"),
     [
         (lambda: targets.SineSum([]), "at least one"),
-        (lambda: targets.SineSum([(1, 2)]), "A row is"),
-        (lambda: targets.SineSum([3]), "A row is"),
+        (lambda: targets.SineSum([(1, 2)]), "A row must be"),
+        (lambda: targets.SineSum([3]), "A row must be"),
         (lambda: targets.SineSum([(1.5, 1, 0)]), "whole number"),
         (lambda: targets.SineSum([(-1, 1, 0)]), "whole number"),
         (lambda: targets.SineSum([(1, math.nan, 0)]), "finite"),
