@@ -17,10 +17,14 @@ import keras
 from keras.src.models.functional import Functional as Functional
 from keras.src.models.functional import functional_like_constructor
 from keras.src.models.functional import operation_fn as operation_fn
+from keras.src.trainers.compile_utils import CompileLoss
 
 _NEEDED = {
     "layer": ("_layers", "_trainable_variables", "_non_trainable_variables", "_flatten_layers"),
-    "model": ("_build_shapes_dict", "_call_has_training_arg"),
+    "model": ("_build_shapes_dict", "_call_has_training_arg", "_compile_loss", "_compute_loss"),
+    "compiled loss": ("_user_loss", "_user_loss_weights", "_flat_losses"),
+    "symbolic tensor": ("_keras_history",),
+    "operation": ("_inbound_nodes",),
     "optimizer": (
         "_variables",
         "_iterations",
@@ -40,7 +44,8 @@ def missing_names(kind: str, thing: Any) -> list[str]:
     """Returns the private names that this package needs of an object and that it does not have.
 
     Args:
-        kind: "layer", "model", "optimizer" or "loss scaler".
+        kind: "layer", "model", "compiled loss", "symbolic tensor", "operation", "optimizer" or
+            "loss scaler".
         thing: The object.
     """
     return [name for name in _NEEDED[kind] if not hasattr(thing, name)]
@@ -194,6 +199,61 @@ def compilation(model: keras.Model) -> Any:
 def takes_training(model: keras.Model) -> bool:
     """Whether the model's `call` has the argument `training`."""
     return bool(model._call_has_training_arg)
+
+
+def compiled_loss(model: keras.Model) -> CompileLoss | None:
+    """Returns the object that `compile(loss=...)` has made; `None` if there is none."""
+    return getattr(model, "_compile_loss", None)
+
+
+def copy_of_compiled_loss(loss: CompileLoss) -> CompileLoss:
+    """Returns a new object for the same loss, which has not been called yet."""
+    return type(loss)(loss._user_loss, loss._user_loss_weights, output_names=loss.output_names)
+
+
+def new_compiled_loss(loss: Any, output_names: Sequence[str] | None) -> CompileLoss:
+    """Returns the object that `compile(loss=...)` would make.
+
+    Args:
+        loss: What `compile(loss=...)` takes.
+        output_names: The names of the model's outputs, if they have names.
+    """
+    return CompileLoss(loss, output_names=output_names)
+
+
+def with_compiled_loss(
+    model: keras.Model, loss: CompileLoss | None
+) -> contextlib.AbstractContextManager[None]:
+    """Has a model compute its loss with another object for a while."""
+    return replaced(model, {"_compile_loss": loss})
+
+
+def reductions_of(loss: CompileLoss) -> set[Any]:
+    """Returns how the parts of a compiled loss that has been called average over samples."""
+    return {getattr(part.loss, "reduction", None) for part in loss._flat_losses}
+
+
+def loss_function_of(model: keras.Model) -> Callable[..., Any]:
+    """Returns a function that computes the loss of a batch with the model's `compute_loss`.
+
+    It takes the arguments of `keras.Model.compute_loss`, also if the method of a subclass lacks the
+    argument `training`.
+    """
+    return model._compute_loss
+
+
+def has_mask(tensor: Any) -> bool:
+    """Whether a layer has marked some time steps of a tensor as masked."""
+    return getattr(tensor, "_keras_mask", None) is not None
+
+
+def operation_behind(
+    tensor: keras.KerasTensor,
+) -> tuple[keras.Operation, tuple[keras.KerasTensor, ...]]:
+    """Returns the layer or operation that made a symbolic tensor, and the tensors it was given."""
+    history = tensor._keras_history
+    node = history.operation._inbound_nodes[history.node_index]
+    return history.operation, tuple(node.input_tensors)
 
 
 def has_own_call(model: keras.Layer) -> bool:

@@ -16,8 +16,8 @@ from keras_lcb.callbacks.lora import has_lora
 from keras_lcb.callbacks.recorder import LOCK, Record, Recorder
 from keras_lcb.callbacks.reference import load_reference
 from keras_lcb.callbacks.snapshots import Snapshots, kept, on_host, parameter_vector
-from keras_lcb.callbacks.vectors import norms
 from keras_lcb.callbacks.ways import Ways
+from keras_lcb.callbacks.weight_distances import norms
 from keras_lcb.training.selection import LayerSelection
 
 

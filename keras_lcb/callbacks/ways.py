@@ -14,7 +14,7 @@ import numpy as np
 
 from keras_lcb.callbacks.lora import effective_distance, has_lora
 from keras_lcb.callbacks.snapshots import kernel_slices
-from keras_lcb.callbacks.vectors import angle, distances, norms
+from keras_lcb.callbacks.weight_distances import angle, distances, norms
 from keras_lcb.training.layers import TrackedLayer
 
 

@@ -7,6 +7,8 @@ from typing import Any
 
 import keras
 
+from keras_lcb.backend import internals
+
 
 def batch_loss(
     model: keras.Model,
@@ -53,9 +55,9 @@ def batch_loss(
     ]
     if metrics:
         state.extend(zip(model.metrics_variables, metrics, strict=True))
-    options = {"training": training} if model._call_has_training_arg else {}
+    options = {"training": training} if internals.takes_training(model) else {}
     with keras.StatelessScope(state_mapping=state, collect_losses=True):
         predicted = model(x, **options)
-        return model._compute_loss(
+        return internals.loss_function_of(model)(
             x=x, y=y, y_pred=predicted, sample_weight=sample_weight, training=training
         )

@@ -104,25 +104,25 @@ def network(*, last=None, head=None, added=True):
 @pytest.mark.parametrize(
     ("build", "says"),
     [
-        (lambda: networks.build_network(3, 4), "does not read a sum"),
-        (lambda: network(added=False), "does not read a sum"),
-        (lambda: network(last=keras.layers.LayerNormalization()), "reads normalised features"),
-        (lambda: network(last=keras.layers.BatchNormalization()), "reads normalised features"),
-        (lambda: network(last=keras.layers.ReLU()), "does not read a sum"),
-        (lambda: network(head=keras.layers.Dense(1, "tanh")), "is not linear"),
+        (lambda: networks.build_network(3, 4), "must be a sum"),
+        (lambda: network(added=False), "must be a sum"),
+        (lambda: network(last=keras.layers.LayerNormalization()), "received normalised features"),
+        (lambda: network(last=keras.layers.BatchNormalization()), "received normalised features"),
+        (lambda: network(last=keras.layers.ReLU()), "must be a sum"),
+        (lambda: network(head=keras.layers.Dense(1, "tanh")), "must be linear"),
         (lambda: network(head=keras.layers.Dense(2)), "one unit"),
         (
             lambda: network(
                 head=lambda h: keras.layers.Activation("tanh")(keras.layers.Dense(1)(h))
             ),
-            "not that of a Dense layer",
+            "must end in a linear Dense layer",
         ),
         (
             lambda: keras.Sequential(
                 [keras.Input((1,)), keras.layers.Dense(4), keras.layers.Dense(3, "relu")]
                 + [keras.layers.Dense(1)]
             ),
-            "does not read a sum",
+            "must be a sum",
         ),
     ],
 )

@@ -44,9 +44,9 @@ def test_splits_are_slices_of_the_one_there_is():
         (("train", "train"), "1797 images in common"),
         (("train[5:5]", "train[5:]"), "no image to train on"),
         (("train[5:]", "train[:0]"), "no image to validate with"),
-        (("train",), "`splits` names two parts"),
-        ("train", "`splits` names two parts"),
-        ((0, 1), "`splits` names two parts"),
+        (("train",), "`splits` must name two parts"),
+        ("train", "`splits` must name two parts"),
+        ((0, 1), "`splits` must name two parts"),
     ],
 )
 def test_splits_that_cannot_be_are_refused(splits, message):
@@ -101,8 +101,11 @@ def test_augmentation_with_the_same_seeds_comes_again():
     [
         (_mirrored(0), "list of Keras layers"),
         (["flip"], "list of Keras layers; received.*flip"),
-        ([keras.layers.RandomCrop(6, 6)], r"turns \(8, 8, 1\) of float32 into \(6, 6, 1\)"),
-        ([keras.layers.RandomFlip(dtype="float16")], "into .* of float16"),
+        (
+            [keras.layers.RandomCrop(6, 6)],
+            r"shape \(8, 8, 1\) and type float32.*\(6, 6, 1\) and float32",
+        ),
+        ([keras.layers.RandomFlip(dtype="float16")], "and float16"),
     ],
 )
 def test_augmentation_that_does_not_fit_is_refused(layers, message):

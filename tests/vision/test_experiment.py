@@ -153,12 +153,12 @@ def test_settings_have_a_hash():
         ({"network": "vgg", "residual": True}, "takes no `residual`"),
         ({"depths": (3, 3)}, "network 'cnn' takes no `depths`"),
         ({"network_arguments": {"heads": 2}}, "network 'cnn' takes no `heads`"),
-        ({"network_arguments": {"width": 2}}, "`width` is no further argument"),
-        ({"data_arguments": {"seed": 2}}, "`seed` is no further argument"),
-        ({"network_arguments": 3}, "`network_arguments` is a dictionary"),
-        ({"data_arguments": {"size": {1, 2}}}, "`data_arguments` is a dictionary"),
-        ({"network": "resnet", "depths": ()}, "`depths` lists the number of blocks"),
-        ({"network": "resnet", "depths": 3}, "`depths` lists the number of blocks"),
+        ({"network_arguments": {"width": 2}}, "Received `width` among the arguments"),
+        ({"data_arguments": {"seed": 2}}, "Received `seed` among the arguments"),
+        ({"network_arguments": 3}, "`network_arguments` must be a dictionary"),
+        ({"data_arguments": {"size": {1, 2}}}, "`data_arguments` must be a dictionary"),
+        ({"network": "resnet", "depths": ()}, "`depths` must be a list with the number of blocks"),
+        ({"network": "resnet", "depths": 3}, "`depths` must be a list with the number of blocks"),
         (
             {"probes": {"GradientNorms": {}}},
             "`probes` names callbacks that .*; received 'GradientN",
@@ -168,8 +168,11 @@ def test_settings_have_a_hash():
         ({"layers": "stage1"}, '`layers` is None for each layer, "blocks", or a list'),
         ({"layers": []}, '`layers` is None for each layer, "blocks", or a list'),
         ({"probes": {"ResponseFrequency": [1]}}, "`probes` gives a dictionary of arguments"),
-        ({"probe_images": 0}, "`probe_images` must be a whole number from 1 on"),
-        ({"schedule": "linear"}, "`schedule` is one of 'constant', 'cosine'; received 'linear'"),
+        ({"probe_images": 0}, "`probe_images` must be a whole number, 1 or more"),
+        (
+            {"schedule": "linear"},
+            "`schedule` must be one of 'constant', 'cosine'; received 'linear'",
+        ),
     ],
 )
 def test_settings_that_do_not_fit_each_other_are_refused(settings, message):
@@ -194,5 +197,5 @@ def test_what_is_out_of_range_is_refused(setting, value):
 
 
 def test_text_that_is_no_config_is_refused():
-    with pytest.raises(ValueError, match="These are no settings"):
+    with pytest.raises(ValueError, match="must be a JSON object"):
         Config.from_json('{"colour": 1}')

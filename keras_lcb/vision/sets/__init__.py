@@ -1,8 +1,7 @@
 """Labelled images that need no download, one set a file: the module `digits` defines `digits`.
 
-Whatever module stands in this folder is a set that `vision.load` knows by that name: no other
-place lists them. Its function returns `StoredImages`; its own arguments are those that
-`vision.load` passes on.
+To add a set, add a module to this folder: `vision.load` finds it by its name. The function returns
+`StoredImages`. `vision.load` passes unknown arguments on to it.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ def read(name: str, **arguments: Any) -> StoredImages:
 
     Args:
         name: One of `NAMES`.
-        **arguments: The set's own; see its function.
+        **arguments: Arguments of the function of the set.
 
     Raises:
         ValueError: If an argument is out of its range, or none that the set takes.
