@@ -1,4 +1,4 @@
-"""What can be measured about a layer inside the training step, one file a quantity."""
+"""Quantities that can be measured for each layer inside the training step, one file each."""
 
 from keras_lcb.quantities.gradient_noise import GradientNoise
 from keras_lcb.quantities.gradient_norm import GradientNorm
