@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import keras
 import numpy as np
 
 from keras_lcb.backend import ops
@@ -19,6 +18,7 @@ class GradientNorm(StepQuantity):
     It costs one sum of squares for each variable and update.
 
     Example:
+    >>> import keras
     >>> from keras_lcb import StepQuantities
     >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1, name="lin")])
     >>> model.compile("sgd", "mse")
