@@ -251,7 +251,7 @@ def output_spec(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
 
 
 def seed_in_force() -> int | None:
-    """Returns the last seed that `keras.utils.set_random_seed` received; `None` if there is none."""
+    """Returns the last seed of `keras.utils.set_random_seed`; `None` if there is none."""
     return keras.src.backend.common.global_state.get_global_attribute("global_random_seed")
 
 

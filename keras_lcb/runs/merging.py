@@ -205,7 +205,7 @@ def _merged_attrs(parts: list[xr.Dataset]) -> dict[str, Any]:
 
 
 def _merged_settings(parts: Iterable[dict[str, Any]]) -> dict[str, Any]:
-    """Joins settings by class name. A second callback of a class gets the suffix `_1`, and so on."""
+    """Joins settings by class name. A second callback of a class gets the suffix `_1`."""
     merged: dict[str, Any] = {}
     for part in parts:
         for name, value in part.items():

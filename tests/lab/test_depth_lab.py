@@ -127,7 +127,7 @@ def test_only_what_is_asked_for_is_shown():
         ({"preset": "magic"}, "no preset 'magic'"),
         ({"show": ["dept"]}, "`show` has no 'dept'"),
         ({"pictures": ["loss"]}, "`pictures` has no 'loss'"),
-        ({"predict": "weather"}, "a question, one of layer, frequency"),
+        ({"predict": "weather"}, "false or one of layer, frequency"),
         ({"depth": 99}, "`depth` is from 1 to 12"),
     ],
 )
