@@ -159,7 +159,7 @@ def test_an_address_asks_for_it(monkeypatch):
     assert "depth=3" in sentence.value and "secret" not in sentence.value
     monkeypatch.setenv("QUERY_STRING", "lab=magic")
     sentence, _ = requested_lab().children
-    assert "There is no lab &#x27;magic&#x27;; there are depth, flatness." in sentence.value
+    assert "There is no lab &#x27;magic&#x27;. The labs are depth, flatness." in sentence.value
 
 
 def test_a_highlighted_layer_stands_out_in_every_picture():
