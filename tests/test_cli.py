@@ -195,7 +195,7 @@ def test_a_keras_that_does_not_load(tmp_path, monkeypatch):
     told = _command("demo", "--out", tmp_path, before="sys.modules['tensorflow'] = None")
     assert told.returncode == 2
     assert told.stderr.splitlines()[-1].startswith(
-        "keras-lcb: Keras or what it needs cannot be loaded: "
+        "keras-lcb: Keras or a library it needs cannot be loaded: "
     )
     assert "Traceback" not in told.stderr
 

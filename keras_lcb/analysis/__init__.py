@@ -1,4 +1,4 @@
-"""What a run says: pure functions of arrays and datasets, none of which knows Keras."""
+"""The analysis of runs: pure functions of arrays and datasets, which do not need Keras."""
 
 from keras_lcb.analysis.bias import convergence_bias
 from keras_lcb.analysis.convergence import (

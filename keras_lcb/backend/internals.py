@@ -1,8 +1,8 @@
-"""Every private name of Keras and TensorFlow that the package uses, and the one way to replace one.
+"""All private names of Keras and TensorFlow that the package uses.
 
-Private names may change with any release. Here they stand together, each behind a function with a
-plain name, so that a new release of Keras needs changes in this file only. `missing_names` tells
-what a release took away.
+Private names may change with any release. Here, each is behind a function with a plain name, so
+that a new release of Keras needs changes in this file only. `missing_names` tells which names a
+release has removed. `replaced` is the only way in which the package replaces methods of objects.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _NEEDED = {
 
 
 def missing_names(kind: str, thing: Any) -> list[str]:
-    """Returns the private names that this package needs of an object and that it does not have.
+    """Returns the private names that this package needs of an object, but that the object lacks.
 
     Args:
         kind: "layer", "model", "compiled loss", "symbolic tensor", "operation", "optimizer" or
@@ -52,10 +52,10 @@ def missing_names(kind: str, thing: Any) -> list[str]:
 
 
 def check(kind: str, thing: Any) -> None:
-    """Refuses an object that lacks a private name.
+    """Checks that an object has all private names that this package needs.
 
     Raises:
-        ValueError: If it does; the message names what is missing.
+        ValueError: If the object lacks one of them.
     """
     lacking = missing_names(kind, thing)
     if lacking:
@@ -69,14 +69,14 @@ def check(kind: str, thing: Any) -> None:
 
 @contextlib.contextmanager
 def replaced(owner: Any, attributes: dict[str, Any]) -> Iterator[None]:
-    """Sets attributes of one object for a while, past Keras' tracking of attributes.
+    """Replaces attributes of one object within this context.
 
-    This is the only way in which the package stands in for methods of other objects. The class
-    stays as it is, and so do all other objects of it.
+    Keras does not track these attributes. The object's class and its other objects stay as they
+    are.
 
     Args:
-        owner: The object, or a class of torch's.
-        attributes: What to set, by name.
+        owner: The object, or a class of torch.
+        attributes: The new values, by name.
     """
     kind = type if isinstance(owner, type) else object
     kept = {name: vars(owner)[name] for name in attributes if name in vars(owner)}
@@ -93,12 +93,12 @@ def replaced(owner: Any, attributes: dict[str, Any]) -> Iterator[None]:
 
 
 def remember(owner: Any, name: str, value: Any) -> None:
-    """Keeps a value on an object, past Keras' tracking of attributes, so that both live as long."""
+    """Stores a value on an object, where Keras does not track it, and where it lives as long."""
     object.__setattr__(owner, name, value)
 
 
 def remembered(owner: Any, name: str) -> Any:
-    """Returns what `remember` kept, or `None`."""
+    """Returns what `remember` has stored, or `None`."""
     return vars(owner).get(name)
 
 
@@ -108,7 +108,7 @@ def without_colours(text: str) -> str:
 
 
 def is_of_keras(function: Callable[..., Any]) -> bool:
-    """Whether a function is Keras' own, or this package's."""
+    """Returns whether a function belongs to Keras or to this package."""
     return function.__module__.startswith(("keras.", "keras_lcb."))
 
 
@@ -116,14 +116,15 @@ def is_of_keras(function: Callable[..., Any]) -> bool:
 
 
 def sublayers(layer: keras.Layer) -> list[keras.Layer]:
-    """Returns the layers that a layer holds, in the order in which they were attached."""
+    """Returns the layers directly inside a layer, in the order in which they were attached."""
     return list(layer._layers)
 
 
 def attributes_of(layer: keras.Layer) -> dict[str, Any]:
-    """Returns what a user's class has set on a layer.
+    """Returns the attributes that a user's class has set on a layer.
 
-    torch keeps modules apart, and TensorFlow keeps lists of its own under `_self_…`.
+    On torch, layers among them are in `_modules`. TensorFlow's own attributes (`_self_…`) are left
+    out.
     """
     own = {**vars(layer).get("_modules", {}), **vars(layer)}
     return {
@@ -134,20 +135,20 @@ def attributes_of(layer: keras.Layer) -> dict[str, Any]:
 
 
 def flattened(layer: keras.Layer) -> list[keras.Layer]:
-    """Returns all layers below a layer, itself left out."""
+    """Returns all layers inside a layer, at any depth, without the layer itself."""
     return list(layer._flatten_layers(include_self=False))
 
 
 def is_graph(layer: keras.Layer) -> bool:
-    """Whether a layer is a Functional or Sequential model, whose layers have names of their own."""
+    """Returns whether a layer is a Functional or Sequential model."""
     return isinstance(layer, (Functional, keras.Sequential))
 
 
 def names_are_kept(layer: keras.Layer) -> bool:
-    """Whether the configuration of a layer holds the names of the layers in it.
+    """Returns whether a layer's configuration holds the names of the layers in it.
 
-    Layers that a constructor makes get a new automatic name each time that it runs, as it does
-    when a model is loaded or cloned.
+    If not, its constructor creates them anew when a model is loaded or cloned, and layers without
+    a given name then get new automatic names.
     """
     if isinstance(layer, Functional):
         return functional_like_constructor(type(layer))
@@ -155,19 +156,19 @@ def names_are_kept(layer: keras.Layer) -> bool:
 
 
 def has_automatic_name(layer: keras.Layer) -> bool:
-    """Whether a layer may have been named by Keras, after its class."""
+    """Returns whether Keras may have named a layer automatically, after its class."""
     name = re.sub(r"^(forward|backward)_", "", layer.name)  # as Bidirectional does
     stem = re.sub(r"_\d+$", "", name)
     return stem == automatic_stem(layer)
 
 
 def automatic_stem(layer: keras.Layer) -> str:
-    """Returns what Keras' automatic names of such a layer begin with."""
+    """Returns the beginning of Keras' automatic names of such a layer."""
     return keras.src.utils.naming.to_snake_case(type(layer).__name__)
 
 
 def own_variables(layer: keras.Layer) -> list[keras.Variable]:
-    """Returns the variables that a layer owns itself and that train unless they are frozen."""
+    """Returns the variables that a layer owns itself and that are trained unless frozen."""
     return list(layer._trainable_variables)
 
 
@@ -177,12 +178,15 @@ def own_weights(layer: keras.Layer) -> list[keras.Variable]:
 
 
 def is_overwritten_by_gradient(variable: Any) -> bool:
-    """Whether a step replaces the variable by its gradient, as with the scales of float8 layers."""
+    """Returns whether a step replaces a variable by its gradient.
+
+    The scales of float8 layers are such variables.
+    """
     return bool(getattr(variable, "overwrite_with_gradient", False))
 
 
 def base_of_lora(layer: keras.Layer) -> keras.Variable | None:
-    """Returns the variable that `enable_lora` froze for good; `None` for other layers."""
+    """Returns the variable that `enable_lora` has frozen; `None` for layers without LoRA."""
     if not getattr(layer, "lora_enabled", False):
         return None
     return vars(layer).get("_kernel", vars(layer).get("_embeddings"))
@@ -192,12 +196,12 @@ def base_of_lora(layer: keras.Layer) -> keras.Variable | None:
 
 
 def compilation(model: keras.Model) -> Any:
-    """Returns an object that `compile` makes anew each time; `None` before the first."""
+    """Returns an object that each call of `compile` makes anew; `None` before the first call."""
     return getattr(model, "_compile_config", None)
 
 
 def takes_training(model: keras.Model) -> bool:
-    """Whether the model's `call` has the argument `training`."""
+    """Returns whether the model's `call` has the argument `training`."""
     return bool(model._call_has_training_arg)
 
 
@@ -257,18 +261,18 @@ def operation_behind(
 
 
 def has_own_call(model: keras.Layer) -> bool:
-    """Whether the model says what it computes. A wrapper of models may leave that out."""
+    """Returns whether the model defines `call`. A class with its own `train_step` may lack it."""
     return type(model).call is not keras.Model.call
 
 
 def graph_of(model: keras.Model) -> Functional | None:
-    """Returns the Functional model that a model is or, when Sequential, holds."""
+    """Returns the model itself if it is Functional, or the one that a Sequential model holds."""
     graph = getattr(model, "_functional", None) if isinstance(model, keras.Sequential) else model
     return graph if isinstance(graph, Functional) else None
 
 
 def inputs_of(graph: Functional) -> Any:
-    """Returns the symbolic inputs of a Functional model, nested as its `call` takes them."""
+    """Returns the symbolic inputs of a Functional model, in the structure that `call` expects."""
     return graph._inputs_struct
 
 
@@ -312,12 +316,12 @@ def is_random(layer: keras.Layer) -> bool:
 
 
 def shapes_built_with(model: keras.Layer) -> dict[str, Any]:
-    """Returns the shapes of the arguments that a layer was built with, by name."""
+    """Returns the shapes for which a layer was built, by argument name."""
     return dict(model._build_shapes_dict or {})
 
 
 def build_layers(model: keras.Model, batch: Any) -> None:
-    """Builds the layers of a model for a batch, as its first call would, and nothing else."""
+    """Builds the layers of a model for a batch, as its first call would."""
     x, _, _ = keras.utils.unpack_x_y_sample_weight(batch)
     symbolic = keras.tree.map_structure(
         lambda v: keras.KerasTensor(v.shape, keras.backend.standardize_dtype(v.dtype)), x
@@ -326,9 +330,10 @@ def build_layers(model: keras.Model, batch: Any) -> None:
 
 
 def is_within_fit(model: keras.Model) -> bool:
-    """Whether a callback trains the model on a batch, while `fit` trains it.
+    """Returns whether a callback calls `train_on_batch` on the model during `fit`.
 
-    To be asked where Keras asks for a training function: `fit` itself does so before it begins.
+    Keras does not record this, so the call stack tells. Call this function where Keras asks for a
+    training function; `fit` itself does so only before it begins.
     """
     frame, names = inspect.currentframe(), []
     while frame is not None:
@@ -342,12 +347,12 @@ def is_within_fit(model: keras.Model) -> bool:
 
 
 def output_spec(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-    """Calls a function with symbolic tensors, so that nothing is computed."""
+    """Calls a function with symbolic tensors, and returns its symbolic result."""
     return keras.src.backend.compute_output_spec(function, *args, **kwargs)
 
 
 def seed_in_force() -> int | None:
-    """Returns what `keras.utils.set_random_seed` was last given."""
+    """Returns the last seed of `keras.utils.set_random_seed`; `None` if there is none."""
     return keras.src.backend.common.global_state.get_global_attribute("global_random_seed")
 
 
@@ -355,7 +360,7 @@ def seed_in_force() -> int | None:
 
 
 def parts_of(optimizer: Any) -> list[Any]:
-    """Returns the optimizers that really update variables: those within a composite one."""
+    """Returns the optimizers that update variables: the parts of a composite one, or itself."""
     if hasattr(optimizer, "inner_optimizer"):
         return parts_of(optimizer.inner_optimizer)
     if hasattr(optimizer, "optimizers"):
@@ -364,12 +369,12 @@ def parts_of(optimizer: Any) -> list[Any]:
 
 
 def variables_trained_by(optimizer: Any) -> list[keras.Variable]:
-    """Returns the variables that an optimizer was built for; none before it is built."""
+    """Returns the variables for which an optimizer was built; none before it is built."""
     return list(optimizer._trainable_variables)
 
 
 def state_of(optimizer: Any) -> list[keras.Variable]:
-    """Returns the optimizer's own list of its variables, which may be changed in place."""
+    """Returns the optimizer's list of its variables itself, not a copy."""
     return optimizer._variables
 
 
@@ -413,26 +418,26 @@ def narrowed(optimizer: Any, trains: Callable[[keras.Variable], bool]) -> dict[s
 
 
 def layout_of(variable: keras.Variable) -> Any:
-    """Returns how a variable is laid out over devices (JAX); `None` for the distribution's way."""
+    """Returns a variable's layout over devices (JAX); `None` if the distribution decides."""
     return getattr(variable, "_layout", None)
 
 
-# TensorFlow: several replicas, and traced steps.
+# TensorFlow: replicas and traced steps.
 
 
 def strategy_of(optimizer: Any) -> Any:
-    """Returns the `tf.distribute` strategy that an optimizer was made under."""
+    """Returns the `tf.distribute` strategy under which an optimizer was created."""
     return optimizer._distribution_strategy
 
 
 def noting_reduced_gradients(
     optimizer: Any, note: Callable[[list[Any]], None]
 ) -> dict[str, Callable[..., Any]]:
-    """Returns what stands in for the method that adds gradients up over replicas.
+    """Returns a replacement for the method that adds up gradients over replicas.
 
     Args:
         optimizer: A Keras optimizer on TensorFlow.
-        note: Called with the sums.
+        note: A function that receives the sums.
     """
     reduce = optimizer._all_reduce_sum_gradients
 
@@ -445,7 +450,7 @@ def noting_reduced_gradients(
 
 
 def traced_functions(train_function: Any) -> list[Any]:
-    """Returns the functions that TensorFlow has traced for a training function of Keras."""
+    """Returns the graphs that TensorFlow has traced for a training function of Keras."""
     cells = getattr(train_function, "__closure__", None) or ()
     held = [cell.cell_contents for cell in cells]
     steps = [getattr(each, "__wrapped__", each) for each in held]
@@ -453,18 +458,20 @@ def traced_functions(train_function: Any) -> list[Any]:
     return [concrete for step in known for concrete in step._list_all_concrete_functions()]
 
 
-# The flags that say what trains.
+# The flags `trainable`.
 
 
 @contextlib.contextmanager
 def trained_as(
     layers: Iterable[keras.Layer], trains: Callable[[keras.Variable], bool]
 ) -> Iterator[None]:
-    """Sets the flags `trainable` of layers and variables for a while, without Keras' side effects.
+    """Sets the flags `trainable` of layers and variables within this context.
+
+    The setters of Keras, which have side effects, are avoided.
 
     Args:
-        layers: All layers of a model, itself included.
-        trains: Tells for a variable whether it trains meanwhile.
+        layers: The model and all its layers.
+        trains: A function that returns whether a variable is trainable within the context.
     """
     layers = list(layers)
     kept = [
@@ -474,7 +481,7 @@ def trained_as(
         for layer in layers:
             for variable in own_variables(layer):
                 variable._trainable = trains(variable)
-        for layer in layers:  # those around a layer that trains must not be frozen either
+        for layer in layers:  # a layer that contains a trainable one must be trainable, too
             below = [layer, *flattened(layer)]
             own = [variable for each in below for variable in own_variables(each)]
             if own:
@@ -534,20 +541,20 @@ def forget_compiled(model: keras.Model) -> None:
         model.test_function = model.predict_function = None
 
 
-# JAX: the state of a model stands outside of its variables while `fit` trains.
+# JAX: while `fit` trains a model, the values of its variables are kept outside of the variables.
 
 State = tuple[Sequence[Any], Sequence[Any], Sequence[Any], Sequence[Any]]
 
 
 def offer_state(model: keras.Model, state: State) -> None:
-    """Has `sync_state` show this state, as Keras does before it calls callbacks."""
+    """Makes `sync_state` use this state, as Keras does before it calls callbacks."""
     names = ("trainable", "non_trainable", "optimizer", "metrics")
     values = {f"{name}_variables": values for name, values in zip(names, state, strict=True)}
-    # Not by `setattr`: Keras looks at each value whether to track it, which takes long.
+    # Not `setattr`: Keras would inspect each value for tracking, which takes long.
     vars(model).update(_jax_state=values, _jax_state_synced=False)
 
 
 def sync_state(model: keras.Model) -> None:
-    """Brings the state that `fit` carries back into the model's variables; only JAX needs it."""
+    """Assigns the state that `fit` holds on JAX to the model's variables; else does nothing."""
     if keras.backend.backend() == "jax":
         model.jax_state_sync()

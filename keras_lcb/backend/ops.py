@@ -14,8 +14,8 @@ def _backend_module() -> ModuleType:
     name = keras.backend.backend()
     if name not in _SUPPORTED:
         raise ImportError(
-            f"keras_lcb measures training on {', '.join(_SUPPORTED)}; the Keras backend is "
-            f"'{name}'. Set the environment variable KERAS_BACKEND before importing keras."
+            f"keras_lcb supports the Keras backends {', '.join(_SUPPORTED)}; received '{name}'. "
+            "Set the environment variable KERAS_BACKEND before importing keras."
         )
     return importlib.import_module(f"keras_lcb.backend.{name}_ops")
 

@@ -1,6 +1,6 @@
-"""What a user hands to `model.fit`, and `track` for loops that take no callbacks.
+"""Callbacks for `model.fit`, and `track` for training loops that take no callbacks.
 
-Callbacks that measure with another room's means live in that room: `LayerSharpness` and
+Callbacks that need the functions of a higher room live in that room: `LayerSharpness` and
 `GradientPredictiveness` in `landscape`, `RepresentationSimilarity` in `similarity`,
 `ResponseFrequency` in `response`, `FrequencyResponse` in `synthetic`.
 """

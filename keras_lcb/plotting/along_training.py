@@ -1,4 +1,4 @@
-"""Layers along training: as lines, or as a map where there are too many for lines."""
+"""Draws layers along training: as lines, or as a map if there are too many for lines."""
 
 from __future__ import annotations
 
@@ -35,24 +35,24 @@ def draw_layers(
     margin_label: str | None = None,
     named_at: Anchor | None = None,
 ) -> list[Artist]:
-    """Draws a quantity of each layer along training, with all that stands around it.
+    """Draws a quantity of each layer along training, with title, remarks, labels and legend.
 
-    Up to `MOST_LINES` layers are lines, more are a map. The scale is logarithmic where `ax` has
-    been told so.
+    Up to `MOST_LINES` layers are drawn as lines, more as a map. The scale is logarithmic if the
+    y-axis of `ax` is.
 
     Args:
         run: The run.
-        values: What to draw, over `step`, `layer` and perhaps `seed`.
+        values: The values to draw, over `step`, `layer` and optionally `seed`.
         ax: Where to draw.
         title: The title.
-        remarks: What the reader has to know, beside what holds for every figure.
-        label: What the values are; by default what they say of themselves.
-        margin: Half the width of a band around each line, shaped like `values`.
-        margin_label: What the band is.
-        named_at: Where a line gets its name; its right end by default.
+        remarks: Sentences beneath the title, before those that every figure has.
+        label: The label of the values. Defaults to their own description.
+        margin: Half the width of a band around each line, of the shape of `values`.
+        margin_label: What the band means.
+        named_at: A function that returns where a line gets its name. Defaults to its right end.
 
     Returns:
-        One line a layer in the order of the run, or the map.
+        One line for each layer in the order of the run, or the map.
     """
     label = label or axis_label(values)
     artists: list[Artist] = []
@@ -71,28 +71,28 @@ def draw_layers(
 
 
 def is_map(run: xr.Dataset) -> bool:
-    """Tells whether a run has more layers than lines can show."""
+    """Returns whether a run has more layers than lines can show."""
     return run.sizes["layer"] > MOST_LINES
 
 
 def how_to_read(run: xr.Dataset, lines: str, cells: str, named: str = "at its end") -> str:
-    """Returns how a figure of layers is to be read, whichever way it is drawn.
+    """Returns how to read a figure of layers that is drawn by `draw_layers`.
 
     Args:
         run: The run.
-        lines: What a line says.
-        cells: What a row of the map says.
-        named: Where lines have their names.
+        lines: How to read a line.
+        cells: How to read a row of the map.
+        named: Where a line has its name. Defaults to "at its end".
     """
     if is_map(run):
         return f"{cells} A row is a layer, shallow at the bottom."
     if run.sizes["layer"] > MOST_LABELLED:
-        return f"{lines} The bar of colours names the layers by depth, shallow at the top."
+        return f"{lines} The colour bar names the layers by depth, shallow at the top."
     return f"{lines} Each line has its name {named}."
 
 
 def remark(ax: Axes, title: str, remarks: Sequence[str]) -> None:
-    """Sets the title and, small beneath it, what the reader has to know of the figure."""
+    """Sets the title, and remarks in small print beneath it."""
     points = ax.get_window_extent().width / ax.figure.dpi * 72
     size = _points("small")
     heading = _wrapped(title, points, _points(matplotlib.rcParams["axes.titlesize"]))
@@ -122,7 +122,7 @@ def _wrapped(text: str, points: float, size: float) -> list[str]:
 
 
 def frame_training(run: xr.Dataset, ax: Axes) -> None:
-    """Shows the whole of training, and marks from which update on it was NaN or infinite."""
+    """Makes the x-axis show the whole training, and marks where it became NaN or infinite."""
     label = axis_label(run["step"])
     start, stop = float(run["step"].min()), float(run["step"].max())
     room = 0.02 * max(1.0, stop - start)
@@ -134,13 +134,13 @@ def frame_training(run: xr.Dataset, ax: Axes) -> None:
 
 
 def remarks_on(run: xr.Dataset, values: xr.DataArray) -> list[str]:
-    """Returns what every figure of these values has to say beneath its title."""
+    """Returns the remarks that every figure of these values has beneath its title."""
     remarks = []
     if run.attrs.get("provisional"):
         remarks.append("Provisional: training was not over when this was recorded.")
     first = first_nonfinite_update(run)
     if first is not None:
-        remarks.append(f"NaN or infinity from update {first:,} on.")
+        remarks.append(f"Values are NaN or infinite from update {first:,} on.")
     if "seed" in values.dims:
         remarks.append(f"Mean of {values.sizes['seed']} seeds.")
     absent = [
@@ -150,5 +150,5 @@ def remarks_on(run: xr.Dataset, values: xr.DataArray) -> list[str]:
     ]
     if absent:
         named = ", ".join(absent[:3]) + (f" and {len(absent) - 3} more" if absent[3:] else "")
-        remarks.append(f"Not drawn, since nothing could be measured: {named}.")
+        remarks.append(f"Not drawn, since they have no values: {named}.")
     return remarks

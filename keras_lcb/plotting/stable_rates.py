@@ -1,4 +1,4 @@
-"""The largest learning rate that each layer bears, beside what theory expects."""
+"""The figure of the largest stable learning rate of each layer, and what theory expects."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ if TYPE_CHECKING:
 def plot_stable_rates(run: xr.Dataset, ax: Axes | None = None) -> BarContainer:
     """Plots the largest stable learning rate of each layer as a bar, with a mark for 2 / λ_max.
 
-    Bars stand on a logarithmic axis, shallow to the left. Datasets stacked over `seed` have the
-    geometric mean as their bar, and a small point for each seed.
+    The axis is logarithmic, and shallow layers are on the left. Of datasets stacked over `seed`,
+    the bar is the geometric mean, with a small point for each seed.
 
     Args:
         run: What `landscape.largest_stable_learning_rate` returns.
-        ax: Where to draw; a new pyplot figure by default.
+        ax: Where to draw. Defaults to `None`: a new pyplot figure.
 
     Returns:
-        The bars, a `matplotlib.container.BarContainer` in the order of the layers; of height NaN
-        where no rate was found.
+        The bars, a `matplotlib.container.BarContainer` in the order of the layers. A bar's height
+        is NaN if no rate was found.
 
     Raises:
-        ValueError: If there are no rates by layer.
+        ValueError: If the run holds no stable learning rates.
 
     Example:
     >>> from keras_lcb.runs import schema
@@ -70,7 +70,7 @@ def _middle(values: xr.DataArray) -> np.ndarray:
     if "seed" not in values.dims:
         return values.values
     logarithm = values.copy(data=np.log(values.values))
-    return np.exp(logarithm.mean("seed").values)  # of the seeds in which there is one
+    return np.exp(logarithm.mean("seed").values)  # over the seeds in which a rate was found
 
 
 def _remarks(found: xr.Dataset) -> list[str]:

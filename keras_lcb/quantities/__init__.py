@@ -1,4 +1,4 @@
-"""What can be measured about a layer inside the training step, one file a quantity.
+"""Quantities that can be measured for each layer inside the training step, one file each.
 
 Whatever subclass of `StepQuantity` a file of this folder defines is public here: no other place
 lists them.

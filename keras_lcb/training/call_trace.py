@@ -1,4 +1,4 @@
-"""What a model's layers are called with: one symbolic call, which computes no numbers."""
+"""The order in which a model calls its layers, from one symbolic call without numbers."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class CallObserver(Protocol):
 
 
 class CallTrace:
-    """The order of first calls, and which layer made which tensor from which."""
+    """The order in which layers were first called, and which layer computed each tensor."""
 
     def __init__(self) -> None:
         self.order: list[int] = []
@@ -32,21 +32,21 @@ class CallTrace:
         self._kept_alive: list[Any] = []  # an id is unique only while its tensor lives
 
     def enter(self, layer: keras.layers.Layer) -> None:
-        """Notes that a call of the layer begins."""
+        """Records that a call of the layer begins."""
         if id(layer) not in self._called:
             self._called.add(id(layer))
             self.order.append(id(layer))
 
     def leave(self, layer: keras.layers.Layer, inputs: Any, outputs: Any) -> None:
-        """Notes what the layer made of what."""
+        """Records that the layer computed `outputs` from `inputs`."""
         sources = _tensors(inputs)
         for tensor in _tensors(outputs):
             self._kept_alive.append(tensor)
-            # The innermost layer that returns a tensor made it; those around it pass it on.
+            # The innermost layer that returns a tensor computed it. It also leaves first.
             self._producer.setdefault(id(tensor), (id(layer), sources))
 
     def join(self, other: CallTrace) -> None:
-        """Appends what was noted of another part of a model."""
+        """Appends the trace of another part of the model."""
         self.order.extend(each for each in other.order if each not in self._called)
         self._called.update(other._called)
         self.outputs.extend(other.outputs)
@@ -54,7 +54,16 @@ class CallTrace:
         self._kept_alive.extend(other._kept_alive)
 
     def heads(self, owners: set[int]) -> set[int]:
-        """The owners that an output of the model comes from, through layers without variables."""
+        """Returns the layers that compute the model's outputs.
+
+        From each output, the search goes back through layers that are not in `owners`.
+
+        Args:
+            owners: The `id` of each layer that owns trainable variables.
+
+        Returns:
+            The `id` of each layer found; the layer that was called last if none was found.
+        """
         found: set[int] = set()
         visited: set[int] = set()
         queue = list(self.outputs)
@@ -77,15 +86,15 @@ def _tensors(nested: Any) -> list[Any]:
 
 
 def trace_calls(model: keras.Layer, layers: Iterable[keras.layers.Layer]) -> CallTrace:
-    """Calls a model symbolically, and notes which of the layers are called, and with what.
+    """Calls a model symbolically, and records which layers it calls, and with what.
 
     Args:
         model: A built model, or a layer.
-        layers: Those to watch.
+        layers: The layers to watch.
 
     Raises:
-        ValueError: If the shapes of its inputs are not known. What the model's `call` raises comes
-            through.
+        ValueError: If the shapes of the model's inputs are not known. Errors in the model's own
+            `call` are raised unchanged.
     """
     trace = CallTrace()
 
@@ -102,7 +111,7 @@ def trace_calls(model: keras.Layer, layers: Iterable[keras.layers.Layer]) -> Cal
 
 @contextlib.contextmanager
 def calls_noted(layers: Iterable[keras.layers.Layer], trace: CallObserver) -> Iterator[None]:
-    """Has each layer's `call` report to `trace`, and `quantized_call`, which may stand for it."""
+    """Makes each layer's `call`, and `quantized_call` of quantized layers, report to `trace`."""
     with contextlib.ExitStack() as stack:
         for layer in layers:
             names = [name for name in ("call", "quantized_call") if name not in vars(layer)]
@@ -122,10 +131,10 @@ def _noted(layer: keras.layers.Layer, call: Callable[..., Any], trace: CallObser
 
 
 def input_specification(model: keras.Layer) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """Symbolic inputs of the shapes that a model was built with.
+    """Returns symbolic inputs of the shapes for which a model was built.
 
     Returns:
-        Positional and keyword arguments for a call.
+        Positional and keyword arguments for a call of the model.
 
     Raises:
         ValueError: If the shapes are not known.

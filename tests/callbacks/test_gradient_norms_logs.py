@@ -98,7 +98,9 @@ def test_nothing_is_logged_unasked(model):
 
 @pytest.mark.parametrize("every", [0, -1, 2.5, True, "step", None])
 def test_every_is_a_number_of_updates(every):
-    with pytest.raises(ValueError, match="`every` is 'epoch' or a number of updates, 1 or more"):
+    with pytest.raises(
+        ValueError, match="`every` must be 'epoch' or a number of updates, 1 or more"
+    ):
         GradientNorms(every=every)
 
 
@@ -116,7 +118,9 @@ def test_a_model_without_trainable_layers(model):
 
 def test_an_unknown_layer(model):
     before = model.get_weights()
-    with pytest.raises(ValueError, match=r"No layer is called 'aa'.*Nearest: a\..*has: a, b"):
+    with pytest.raises(
+        ValueError, match=r"No layer or nested model is called 'aa'.*Nearest: a\..*are: a, b"
+    ):
         fit(model, GradientNorms(layers=["aa"]))
     for weight, unchanged in zip(model.get_weights(), before, strict=True):
         np.testing.assert_array_equal(weight, unchanged)

@@ -322,7 +322,7 @@ def test_run_can_be_saved(found, tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"layers": ["d"]}, "No layer is called 'd'"),
+        ({"layers": ["d"]}, "No layer or nested model is called 'd'"),
         ({"layers": ["aa"]}, "Nearest: a"),
         ({"top_k": 0}, "1 or more; received 0"),
         ({"top_k": 1.5}, "whole number"),

@@ -80,5 +80,5 @@ def test_what_is_refused():
     model, x, y, _ = regression()
     with pytest.raises(ValueError, match="2 or more"):
         filter_curvature(model, x, y, directions=1)
-    with pytest.raises(ValueError, match="No layer is called 'z'"):
+    with pytest.raises(ValueError, match="No layer or nested model is called 'z'"):
         filter_curvature(Objective(model, x, y), layers=["z"])

@@ -127,11 +127,11 @@ def test_attributes_are_joined():
 
 
 def test_nothing_to_collect():
-    with pytest.raises(ValueError, match="Nothing to collect"):
+    with pytest.raises(ValueError, match="received nothing"):
         collect()
-    with pytest.raises(ValueError, match="str has no `results`"):
+    with pytest.raises(ValueError, match="str, which has no run"):
         collect("LayerConvergence")
-    with pytest.raises(ValueError, match="SimpleNamespace has no `results`"):
+    with pytest.raises(ValueError, match="SimpleNamespace, which has no run"):
         collect(SimpleNamespace(results={"distance": 1}))
 
 

@@ -208,7 +208,7 @@ def test_can_be_copied_before_and_after_training():
     ("options", "message"),
     [
         ({"top_k": 0}, "1 or more"),
-        ({"every": 0}, "`every` is"),
+        ({"every": 0}, "`every` must be"),
         ({"trace_samples": 1}, "no standard error"),
         ({"tolerance": 2}, "between 0 and 1"),
     ],
@@ -221,7 +221,7 @@ def test_refuses_settings(options, message):
 def test_refuses_before_training():
     with pytest.raises(ValueError, match="same number of samples"):
         trained(lcb.LayerSharpness(X, Y[:-1]))
-    with pytest.raises(ValueError, match="No layer is called 'd'"):
+    with pytest.raises(ValueError, match="No layer or nested model is called 'd'"):
         trained(lcb.LayerSharpness(X, Y, layers=["d"]))
     with pytest.raises(ValueError, match="'c' has 10 parameters"):
         trained(lcb.LayerSharpness(X, Y, top_k=11))
