@@ -144,6 +144,16 @@ def is_graph(layer: keras.Layer) -> bool:
     return isinstance(layer, (Functional, keras.Sequential))
 
 
+def is_from_keras(layer: keras.Layer) -> bool:
+    """Tells whether a layer is Keras' own, whose `call` is known."""
+    return type(layer).__module__.startswith("keras.")
+
+
+def is_plain_graph(model: keras.Layer) -> bool:
+    """Tells whether a model's `call` does what its graph says, and nothing else."""
+    return type(model).call in (Functional.call, keras.Sequential.call)
+
+
 def names_are_kept(layer: keras.Layer) -> bool:
     """Returns whether a layer's configuration holds the names of the layers in it.
 
@@ -274,6 +284,21 @@ def graph_of(model: keras.Model) -> Functional | None:
 def inputs_of(graph: Functional) -> Any:
     """Returns the symbolic inputs of a Functional model, in the structure that `call` expects."""
     return graph._inputs_struct
+
+
+def steps_of_graph(graph: Functional) -> list[tuple[Any, list[Any], list[Any]]]:
+    """Returns the operations of a Functional model in the order in which its `call` runs them.
+
+    Returns:
+        For each, the operation, the symbolic tensors that it takes, and those that it returns.
+    """
+    by_depth = graph._nodes_by_depth
+    nodes = [node for depth in sorted(by_depth, reverse=True) for node in by_depth[depth]]
+    return [
+        (node.operation, list(node.input_tensors), list(node.outputs))
+        for node in nodes
+        if node.operation and not node.is_input
+    ]
 
 
 def outputs_of(graph: Functional) -> Any:

@@ -109,6 +109,51 @@ def trace_calls(model: keras.Layer, layers: Iterable[keras.layers.Layer]) -> Cal
     return trace
 
 
+def read_graph(model: keras.Layer) -> CallTrace | None:
+    """Reads from a Functional model's graph what `trace_calls` would note, without any call.
+
+    A symbolic call takes a good part of the time that Keras takes to trace a large model.
+
+    Returns:
+        The trace; `None` if the graph does not tell, as with layers that call others.
+    """
+    if not _graph_tells_all(model):
+        return None
+    trace = CallTrace()
+    trace.enter(model)
+    graph = internals.graph_of(model)
+    _replay(graph, trace)
+    trace.outputs = _tensors(internals.outputs_of(graph))
+    return trace
+
+
+def _graph_tells_all(model: keras.Layer) -> bool:
+    graph = internals.graph_of(model)
+    if graph is None or "call" in vars(model) or not internals.is_plain_graph(model):
+        return False
+    return all(
+        not isinstance(operation, keras.Layer)
+        or (internals.is_from_keras(operation) and not internals.sublayers(operation))
+        or _graph_tells_all(operation)
+        for operation, _, _ in internals.steps_of_graph(graph)
+    )
+
+
+def _replay(graph: Any, trace: CallTrace) -> None:
+    for operation, sources, outputs in internals.steps_of_graph(graph):
+        trace.enter(operation)
+        inner = internals.graph_of(operation) if isinstance(operation, keras.Layer) else None
+        if inner is None:
+            trace.leave(operation, sources, outputs)
+            continue
+        _replay(inner, trace)
+        # What goes in and out of a nested model has other tensors within it.
+        for within, outside in zip(_tensors(internals.inputs_of(inner)), sources, strict=True):
+            trace.leave(operation, [outside], [within])
+        for outside, within in zip(outputs, _tensors(internals.outputs_of(inner)), strict=True):
+            trace.leave(operation, [within], [outside])
+
+
 @contextlib.contextmanager
 def calls_noted(layers: Iterable[keras.layers.Layer], trace: CallObserver) -> Iterator[None]:
     """Makes each layer's `call`, and `quantized_call` of quantized layers, report to `trace`."""

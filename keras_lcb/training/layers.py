@@ -14,7 +14,7 @@ import keras
 import numpy as np
 
 from keras_lcb.backend import internals
-from keras_lcb.training.call_trace import CallTrace, trace_calls
+from keras_lcb.training.call_trace import CallTrace, read_graph, trace_calls
 from keras_lcb.training.tree import Place, places
 
 _CACHE = "_tracked_layers"  # saves the symbolic call of the model
@@ -250,7 +250,7 @@ def _traced_or_listed(
         The trace and "". If the call fails, a trace in Keras' order, and the reason.
     """
     try:
-        return trace_calls(part, everything), ""
+        return read_graph(part) or trace_calls(part, everything), ""
     except Exception as error:  # the model's `call` is the user's code and may raise anything
         trace = CallTrace()
         inside = {id(layer) for layer in [part, *internals.flattened(part)]}
