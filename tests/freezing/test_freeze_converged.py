@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 import keras_lcb as lcb
+from keras_lcb.report import recipe
 from tests.freezing.conftest import Weights, data, network, train, weights_of
 
 BACKEND = keras.backend.backend()
@@ -159,6 +160,8 @@ def test_by_activations_a_layer_freezes_once_it_makes_the_same_of_a_probe_batch(
     assert (change[1:3] > 1e-4).all()
     assert change[3] < 1e-6
     assert "1 - CKA" in freeze.events[0]["why"]
+    made = "lcb.FreezeConverged(x=x, patience=1, threshold=1e-06, layers='blocks')"
+    assert made in recipe.code(freeze.results)
 
 
 def test_nothing_freezes_while_everything_moves():
