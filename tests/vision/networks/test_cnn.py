@@ -48,5 +48,5 @@ def test_digits_are_learned_on_every_backend():
 
 def test_no_depth_is_refused():
     for depth in (0, 2.5, "3"):
-        with pytest.raises(ValueError, match="`depth` must be a whole number from 1 on"):
+        with pytest.raises(ValueError, match="`depth` must be a whole number, 1 or more"):
             vision.build_cnn((8, 8, 1), 4, depth=depth)
