@@ -254,7 +254,7 @@ def test_the_backward_pass_ends_above_what_is_frozen():
     [
         ({"schedule": "quadratic"}, "'linear', 'cubic' or None"),
         ({"start": 1.0}, "between 0 and 1"),
-        ({"patience": 0}, "from 1 on"),
+        ({"patience": 0}, "1 or more"),
         ({"threshold": -1}, "positive"),
         ({"schedule": "linear", "threshold": 0.1}, "by evidence"),
     ],
