@@ -31,7 +31,9 @@ def test_parts_add_up_to_the_output(depth, width, activation, seed, **options):
     assert parts.dims == ("layer", "x")
     names = [f"layer_{index}" for index in range(depth)]
     assert parts.layer.values.tolist() == [*names, "readout_bias"]
-    np.testing.assert_allclose(parts.sum("layer"), predict(model), atol=1e-5)
+    # Where the few units of a layer are nearly equal, normalizing them amplifies rounding errors.
+    tolerance = 1e-4 if options.get("normalization") == "layer" else 1e-5
+    np.testing.assert_allclose(parts.sum("layer"), predict(model), atol=tolerance)
     np.testing.assert_allclose(parts.x, X[:, 0], atol=1e-6)
 
 
