@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from keras_lcb.synthetic import decompose, networks
@@ -26,14 +26,14 @@ def predict(model, x=X):
 )
 @settings(max_examples=8, deadline=None)
 def test_parts_add_up_to_the_output(depth, width, activation, seed, **options):
+    # Normalizing two units makes a step of them, at which any rounding error becomes large.
+    assume(options["normalization"] != "layer" or width > 2)
     model = networks.build_network(depth, width, True, activation, seed=seed, **options)
     parts = decompose(model, X)
     assert parts.dims == ("layer", "x")
     names = [f"layer_{index}" for index in range(depth)]
     assert parts.layer.values.tolist() == [*names, "readout_bias"]
-    # Where the few units of a layer are nearly equal, normalizing them amplifies rounding errors.
-    tolerance = 1e-4 if options.get("normalization") == "layer" else 1e-5
-    np.testing.assert_allclose(parts.sum("layer"), predict(model), atol=tolerance)
+    np.testing.assert_allclose(parts.sum("layer"), predict(model), atol=1e-5)
     np.testing.assert_allclose(parts.x, X[:, 0], atol=1e-6)
 
 
