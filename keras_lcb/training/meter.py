@@ -178,7 +178,7 @@ class Meter:
         return keras.ops.stack(columns)
 
     def _spread(self, values: Any, places: Sequence[int]) -> Any:
-        """Puts columns at their places among all variables, zeros elsewhere."""
+        """Returns one column for each variable: those given at their places, zeros for the others."""
         count = len(self.followed)
         if list(places) == list(range(count)):
             return values
