@@ -178,7 +178,7 @@ class Meter:
         return keras.ops.stack(columns)
 
     def _spread(self, values: Any, places: Sequence[int]) -> Any:
-        """Returns one column for each variable: those given at their places, zeros for the others."""
+        """Returns a column for each variable: those given at their places, zeros elsewhere."""
         count = len(self.followed)
         if list(places) == list(range(count)):
             return values
