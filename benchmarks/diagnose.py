@@ -146,10 +146,10 @@ def lines(table: Table) -> Iterator[str]:
     """The table as text."""
     pairs = sorted({cell[1:] for cell in table.found})
     yield (
-        f"{'':24}" + "".join(f"{' '.join(pair):>17}" for pair in pairs) + "   sound: false   mended"
+        f"{'':24}" + "".join(f"{' '.join(pair):>22}" for pair in pairs) + "   sound: false   mended"
     )
     for fault in dict.fromkeys(cell[0] for cell in table.found):
-        cells = "".join(f"{str(table.found[fault, *pair]):>17}" for pair in pairs)
+        cells = "".join(f"{str(table.found[fault, *pair]):>22}" for pair in pairs)
         false, better = table.false.get(fault, Count()), table.mended.get(fault, Count())
         yield f"{fault:24}{cells}{str(false):>16}{str(better):>12}"
     yield f"any finding in a sound training: {table.false.get('any', Count())}"

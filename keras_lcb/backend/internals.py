@@ -554,7 +554,7 @@ def _set_flags(variables: Sequence[keras.Variable], flags: Sequence[bool]) -> No
     for variable, flag in zip(variables, flags, strict=True):
         variable.trainable = flag
         if keras.backend.backend() == "tensorflow":
-            # A tape records what variables with TensorFlow's own flag go into, Keras' aside.
+            # TensorFlow's gradient tape reads TensorFlow's own flag, not that of Keras.
             for value in getattr(variable.value, "values", (variable.value,)):
                 value._trainable = flag
 

@@ -1,4 +1,4 @@
-"""What says that a layer has stopped changing: its weights, or what it makes of a probe batch."""
+"""Tells when a layer has stopped changing, by its weights or its activations on a probe batch."""
 
 from __future__ import annotations
 

@@ -154,7 +154,7 @@ def measure(
     return [found[place] for place in range(len(rows))]
 
 
-# A search for one block: it yields vectors, and receives their products.
+# A search for one block. It yields vectors, and is sent the product of the Hessian with each.
 BlockSearch = Generator[np.ndarray, np.ndarray, BlockCurvature]
 
 

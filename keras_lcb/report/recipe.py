@@ -99,10 +99,12 @@ def _call(name: str, options: dict[str, Any]) -> str:
     made_of = options.pop("class", "")
     own = made_of.rpartition(".")[2] or f"lcb.{_class(name)}"
     public = _public(name)
+    in_order = {"x", "y"}
     if public is not None and not made_of:
         taken = inspect.signature(public).parameters
         options = {key: value for key, value in options.items() if key in taken}
-    given = [each if each in ("x", "y") else f"{each}={each}" for each in data]
+        in_order -= {key for key, each in taken.items() if each.kind is each.KEYWORD_ONLY}
+    given = [each if each in in_order else f"{each}={each}" for each in data]
     arguments = [*quantities, *given, *filter(None, [_arguments(options)])]
     return f"{own}({', '.join(arguments)})"
 

@@ -52,4 +52,4 @@ def test_the_tables_are_printed(monkeypatch, capsys):
     calibration.main()
     printed = capsys.readouterr().out
     assert "clear order for layers in random order, in %" in printed and "drawn_anew" in printed
-    assert "shallower faster / equivalent" in printed and "4 studies in each cell" in printed
+    assert "'shallower faster' / 'equivalent'" in printed and "4 studies in each cell" in printed

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 import keras_lcb as lcb
+from keras_lcb.report import recipe
 from tests.freezing.conftest import Weights, data, network, train, weights_of
 
 BACKEND = keras.backend.backend()
@@ -159,6 +160,8 @@ def test_by_activations_a_layer_freezes_once_it_makes_the_same_of_a_probe_batch(
     assert (change[1:3] > 1e-4).all()
     assert change[3] < 1e-6
     assert "1 - CKA" in freeze.events[0]["why"]
+    made = "lcb.FreezeConverged(x=x, patience=1, threshold=1e-06, layers='blocks')"
+    assert made in recipe.code(freeze.results)
 
 
 def test_nothing_freezes_while_everything_moves():
@@ -251,7 +254,7 @@ def test_the_backward_pass_ends_above_what_is_frozen():
     [
         ({"schedule": "quadratic"}, "'linear', 'cubic' or None"),
         ({"start": 1.0}, "between 0 and 1"),
-        ({"patience": 0}, "from 1 on"),
+        ({"patience": 0}, "1 or more"),
         ({"threshold": -1}, "positive"),
         ({"schedule": "linear", "threshold": 0.1}, "by evidence"),
     ],

@@ -260,7 +260,7 @@ def learn(lab, files):
 
     lab.labelled("Target", "select").select_option("own formula")
     # Nothing is written yet: only when the lab says so has it taken in what was chosen.
-    lab.root.get_by_text("A function to learn depends on x").wait_for()
+    lab.root.get_by_text("The formula must depend on x").wait_for()
     lab.labelled(r"f\(x\) =", "input").fill("sine(x)")
     lab.page.keyboard.press("Enter")
     lab.root.get_by_text("did you mean 'sin'?").wait_for()

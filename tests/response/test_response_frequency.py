@@ -150,7 +150,7 @@ def test_outputs_that_lie_too_far_apart_are_left_out_with_a_reason():
         ({"cutoffs": 0.3}, "`cutoffs` is a list of frequencies"),
         ({"cutoffs": [0.2, 2.0]}, "30 samples lie too far apart for a cut-off of 2"),
         ({"y": np.zeros(30, dtype=int)}, "`y` is the same for all samples"),
-        ({"y": np.zeros(29)}, "as many samples each"),
+        ({"y": np.zeros(29)}, "the same number of samples"),
         ({"x": np.ones((30, 6))}, "The 30 samples are all the same"),
         (
             {"x": iter([np.ones((5, 2)), np.ones((5, 3))]), "y": None, "steps": 2},

@@ -36,5 +36,5 @@ def test_samples_of_different_shapes_stand_apart():
 
 @pytest.mark.parametrize("most", [3, 4.0, True, "all"])
 def test_a_size_that_is_none_is_refused(most):
-    with pytest.raises(ValueError, match="`batch_size` must be a whole number from 4 on"):
+    with pytest.raises(ValueError, match="`batch_size` must be a whole number, 4 or more"):
         mini_batches(read(np.zeros((8, 2))), most, least=4)

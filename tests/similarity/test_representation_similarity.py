@@ -190,9 +190,9 @@ def test_data_sets_lose_their_targets():
     "arguments, message",
     [
         ({"x": np.zeros((3, 6))}, "Received 3 samples of one shape: 4 or more are needed"),
-        ({"batch_size": 3}, "`batch_size` must be a whole number from 4 on"),
+        ({"batch_size": 3}, "`batch_size` must be a whole number, 4 or more"),
         ({"every": 0}, "`every` is 'epoch' or a number of updates"),
-        ({"x": "images"}, "The data are arrays whose first axis counts samples"),
+        ({"x": "images"}, "The data must be arrays whose first axis counts samples"),
     ],
 )
 def test_settings_that_do_not_work_are_refused(arguments, message):

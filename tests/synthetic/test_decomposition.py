@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from keras_lcb.synthetic import decompose, networks
@@ -26,6 +26,8 @@ def predict(model, x=X):
 )
 @settings(max_examples=8, deadline=None)
 def test_parts_add_up_to_the_output(depth, width, activation, seed, **options):
+    # Normalizing two units makes a step of them, at which any rounding error becomes large.
+    assume(options["normalization"] != "layer" or width > 2)
     model = networks.build_network(depth, width, True, activation, seed=seed, **options)
     parts = decompose(model, X)
     assert parts.dims == ("layer", "x")

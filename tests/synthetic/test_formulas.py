@@ -51,7 +51,7 @@ def test_agrees_with_numpy(formula):
         values = formulas.evaluate(formula, X)
     except ValueError as refusal:
         expected = np.broadcast_to(plain_numpy(formula), X.shape)
-        refused = ("finite" in str(refusal), "beyond" in str(refusal), "Powers" in str(refusal))
+        refused = ("finite" in str(refusal), "exceeds" in str(refusal), "exponent" in str(refusal))
         assert any(refused) or len(formula) > formulas.LONGEST or "nested" in str(refusal)
         if refused[0]:
             assert not np.isfinite(expected).all()

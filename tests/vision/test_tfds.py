@@ -252,6 +252,8 @@ def test_a_folder_of_that_name_is_pointed_to(tmp_path, monkeypatch):
 
 
 def test_neither_prepared_nor_reachable_is_said_within_seconds(tmp_path):
-    with pytest.raises(ValueError, match="'lcb_far' is not prepared.*fetching it failed") as caught:
+    with pytest.raises(
+        ValueError, match="'lcb_far' is not prepared.*its download failed"
+    ) as caught:
         vision.load("lcb_far", str(tmp_path))
     assert "\n" not in str(caught.value)
