@@ -14,7 +14,7 @@ def describe(view: View) -> str:
         >>> from keras_lcb.lab.view import view_of
         >>> from keras_lcb.runs import example_run
         >>> describe(view_of(example_run(layers=3, frequencies=(1, 3)))).split(". ")[0]
-        'layer_0 half-way at update 18, layer_1 last, at 26'
+        'layer_0 half-way at update 17, layer_1 last, at 25'
     """
     said = [half_way(view), _gradients(view), _frequencies(view)]
     return " ".join(sentence for sentence in said if sentence)

@@ -60,7 +60,7 @@ def write_report(
         >>> from keras_lcb.runs import example_run
         >>> path = pathlib.Path(tempfile.mkdtemp(), "report.html")
         >>> write_report(example_run(layers=2, gradients=False), path)
-        >>> path.read_text().startswith("<!DOCTYPE html>")
+        >>> "</html>" in path.read_text()
         True
     """
     write_atomically(path, page(run, title).encode())
