@@ -344,8 +344,8 @@ def test_copies_of_a_run_do_not_count(seeds):
 
 
 def test_times_before_the_first_record_are_blurred(seeds):
-    assert "record more often" not in str(convergence_bias(seeds(5, spread=0.01)))
-    assert "record more often" in str(convergence_bias(seeds(5, steps=np.arange(0, 101, 20))))
+    assert "Record more often" not in str(convergence_bias(seeds(5, spread=0.01)))
+    assert "Record more often" in str(convergence_bias(seeds(5, steps=np.arange(0, 101, 20))))
 
 
 def test_layers_that_never_moved_are_left_out(run_factory):
