@@ -116,8 +116,8 @@ class Backup:
             yield
         except OSError as error:
             raise OSError(
-                f"Writing to the backup folder '{self.folder}' failed: {error}. Make room there, "
-                "or choose another `backup` folder. The records so far are still in `results`."
+                f"Writing to the backup folder '{self.folder}' failed: {str(error).rstrip('.')}. Make room "
+                "there, or choose another `backup` folder. The records so far are still in `results`."
             ) from error
 
     def _files(self) -> list[pathlib.Path]:

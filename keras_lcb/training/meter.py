@@ -332,7 +332,7 @@ def _called(quantity: StepQuantity, function: Callable[..., Any], *args: Any) ->
     except Exception as error:  # the user's code may raise anything
         raise ValueError(
             f"The quantity {type(quantity).__name__} cannot be measured: {type(error).__name__}: "
-            f"{internals.without_colours(str(error)).strip()}. Keras traces `init` and `update`, "
+            f"{internals.without_colours(str(error)).strip().rstrip('.')}. Keras traces `init` and `update`, "
             "so they may use `keras.ops` only."
         ) from error
 

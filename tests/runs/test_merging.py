@@ -143,7 +143,9 @@ def test_parts_that_do_not_fit_together(run_factory):
         collect(part([0]), part([0], layers={**LAYERS, "parameters": [6, 5]}))
     with pytest.raises(ValueError, match="different values of 'distance'"):
         collect(part([0], distance=[[1, 2]]), part([0], distance=[[1, 3]]))
-    with pytest.raises(ValueError, match="different trainings: optimizer 'SGD' and 'Adam'"):
+    with pytest.raises(
+        ValueError, match="different trainings: their optimizer is 'SGD' and 'Adam'"
+    ):
         collect(part([0], {"optimizer": "SGD"}), part([0], {"optimizer": "Adam"}))
     stacked = xr.concat([run_factory(), run_factory()], "seed")
     with pytest.raises(ValueError, match="stacks several seeds"):
