@@ -115,9 +115,10 @@ class Backup:
         try:
             yield
         except OSError as error:
+            reason = str(error).rstrip(".")
             raise OSError(
-                f"Writing to the backup folder '{self.folder}' failed: {str(error).rstrip('.')}. Make room "
-                "there, or choose another `backup` folder. The records so far are still in `results`."
+                f"Writing to the backup folder '{self.folder}' failed: {reason}. Make room there, or "
+                "choose another `backup` folder. The records so far are still in `results`."
             ) from error
 
     def _files(self) -> list[pathlib.Path]:

@@ -330,10 +330,10 @@ def _called(quantity: StepQuantity, function: Callable[..., Any], *args: Any) ->
     try:
         return function(*args)
     except Exception as error:  # the user's code may raise anything
+        reason = internals.without_colours(str(error)).strip().rstrip(".")
         raise ValueError(
             f"The quantity {type(quantity).__name__} cannot be measured: {type(error).__name__}: "
-            f"{internals.without_colours(str(error)).strip().rstrip('.')}. Keras traces `init` and `update`, "
-            "so they may use `keras.ops` only."
+            f"{reason}. Keras traces `init` and `update`, so they may use `keras.ops` only."
         ) from error
 
 
