@@ -117,8 +117,8 @@ class Backup:
         except OSError as error:
             reason = str(error).rstrip(".")
             raise OSError(
-                f"Writing to the backup folder '{self.folder}' failed: {reason}. Make room there, or "
-                "choose another `backup` folder. The records so far are still in `results`."
+                f"Writing to the backup folder '{self.folder}' failed: {reason}. Make room there, "
+                "or choose another `backup` folder. The records so far are still in `results`."
             ) from error
 
     def _files(self) -> list[pathlib.Path]:
