@@ -186,7 +186,7 @@ def test_a_backend_that_is_not_installed_or_unknown(tmp_path):
     told = _command("demo", "--out", tmp_path, KERAS_BACKEND="theano")
     assert told.returncode == 2
     assert told.stderr == (
-        "keras-lcb: KERAS_BACKEND is 'theano'; it can be tensorflow, jax, torch.\n"
+        "keras-lcb: KERAS_BACKEND must be one of tensorflow, jax, torch; received 'theano'.\n"
     )
 
 

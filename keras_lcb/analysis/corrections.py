@@ -61,7 +61,8 @@ def corrected(found: Mapping[Setting, ConvergenceBias]) -> dict[Setting, Converg
         >>> from keras_lcb.analysis.verdict import judged
         >>> times = np.array([[10, 20, 30], [10, 20, 31], [11, 20, 30], [10, 21, 30], [10, 20, 33]])
         >>> clear = judged(times, times / 100, ["first", "second", "third"])
-        >>> unclear = judged(times[:, ::-1] ** [0, 1, 0], times / 100, ["first", "second", "third"])
+        >>> mixed = np.array([np.roll(row, place) for place, row in enumerate(times)])
+        >>> unclear = judged(mixed, mixed / 100, ["first", "second", "third"])
         >>> verdicts = corrected({"sgd": clear, "adam": unclear})
         >>> {name: bias.verdict for name, bias in verdicts.items()}
         {'sgd': 'shallower faster', 'adam': 'equivalent'}

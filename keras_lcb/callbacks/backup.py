@@ -115,8 +115,9 @@ class Backup:
         try:
             yield
         except OSError as error:
+            reason = str(error).rstrip(".")
             raise OSError(
-                f"Writing to the backup folder '{self.folder}' failed: {error}. Make room there, "
+                f"Writing to the backup folder '{self.folder}' failed: {reason}. Make room there, "
                 "or choose another `backup` folder. The records so far are still in `results`."
             ) from error
 

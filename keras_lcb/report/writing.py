@@ -17,7 +17,6 @@ from keras_lcb.analysis.summary import summary
 from keras_lcb.plotting.style import layer_colors
 from keras_lcb.report import recipe
 from keras_lcb.report.caveats import caveats, notices
-from keras_lcb.report.diagnosis import diagnosis
 from keras_lcb.report.figures import figures
 from keras_lcb.report.svg import palette
 from keras_lcb.report.table import facts, layer_table, settings_table
@@ -61,7 +60,7 @@ def write_report(
         >>> from keras_lcb.runs import example_run
         >>> path = pathlib.Path(tempfile.mkdtemp(), "report.html")
         >>> write_report(example_run(layers=2, gradients=False), path)
-        >>> path.read_text().startswith("<!doctype html>")
+        >>> "</html>" in path.read_text()
         True
     """
     write_atomically(path, page(run, title).encode())
@@ -86,8 +85,7 @@ def page(run: xr.Dataset, title: str) -> str:
         script=script,
         script_hash=f"sha256-{digest}",
         facts=facts(_facts(run)),
-        notices="".join(f'<p class="notice">{escape(notice)}</p>' for notice in notices(run))
-        + diagnosis(run),
+        notices="".join(f'<p class="notice">{escape(notice)}</p>' for notice in notices(run)),
         verdict=_verdict(run),
         figures=figures(run),
         table=layer_table(summary(run), colors),

@@ -314,11 +314,11 @@ def _called(quantity: StepQuantity, function: Callable[..., Any], *args: Any) ->
     """Calls a user's function; what it raises names the quantity."""
     try:
         return function(*args)
-    except Exception as error:  # any code may stand in it
+    except Exception as error:  # the user's code may raise anything
+        reason = internals.without_colours(str(error)).strip().rstrip(".")
         raise ValueError(
             f"The quantity {type(quantity).__name__} cannot be measured: {type(error).__name__}: "
-            f"{internals.without_colours(str(error)).strip()}. Its `init` and `update` are traced, "
-            "so they may use `keras.ops` only."
+            f"{reason}. Keras traces `init` and `update`, so they may use `keras.ops` only."
         ) from error
 
 

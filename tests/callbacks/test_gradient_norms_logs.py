@@ -81,7 +81,7 @@ def test_tensorboard_shows_them(model, tmp_path):
 
 def test_a_logger_that_stands_earlier_gets_a_warning(model, tmp_path):
     logger = keras.callbacks.CSVLogger(tmp_path / "log.csv")
-    with pytest.warns(UserWarning, match="CSVLogger stands before GradientNorms"):
+    with pytest.warns(UserWarning, match="CSVLogger comes before GradientNorms"):
         fit(model, logger, GradientNorms(log=True))
     with warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)

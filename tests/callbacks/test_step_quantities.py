@@ -373,7 +373,7 @@ def raises(self, state, gradient, before, after):
 
 BAD = {
     "an error": (raises, "Bad cannot be measured"),
-    "no update": (lcb.StepQuantity.update, "Bad cannot be measured.*define `update`"),
+    "no update": (lcb.StepQuantity.update, "Bad cannot be measured.*method `update`"),
     "no number": (lambda *_: ((), ()), "must return at least one number"),
     "a tensor": (lambda self, s, gradient, b, a: ((), (gradient,)), "must return scalars"),
     "a state": (lambda *_: ((1.0,), (1.0,)), "the same shapes and dtypes as `init`"),

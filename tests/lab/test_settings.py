@@ -81,7 +81,7 @@ def test_settings_out_of_range_are_refused(changes, said):
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        ("dept=3", "no setting 'dept'"),
+        ("dept=3", "received 'dept'"),
         ("depth=3&depth=4", "'depth' occurs twice"),
         ("depth", "a line such as"),
         ("depth=deep", "`depth` must be a number"),

@@ -340,12 +340,12 @@ REFUSED = {
     external_link: "the link 'loss'",
     external_storage: "'loss' in other files",
     virtual_dataset: "'loss' in other files",
-    group: "'more', a group",
-    named_type: "'loss', a datatype",
+    group: "the group 'more'",
+    named_type: "the datatype 'loss'",
     huge_fill_value: "declares more data than",
     huge_chunk: "declares more data than",
     many_small: "declares more data than",
-    compressed: "'loss' compressed",
+    compressed: "'loss' in compressed",
     objects: "'loss' as ",
     texts_that_share_one_long_text: "declares more data than",
     long_text_in_an_attribute: "50 texts in the attribute 'notes'",
@@ -368,5 +368,5 @@ def test_the_bound_is_on_what_the_run_needs(saved):
     run, path = saved
     size = path.stat().st_size
     same(load_run(path, max_bytes=size), run)
-    with pytest.raises(ValueError, match=f"{size:,} bytes, more than the {size - 1:,}"):
+    with pytest.raises(ValueError, match=f"{size:,} bytes, more than `max_bytes`, {size - 1:,}"):
         load_run(path, max_bytes=size - 1)
