@@ -187,7 +187,7 @@ def test_words_say_what_was_measured():
         "At update 400 layer_1 has the largest stable learning rate if it alone moves, 0.4" in said
     )
     assert "layer_0 the smallest, 0.1. All layers are trained at 0.05" in said
-    assert "the loss rises most for readout, least for layer_0" in said
+    assert "the loss rises most for readout, and least for layer_0" in said
     assert (
         "After a step of size 0.03 along its gradient, readout's gradient changes most, by 40%"
         in said

@@ -191,7 +191,7 @@ def test_data_sets_lose_their_targets():
     [
         ({"x": np.zeros((3, 6))}, "Received 3 samples of one shape: 4 or more are needed"),
         ({"batch_size": 3}, "`batch_size` must be a whole number, 4 or more"),
-        ({"every": 0}, "`every` is 'epoch' or a number of updates"),
+        ({"every": 0}, "`every` must be 'epoch' or a number of updates"),
         ({"x": "images"}, "The data must be arrays whose first axis counts samples"),
     ],
 )
@@ -204,7 +204,7 @@ def test_settings_that_do_not_work_are_refused(arguments, message):
     "arguments, message",
     [
         ({"x": probe(inputs=5)}, "The model 'chain' cannot be called on the samples"),
-        ({"x": probe(), "layers": ["d"]}, "No layer is called 'd'"),
+        ({"x": probe(), "layers": ["d"]}, "No layer or nested model is called 'd'"),
     ],
 )
 def test_a_model_that_does_not_fit_is_refused_before_training(arguments, message):

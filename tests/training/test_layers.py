@@ -304,5 +304,5 @@ def test_an_unbuilt_model():
 def test_nothing_to_train():
     model = functional(layers.Dense(2))
     model.trainable = False
-    with pytest.raises(ValueError, match="every layer is frozen"):
+    with pytest.raises(ValueError, match="all its layers are frozen"):
         check_trainable_model(model)
