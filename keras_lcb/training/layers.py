@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from typing import Any
 
 import keras
 import numpy as np
@@ -99,6 +100,20 @@ def check_built(model: keras.Model) -> None:
             f"The model '{model.name}' is not built: its variables do not exist yet. Start a "
             "Sequential model with `keras.Input(shape)`, or call the model on one batch, "
             "`model(x[:1])`."
+        )
+
+
+def build_all(model: keras.Model, batch: Any) -> None:
+    """Builds a model for a batch.
+
+    Raises:
+        ValueError: If the model has layers that its `call` does not build.
+    """
+    internals.build_layers(model, batch)
+    if not is_complete(model):
+        raise ValueError(
+            f"The model '{model.name}' has layers that its `call` does not build, so their steps "
+            "cannot be scaled. Build these layers before training."
         )
 
 
