@@ -6,7 +6,7 @@ from typing import Any
 
 import keras
 
-_NEEDED = {
+NEEDED = {
     "layer": ("_layers", "_trainable_variables", "_non_trainable_variables", "_flatten_layers"),
     "model": ("_build_shapes_dict", "_call_has_training_arg", "_compile_loss", "_compute_loss"),
     "compiled loss": ("_user_loss", "_user_loss_weights", "_flat_losses"),
@@ -35,7 +35,7 @@ def missing_names(kind: str, thing: Any) -> list[str]:
             "loss scaler".
         thing: The object.
     """
-    return [name for name in _NEEDED[kind] if not hasattr(thing, name)]
+    return [name for name in NEEDED[kind] if not hasattr(thing, name)]
 
 
 def check(kind: str, thing: Any) -> None:
