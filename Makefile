@@ -1,13 +1,14 @@
 # make demo   installs into .venv and runs the demo
 # make test   installs into .venv and checks everything, on every backend
 #             (make test BACKEND=jax: all the tests on one backend)
+# make battery   checks many models, trainings and optimizers, and writes docs/RELIABILITY.md
 # make notebooks   makes the tutorials' notebooks from their texts, and runs them in full
 
 VENV := .venv
 BIN := $(VENV)/bin
 BACKEND ?= all
 # The tests whose outcome depends on the Keras backend; the others run on TensorFlow only.
-BACKEND_TESTS := tests/backend tests/callbacks tests/freezing tests/lab/test_training.py \
+BACKEND_TESTS := tests/backend tests/battery tests/callbacks tests/freezing tests/lab/test_training.py \
                  tests/lab/test_depth_lab.py tests/landscape tests/response tests/similarity \
                  tests/synthetic tests/training tests/vision/networks tests/vision/test_data.py \
                  tests/vision/test_experiment.py
@@ -16,7 +17,7 @@ BACKEND_TESTS := tests/backend tests/callbacks tests/freezing tests/lab/test_tra
 PYTEST := TF_CPP_MIN_LOG_LEVEL=2 OMP_NUM_THREADS=1 TF_NUM_INTRAOP_THREADS=1 \
           TF_NUM_INTEROP_THREADS=1 $(BIN)/python -m pytest -n 2 -q
 
-.PHONY: demo test lint notebooks clean test-all test-tensorflow test-jax test-torch
+.PHONY: demo test lint battery notebooks clean test-all test-tensorflow test-jax test-torch
 
 demo: $(VENV)/installed
 	@$(BIN)/keras-lcb demo
@@ -36,6 +37,9 @@ test-all: $(VENV)/installed-for-tests
 
 test-tensorflow test-jax test-torch: test-%: $(VENV)/installed-for-tests
 	KERAS_BACKEND=$* $(PYTEST)
+
+battery: $(VENV)/installed-for-tests
+	$(BIN)/python -m battery
 
 notebooks: $(VENV)/installed-for-tests
 	$(BIN)/python tutorials/build.py

@@ -44,7 +44,7 @@ class Weights(keras.callbacks.Callback):
 
     def __init__(self) -> None:
         super().__init__()
-        self.kept: list[dict[int, np.ndarray]] = []
+        self.kept: list[list[np.ndarray]] = []
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         if not self.kept:
@@ -54,10 +54,10 @@ class Weights(keras.callbacks.Callback):
         self._keep()
 
     def _keep(self) -> None:
-        self.kept.append({id(v): _float64(v) for v in self.model.weights})
+        self.kept.append([_float64(v) for v in self.model.weights])
 
 
-def check(make: Callable[[], Case], again: Callable[[], Case] | None = None) -> Checked:
+def check(make: Callable[[], Case]) -> Checked:
     """Trains a model twice, with the callbacks and without, for one update an epoch.
 
     Plain SGD at rate 1 moves weights by their gradients. So the difference of the weights is the
@@ -66,14 +66,18 @@ def check(make: Callable[[], Case], again: Callable[[], Case] | None = None) -> 
     found = Checked()
     convergence, norms, weights = lcb.LayerConvergence(), lcb.GradientNorms(), Weights()
     with_callbacks = _trained(make, weights, convergence, norms)
-    plain = _trained(make, Weights())
+    plain = _trained(make)
+    weights.kept[0] = _initial(make)  # the model may have had no weights before training
     run = lcb.collect(convergence, norms)
     rows = tracked_layers(with_callbacks.model).layers
     found.layers = len(rows)
     found.parameters = sum(row.parameters for row in rows)
     if list(run.layer.values) != [row.name for row in rows]:
         found.faults.append("the run has other layers than the model")
-    _check_norms(found, run, rows, weights)
+    if with_callbacks.steady:
+        _check_norms(found, run, rows, _by_variable(with_callbacks.model, weights))
+    elif not np.allclose(run.update_norm[1:], run.gradient_norm[1:], rtol=TOLERANCE):
+        found.faults.append("an update of SGD at rate 1 is not as large as the gradient")
     _check_weights(found, with_callbacks.model, plain.model)
     if with_callbacks.saves:
         with tempfile.TemporaryDirectory() as folder:
@@ -81,6 +85,22 @@ def check(make: Callable[[], Case], again: Callable[[], Case] | None = None) -> 
     if with_callbacks.clones:
         _check_clone(found, with_callbacks.model, rows)
     return found
+
+
+def _by_variable(model: keras.Model, weights: Weights) -> list[dict[int, np.ndarray]]:
+    """Returns the weights at each moment, by the `id` of the variable."""
+    identities = [id(variable) for variable in model.weights]
+    return [dict(zip(identities, kept, strict=True)) for kept in weights.kept]
+
+
+def _initial(make: Callable[[], Case]) -> list[np.ndarray]:
+    """Returns the weights with which a model begins."""
+    keras.backend.clear_session()
+    keras.utils.set_random_seed(0)
+    case = make()
+    if not case.model.built:
+        case.model(case.x[:1])
+    return [_float64(v) for v in case.model.weights]
 
 
 def _trained(make: Callable[[], Case], *callbacks: Any) -> Case:
@@ -115,11 +135,11 @@ def _targets(case: Case) -> Any:
     )
 
 
-def _check_norms(found: Checked, run: Any, rows: Any, weights: Weights) -> None:
+def _check_norms(found: Checked, run: Any, rows: Any, weights: list[dict[int, np.ndarray]]) -> None:
     """Compares with the differences of weights, up to the rounding of the weights themselves."""
     one_update = run.step.values[1] == 1  # then the RMS over updates is the norm itself
     for epoch in range(1, EPOCHS + 1) if one_update else ():
-        before, after = weights.kept[epoch - 1], weights.kept[epoch]
+        before, after = weights[epoch - 1], weights[epoch]
         for place, row in enumerate(rows):
             moved = [after[id(v)] - before[id(v)] for v in row.variables]
             rounding = [_spacing(v, after[id(v)]) for v in row.variables]
@@ -135,7 +155,7 @@ def _check_norms(found: Checked, run: Any, rows: Any, weights: Weights) -> None:
                         f"{name} of {row.name} at epoch {epoch}: {value:.9g}, should be {truth:.9g}"
                     )
     for place, row in enumerate(rows):
-        way = [weights.kept[0][id(v)] - weights.kept[-1][id(v)] for v in row.variables]
+        way = [weights[0][id(v)] - weights[-1][id(v)] for v in row.variables]
         truth = np.sqrt(sum(np.sum(each**2) for each in way))
         value = float(run["distance"].values[0, place])
         if not np.isclose(value, truth, rtol=TOLERANCE, atol=1e-12):
@@ -213,6 +233,8 @@ def _compare_names(found: Checked, how: str, model: keras.Model, rows: Any) -> N
 
 
 def _float64(variable: Any) -> np.ndarray:
-    return np.array(keras.ops.convert_to_numpy(keras.ops.cast(variable, "float32")), "float64") if (
-        keras.backend.standardize_dtype(variable.dtype) in ("bfloat16", "float16")
-    ) else np.array(keras.ops.convert_to_numpy(variable.value)).astype("float64")
+    return (
+        np.array(keras.ops.convert_to_numpy(keras.ops.cast(variable, "float32")), "float64")
+        if (keras.backend.standardize_dtype(variable.dtype) in ("bfloat16", "float16"))
+        else np.array(keras.ops.convert_to_numpy(variable.value)).astype("float64")
+    )

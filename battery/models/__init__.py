@@ -1,4 +1,4 @@
-"""Models to measure, one file a kind. A function with `@case` is a model; no other place lists it."""
+"""Models to measure, one file a kind. A function with `@case` is a model, and nothing lists it."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ class Case:
         batch_size: Samples in a batch. Defaults to all samples.
         clones: Whether `keras.models.clone_model` or its `from_config` can copy it.
         saves: Whether it can be saved and loaded.
+        steady: Whether nothing but updates changes the weights that train.
         compile: Further arguments of `compile`.
     """
 
@@ -36,6 +37,7 @@ class Case:
     batch_size: int | None = None
     clones: bool = True
     saves: bool = True
+    steady: bool = True
     compile: dict[str, Any] = dataclasses.field(default_factory=dict)
 
 
@@ -67,9 +69,7 @@ def cases(kind: str | None = None) -> Iterator[Named]:
     """Yields the models of a file of this folder, or of all files, for the backend in use."""
     for module in pkgutil.iter_modules(__path__):
         if kind in (None, module.name):
-            before = set(_found)
             importlib.import_module(f"{__name__}.{module.name}")
-            del before
     for named in _found.values():
         own = named.make.__module__.rpartition(".")[2]
         if kind in (None, own) and keras.backend.backend() in named.backends:

@@ -1,7 +1,8 @@
-"""Each network of `keras.applications`, with random weights, at the smallest input that it takes."""
+"""Each network of `keras.applications`, with random weights, at the smallest possible input."""
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable
 from typing import Any
@@ -33,4 +34,4 @@ def _application(name: str) -> Case:
 
 
 for _name in _constructors():
-    case(f"application {_name}")(lambda name=_name: _application(name))
+    case(f"application {_name}")(functools.partial(_application, _name))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any
 
@@ -48,8 +49,14 @@ MADE: dict[str, Callable[[], Case]] = {
     "LayerNormalization": lambda: _model(layers.LayerNormalization(), 5),
     "GroupNormalization": lambda: _model(layers.GroupNormalization(2), 4, 4),
     "RMSNormalization": lambda: _model(layers.RMSNormalization(), 5),
-    "SpectralNormalization": lambda: _model(layers.SpectralNormalization(layers.Dense(4)), 5),
+    "SpectralNormalization": lambda: dataclasses.replace(
+        _model(layers.SpectralNormalization(layers.Dense(4)), 5),
+        steady=False,  # `call` divides the kernel by its norm
+    ),
     "Normalization": lambda: _model(_adapted(), 5),
+    "STFTSpectrogram": lambda: _model(
+        layers.STFTSpectrogram("real", frame_length=4, frame_step=2, fft_length=8), 12, 1
+    ),
     "PReLU": lambda: _model(layers.PReLU(alpha_initializer="ones"), 5),
     "SimpleRNN": lambda: _model(layers.SimpleRNN(4), 5, 3),
     "LSTM": lambda: _model(layers.LSTM(4), 5, 3),

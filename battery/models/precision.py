@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
+
 import keras
 from keras import layers
 
-from battery.models import Case, case, normal, whole
+from battery.models import ALL, Case, case, normal, whole
 
 SAMPLES = 8
 
@@ -20,10 +22,9 @@ def _dense(dtype: str, **compile_arguments: object) -> Case:
 
 
 for _dtype in ("float64", "mixed_bfloat16", "mixed_float16", "bfloat16", "float16"):
-    if _dtype != "float64":
-        case(f"precision {_dtype}")(lambda dtype=_dtype: _dense(dtype))
-    else:  # JAX has float64 only if asked before it starts
-        case(f"precision {_dtype}", ("tensorflow", "torch"))(lambda dtype=_dtype: _dense(dtype))
+    # JAX has float64 only if asked before it starts.
+    _backends = ("tensorflow", "torch") if _dtype == "float64" else ALL
+    case(f"precision {_dtype}", _backends)(functools.partial(_dense, _dtype))
 
 
 def _with_lora(layer: layers.Layer, *shape: int, dtype: str = "float32") -> Case:
@@ -36,7 +37,7 @@ def _with_lora(layer: layers.Layer, *shape: int, dtype: str = "float32") -> Case
 
 
 case("LoRA Dense")(lambda: _with_lora(layers.Dense(4), 5))
-case("LoRA EinsumDense")(lambda: _with_lora(layers.EinsumDense("abc,cd->abd", (None, 4)), 3, 5))
+case("LoRA EinsumDense")(lambda: _with_lora(layers.EinsumDense("abc,cd->abd", (3, 4)), 3, 5))
 case("LoRA Embedding")(lambda: _with_lora(layers.Embedding(7, 4), 5, dtype="int32"))
 case("LoRA Conv2D")(lambda: _with_lora(layers.Conv2D(3, 3), 6, 6, 2))
 
