@@ -47,7 +47,7 @@ def test_a_run_that_is_too_short_says_so():
 
 def test_what_needs_the_end_waits_for_it():
     findings = lcb.diagnose(training({"provisional": True}))
-    assert "not over" in findings.untold["settled layer"]
+    assert "had not ended" in findings.untold["settled layer"]
 
 
 def test_findings_are_a_sequence_a_text_and_a_table():
@@ -139,7 +139,7 @@ def test_with_data_samples_that_are_not_finite_are_counted():
     x[3] = np.nan
     run = _trained(model, x, y)
     (finding,) = [f for f in lcb.diagnose(run, model, (x, y)) if f.name == "not finite"]
-    assert "1 of the samples" in finding.says
+    assert "1 of the samples given contain NaN" in finding.says
     assert finding.try_next[0].kind == "data"
 
 

@@ -225,7 +225,7 @@ def test_everything_lost_at_once_names_what_moved_most():
 
     finding = _found("not finite", training({"first_nonfinite_update": 115}, change=breaks))
     assert finding.layers == ()
-    assert "third moved most before" in finding.says
+    assert "before that, third had the largest updates" in finding.says
 
 
 def test_training_that_had_not_ended():
