@@ -265,7 +265,7 @@ def test_settings_out_of_range_are_refused(options, words):
 
 
 def test_what_cannot_be_frozen_is_refused_before_training():
-    with pytest.raises(ValueError, match="With 1 epochs no layer freezes"):
+    with pytest.raises(ValueError, match="With epochs=1, no layer freezes"):
         train(network(), freeze_linear(), epochs=1)
     with pytest.raises(ValueError, match="would leave nothing to train"):
         train(network(), lcb.FreezeConverged(layers=lambda layer: "all"))

@@ -36,7 +36,7 @@ def _look(seen: Observed) -> Iterator[Finding]:
         try_next=(
             Advice(
                 "freeze",
-                "Freeze it in the second half of training. Its updates take time and change little.",
+                "Freeze it after half of the training. Its updates take time and change little.",
                 f'model.get_layer("{layers[0]}").trainable = False; model.compile(...)',
             ),
         ),
