@@ -70,7 +70,7 @@ class CachedActivations:
         self._arrays, self._files = arrays, files
         self._tensors, self._cut = found.tensors, found
 
-    def stand_ins(self) -> dict[str, Any]:
+    def replacements(self) -> dict[str, Any]:
         """Returns replacements for methods of the model, by name, for training on kept outputs."""
         if self._cut is None:
             return {}

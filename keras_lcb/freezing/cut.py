@@ -56,7 +56,7 @@ def cut(model: keras.Model, *, if_all_were_frozen: bool = False) -> Cut | None:
         if ready and _is_still(node.operation, if_all_were_frozen):
             below.append(node)
             known.update(id(tensor) for tensor in node.outputs)
-    tensors = _lowered(below, nodes, graph)
+    tensors = _with_fewer_tensors(below, nodes, graph)
     inputs = {id(tensor) for tensor in graph.inputs}
     if all(id(tensor) in inputs for tensor in tensors):
         return None
@@ -96,7 +96,7 @@ def _is_still(operation: Any, if_all_were_frozen: bool) -> bool:
     return if_all_were_frozen or not moves
 
 
-def _lowered(below: list[Any], nodes: Sequence[Any], graph: Any) -> list[Any]:
+def _with_fewer_tensors(below: list[Any], nodes: Sequence[Any], graph: Any) -> list[Any]:
     """Removes calls without weights from the lower part, if fewer numbers need to be kept then.
 
     Args:

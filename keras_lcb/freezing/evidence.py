@@ -35,10 +35,10 @@ class Evidence(Protocol):
     def look(self) -> np.ndarray:
         """Returns the change of each unit since the previous call; NaN if it is unknown."""
 
-    def kept(self) -> dict[str, Any]:
+    def state(self) -> dict[str, Any]:
         """Returns what the first record must hold so that a new process can continue the run."""
 
-    def recall(self, first: dict[str, Any]) -> None:
+    def restore(self, first: dict[str, Any]) -> None:
         """Restores the state from the first record."""
 
 
@@ -69,14 +69,14 @@ class Movement:
         with np.errstate(divide="ignore", invalid="ignore"):
             return moved / way
 
-    def kept(self) -> dict[str, Any]:
+    def state(self) -> dict[str, Any]:
         """Returns the weights at the start, but only in the first call."""
         if self._is_kept:
             return {}
         self._is_kept = True
         return {f"start/{n}/{k}": v for n, w in enumerate(self._start) for k, v in enumerate(w)}
 
-    def recall(self, first: dict[str, Any]) -> None:
+    def restore(self, first: dict[str, Any]) -> None:
         """Restores the weights at the start."""
         self._start = [
             [first[f"start/{n}/{k}"] for k in range(len(weights))]
@@ -114,12 +114,12 @@ class RepresentationChange:
         self._last = now
         return 1.0 - np.array(similar)
 
-    def kept(self) -> dict[str, Any]:
+    def state(self) -> dict[str, Any]:
         """Returns nothing, because the activations can be computed from the model again."""
         return {}
 
-    def recall(self, first: dict[str, Any]) -> None:
-        """Does nothing, because `kept` stores nothing."""
+    def restore(self, first: dict[str, Any]) -> None:
+        """Does nothing, because `state` is empty."""
 
     def _grams(self) -> list[np.ndarray]:
         """Returns the Gram matrix of the outputs of each unit's last layer, in evaluation mode."""

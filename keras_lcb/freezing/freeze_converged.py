@@ -202,7 +202,7 @@ class FreezeConverged(Recorder):
     def freeze_for(self, epoch: int) -> int:
         """Freezes the units that are due when an epoch begins, and returns their number."""
         count = self.frozen_units(epoch)
-        frozen_of(self._model).become(self._units[:count])
+        frozen_of(self._model).freeze_only(self._units[:count])
         return count
 
     def frozen_units(self, epoch: int) -> int:
@@ -266,7 +266,7 @@ class FreezeConverged(Recorder):
             self._rule = self._new_rule()
             self._rule.begin(self._units, self._epochs_planned)
         super()._begin()
-        self._rule.recall(self._records)
+        self._rule.restore(self._records)
         if self._rule.ends is not None:
             self._anneal(self._rule.ends)
 
@@ -288,7 +288,7 @@ class FreezeConverged(Recorder):
         return {
             "frozen_units": self._rule.frozen(self._next_epoch),
             "unit_values": np.array(self._rule.values),
-            **self._rule.kept(),
+            **self._rule.state(),
         }
 
     # The run.

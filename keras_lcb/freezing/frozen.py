@@ -47,7 +47,7 @@ class Frozen:
         """Returns the frozen variables."""
         return list(self._variables)
 
-    def become(self, rows: Iterable[TrackedLayer]) -> None:
+    def freeze_only(self, rows: Iterable[TrackedLayer]) -> None:
         """Freezes these layers and no others. If that is a change, Keras compiles the step again.
 
         Args:
@@ -63,7 +63,7 @@ class Frozen:
 
     def thaw(self) -> None:
         """Lets all frozen layers train again."""
-        self.become([])
+        self.freeze_only([])
 
     def _freeze(self, variables: list[keras.Variable]) -> None:
         optimizer: Any = self._model.optimizer

@@ -14,7 +14,7 @@ from keras_lcb.freezing.evidence import Evidence
 from keras_lcb.freezing.schedules import annealing, freezing_epochs, freezing_fractions
 from keras_lcb.training.layers import TrackedLayer
 
-Kept = dict[str, Any]  # the state of a rule that a record holds
+State = dict[str, Any]  # the state of a rule that a record holds
 
 
 class Rule(Protocol):
@@ -44,10 +44,10 @@ class Rule(Protocol):
     def why(self, unit: int, values: np.ndarray) -> str:
         """Explains why a unit freezes, given the values of all units."""
 
-    def kept(self) -> Kept:
+    def state(self) -> State:
         """Returns the state of the rule for a record."""
 
-    def recall(self, records: Sequence[Kept]) -> None:
+    def restore(self, records: Sequence[State]) -> None:
         """Restores the state of the last record."""
 
 
@@ -96,12 +96,12 @@ class Schedule:
         """Names the schedule and the fraction of the run at which it freezes the unit."""
         return f"{self.schedule} schedule: due at {self._fractions[unit]:.3g} of the run"
 
-    def kept(self) -> Kept:
+    def state(self) -> State:
         """Returns nothing, because the epoch determines the state."""
         return {}
 
-    def recall(self, records: Sequence[Kept]) -> None:
-        """Does nothing, because `kept` stores nothing."""
+    def restore(self, records: Sequence[State]) -> None:
+        """Does nothing, because `state` is empty."""
 
 
 class Settled:
@@ -154,12 +154,12 @@ class Settled:
             f"{self._patience} epochs or more"
         )
 
-    def kept(self) -> Kept:
+    def state(self) -> State:
         """Returns for how many epochs units have been settled, and how many units are frozen."""
-        return {"settled": self._settled, "count": self._count, **self._evidence.kept()}
+        return {"settled": self._settled, "count": self._count, **self._evidence.state()}
 
-    def recall(self, records: Sequence[Kept]) -> None:
+    def restore(self, records: Sequence[State]) -> None:
         """Restores the state of the last record."""
         self._settled = np.array(records[-1]["settled"])
         self._count = int(records[-1]["count"])
-        self._evidence.recall(records[0])
+        self._evidence.restore(records[0])

@@ -94,7 +94,7 @@ def _fit_stage(
         model.fit(x, y, **fit_arguments)
         return
     cached.advance()
-    with internals.replaced(model, cached.stand_ins()):
+    with internals.replaced(model, cached.replacements()):
         internals.forget_compiled(model)
         model.fit(cached.x, y, **fit_arguments)
 

@@ -138,7 +138,7 @@ def test_outputs_that_lie_too_far_apart_are_left_out_with_a_reason():
     model.fit(x, x, epochs=1, verbose=0, callbacks=[callback])
     found = callback.results.target_frequency.sel(layer="apart")
     assert found.sel(cutoff=0.1).notnull().all() and found.sel(cutoff=1.0).isnull().all()
-    assert "lay so far apart" in schema.missing(callback.results)["target_frequency/apart"]
+    assert "were so far apart" in schema.missing(callback.results)["target_frequency/apart"]
 
 
 @pytest.mark.parametrize(
@@ -146,15 +146,15 @@ def test_outputs_that_lie_too_far_apart_are_left_out_with_a_reason():
     [
         ({"cutoffs": [0.4, 0.2]}, "`cutoffs` must be above 0 and ascending"),
         ({"cutoffs": [0.0]}, "`cutoffs` must be above 0"),
-        ({"cutoffs": []}, "`cutoffs` is a list of frequencies"),
-        ({"cutoffs": 0.3}, "`cutoffs` is a list of frequencies"),
-        ({"cutoffs": [0.2, 2.0]}, "30 samples lie too far apart for a cut-off of 2"),
+        ({"cutoffs": []}, "`cutoffs` must be a list of frequencies"),
+        ({"cutoffs": 0.3}, "`cutoffs` must be a list of frequencies"),
+        ({"cutoffs": [0.2, 2.0]}, "30 samples are too far apart for a cut-off of 2"),
         ({"y": np.zeros(30, dtype=int)}, "`y` is the same for all samples"),
         ({"y": np.zeros(29)}, "the same number of samples"),
-        ({"x": np.ones((30, 6))}, "The 30 samples are all the same"),
+        ({"x": np.ones((30, 6))}, "Received 30 samples that are all the same"),
         (
             {"x": iter([np.ones((5, 2)), np.ones((5, 3))]), "y": None, "steps": 2},
-            "All samples must have one shape",
+            "All samples must have the same shape",
         ),
     ],
 )
