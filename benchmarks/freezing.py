@@ -5,8 +5,8 @@ python -m benchmarks.freezing [--out FILE] [--seeds 10] [--epochs 30] [--only WO
 The program trains ResNet-20 on 4,000 images of MNIST, enlarged to 32x32, and tests it on 1,000. For
 each seed, it trains the network in several ways, in a random order. A training is timed from the
 call of `fit` to its end, including compilation. As soon as it ends, a row is written to FILE.
-Trainings whose rows are in FILE are not repeated, so an interrupted program continues, and seeds can
-be added.
+Trainings whose rows are in FILE are not repeated, so an interrupted program continues, and seeds
+can be added.
 """
 
 from __future__ import annotations
