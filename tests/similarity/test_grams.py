@@ -33,7 +33,7 @@ def reader_of(model, selection=None):
 
 
 def check(model, x, expected, selection=None, rtol=1e-5):
-    """Compares with outputs by name of the row."""
+    """Compares Gram matrices with those of the outputs of each row."""
     reader = reader_of(model, selection)
     assert reader._names == list(expected)
     for found, outputs in zip(reader(x), expected.values(), strict=True):
@@ -194,7 +194,7 @@ def test_the_present_weights_are_read_without_tracing_again():
     assert reader.is_current()
 
 
-def test_features_that_do_not_vary_count_for_nothing():
+def test_features_that_do_not_vary_count_as_zero():
     model = keras.Sequential([keras.Input((3,)), layers.Dense(4, name="a")])
     kernel, bias = np.zeros((3, 4)), np.full(4, 0.1)
     model.set_weights([kernel, bias])
