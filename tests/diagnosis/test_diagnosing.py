@@ -127,7 +127,7 @@ def test_with_model_and_data_the_curvature_is_compared_with_the_rate():
     (finding,) = [
         f for f in lcb.diagnose(run, model, (x, y)) if f.name == "learning rate too large"
     ]
-    assert finding.evidence["curvature over what is stable"] == pytest.approx(1.01)
+    assert finding.evidence["curvature over largest stable curvature"] == pytest.approx(1.01)
     assert finding.sure == "likely"
 
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from keras_lcb.diagnosis.advice import INITIALIZER, learning_rate
+from keras_lcb.diagnosis.extra_evidence import dead_on_data
 from keras_lcb.diagnosis.finding import LIKELY, Advice, Finding, listed
-from keras_lcb.diagnosis.further import dead_on_data
 from keras_lcb.diagnosis.observed import Observed, median
 from keras_lcb.diagnosis.rule import CannotTell, Rule
 

@@ -32,7 +32,7 @@ def _look(seen: Observed) -> Iterator[Finding]:
         layers=layers,
         updates=seen.updates,
         says=f"no update changes {listed(layers)}.",
-        evidence={"frozen layers": float(frozen.sum()), "of": float(len(seen.layers))},
+        evidence={"frozen layers": float(frozen.sum()), "layers": float(len(seen.layers))},
         sure=CERTAIN,
         try_next=(_UNFREEZE,),
     )

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from keras_lcb.diagnosis.advice import CLIPPING, WARM_UP, learning_rate, towards
+from keras_lcb.diagnosis.extra_evidence import stability
 from keras_lcb.diagnosis.finding import LIKELY, POSSIBLE, Finding
-from keras_lcb.diagnosis.further import stability
 from keras_lcb.diagnosis.observed import Observed
 from keras_lcb.diagnosis.rule import CannotTell, Rule
 from keras_lcb.diagnosis.rules.updates_too_large import LARGE, most_are_too_large, too_large
@@ -35,7 +35,7 @@ def _look(seen: Observed) -> Iterator[Finding]:
             raise CannotTell("The run holds too few losses that are finite.")
         return
     evidence |= stability(seen)
-    beyond = evidence.get("curvature over what is stable", 0.0) > 1
+    beyond = evidence.get("curvature over largest stable curvature", 0.0) > 1
     what = (
         f"single updates changed most layers by more than {LARGE:g} of the norm of their weights"
         if over
@@ -57,9 +57,9 @@ def _look(seen: Observed) -> Iterator[Finding]:
 
 def _goes_up(evidence: dict[str, float]) -> bool:
     """Returns whether the loss rises or oscillates more than noise between batches explains."""
-    back = evidence.get("way lost again", 0.0) > _BACK
-    swings = evidence.get("ways in all", 0.0) > _TO_AND_FRO
-    return (back and evidence["end over lowest"] > _ABOVE) or (
+    back = evidence.get("rise over fall of the loss", 0.0) > _BACK
+    swings = evidence.get("all changes over fall of the loss", 0.0) > _TO_AND_FRO
+    return (back and evidence["end over lowest loss"] > _ABOVE) or (
         swings and evidence["usual change over loss"] > _CHANGE
     )
 
@@ -76,9 +76,9 @@ def _signs(seen: Observed) -> dict[str, float]:
         end = np.median(loss[-max(1, len(loss) // 4) :])
         changes = np.abs(np.diff(loss))
         with np.errstate(over="ignore"):
-            signs["way lost again"] = float((end - lowest) / way)
-            signs["end over lowest"] = float(end / lowest)
-            signs["ways in all"] = float(changes.sum() / way)
+            signs["rise over fall of the loss"] = float((end - lowest) / way)
+            signs["end over lowest loss"] = float(end / lowest)
+            signs["all changes over fall of the loss"] = float(changes.sum() / way)
             signs["usual change over loss"] = float(np.mean(changes) / max(np.median(loss), _TINY))
     return signs
 

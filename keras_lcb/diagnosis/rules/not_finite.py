@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from keras_lcb.diagnosis.advice import CLIPPING, learning_rate
+from keras_lcb.diagnosis.extra_evidence import data_not_finite
 from keras_lcb.diagnosis.finding import CERTAIN, Advice, Finding, listed
-from keras_lcb.diagnosis.further import data_not_finite
 from keras_lcb.diagnosis.observed import Observed
 from keras_lcb.diagnosis.rule import Rule
 
@@ -33,8 +33,8 @@ def _look(seen: Observed) -> Iterator[Finding]:
         updates=(first, max(first, seen.updates[1] if len(seen.steps) else first)),
         says=f"NaN or infinity began at update {first:,}{where}.{in_data}",
         evidence={
-            "first update": float(first),
-            "such updates": float(seen.attrs.get("nonfinite_updates", np.nan)),
+            "first update with NaN or infinity": float(first),
+            "updates with NaN or infinity": float(seen.attrs.get("nonfinite_updates", np.nan)),
         },
         sure=CERTAIN,
         try_next=calmer[::-1] if samples or first <= 1 else calmer,

@@ -29,8 +29,8 @@ def _look(seen: Observed) -> Iterator[Finding]:
         f"weights was at most {most[settled].max():.1%} of that at the start; half of the others "
         f"had {np.median(others):.0%} or more.",
         evidence={
-            "way left": float(most[settled].max()),
-            "way that others had left": float(np.median(others)),
+            "distance left": float(most[settled].max()),
+            "distance that others had left": float(np.median(others)),
         },
         sure=LIKELY,
         try_next=(

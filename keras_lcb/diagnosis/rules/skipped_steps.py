@@ -34,7 +34,7 @@ def _look(seen: Observed) -> Iterator[Finding]:
         updates=(0, applied),
         says=f"{skipped:,} of {skipped + applied:,} steps were skipped, because their gradients "
         "were not finite in half precision.",
-        evidence={"steps left out": float(skipped), "share": share},
+        evidence={"skipped steps": float(skipped), "share": share},
         sure=CERTAIN,
         try_next=(_BFLOAT16, _SCALE),
     )

@@ -37,7 +37,7 @@ def _look(seen: Observed) -> Iterator[Finding]:
         says=f"in the third quarter of training, the distance of {listed(layers)} to the final "
         f"weights was still up to {most:.0%} of that at the start; half of all layers had "
         f"{usual:.1%} or less.",
-        evidence={"way left": most, "way that the median layer had left": usual},
+        evidence={"distance left": most, "distance that the median layer had left": usual},
         sure=LIKELY,
         try_next=(multipliers(layers, 0.1), _AVERAGE),
     )

@@ -54,7 +54,9 @@ def stability(seen: Observed) -> dict[str, float]:
         largest = seen.largest("eigenvalue")
     momentum = float(getattr(getattr(seen.model, "optimizer", None), "momentum", 0.0) or 0.0)
     bound = 2 * (1 + momentum) / seen.rate
-    return {"curvature over what is stable": largest / bound} if np.isfinite(largest) else {}
+    return (
+        {"curvature over largest stable curvature": largest / bound} if np.isfinite(largest) else {}
+    )
 
 
 def data_not_finite(seen: Observed) -> int:
