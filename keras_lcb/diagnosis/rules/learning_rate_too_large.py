@@ -15,8 +15,8 @@ from keras_lcb.diagnosis.rule import CannotTell, Rule
 from keras_lcb.diagnosis.rules.updates_too_large import LARGE, most_are_too_large, too_large
 
 # The fall of a loss is its first value minus its lowest.
-_BACK = 0.3  # rise from the lowest loss to the end, over the fall
-_TO_AND_FRO = 3.0  # sum of all changes of the loss, up and down, over the fall
+_RISE = 0.3  # rise from the lowest loss to the end, over the fall
+_ALL_CHANGES = 3.0  # sum of all changes of the loss, up and down, over the fall
 _MOVES = 0.01  # update over weights; below this, changes of the loss are noise between batches
 _ABOVE = 1.5  # end over lowest loss; below this, the rise may be noise
 _CHANGE = 0.5  # usual change over loss; below this, the changes may be noise
@@ -28,9 +28,9 @@ _TINY = 1e-30
 def _look(seen: Observed) -> Iterator[Finding]:
     evidence = _signs(seen)
     moves = evidence["largest update over weights"]
-    over = most_are_too_large(seen)
-    swings = moves > _MOVES and _goes_up(evidence)
-    if not over and not swings:
+    most_too_large = most_are_too_large(seen)
+    swings = moves > _MOVES and _rises_or_oscillates(evidence)
+    if not most_too_large and not swings:
         if len(evidence) == 1:
             raise CannotTell("The run holds too few losses that are finite.")
         return
@@ -38,7 +38,7 @@ def _look(seen: Observed) -> Iterator[Finding]:
     beyond = evidence.get("curvature over largest stable curvature", 0.0) > 1
     what = (
         f"single updates changed most layers by more than {LARGE:g} of the norm of their weights"
-        if over
+        if most_too_large
         else "the loss goes up and down, or ends far above its lowest value"
     )
     yield Finding(
@@ -46,7 +46,7 @@ def _look(seen: Observed) -> Iterator[Finding]:
         updates=seen.updates,
         says=f"{what}{', and the curvature is too large for this rate' if beyond else ''}.",
         evidence=evidence,
-        sure=LIKELY if over or beyond else POSSIBLE,
+        sure=LIKELY if most_too_large or beyond else POSSIBLE,
         try_next=(
             learning_rate(min(0.1, towards(_USUAL, moves)), seen.rate),
             WARM_UP,
@@ -55,11 +55,11 @@ def _look(seen: Observed) -> Iterator[Finding]:
     )
 
 
-def _goes_up(evidence: dict[str, float]) -> bool:
+def _rises_or_oscillates(evidence: dict[str, float]) -> bool:
     """Returns whether the loss rises or oscillates more than noise between batches explains."""
-    back = evidence.get("rise over fall of the loss", 0.0) > _BACK
-    swings = evidence.get("all changes over fall of the loss", 0.0) > _TO_AND_FRO
-    return (back and evidence["end over lowest loss"] > _ABOVE) or (
+    rises = evidence.get("rise over fall of the loss", 0.0) > _RISE
+    swings = evidence.get("all changes over fall of the loss", 0.0) > _ALL_CHANGES
+    return (rises and evidence["end over lowest loss"] > _ABOVE) or (
         swings and evidence["usual change over loss"] > _CHANGE
     )
 
@@ -72,13 +72,13 @@ def _signs(seen: Observed) -> dict[str, float]:
     loss = seen.loss[np.isfinite(seen.loss)]
     if len(loss) >= _RECORDS:
         lowest = max(float(np.median(sliding_window_view(loss, 3), axis=1).min()), _TINY)
-        way = max(loss[0] - lowest, 1e-3 * abs(loss[0]), _TINY)
+        fall = max(loss[0] - lowest, 1e-3 * abs(loss[0]), _TINY)
         end = np.median(loss[-max(1, len(loss) // 4) :])
         changes = np.abs(np.diff(loss))
         with np.errstate(over="ignore"):
-            signs["rise over fall of the loss"] = float((end - lowest) / way)
+            signs["rise over fall of the loss"] = float((end - lowest) / fall)
             signs["end over lowest loss"] = float(end / lowest)
-            signs["all changes over fall of the loss"] = float(changes.sum() / way)
+            signs["all changes over fall of the loss"] = float(changes.sum() / fall)
             signs["usual change over loss"] = float(np.mean(changes) / max(np.median(loss), _TINY))
     return signs
 
@@ -87,7 +87,7 @@ RULE = Rule(
     look=_look,
     says=f"between two records, the RMS update of most layers is above {LARGE:g} of the norm of "
     f"their weights; or updates are above {_MOVES:g} of it, and the loss rises again by more than "
-    f"{_BACK:.0%} of its fall, or its changes add up to more than {_TO_AND_FRO:g} times its fall, "
+    f"{_RISE:.0%} of its fall, or its changes add up to more than {_ALL_CHANGES:g} times its fall, "
     "which noise between batches does not explain.",
     source="Cohen et al. (2021), 'Gradient descent on neural networks typically occurs at the edge "
     "of stability', for λ > 2/η; the other thresholds are rules of thumb.",
