@@ -1,0 +1,183 @@
+"""A run as the one compact form that the viewer reads, in notebooks, reports and the atlas."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from keras_lcb.runs import schema
+from keras_lcb.training.block_names import block_name
+from keras_lcb.viewer.encoding import Precision, encoded
+from keras_lcb.viewer.events import as_json, events
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+FORMAT, VERSION = "keras-lcb-run", 1
+
+# What the viewer can draw, as the dimensions beside those along training.
+_SHAPES = (("layer",), (), ("layer", "frequency"), ("frequency",), ("x",), ("layer", "x"))
+_ALONG = ("step", "update")
+# Finer than a screen shows; runs with more records are thinned, which the form says.
+_RECORDS = 400
+_ATTRIBUTES = ("optimizer", "learning_rate", "reference", "provisional", "backend", "seed")
+
+
+def compact(
+    run: xr.Dataset,
+    *,
+    precision: Precision = "float32",
+    quantities: Iterable[str] | None = None,
+    points: int | None = None,
+    records: int = _RECORDS,
+) -> dict[str, Any]:
+    """Returns a run as JSON can hold it, small enough to be part of a page.
+
+    Args:
+        run: A run, or runs stacked along `seed`, of which the form holds the mean over seeds,
+            with the lowest and the highest value.
+        precision: Of the numbers: `"float32"`, or `"byte"`, a quarter of the size and exact to
+            1/500 of a quantity's range; see `encoding`.
+        quantities: Which variables to keep; by default all that the viewer can draw: values along
+            training, of the whole network or of layers, frequencies or positions.
+        points: How many positions `x` functions keep at most; all by default.
+        records: How many records a quantity keeps at most, evenly spread, the first and the last
+            among them. Defaults to 400.
+
+    Returns:
+        `layers` (with name, block, kind, role, parameters), `steps`, `axes`, `variables` (each
+        with its meaning, units, dimensions, the updates it was recorded at, and its values),
+        `events`, `missing`, `attributes`.
+
+    Raises:
+        ValueError: If `run` is no run, holds no layers or no records.
+
+    Example:
+        >>> run = schema.dataset(
+        ...     {"distance": (("step", "layer"), [[2.0], [0.0]])},
+        ...     {"step": [0, 10], "layer": ["dense"], "depth": [0]},
+        ... )
+        >>> form = compact(run)
+        >>> form["steps"], form["variables"]["distance"]["dims"]
+        ([0, 10], ['layer'])
+    """
+    if not schema.is_run(run) or not run.sizes.get("layer") or not run.sizes.get("step"):
+        raise ValueError(
+            "The viewer needs a run with at least one layer and one record: pass a callback's "
+            "`results` or what `collect` returned."
+        )
+    if "depth" in run.coords:
+        run = run.sortby("depth")
+    if points is not None and run.sizes.get("x", 0) > points:
+        run = run.isel(x=_spread(run.sizes["x"], points))
+    names = [str(name) for name in run.data_vars] if quantities is None else list(quantities)
+    variables = {
+        name: _variable(run, name, precision, records) for name in names if _is_drawn(run, name)
+    }
+    return {
+        "format": FORMAT,
+        "version": VERSION,
+        "layers": _layers(run),
+        "steps": run["step"].values.tolist(),
+        "axes": {
+            name: [float(value) for value in run[name].values.tolist()]
+            for name in ("frequency", "x")
+            if name in run.coords
+        },
+        "variables": variables,
+        "events": as_json(events(run)),
+        "missing": schema.missing(run),
+        "attributes": {
+            "seeds": int(run.sizes.get("seed", 1)),
+            "nonfinite": int(run.attrs.get("first_nonfinite_update", -1)),
+            **{name: _plain(run.attrs[name]) for name in _ATTRIBUTES if name in run.attrs},
+        },
+    }
+
+
+def _layers(run: xr.Dataset) -> list[dict[str, Any]]:
+    facts = [name for name in ("kind", "role", "parameters") if name in run.coords]
+    return [
+        {
+            "name": str(name),
+            "block": block_name(str(name)),
+            **{fact: _fact(run[fact], index) for fact in facts},
+        }
+        for index, name in enumerate(run["layer"].values)
+    ]
+
+
+def _fact(values: xr.DataArray, index: int) -> Any:
+    of_one = values.isel(seed=0) if "seed" in values.dims else values
+    return of_one.values.tolist()[index]
+
+
+def _plain(value: Any) -> Any:
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def _is_drawn(run: xr.Dataset, name: str) -> bool:
+    return (
+        name in run
+        and _own(run[name]) in _SHAPES
+        and (_along(run[name]) is not None or name == "target")
+    )
+
+
+def _along(values: xr.DataArray) -> str | None:
+    return next((dim for dim in _ALONG if dim in values.dims), None)
+
+
+def _own(values: xr.DataArray) -> tuple[str, ...]:
+    beside = {"seed", *_ALONG}
+    return tuple(dim for dim in ("layer", "frequency", "x") if dim in values.dims) + tuple(
+        str(dim) for dim in values.dims if dim not in {"layer", "frequency", "x"} | beside
+    )
+
+
+def _variable(run: xr.Dataset, name: str, precision: Precision, records: int) -> dict[str, Any]:
+    values, along = run[name], _along(run[name])
+    dims = _own(values)
+    values = values.transpose(*(dim for dim in ("seed", along) if dim in values.dims), *dims)
+    described = {
+        "longName": str(values.attrs.get("long_name", name)),
+        "units": str(values.attrs.get("units", "1")),
+        "dims": list(dims),
+    }
+    if along is None:
+        one = values.isel(seed=0) if "seed" in values.dims else values
+        return {**described, "at": [], **encoded(one.values, precision)}
+    kept = _kept(run, values, along, records)
+    values = values.isel({along: kept})
+    at = values[along].values.tolist()
+    thinned = {"of": int(run.sizes[along])} if len(kept) == records else {}
+    if "seed" not in values.dims:
+        return {**described, "at": at, **thinned, **encoded(values.values, precision)}
+    bounds = {
+        bound: encoded(getattr(values, how)("seed", skipna=False).values, precision)
+        for bound, how in (("low", "min"), ("high", "max"))
+    }
+    mean = values.mean("seed", skipna=False).values
+    return {**described, "at": at, **thinned, **encoded(mean, precision), "band": bounds}
+
+
+def _kept(run: xr.Dataset, values: xr.DataArray, along: str, records: int) -> np.ndarray:
+    """Returns which records hold the quantity: gaps after the first non-finite update are told.
+
+    Where several callbacks recorded, each has its own records.
+    """
+    first = int(run.attrs.get("first_nonfinite_update", -1))
+    recorded = values.notnull().any([dim for dim in values.dims if dim != along]).values
+    last = int(np.flatnonzero(recorded)[-1]) if recorded.any() else -1
+    broken = (run[along].values >= first) if first >= 0 else np.zeros(len(recorded), bool)
+    indices = np.flatnonzero(recorded | broken | (np.arange(len(recorded)) > last))
+    return indices[_spread(len(indices), records)]
+
+
+def _spread(count: int, most: int) -> np.ndarray:
+    """Returns at most so many of the indices below `count`, evenly spread."""
+    if count <= most:
+        return np.arange(count)
+    return np.unique(np.round(np.linspace(0, count - 1, most)).astype(int))

@@ -1,0 +1,62 @@
+// From values to places: the range of a quantity, and whether its axis is logarithmic.
+
+/** @typedef {import("./run.js").Variable} Variable */
+
+/**
+ * @typedef {object} Scale
+ * @property {number} low
+ * @property {number} high
+ * @property {boolean} log
+ */
+
+const WIDE = 10;
+
+/**
+ * One scale for all that is shown together.
+ * @param {Iterable<number>[]} all
+ * @returns {Scale}
+ */
+export function scaleOf(all) {
+  let low = Infinity;
+  let high = -Infinity;
+  for (const values of all) {
+    for (const value of values) {
+      if (!Number.isFinite(value)) continue;
+      if (value < low) low = value;
+      if (value > high) high = value;
+    }
+  }
+  if (low > high) return { low: 0, high: 1, log: false };
+  return { low, high, log: low > 0 && high > WIDE * low };
+}
+
+/**
+ * Where a value stands between the ends of a scale, from 0 to 1; NaN where it has no place.
+ * @param {Scale} scale
+ * @param {number} value
+ */
+export function share({ low, high, log }, value) {
+  if (Number.isNaN(value)) return NaN;
+  if (high === low) return 0.5;
+  if (log) return (Math.log(value) - Math.log(low)) / (Math.log(high) - Math.log(low));
+  return (value - low) / (high - low);
+}
+
+// Quantities that fall to their end: what is small is near.
+const NEAR_IF_SMALL = new Set(["distance", "normalized_distance", "angle_to_end"]);
+
+/**
+ * The place of a value between unconverged (0) and converged (1), or between small and large.
+ * @param {string} quantity
+ * @param {Scale} scale
+ * @param {number} value
+ */
+export function shade(quantity, scale, value) {
+  const place = share(scale, value);
+  return NEAR_IF_SMALL.has(quantity) ? 1 - place : place;
+}
+
+/** @param {string} quantity */
+export function endsOf(quantity) {
+  return NEAR_IF_SMALL.has(quantity) ? ["unconverged", "converged"] : ["small", "large"];
+}
