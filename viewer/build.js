@@ -26,6 +26,7 @@ const outputs = await Promise.all([
   build({ ...shared, entryPoints: ["src/widget.js"], outfile: "widget.js", format: "esm" }),
   build({ ...shared, entryPoints: ["src/atlas.js"], outfile: "atlas.js", format: "iife" }),
   build({ ...shared, banner: {}, entryPoints: ["src/viewer.css"], outfile: "viewer.css" }),
+  build({ ...shared, banner: {}, entryPoints: ["src/atlas.css"], outfile: "atlas.css" }),
 ]);
 const check = process.argv.includes("--check");
 let stale = false;

@@ -10,7 +10,7 @@ from typing import Any
 from keras_lcb import synthetic, vision
 from keras_lcb.experiments.study import Study
 
-_QUICK_VALUES = 2
+_QUICK_DIALS = 2  # with two values each; the others have one
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,7 @@ class Dial:
         words: What the page calls each value; the values themselves by default.
         start: Where the page begins, as an index: never at an end that more lies beyond.
         kind: `"slider"` for what has an order, `"choice"` for what has none.
+        few: How many of the values the small atlas has; all by default.
     """
 
     name: str
@@ -32,6 +33,13 @@ class Dial:
     words: tuple[str, ...] = ()
     start: int = 0
     kind: str = "slider"
+    few: int | None = None
+
+    def first(self, count: int | None) -> Dial:
+        """Returns the dial with its first values only."""
+        values, words = self.values[:count], self.words[:count]
+        start = min(self.start, len(values) - 1)
+        return dataclasses.replace(self, values=values, words=words, start=start)
 
     @property
     def texts(self) -> tuple[str, ...]:
@@ -63,19 +71,17 @@ class Chapter:
         """Returns all trainings of the chapter, the last dial running fastest."""
         return Study(self.engine, self.base, {dial.name: dial.values for dial in self.dials}, (0,))
 
+    def small(self) -> Chapter:
+        """Returns the chapter with some of its trainings, for an atlas that is quick to load."""
+        return dataclasses.replace(self, dials=tuple(dial.first(dial.few) for dial in self.dials))
+
     def quick(self) -> Chapter:
         """Returns the chapter with few and short trainings, to see that it works."""
         base = dataclasses.replace(self.base, updates=20, record_every=10)
-        dials = tuple(
-            dataclasses.replace(
-                dial,
-                values=dial.values[:_QUICK_VALUES],
-                words=dial.words[:_QUICK_VALUES],
-                start=0,
-            )
-            for dial in self.dials
-        )
-        return dataclasses.replace(self, base=base, dials=dials)
+        dials = [
+            dial.first(2 if place < _QUICK_DIALS else 1) for place, dial in enumerate(self.dials)
+        ]
+        return dataclasses.replace(self, base=base, dials=tuple(dials))
 
 
 _RATES = Dial("learning_rate", "Learning rate", (0.001, 0.003, 0.01, 0.03), start=1)
@@ -104,6 +110,7 @@ def _functions() -> Chapter:
                 (synthetic.default_target(), synthetic.Square(), synthetic.Chirp(1, 12)),
                 ("four sines", "square wave", "chirp"),
                 kind="choice",
+                few=2,
             ),
             _RESIDUAL,
             _OPTIMIZERS,
@@ -132,7 +139,7 @@ def _digits() -> Chapter:
             _RESIDUAL,
             _OPTIMIZERS,
             Dial("depth", "Convolutions", (2, 4, 6, 8), start=1),
-            Dial("width", "Channels", (8, 16)),
+            Dial("width", "Channels", (8, 16), few=1),
             _RATES,
         ),
     )

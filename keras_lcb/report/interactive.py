@@ -11,6 +11,13 @@ from keras_lcb.viewer.compact import compact
 if TYPE_CHECKING:
     import xarray as xr
 
+_WIDE = """
+@media screen and (min-width: 1300px) {
+  #lcb-viewer { margin-inline: calc(50% - min(50vw - 1.5rem, 56rem)); }
+}
+tr.lcb-hovered > * { background: color-mix(in srgb, var(--accent) 14%, var(--card)) !important; }
+"""
+
 
 def section(run: xr.Dataset) -> str:
     """Returns the part of the page that the viewer fills, with the run in it.
@@ -29,8 +36,8 @@ def section(run: xr.Dataset) -> str:
 
 
 def style() -> str:
-    """Returns the viewer's styles."""
-    return static("viewer.css")
+    """Returns the viewer's styles; on wide screens it is wider than the text around it."""
+    return static("viewer.css") + _WIDE
 
 
 def script() -> str:

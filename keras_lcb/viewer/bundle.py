@@ -22,10 +22,10 @@ def path(name: str) -> Path:
 
 
 def in_script(json_text: str) -> str:
-    """Returns JSON that may stand inside a `<script>`, whatever the names in it say.
+    r"""Returns JSON that may stand inside a `<script>`, whatever the names in it say.
 
     Example:
         >>> in_script('"</script>"')
-        '"\\\\u003c/script>"'
+        '"\\u003c/script>"'
     """
     return json_text.replace("<", "\\u003c")

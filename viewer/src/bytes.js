@@ -3,7 +3,8 @@
 /**
  * @typedef {object} Encoded
  * @property {number[]} shape
- * @property {string} data In base64: float32, or bytes where `low` and `high` are given.
+ * @property {string | Uint8Array} data Float32, or bytes where `low` and `high` are given; a text
+ *   is base64.
  * @property {number} [low]
  * @property {number} [high]
  * @property {boolean} [log]
@@ -17,8 +18,8 @@ const NOT_A_NUMBER = 255;
  * @param {Encoded} encoded
  * @returns {Float32Array}
  */
-export function decoded({ data, low, high, log }) {
-  const bytes = Uint8Array.from(atob(data), (letter) => letter.charCodeAt(0));
+export function decoded({ data, shape, low, high, log }) {
+  const bytes = typeof data === "string" ? bytesOf(data) : data;
   if (low === undefined || high === undefined) return floats(bytes);
   const values = new Float32Array(256);
   for (let code = 0; code <= STEPS; code += 1) {
@@ -27,11 +28,20 @@ export function decoded({ data, low, high, log }) {
   }
   values[INFINITE] = Infinity;
   values[NOT_A_NUMBER] = NaN;
-  return Float32Array.from(bytes, (code) => values[code]);
+  // Each record holds what changed since the one before.
+  const size = bytes.length / (shape[0] || 1);
+  const codes = Uint8Array.from(bytes);
+  for (let i = size; i < codes.length; i += 1) codes[i] += codes[i - size];
+  return Float32Array.from(codes, (code) => values[code]);
+}
+
+/** @param {string} base64 */
+export function bytesOf(base64) {
+  return Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
 }
 
 /** @param {Uint8Array} bytes */
 function floats(bytes) {
-  const view = new DataView(bytes.buffer);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   return Float32Array.from({ length: bytes.length / 4 }, (_, i) => view.getFloat32(4 * i, true));
 }

@@ -25,7 +25,8 @@ import { number, whole } from "./format.js";
  * @property {(plot: uPlot) => void} [draw] Draws upon the lines.
  * @property {(plot: uPlot) => void} [paint] Draws instead of lines, beneath the axes.
  * @property {(line: number | null) => void} [onFocus] Told which line the pointer is at.
- * @property {(x: number | null, y: number, plot: uPlot) => void} [onPoint] Told where it is.
+ * @property {(x: number | null, y: number, plot: uPlot) => void} [onPoint] Told where it is: at
+ *   which of the `x`, or, where the program paints, exactly.
  * @property {Partial<uPlot.Axis>} [yAxis]
  */
 
@@ -50,7 +51,7 @@ export function chart(host, spec) {
         x: { time: false, ...(spec.span && { range: () => spec.span ?? [0, 1] }) },
         y: { distr: spec.log ? 3 : 1, ...(spec.range && { range: () => padded(spec) }) },
       },
-      axes: [axis(inks, spec.xLabel, 28, 60), { ...axis(inks, spec.yLabel, 52, 34), ...spec.yAxis }],
+      axes: [axis(inks, spec.xLabel, 28, 60), { ...axis(inks, spec.yLabel, 52, 34, spec.log), ...spec.yAxis }],
       focus: { alpha: FADED },
       cursor: { y: false, drag: { x: false, y: false }, focus: { prox: spec.paint ? -1 : 40 } },
       series: [{}, ...lines.map(series), ...banded.flatMap(({ color }) => bounds(color))],
@@ -103,9 +104,9 @@ function hooks({ paint, draw, onFocus, onPoint }, lines) {
     ],
     setCursor: [
       (plot) => {
-        const { left = -1, top = -1 } = plot.cursor;
+        const { left = -1, top = -1, idx } = plot.cursor;
         if (left < 0) onPoint?.(null, 0, plot);
-        else onPoint?.(plot.posToVal(left, "x"), plot.posToVal(top, "y"), plot);
+        else onPoint?.(paint ? plot.posToVal(left, "x") : plot.data[0][idx ?? 0], plot.posToVal(top, "y"), plot);
       },
     ],
   };
@@ -167,9 +168,10 @@ function padded({ range = [0, 1], log, paint }) {
  * @param {string} label
  * @param {number} size
  * @param {number} space
+ * @param {boolean} [log]
  * @returns {uPlot.Axis}
  */
-function axis(inks, label, size, space) {
+function axis(inks, label, size, space, log = false) {
   return {
     stroke: inks.text,
     label,
@@ -180,8 +182,15 @@ function axis(inks, label, size, space) {
     space,
     grid: { stroke: inks.rule, width: 1 },
     ticks: { stroke: inks.rule, width: 1, size: 5 },
-    values: (_, ticks) => ticks.map(tick),
+    values: (_, ticks) => ticks.map((value) => (log && !isRound(value) ? "" : tick(value))),
   };
+}
+
+/** Whether a value begins with 1, 2 or 5, as the numbers of a logarithmic axis do. @param {number | null} value */
+function isRound(value) {
+  if (value === null) return false;
+  const mantissa = value / 10 ** Math.floor(Math.log10(value) + 1e-9);
+  return [1, 2, 5].some((digit) => Math.abs(mantissa - digit) < 1e-6);
 }
 
 /** @param {number | null} value */

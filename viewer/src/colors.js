@@ -25,7 +25,7 @@ export function valueColor(share) {
  * @param {number} share
  */
 export function inkOn(share) {
-  return share > 0.55 ? "#000000" : "#ffffff";
+  return share > 0.445 ? "#000000" : "#ffffff";
 }
 
 /**

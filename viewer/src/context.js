@@ -33,7 +33,7 @@ export function createContext(store, run, all, root) {
     pointAt(update) {
       if (pointed === update) return;
       pointed = update;
-      store.tell(new Set(/** @type {const} */ (["hovered"])));
+      store.tell(new Set(/** @type {const} */ (["pointed"])));
     },
     /** Chooses a layer, or lets go of it; opens a block, or closes it. @param {Row} row */
     choose(row) {

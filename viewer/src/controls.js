@@ -9,6 +9,8 @@ import { hasValues, lastUpdate, quantities } from "./run.js";
  * @typedef {import("./store.js").Store} Store
  */
 
+const FEW = 8; // layers that need no filter and no blocks
+
 /**
  * @param {HTMLElement} host
  * @param {Store} store
@@ -27,6 +29,7 @@ export function controls(host, store, runs) {
       menu.update(changed);
       choice.update(changed);
     },
+    play: scrub.play,
     destroy: scrub.stop,
   };
 }
@@ -65,6 +68,7 @@ function scrubber(store, runs) {
   return {
     root: element("div", { class: "lcb-scrubber" }, play, label, element("div", { class: "lcb-track" }, range, ticks)),
     stop: player.stop,
+    play: player.play,
     /** @param {Set<string>} changed */
     update(changed) {
       const { update } = store.get();
@@ -153,7 +157,7 @@ function layerChoice(store, runs) {
     update(/** @type {Set<string>} */ changed) {
       const state = store.get();
       if (changed.has("runs")) {
-        const few = runs().every(({ layers }) => layers.length <= 3);
+        const few = runs().every(({ layers }) => layers.length <= FEW);
         roots.slice(1).forEach((root) => (root.hidden = few));
       }
       grouped.checked = state.grouped;

@@ -30,6 +30,7 @@ export function createPlayer(last, now, show, tell) {
   }
 
   function play() {
+    stop();
     position = now() >= last() ? 0 : now();
     before = performance.now();
     show(position);
@@ -43,5 +44,5 @@ export function createPlayer(last, now, show, tell) {
     tell(false);
   }
 
-  return { toggle: () => (frame ? stop() : play()), stop: () => frame && stop() };
+  return { toggle: () => (frame ? stop() : play()), play, stop };
 }

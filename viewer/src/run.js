@@ -100,6 +100,29 @@ function variable(name, described) {
 }
 
 /**
+ * A run up to an update, as if it had not gone on.
+ * @param {Run} run
+ * @param {number} update
+ * @returns {Run}
+ */
+export function until(run, update) {
+  const variables = [...run.variables].flatMap(([name, variable]) => {
+    const { at, size, values, low, high } = variable;
+    if (!at.length) return [[name, variable]];
+    const count = recordAt(variable, update) + 1;
+    const cut = { at: at.slice(0, count), values: values.subarray(0, count * size) };
+    const bounds = low && high ? { low: low.subarray(0, count * size), high: high.subarray(0, count * size) } : {};
+    return count ? [[name, { ...variable, ...cut, ...bounds }]] : [];
+  });
+  return {
+    ...run,
+    steps: run.steps.filter((step) => step <= update),
+    variables: new Map(/** @type {[string, Variable][]} */ (variables)),
+    events: run.events.filter((event) => event.update <= update),
+  };
+}
+
+/**
  * The newest record at or before an update; -1 where there is none.
  * @param {Pick<Variable, "at">} variable
  * @param {number} update

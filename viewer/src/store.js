@@ -12,14 +12,15 @@
  * @property {"auto" | "lines" | "map"} drawn How the large panel is drawn.
  */
 
-/** @typedef {(changed: Set<keyof State | "runs" | "theme">) => void} Listener */
+/** @typedef {keyof State | "runs" | "theme" | "pointed"} Change */
+/** @typedef {(changed: Set<Change>) => void} Listener */
 
 /** @param {State} initial */
 export function createStore(initial) {
   let state = initial;
   /** @type {Set<Listener>} */
   const listeners = new Set();
-  /** @param {Set<keyof State | "runs" | "theme">} changed */
+  /** @param {Set<Change>} changed */
   const tell = (changed) => listeners.forEach((listener) => listener(changed));
   return {
     get: () => state,

@@ -7,7 +7,7 @@ import { whole } from "./format.js";
 import { diagram } from "./panels/diagram.js";
 import { PANELS } from "./panels/index.js";
 import { MANY } from "./rows.js";
-import { lastUpdate, read } from "./run.js";
+import { lastUpdate, read, until } from "./run.js";
 import { createStore } from "./store.js";
 import { summary, words } from "./words.js";
 
@@ -15,11 +15,13 @@ import { summary, words } from "./words.js";
  * @typedef {import("./run.js").Run} Run
  * @typedef {import("./run.js").Form} Form
  * @typedef {import("./store.js").State} State
- * @typedef {{title?: string, form: Form}} Shown
+ * @typedef {{title?: string, form: Form, until?: number}} Shown
  */
 
 const ROWS = ["filter", "grouped", "open"];
-const SPOKEN_AFTER = 600; // milliseconds of rest
+// Milliseconds of rest after which the words follow, and how long they may lag without any.
+const REST = 600;
+const LONGEST = 3000;
 
 /**
  * Shows runs in an element.
@@ -28,7 +30,7 @@ const SPOKEN_AFTER = 600; // milliseconds of rest
  * @param {Partial<State>} [start]
  */
 export function mount(host, shown, start = {}) {
-  let runs = shown.map(({ form }) => read(form));
+  let runs = shown.map(runOf);
   const root = element("div", { class: "lcb-viewer" });
   host.append(root);
   root.classList.toggle("lcb-dark", isDark(root));
@@ -39,16 +41,14 @@ export function mount(host, shown, start = {}) {
   root.append(bar, columns, live);
   const control = controls(bar, store, () => runs);
   let shownColumns = build(columns, shown, store, () => runs, root);
-  let resting = 0;
+  const tell = lazily(() => say(live, runs.map((run) => words(run, store.get())).join(" ")));
 
   /** @param {Set<string>} changed */
   function update(changed) {
     if (ROWS.some((name) => changed.has(name))) changed.add("rows");
     control.update(changed);
     shownColumns.forEach((column) => column.update(changed));
-    clearTimeout(resting);
-    const tell = () => say(live, runs.map((run) => words(run, store.get())).join(" "));
-    resting = window.setTimeout(tell, changed.has("runs") ? 0 : SPOKEN_AFTER);
+    tell(changed.has("runs") ? 0 : REST);
   }
   const unwatch = watchTheme(() => {
     root.classList.toggle("lcb-dark", isDark(root));
@@ -68,22 +68,28 @@ export function mount(host, shown, start = {}) {
     /** Shows other runs; what was chosen stays as far as it can. @param {Shown[]} next */
     show(next) {
       const before = runs;
-      runs = next.map(({ form }) => read(form));
+      runs = next.map(runOf);
       if (!alike(before, runs)) {
         shownColumns.forEach((column) => column.destroy());
         shownColumns = build(columns, next, store, () => runs, root);
       }
+      shownColumns.forEach((column, index) => column.entitle(next[index].title));
       store.set(kept(before, runs, store.get()));
       update(new Set(["runs", "rows"]));
     },
+    play: control.play,
     destroy() {
-      clearTimeout(resting);
       unwatch();
       control.destroy();
       shownColumns.forEach((column) => column.destroy());
       root.remove();
     },
   };
+}
+
+/** @param {Shown} shown */
+function runOf({ form, until: end }) {
+  return end === undefined ? read(form) : until(read(form), end);
 }
 
 /** @param {Run[]} runs @returns {State} */
@@ -138,13 +144,13 @@ function build(host, shown, store, runs, root) {
   return shown.map(({ title }, index) => {
     const run = () => runs()[Math.min(index, runs().length - 1)];
     const context = createContext(store, run, runs, root);
-    const column = element("section", { class: "lcb-column", "aria-label": title ?? "Run" });
-    if (title) column.append(element("h2", {}, title));
+    const column = element("section", { class: "lcb-column" });
+    const heading = element("h2");
     const about = element("p", { class: "lcb-about" });
     const network = element("div", { class: "lcb-network", role: "group", "aria-label": "Network" });
     const list = element("ol", { class: "lcb-events" });
     const grid = element("div", { class: "lcb-panels" });
-    column.append(about, network, list, grid);
+    column.append(heading, about, network, list, grid);
     host.append(column);
     const panels = [
       diagram(network, context),
@@ -154,7 +160,15 @@ function build(host, shown, store, runs, root) {
         return make(panel, context);
       }),
     ];
+    /** @param {string} [text] */
+    function entitle(text = "") {
+      heading.hidden = !text;
+      say(heading, text);
+      column.setAttribute("aria-label", text || "Run");
+    }
+    entitle(title);
     return {
+      entitle,
       /** @param {Set<string>} changed */
       update(changed) {
         if (changed.has("runs")) {
@@ -166,6 +180,24 @@ function build(host, shown, store, runs, root) {
       destroy: () => panels.forEach((panel) => panel.destroy()),
     };
   });
+}
+
+/**
+ * Does something once calls rest for so long, and now and then while they do not.
+ * @param {() => void} action
+ */
+function lazily(action) {
+  let waiting = 0;
+  let due = Infinity;
+  return (/** @type {number} */ rest) => {
+    clearTimeout(waiting);
+    const now = performance.now();
+    due = Math.min(due, now + LONGEST);
+    waiting = window.setTimeout(() => {
+      due = Infinity;
+      action();
+    }, Math.min(rest, due - now));
+  };
 }
 
 /**

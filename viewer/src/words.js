@@ -13,7 +13,9 @@ import { endsOf } from "./scale.js";
  * @param {State} state
  */
 export function words(run, { update, quantity, layer }) {
-  const sentences = [`Update ${whole(update)} of ${whole(lastUpdate(run))}.`];
+  const last = lastUpdate(run);
+  if (last === 0) return "Before training.";
+  const sentences = [`Update ${whole(update)} of ${whole(last)}.`];
   const loss = run.variables.get("loss");
   const now = loss && loss.dims.length === 0 ? valueAt(loss, update) : NaN;
   if (!Number.isNaN(now)) sentences.push(`Training loss ${number(now)}.`);
@@ -66,10 +68,11 @@ function of(run, quantity, update, layer) {
  */
 export function summary(run) {
   const { layers, attributes } = run;
+  const last = lastUpdate(run);
+  if (last === 0) return `${layers.length} layers, before training.`;
   const seeds = Number(attributes.seeds ?? 1);
-  const sentences = [
-    `${layers.length} layers, ${whole(lastUpdate(run))} updates${attributes.optimizer ? ` with ${attributes.optimizer}` : ""}.`,
-  ];
+  const optimizer = attributes.optimizer ? ` with ${attributes.optimizer}` : "";
+  const sentences = [`${layers.length} layers, ${whole(last)} updates${optimizer}.`];
   if (seeds > 1) sentences.push(`Mean of ${seeds} seeds; bands reach from the lowest to the highest.`);
   const thinned = [...run.variables.values()].find(({ at, of: all }) => all > at.length + 1 && at.length > 300);
   if (thinned) sentences.push(`Of ${whole(thinned.of)} records, ${thinned.at.length} are drawn.`);

@@ -12,6 +12,8 @@ import { prominent } from "../store.js";
  * @typedef {import("../run.js").Run} Run
  */
 
+const DRAWN_ANEW = new Set(["runs", "theme", "update", "layer", "hovered"]);
+
 /** @param {Run} run */
 export const hasFunctions = (run) => run.variables.has("prediction") && "x" in run.axes;
 
@@ -30,12 +32,18 @@ export function functions(host, context) {
   /** @type {import("../chart.js").Chart | null} */
   let drawn = null;
 
-  function update() {
+  /** @param {Set<string>} changed */
+  function update(changed) {
+    if (![...changed].some((what) => DRAWN_ANEW.has(what))) return;
     const run = context.run();
     const { update: now } = context.store.get();
-    if (drawn) drawn.destroy();
-    drawn = draw(picture, context, now);
-    say(reading, readingOf(run, now));
+    const rest = () => say(reading, readingOf(run, now));
+    drawn?.destroy();
+    drawn = draw(picture, context, now, (x) => {
+      if (x === null) rest();
+      else say(reading, readingAt(context, now, x));
+    });
+    rest();
   }
   return { update, destroy: () => drawn?.destroy() };
 }
@@ -44,8 +52,9 @@ export function functions(host, context) {
  * @param {HTMLElement} host
  * @param {Context} context
  * @param {number} update
+ * @param {(x: number | null) => void} onPoint
  */
-function draw(host, context, update) {
+function draw(host, context, update, onPoint) {
   const run = context.run();
   const inks = colorsOf(host);
   const scale = scaleOf(context.all().flatMap(({ variables }) => [
@@ -56,6 +65,7 @@ function draw(host, context, update) {
   return chart(host, {
     x: run.axes.x,
     range: [scale.low, scale.high],
+    onPoint,
     xLabel: "position x",
     yLabel: "value",
     lines: [
@@ -112,4 +122,28 @@ function readingOf(run, update) {
   for (let i = 0; i < prediction.length; i += 1) squares += (prediction[i] - target.values[i]) ** 2;
   const error = number(Math.sqrt(squares / prediction.length));
   return `${lines} Root mean square error at update ${whole(update)}: ${error}`;
+}
+
+/**
+ * What all functions are at a position.
+ * @param {Context} context
+ * @param {number} update
+ * @param {number} x
+ */
+function readingAt(context, update, x) {
+  const run = context.run();
+  const positions = run.axes.x;
+  const spacing = (positions[positions.length - 1] - positions[0]) / (positions.length - 1);
+  const at = Math.max(0, Math.min(positions.length - 1, Math.round((x - positions[0]) / spacing)));
+  const target = run.variables.get("target");
+  const told = [
+    ...(target ? [`target ${number(target.values[at])}`] : []),
+    `prediction ${number(slice(run, "prediction", update, 0)[at])}`,
+  ];
+  const chosen = run.layers.findIndex(({ name }) => name === prominent(context.store.get()));
+  if (chosen >= 0 && run.variables.has("contribution")) {
+    const added = number(slice(run, "contribution", update, chosen)[at]);
+    told.push(`${run.layers[chosen].name} adds ${added}`);
+  }
+  return `x = ${number(positions[at])}, update ${whole(update)}: ${told.join(", ")}`;
 }

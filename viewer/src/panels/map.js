@@ -43,7 +43,8 @@ export function map(host, context, variable) {
       frame(plot, context, host);
     },
     onPoint: (x, y) => {
-      context.pointAt(x);
+      // A cell tells of the updates up to its record.
+      context.pointAt(x === null ? null : (variable.at.find((update) => update >= x) ?? x));
       store.set({ hovered: x === null ? "" : (rowAt(y)?.name ?? "") });
     },
     yAxis: {
