@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from keras_lcb.report import write_report
     from keras_lcb.runs.merging import collect
     from keras_lcb.runs.storage import load_run, save_run
+    from keras_lcb.viewer.widget import Viewer
 
 __version__ = "0.1.0"
 
@@ -50,6 +51,7 @@ __all__ = [
     "LayerwiseModel",
     "StepQuantities",
     "StepQuantity",
+    "Viewer",
     "analysis",
     "collect",
     "convergence_bias",
@@ -82,6 +84,7 @@ _SUBPACKAGES = (
     "vision",
 )
 _ON_FIRST_USE = {
+    "Viewer": "keras_lcb.viewer.widget",
     "collect": "keras_lcb.runs.merging",
     "convergence_bias": "keras_lcb.analysis",
     "convergence_rate": "keras_lcb.analysis",

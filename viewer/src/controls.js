@@ -113,7 +113,7 @@ function tick({ update, kind }, last) {
 function quantityMenu(store, runs) {
   const select = element("select", { id: freshId() });
   select.addEventListener("change", () => store.set({ quantity: select.value }));
-  const root = element("label", { for: select.id }, "Show ", select);
+  const root = labelled("Show", select);
   return {
     root,
     /** @param {Set<string>} changed */
@@ -148,9 +148,9 @@ function layerChoice(store, runs) {
     store.set({ drawn: /** @type {"auto" | "lines" | "map"} */ (drawn.value) }),
   );
   const roots = [
-    element("label", { for: drawn.id }, "Drawn ", drawn),
-    element("label", { for: filter.id }, "Layers ", filter),
-    element("label", { for: grouped.id }, grouped, " in blocks"),
+    labelled("Drawn", drawn),
+    labelled("Layers", filter),
+    labelled("In blocks", grouped),
   ];
   return {
     roots,
@@ -167,3 +167,12 @@ function layerChoice(store, runs) {
   };
 }
 
+
+/**
+ * A control behind its label: inside it, its options would be part of the name.
+ * @param {string} text
+ * @param {HTMLElement} control
+ */
+function labelled(text, control) {
+  return element("span", { class: "lcb-choice" }, element("label", { for: control.id }, text), control);
+}

@@ -1,0 +1,23 @@
+import pytest
+
+from keras_lcb.atlas.chapters import chapters
+
+
+@pytest.mark.parametrize("chapter", chapters(), ids=lambda chapter: chapter.name)
+def test_dials_name_each_value_and_start_below_the_top(chapter):
+    for dial in chapter.dials:
+        assert len(dial.texts) == len(dial.values) > 1
+        assert len(set(dial.texts)) == len(dial.texts)
+        assert 0 <= dial.start < len(dial.values) - 1
+
+
+def test_there_are_more_than_500_trainings_and_a_part_of_them_is_the_small_atlas():
+    everything = {member.key for each in chapters() for member in each.study().members()}
+    small = {member.key for each in chapters() for member in each.small().study().members()}
+    assert len(everything) >= 500
+    assert small < everything
+
+
+def test_names_of_settings_are_no_names_of_the_address():
+    taken = {"in", "a", "seen", "large", "update", "layer", "quantity"}
+    assert not taken & {dial.name for each in chapters() for dial in each.dials}
