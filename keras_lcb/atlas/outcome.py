@@ -23,7 +23,8 @@ def outcome(run: xr.Dataset) -> dict[str, str]:
         run: One run.
 
     Returns:
-        `answer`: `"first"`, `"last"`, `"alike"` (within a tenth) or `"neither"`; and `text`.
+        `answer`: `"first"`, `"last"`, `"alike"` (within a tenth, or between the same two
+        records) or `"neither"`; and `text`.
 
     Example:
         >>> import xarray as xr
@@ -42,15 +43,21 @@ def outcome(run: xr.Dataset) -> dict[str, str]:
     if not (math.isfinite(first) and math.isfinite(last) and first > 0 and last > 0):
         return {"answer": NEITHER, "text": "One of the two layers never moved."}
     named = [f"{name.item()} at update {time:,.0f}" for name, time in _ends(times)]
-    ratio = last / first
-    answer = ALIKE if abs(math.log(ratio)) <= math.log1p(_ALIKE_WITHIN) else FIRST
-    answer = LAST if answer == FIRST and ratio < 1 else answer
-    told = {
-        FIRST: f"The first came sooner: the last took {ratio:.2g} times as long.",
-        LAST: f"The last came sooner: the first took {1 / ratio:.2g} times as long.",
-        ALIKE: "They took about the same.",
-    }[answer]
+    answer, told = _compared(first, last, run["step"].values)
     return {"answer": answer, "text": f"Half the way: {', '.join(named)}. {told}"}
+
+
+def _compared(first: float, last: float, steps: np.ndarray) -> tuple[str, str]:
+    records = np.searchsorted(steps, [first, last])
+    if records[0] == records[1]:
+        since, until = steps[records[0] - 1], steps[records[0]]
+        return ALIKE, f"Both lie between the records at {since:,} and {until:,}: a tie."
+    ratio = last / first
+    if abs(math.log(ratio)) <= math.log1p(_ALIKE_WITHIN):
+        return ALIKE, "They took about the same."
+    if ratio > 1:
+        return FIRST, f"The first came sooner: the last took {ratio:.2g} times as long."
+    return LAST, f"The last came sooner: the first took {1 / ratio:.2g} times as long."
 
 
 def _ends(times: xr.DataArray) -> list[tuple[xr.DataArray, float]]:

@@ -44,7 +44,7 @@ class Viewer(anywidget.AnyWidget):
     _esm = path("widget.js")
     _css = path("viewer.css")
 
-    shown = traitlets.List().tag(sync=True)
+    shown: Any = traitlets.List().tag(sync=True)
     quantity = traitlets.Unicode("").tag(sync=True)
     layer = traitlets.Unicode("").tag(sync=True)
     update = traitlets.Int(-1).tag(sync=True)

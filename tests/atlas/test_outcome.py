@@ -15,12 +15,18 @@ def with_times(run_factory, first, last, head=1.0):
 
 @pytest.mark.parametrize(
     ("first", "last", "answer"),
-    [(20, 60, "first"), (60, 20, "last"), (50, 50, "alike"), (50, 54, "alike"), (50, 56, "first")],
+    [(20, 60, "first"), (60, 20, "last"), (58, 62, "alike"), (38, 46, "first"), (46, 38, "last")],
 )
 def test_the_first_hidden_layer_is_compared_with_the_last(run_factory, first, last, answer):
     found = outcome(with_times(run_factory, first, last))
     assert found["answer"] == answer
     assert f"layer_0 at update {first}, layer_2 at update {last}." in found["text"]
+
+
+def test_what_lies_between_the_same_records_is_a_tie(run_factory):
+    found = outcome(with_times(run_factory, 41, 49))
+    assert found["answer"] == "alike"
+    assert "Both lie between the records at 40 and 50: a tie." in found["text"]
 
 
 def test_how_many_times_as_long_is_said(run_factory):

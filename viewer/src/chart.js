@@ -175,11 +175,11 @@ function axis(inks, label, size, space, log = false) {
   return {
     stroke: inks.text,
     label,
-    labelSize: 22,
+    labelSize: 22 * inks.size,
     labelFont: inks.font,
     font: inks.font,
-    size,
-    space,
+    size: size * inks.size,
+    space: space * inks.size,
     grid: { stroke: inks.rule, width: 1 },
     ticks: { stroke: inks.rule, width: 1, size: 5 },
     values: (_, ticks) => ticks.map((value) => (log && !isRound(value) ? "" : tick(value))),
@@ -211,7 +211,8 @@ export function colorsOf(host) {
     accent: value("--lcb-accent"),
     warning: value("--lcb-warning"),
     card: value("--lcb-card"),
-    font: `12px ${style.fontFamily}`,
+    size: parseFloat(style.fontSize) / 15,
+    font: `${0.8 * parseFloat(style.fontSize)}px ${style.fontFamily}`,
   };
 }
 

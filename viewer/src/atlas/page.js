@@ -92,6 +92,7 @@ class Page {
     );
     this.#ask(forms[forms.length - 1]);
     this.#parts.viewer.classList.toggle("lcb-before", !revealed);
+    this.#parts.sample.hidden = revealed;
     this.#parts.pin.hidden = !revealed;
     say(this.#parts.pin, pinned ? "Let go of A" : "Keep this one as A");
     this.#remember();
@@ -158,17 +159,17 @@ function frame(host) {
   const parts = {
     chapters: element("fieldset", { class: "lcb-dial lcb-chapters" }),
     task: element("p"),
-    sample: element("div"),
+    sample: element("div", { class: "lcb-samples" }),
     dials: element("div", { class: "lcb-dials" }),
     prediction: element("section", { class: "lcb-prediction", "aria-label": "Prediction" }),
     pin: element("button", { type: "button", hidden: true }),
     large: element("input", { type: "checkbox" }),
     viewer: element("div"),
   };
-  const settings = element("section", { class: "lcb-settings", "aria-label": "Training" }, parts.chapters, parts.task, parts.sample, parts.dials);
+  const settings = element("section", { class: "lcb-settings", "aria-label": "Training" }, parts.chapters, parts.task, parts.dials);
   const tools = element("div", { class: "lcb-tools" }, parts.pin, element("label", {}, parts.large, " large type"));
   const side = element("div", { class: "lcb-side" }, settings, tools);
-  const stage = element("div", { class: "lcb-stage" }, parts.prediction, parts.viewer);
+  const stage = element("div", { class: "lcb-stage" }, parts.prediction, parts.sample, parts.viewer);
   host.append(element("div", { class: "lcb-page" }, side, stage));
   return parts;
 }
