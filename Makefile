@@ -31,6 +31,7 @@ lint: $(VENV)/installed-for-tests
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
 
 viewer: viewer/node_modules/.package-lock.json
 	$(NPM) run --silent check

@@ -17,12 +17,13 @@ import pandas as pd
 import scipy.stats
 import xarray as xr
 
+from keras_lcb.analysis.frequencies import carried
 from keras_lcb.analysis.rank import RankCorrelation, rank_correlation
+from keras_lcb.analysis.records import record_at
 from keras_lcb.experiments.page import Page, completed, markdown
 from keras_lcb.experiments.study import Results, Study
-from keras_lcb.plotting.contributions import record_at
 from keras_lcb.plotting.frequency_error import plot_frequency_error
-from keras_lcb.plotting.frequency_maps import carried, draw_map
+from keras_lcb.plotting.frequency_maps import draw_map
 from keras_lcb.synthetic import Config, share_centroid, spectral_bias_target, time_to_learn
 
 if TYPE_CHECKING:
