@@ -15,6 +15,7 @@ _WIDE = """
 @media screen and (min-width: 1300px) {
   #lcb-viewer { margin-inline: calc(50% - min(50vw - 1.5rem, 56rem)); }
 }
+figure svg .lcb-faded { opacity: 0.15; }
 tr.lcb-hovered > * { background: color-mix(in srgb, var(--accent) 14%, var(--card)) !important; }
 """
 

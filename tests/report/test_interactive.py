@@ -23,6 +23,8 @@ def test_rows_nodes_and_lines_stand_out_together(visit, run_factory):  # noqa: F
     page.locator("table.layers tbody tr").nth(1).hover()
     node = page.locator('.lcb-node[title="layer_1"]')
     assert "lcb-hovered" in node.get_attribute("class")
+    faded = [f"layer_{n}" for n in (0, 2)]
+    assert page.locator("[id^=convergence-line].lcb-faded > title").all_text_contents() == faded
     page.locator('.lcb-node[title="layer_2"]').click()
     chosen = page.locator("table.layers tr.lcb-hovered th")
     assert chosen.all_inner_texts() == ["layer_2"]

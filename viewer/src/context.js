@@ -1,6 +1,6 @@
 // What a panel may ask: the run it shows, and what of it is chosen.
 import { isDark } from "./colors.js";
-import { hasValues, quantities } from "./run.js";
+import { hasValues, lastUpdate, quantities } from "./run.js";
 import { rowKey, rows } from "./rows.js";
 import { scaleOf } from "./scale.js";
 
@@ -55,6 +55,28 @@ export function createContext(store, run, all, root) {
 export function commonScale(runs, name) {
   const variables = runs.flatMap((run) => run.variables.get(name) ?? []);
   return scaleOf(variables.flatMap(({ values, low, high }) => [values, low ?? [], high ?? []]));
+}
+
+/**
+ * The update to begin with: where layers are half-way on average, since all arrive in the end. A
+ * training that goes on is shown as far as it is, one that broke as it was before.
+ * @param {Run} run
+ */
+export function firstUpdate(run) {
+  const broken = Number(run.attributes.nonfinite);
+  if (broken >= 0) return run.steps.findLast((step) => step < broken) ?? run.steps[0];
+  const variable = run.variables.get("normalized_distance");
+  if (!variable || run.attributes.provisional) return lastUpdate(run);
+  const { at, size, values } = variable;
+  const means = at.map((_, record) => mean(values.subarray(record * size, (record + 1) * size)));
+  const half = means.findIndex((value) => value <= 0.5);
+  return half < 0 ? lastUpdate(run) : at[half];
+}
+
+/** @param {Float32Array} values */
+function mean(values) {
+  const finite = values.filter(Number.isFinite);
+  return finite.reduce((sum, value) => sum + value, 0) / finite.length;
 }
 
 const FIRST = ["normalized_distance", "distance", "angle", "gradient_norm"];

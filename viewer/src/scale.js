@@ -45,18 +45,7 @@ export function share({ low, high, log }, value) {
 // Quantities that fall to their end: what is small is near.
 const NEAR_IF_SMALL = new Set(["distance", "normalized_distance", "angle_to_end"]);
 
-/**
- * The place of a value between unconverged (0) and converged (1), or between small and large.
- * @param {string} quantity
- * @param {Scale} scale
- * @param {number} value
- */
-export function shade(quantity, scale, value) {
-  const place = share(scale, value);
-  return NEAR_IF_SMALL.has(quantity) ? 1 - place : place;
-}
-
-/** @param {string} quantity */
-export function endsOf(quantity) {
-  return NEAR_IF_SMALL.has(quantity) ? ["unconverged", "converged"] : ["small", "large"];
+/** Whether a quantity falls as a layer converges. @param {string} quantity */
+export function isWayLeft(quantity) {
+  return NEAR_IF_SMALL.has(quantity);
 }

@@ -1,5 +1,5 @@
 // The viewer: one or more runs, their panels, and the controls that all share.
-import { createContext, firstQuantity } from "./context.js";
+import { createContext, firstQuantity, firstUpdate } from "./context.js";
 import { isDark } from "./colors.js";
 import { controls } from "./controls.js";
 import { element, say } from "./dom.js";
@@ -95,7 +95,7 @@ function runOf({ form, until: end }) {
 /** @param {Run[]} runs @returns {State} */
 function firstState(runs) {
   return {
-    update: Math.max(...runs.map(lastUpdate)),
+    update: firstUpdate(runs[0]),
     quantity: firstQuantity(runs),
     layer: "",
     hovered: "",

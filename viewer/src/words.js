@@ -1,7 +1,7 @@
 // The run in sentences: what the pictures show, for those who do not see them.
 import { number, whole } from "./format.js";
 import { lastUpdate, recordAt, valueAt } from "./run.js";
-import { endsOf } from "./scale.js";
+import { isWayLeft } from "./scale.js";
 
 /**
  * @typedef {import("./run.js").Run} Run
@@ -43,8 +43,7 @@ function extremes(run, quantity, update) {
     .sort((a, b) => a.value - b.value);
   if (!ranked.length) return `No layer has a finite value of ${variable.longName}.`;
   const [least, most] = [ranked[0], ranked[ranked.length - 1]];
-  const near = endsOf(quantity)[1] === "converged";
-  const [low, high] = near ? ["Nearest to its end", "farthest"] : ["Smallest", "largest"];
+  const [low, high] = isWayLeft(quantity) ? ["Nearest to its end", "farthest"] : ["Smallest", "largest"];
   const title = variable.longName;
   return `${low} by ${title}: ${least.name}, ${number(least.value)}; ${high}: ${most.name}, ${number(most.value)}.`;
 }

@@ -4,7 +4,7 @@ import { element, say, svgElement } from "../dom.js";
 import { capitalised, number, short } from "../format.js";
 import { MANY, holds, rowKey, rowValue } from "../rows.js";
 import { recordAt } from "../run.js";
-import { endsOf, shade } from "../scale.js";
+import { isWayLeft, share } from "../scale.js";
 import { prominent } from "../store.js";
 import { outline } from "./outline.js";
 import { colorOf } from "./quantity.js";
@@ -69,11 +69,11 @@ function node(row, context) {
   const face = element("span", { class: "lcb-face" });
   face.append(drawing);
   const value = element("span", { class: "lcb-value" });
-  const name = element("span", { class: "lcb-name" }, short(row.name, 22));
+  const name = element("span", { class: "lcb-name" }, ...breakable(short(row.name, 22)));
   const button = element("button", { type: "button", class: "lcb-node", "data-key": rowKey(row), title: row.name }, face, name, value);
   if (row.isBlock) {
     button.classList.add("lcb-block");
-    name.append(element("span", { class: "lcb-count" }, ` ×${row.layers.length}`));
+    value.before(element("span", { class: "lcb-value" }, `×${row.layers.length}`));
     button.setAttribute("aria-expanded", String(store.get().open.includes(row.name)));
   }
   button.style.setProperty("--lcb-depth", colorOf(context, row));
@@ -83,6 +83,11 @@ function node(row, context) {
   button.addEventListener("focus", () => store.set({ hovered: row.name }));
   button.addEventListener("blur", () => store.set({ hovered: "" }));
   return { row, button, face, value, path };
+}
+
+/** A name that breaks between its parts first. @param {string} name */
+function breakable(name) {
+  return name.split(/(?<=[_/])/).flatMap((part) => [part, element("wbr")]);
 }
 
 /**
@@ -97,7 +102,7 @@ function colour(nodes, context) {
   const scale = context.scale();
   for (const { row, button, face, value, path } of nodes) {
     const now = variable && record >= 0 ? rowValue(variable.values, record * variable.size, row) : NaN;
-    const place = shade(state.quantity, scale, now);
+    const place = share(scale, now);
     face.style.backgroundColor = valueColor(place);
     face.classList.toggle("lcb-empty", Number.isNaN(place));
     path.setAttribute("d", row.isBlock ? "" : outline(context.run(), row.layers[0], state.update));
@@ -119,11 +124,10 @@ function legend(host, context) {
   const variable = context.variable();
   if (!variable) return;
   const { low, high, log } = context.scale();
-  const [first, last] = endsOf(variable.name);
-  const [from, to] = first === "unconverged" ? [high, low] : [low, high];
-  const text = `${capitalised(variable.longName)}: ${first}, ${number(from)}`;
+  const [near, far] = isWayLeft(variable.name) ? ["converged, ", "unconverged, "] : ["", ""];
+  const text = `${capitalised(variable.longName)}: ${near}${number(low)}`;
   const bar = element("span", { class: "lcb-bar" });
-  host.replaceChildren(text, bar, `${last}, ${number(to)}${log ? "; logarithmic" : ""}`);
+  host.replaceChildren(text, bar, `${far}${number(high)}${log ? "; logarithmic" : ""}`);
 }
 
 /**

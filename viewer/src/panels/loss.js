@@ -47,7 +47,8 @@ export function loss(host, context) {
     const told = curves(context.run()).map(
       ({ label, variable }) => `${label} ${number(valueAt(variable, now))}`,
     );
-    say(reading, `Update ${whole(Math.round(now))}: ${told.join(", ")}`);
+    const lines = told.length > 1 ? " Solid: training; dashed: validation." : "";
+    say(reading, `Update ${whole(Math.round(now))}: ${told.join(", ")}.${lines}`);
   }
   return { update, destroy: () => drawn?.destroy() };
 }

@@ -5,7 +5,7 @@ import { short } from "../format.js";
 import { marks } from "../marks.js";
 import { rowOf, rowValue } from "../rows.js";
 import { lastUpdate } from "../run.js";
-import { shade } from "../scale.js";
+import { share } from "../scale.js";
 import { prominent } from "../store.js";
 
 /**
@@ -26,10 +26,12 @@ export function map(host, context, variable) {
   const { store } = context;
   const rows = context.rows();
   const mark = marks(host, context.run().events, () => store.get().update);
-  const letters = Math.floor(Math.min(150, 0.36 * host.clientWidth) / LETTER) - 2;
-  const widest = Math.max(...rows.map((row) => labelOf(row, letters).length), 4);
-  /** @param {number} y Rows go down from 0. */
-  const rowAt = (y) => rows[Math.floor(rows.length - y)];
+  const letter = LETTER * colorsOf(host).size;
+  /** How long a name may be, which depends on the width of the window. */
+  const letters = () => Math.max(8, Math.floor(Math.min(150, 0.36 * host.clientWidth) / letter) - 2);
+  const widest = () => Math.max(...rows.map((row) => labelOf(row, letters()).length), 4);
+  /** @param {number} y Rows go up from 0, as in the figures of Python. */
+  const rowAt = (y) => rows[Math.floor(y)];
   const made = chart(host, {
     x: [0, lastUpdate(context.run())],
     span: [0, lastUpdate(context.run())],
@@ -48,12 +50,12 @@ export function map(host, context, variable) {
       store.set({ hovered: x === null ? "" : (rowAt(y)?.name ?? "") });
     },
     yAxis: {
-      size: 14 + widest * LETTER,
+      size: () => 14 + widest() * letter,
       labelSize: 0,
       label: undefined,
       grid: { show: false },
       splits: (plot) => places(rows.length, plot.height),
-      values: (_, places) => places.map((place) => labelOf(rowAt(place), letters)),
+      values: (_, places) => places.map((place) => labelOf(rowAt(place), letters())),
     },
   });
   made.plot.over.addEventListener("click", () => {
@@ -82,8 +84,8 @@ function labelOf(row, letters) {
 function places(count, height) {
   const every = Math.max(1, Math.ceil((count * LINE) / (height - 60)));
   const found = [];
-  for (let row = 0; row < count; row += every) found.push(count - row - 0.5);
-  return found.reverse();
+  for (let row = 0; row < count; row += every) found.push(row + 0.5);
+  return found;
 }
 
 /**
@@ -126,8 +128,8 @@ function paint(canvas, plot, context, variable) {
     const to = place(record || update ? update : (at[1] ?? last) / 20);
     rows.forEach((row, index) => {
       const value = rowValue(values, record * size, row);
-      ctx.fillStyle = valueColor(shade(variable.name, scale, value));
-      ctx.fillRect(from, index * height, Math.max(1, to - from + 0.5), height + 0.5);
+      ctx.fillStyle = valueColor(share(scale, value));
+      ctx.fillRect(from, canvas.height - (index + 1) * height, Math.max(1, to - from + 0.5), height + 0.5);
     });
   });
 }
@@ -149,7 +151,8 @@ function frame(plot, context, host) {
   ctx.save();
   ctx.strokeStyle = colorsOf(host).accent;
   ctx.lineWidth = 2 * devicePixelRatio;
-  ctx.strokeRect(bbox.left, bbox.top + index * height, bbox.width, height);
+  const top = bbox.top + bbox.height - (index + 1) * height;
+  ctx.strokeRect(bbox.left, top, bbox.width, height);
   ctx.restore();
 }
 
