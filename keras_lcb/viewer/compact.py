@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ FORMAT, VERSION = "keras-lcb-run", 1
 
 # What the viewer can draw, as the dimensions beside those along training.
 _SHAPES = (("layer",), (), ("layer", "frequency"), ("frequency",), ("x",), ("layer", "x"))
+_ORDER = ("layer", "frequency", "x")
 _ALONG = ("step", "update")
 # Finer than a screen shows; runs with more records are thinned, which the form says.
 _RECORDS = 400
@@ -92,7 +94,7 @@ def compact(
         "attributes": {
             "seeds": int(run.sizes.get("seed", 1)),
             "nonfinite": int(run.attrs.get("first_nonfinite_update", -1)),
-            **{name: _plain(run.attrs[name]) for name in _ATTRIBUTES if name in run.attrs},
+            **_attributes(run),
         },
     }
 
@@ -114,8 +116,11 @@ def _fact(values: xr.DataArray, index: int) -> Any:
     return of_one.values.tolist()[index]
 
 
-def _plain(value: Any) -> Any:
-    return value.item() if isinstance(value, np.generic) else value
+def _attributes(run: xr.Dataset) -> dict[str, str | int | float]:
+    """Returns what JSON can hold of what is known of the run as a whole."""
+    held = {name: run.attrs[name] for name in _ATTRIBUTES if name in run.attrs}
+    plain = {n: v.item() if isinstance(v, np.generic) else v for n, v in held.items()}
+    return {n: v for n, v in plain.items() if not isinstance(v, float) or math.isfinite(v)}
 
 
 def _is_drawn(run: xr.Dataset, name: str) -> bool:
@@ -131,10 +136,8 @@ def _along(values: xr.DataArray) -> str | None:
 
 
 def _own(values: xr.DataArray) -> tuple[str, ...]:
-    beside = {"seed", *_ALONG}
-    return tuple(dim for dim in ("layer", "frequency", "x") if dim in values.dims) + tuple(
-        str(dim) for dim in values.dims if dim not in {"layer", "frequency", "x"} | beside
-    )
+    own = (str(dim) for dim in values.dims if dim not in ("seed", *_ALONG))
+    return tuple(sorted(own, key=lambda dim: _ORDER.index(dim) if dim in _ORDER else 0))
 
 
 def _variable(run: xr.Dataset, name: str, precision: Precision, records: int) -> dict[str, Any]:

@@ -35,7 +35,8 @@ def encoded(values: np.ndarray, precision: Precision = "float32") -> dict[str, A
         {'shape': [2], 'low': 0.0, 'high': 1.0, 'log': False, 'data': 'AP0='}
     """
     if precision == "float32":
-        return {"shape": list(values.shape), "data": _text(values.astype("<f4"))}
+        with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite
+            return {"shape": list(values.shape), "data": _text(values.astype("<f4"))}
     finite = values[np.isfinite(values)]
     log = finite.size > 0 and bool(0 < finite.min() < finite.max() / _WIDE)
     scaled = np.log(values, where=values > 0, out=np.full(values.shape, np.nan)) if log else values

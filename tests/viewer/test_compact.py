@@ -42,10 +42,14 @@ def test_the_numbers_are_those_of_the_run(run_factory):
 
 
 def test_it_is_json_without_nan(run_factory):
-    text = json.dumps(
-        compact(run_factory(attrs={"learning_rate": np.float32(0.1)})), allow_nan=False
-    )
-    assert json.loads(text)["attributes"]["optimizer"] == "SGD"
+    given = run_factory(attrs={"learning_rate": np.float32(0.1)})
+    form = json.loads(json.dumps(compact(given), allow_nan=False))
+    assert form["attributes"]["learning_rate"] == pytest.approx(0.1)
+    given.attrs["learning_rate"] = float("nan")
+    given["distance"][0] = 1e300
+    form = json.loads(json.dumps(compact(given), allow_nan=False))
+    assert "learning_rate" not in form["attributes"]
+    assert np.isposinf(values(form, "distance")[0]).all()
 
 
 def test_every_kind_of_quantity_of_a_run_is_kept():

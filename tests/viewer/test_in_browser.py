@@ -241,6 +241,15 @@ def test_a_run_that_diverged_keeps_what_came_before(visit, diverged):
     assert node(page, "layer_0").locator(".lcb-value").inner_text() == "–"
 
 
+def test_why_a_layer_has_no_value_is_said(visit, run_factory):
+    reason = {"normalized_distance/layer_1": "It never moved."}
+    distance = [[1.0, 0.0, 1.0], [0.5, 0.0, 0.7], [0.0, 0.0, 0.0]]
+    page = visit(run_factory(distance, steps=(0, 10, 20), attrs={"missing": reason}))
+    node(page, "layer_1").click()
+    reading = page.locator(".lcb-quantity .lcb-reading").inner_text()
+    assert reading.endswith(": – It never moved.")
+
+
 def test_seeds_are_drawn_as_a_band(visit, run_factory):
     runs = [run_factory(rates=(5.0 + 3 * shift, 2.0, 1.0)) for shift in range(3)]
     seeds = xr.DataArray(range(3), dims="seed", name="seed")

@@ -130,7 +130,19 @@ function readingOf(context, variable, row) {
   if (!row) return "Point at a line, or choose a layer, to read its values.";
   const record = recordAt(variable, context.pointed());
   if (record < 0) return `${row.name}: not recorded yet at update ${whole(context.pointed())}.`;
-  const value = number(rowValue(variable.values, record * variable.size, row));
+  const found = rowValue(variable.values, record * variable.size, row);
+  const value = Number.isNaN(found) ? `– ${whyNot(context, variable, row)}` : number(found);
   const mean = row.layers.length > 1 ? ` (mean of ${row.layers.length} layers)` : "";
   return `${row.name}${mean}, update ${whole(variable.at[record])}: ${value}`;
+}
+
+/**
+ * Why a layer has no value, as far as the run says.
+ * @param {Context} context
+ * @param {Variable} variable
+ * @param {Row} row
+ */
+function whyNot(context, variable, row) {
+  const { missing } = context.run();
+  return missing[`${variable.name}/${row.name}`] ?? missing[variable.name] ?? "";
 }
