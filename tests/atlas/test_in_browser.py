@@ -82,6 +82,7 @@ def test_two_trainings_side_by_side_have_the_same_scales_and_their_names(visit):
     headings = page.locator(".lcb-column h2")
     headings.nth(1).filter(has_text="residual").wait_for()
     assert headings.all_inner_texts() == ["A: connections plain", "B: connections residual"]
+    page.get_by_role("status").filter(has_text="B: connections residual. Update").wait_for()
     bars = page.locator(".lcb-ends").all_inner_texts()
     assert len(bars) == 2 and bars[0] == bars[1]
     page.get_by_role("button", name="Let go of A").click()

@@ -41,7 +41,10 @@ export function mount(host, shown, start = {}) {
   root.append(bar, columns, live);
   const control = controls(bar, store, () => runs);
   let shownColumns = build(columns, shown, store, () => runs, root);
-  const tell = lazily(() => say(live, runs.map((run) => words(run, store.get())).join(" ")));
+  let titles = shown.map(({ title }) => title);
+  const sentences = () =>
+    runs.map((run, i) => [titles[i], words(run, store.get())].filter(Boolean).join(". "));
+  const tell = lazily(() => say(live, sentences().join(" ")));
 
   /** @param {Set<string>} changed */
   function update(changed) {
@@ -69,6 +72,7 @@ export function mount(host, shown, start = {}) {
     show(next) {
       const before = runs;
       runs = next.map(runOf);
+      titles = next.map(({ title }) => title);
       if (!alike(before, runs)) {
         shownColumns.forEach((column) => column.destroy());
         shownColumns = build(columns, next, store, () => runs, root);
