@@ -25,14 +25,14 @@ export function marks(host, events, update) {
     let taken = -Infinity;
     events.forEach((event, index) => {
       const color = event.kind === "not finite" ? inks.warning : inks.text;
-      const left = upright(plot, event.update, color, [4 * ratio, 3 * ratio]);
+      const left = upright(plot, event.update, color, inks.card, [4 * ratio, 3 * ratio]);
       if (left - taken < ROOM * ratio) return; // numbers would overlap; the list has them all
       taken = left;
       ctx.fillStyle = color;
       ctx.fillText(String(index + 1), left, plot.bbox.top - 3 * ratio);
     });
     ctx.lineWidth = 1.5 * ratio;
-    upright(plot, update(), inks.accent, []);
+    upright(plot, update(), inks.accent, inks.card, []);
     ctx.restore();
   };
 }
@@ -41,16 +41,26 @@ export function marks(host, events, update) {
  * @param {Plot} plot
  * @param {number} update
  * @param {string} color
+ * @param {string} halo
  * @param {number[]} dash
  */
-function upright(plot, update, color, dash) {
+function upright(plot, update, color, halo, dash) {
   const { ctx, bbox } = plot;
   const left = Math.round(plot.valToPos(update, "x", true));
-  ctx.strokeStyle = color;
-  ctx.setLineDash(dash);
-  ctx.beginPath();
-  ctx.moveTo(left, bbox.top);
-  ctx.lineTo(left, bbox.top + bbox.height);
-  ctx.stroke();
+  const width = ctx.lineWidth;
+  // Beneath it a broader line in the colour of the page, so that it stands out on a map, too.
+  for (const [stroke, lineWidth, lineDash] of /** @type {const} */ ([
+    [halo, 3 * width, []],
+    [color, width, dash],
+  ])) {
+    ctx.strokeStyle = stroke;
+    ctx.lineWidth = lineWidth;
+    ctx.setLineDash([...lineDash]);
+    ctx.beginPath();
+    ctx.moveTo(left, bbox.top);
+    ctx.lineTo(left, bbox.top + bbox.height);
+    ctx.stroke();
+  }
+  ctx.lineWidth = width;
   return left;
 }

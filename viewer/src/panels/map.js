@@ -50,7 +50,7 @@ export function map(host, context, variable) {
       store.set({ hovered: x === null ? "" : (rowAt(y)?.name ?? "") });
     },
     yAxis: {
-      size: () => 14 + widest() * letter,
+      size: () => 20 + widest() * letter,
       labelSize: 0,
       label: undefined,
       grid: { show: false },
@@ -149,10 +149,13 @@ function frame(plot, context, host) {
   const index = rows.indexOf(row);
   const height = bbox.height / rows.length;
   ctx.save();
-  ctx.strokeStyle = colorsOf(host).accent;
-  ctx.lineWidth = 2 * devicePixelRatio;
+  const { accent, card } = colorsOf(host);
   const top = bbox.top + bbox.height - (index + 1) * height;
-  ctx.strokeRect(bbox.left, top, bbox.width, height);
+  for (const [stroke, width] of /** @type {const} */ ([[card, 6], [accent, 2]])) {
+    ctx.strokeStyle = stroke;
+    ctx.lineWidth = width * devicePixelRatio;
+    ctx.strokeRect(bbox.left, top, bbox.width, height);
+  }
   ctx.restore();
 }
 
