@@ -174,6 +174,16 @@ def test_play_goes_on_to_the_end(visit, run_factory):
     assert slider(page).get_attribute("aria-valuetext") == "update 30 of 100"
 
 
+def test_a_logarithmic_axis_may_begin_anywhere(visit, run_factory):
+    run = run_factory()
+    run["loss"] = ("step", np.geomspace(0.0806, 0.00112, 8))
+    page = visit(run)
+    assert page.locator(".lcb-loss canvas").first.evaluate(
+        """canvas => canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height)
+            .data.some((value) => value > 0)"""
+    )
+
+
 def test_any_quantity_is_shown(visit, run_factory):
     page = visit(run_factory())
     menu = page.get_by_label("Show", exact=True)

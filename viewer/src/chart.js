@@ -1,6 +1,7 @@
 // A chart of lines over updates or positions, on uPlot; sharp on any screen, drawn in a millisecond.
 import uPlot from "uplot";
 import { number, whole } from "./format.js";
+import { logTicks } from "./scale.js";
 
 /**
  * @typedef {object} Line
@@ -182,15 +183,10 @@ function axis(inks, label, size, space, log = false) {
     space: space * inks.size,
     grid: { stroke: inks.rule, width: 1 },
     ticks: { stroke: inks.rule, width: 1, size: 5 },
-    values: (_, ticks) => ticks.map((value) => (log && !isRound(value) ? "" : tick(value))),
+    values: (_, ticks) => ticks.map(tick),
+    // uPlot's own steps never end where a logarithmic scale begins between powers of ten.
+    ...(log && { splits: (_, __, low, high) => logTicks(low, high) }),
   };
-}
-
-/** Whether a value begins with 1, 2 or 5, as the numbers of a logarithmic axis do. @param {number | null} value */
-function isRound(value) {
-  if (value === null) return false;
-  const mantissa = value / 10 ** Math.floor(Math.log10(value) + 1e-9);
-  return [1, 2, 5].some((digit) => Math.abs(mantissa - digit) < 1e-6);
 }
 
 /** @param {number | null} value */

@@ -49,3 +49,19 @@ const NEAR_IF_SMALL = new Set(["distance", "normalized_distance", "angle_to_end"
 export function isWayLeft(quantity) {
   return NEAR_IF_SMALL.has(quantity);
 }
+
+/**
+ * The ticks of a logarithmic axis: 1, 2 and 5 within a few powers of ten, else some of the powers.
+ * @param {number} low
+ * @param {number} high
+ */
+export function logTicks(low, high) {
+  const [first, last] = [Math.floor(Math.log10(low)), Math.ceil(Math.log10(high))];
+  const every = Math.max(1, Math.ceil((last - first) / 6));
+  const digits = last - first <= 3 ? [1, 2, 5] : [1];
+  const found = [];
+  for (let power = first; power <= last; power += every) {
+    found.push(...digits.map((digit) => digit * 10 ** power));
+  }
+  return found.filter((value) => value >= low && value <= high);
+}

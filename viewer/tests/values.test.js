@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { depthColor, inkOn, valueColor } from "../src/colors.js";
 import { neighbour } from "../src/controls.js";
 import { meaning, number, short } from "../src/format.js";
-import { isWayLeft, scaleOf, share } from "../src/scale.js";
+import { isWayLeft, logTicks, scaleOf, share } from "../src/scale.js";
 
 test("numbers have three digits and their sign", () => {
   assert.deepEqual(
@@ -34,6 +34,13 @@ test("places on a scale", () => {
   assert.ok(Math.abs(share({ low: 0.01, high: 100, log: true }, 1) - 0.5) < 1e-12);
   assert.ok(Number.isNaN(share({ low: 0, high: 1, log: false }, NaN)));
   assert.ok(isWayLeft("normalized_distance") && !isWayLeft("gradient_norm"));
+});
+
+test("ticks of a logarithmic axis are few and round, wherever it begins", () => {
+  assert.deepEqual(logTicks(0.000974, 0.0927).map(number), ["0.001", "0.002", "0.005", "0.01", "0.02", "0.05"]);
+  assert.deepEqual(logTicks(0.3, 70), [0.5, 1, 2, 5, 10, 20, 50]);
+  const wide = logTicks(1e-30, 1e12);
+  assert.ok(wide.length >= 3 && wide.length <= 8);
 });
 
 test("colours of depth are those of the figures in Python", () => {
