@@ -2,20 +2,14 @@
 
 import pytest
 
-from keras_lcb.atlas import building
 from tests.viewer.test_in_browser import browser, node, picture, slider, violations  # noqa: F401
 
 pytestmark = pytest.mark.browser
 
 
-@pytest.fixture(scope="module")
-def address(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("atlas")
-    return building.build(folder / "page", folder / "runs", quick=True, jobs=1).as_uri()
-
-
 @pytest.fixture
-def visit(browser, address):  # noqa: F811
+def visit(browser, atlas):  # noqa: F811
+    address = atlas[0].as_uri()
     complaints, contexts = [], []
 
     def visit(place="", width=1280, **settings):
@@ -60,7 +54,7 @@ def test_the_prediction_opens_the_run_and_is_compared_with_it(visit):
     assert "You said: the first hidden layer." in told
     assert "Half the way: layer_0 at update" in told
     assert page.locator(".lcb-quantity").is_visible()
-    assert slider(page).get_attribute("aria-valuetext").endswith("of 20")
+    assert slider(page).get_attribute("aria-valuetext").endswith("of 100")
 
 
 def test_a_dial_gives_another_training_and_a_reload_the_same(visit):

@@ -7,6 +7,7 @@ import pytest
 from keras_lcb.atlas.chapters import chapters
 from keras_lcb.viewer.bundle import path
 from tests.atlas.test_building import forms
+from tests.atlas.test_chapters import positions
 
 FOLDER = Path(__file__).parents[2] / "docs" / "atlas"
 
@@ -24,4 +25,4 @@ def test_it_is_small():
 @pytest.mark.parametrize("chapter", [each.small() for each in chapters()], ids=lambda c: c.name)
 def test_each_position_of_its_dials_has_a_run(chapter):
     found, _ = forms(FOLDER / "index.html", chapter.name)
-    assert len(found) == len(chapter.study().members())
+    assert len(found) == positions(chapter)
