@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,6 +22,8 @@ FORMAT, VERSION = "keras-lcb-run", 1
 _SHAPES = (("layer",), (), ("layer", "frequency"), ("frequency",), ("x",), ("layer", "x"))
 _ORDER = ("layer", "frequency", "x")
 _ALONG = ("step", "update")
+# A further dimension, such as `rank`, makes a quantity for each of its values, if they are few.
+_FEW = 8
 # Finer than a screen shows; runs with more records are thinned, which the form says.
 _RECORDS = 400
 _ATTRIBUTES = ("optimizer", "learning_rate", "reference", "provisional", "backend", "seed")
@@ -43,7 +45,8 @@ def compact(
         precision: Of the numbers: `"float32"`, or `"byte"`, a quarter of the size and exact to
             1/500 of a quantity's range; see `encoding`.
         quantities: Which variables to keep; by default all that the viewer can draw: values along
-            training, of the whole network or of layers, frequencies or positions.
+            training, of the whole network or of layers, frequencies or positions. What layers have
+            for a few values of something else, as for ranks of eigenvalues, is taken apart.
         points: How many positions `x` functions keep at most; all by default.
         records: How many records a quantity keeps at most, evenly spread, the first and the last
             among them. Defaults to 400.
@@ -74,6 +77,7 @@ def compact(
         run = run.sortby("depth")
     if points is not None and run.sizes.get("x", 0) > points:
         run = run.isel(x=_spread(run.sizes["x"], points))
+    run = _apart(run)
     names = [str(name) for name in run.data_vars] if quantities is None else list(quantities)
     variables = {
         name: _variable(run, name, precision, records) for name in names if _is_drawn(run, name)
@@ -121,6 +125,30 @@ def _attributes(run: xr.Dataset) -> dict[str, str | int | float]:
     held = {name: run.attrs[name] for name in _ATTRIBUTES if name in run.attrs}
     plain = {n: v.item() if isinstance(v, np.generic) else v for n, v in held.items()}
     return {n: v for n, v in plain.items() if not isinstance(v, float) or math.isfinite(v)}
+
+
+def _apart(run: xr.Dataset) -> xr.Dataset:
+    """Returns the run with more quantities: those of layers, for each value of a further dimension.
+
+    An example is the largest eigenvalue by its rank. Values that are many, as along a slice of the
+    loss, are no quantities.
+    """
+    known = {"seed", *_ALONG, *_ORDER}
+    return run.assign(
+        {
+            f"{name}/{dim}={value:g}": _at(values, dim, value)
+            for name, values in run.data_vars.items()
+            for dim in sorted(set(values.dims) - known, key=str)
+            if "layer" in values.dims and dim in run.coords and run.sizes[dim] <= _FEW
+            for value in run[dim].values.tolist()
+        }
+    )
+
+
+def _at(values: xr.DataArray, dim: Hashable, value: float) -> xr.DataArray:
+    long_name = values.attrs.get("long_name", values.name)
+    told = f"{long_name}, {str(dim).replace('_', ' ')} {value:.3g}"
+    return values.sel({dim: value}, drop=True).assign_attrs(long_name=told)
 
 
 def _is_drawn(run: xr.Dataset, name: str) -> bool:

@@ -21,7 +21,7 @@ class Event:
 
     Attributes:
         update: The update after which it was seen. It happened since the record before.
-        kind: `"learning rate"`, `"still"` or `"not finite"`.
+        kind: `"learning rate"`, `"frozen"`, `"still"` or `"not finite"`.
         text: What happened, in a few words.
         layers: The layers that it happened to; empty for all.
     """
@@ -36,7 +36,8 @@ def events(run: xr.Dataset) -> list[Event]:
     """Returns what happened in a run, first things first.
 
     - The learning rate changed; where it changes all the time, its schedule is one event.
-    - A layer stopped moving for the rest of the run, as frozen ones do.
+    - A layer was frozen, or trains again, as `FreezeConverged` records it.
+    - A layer stopped moving for the rest of the run, and nothing says that it was frozen.
     - The first update that was NaN or infinite.
 
     Args:
@@ -53,7 +54,7 @@ def events(run: xr.Dataset) -> list[Event]:
         [Event(update=40, kind='learning rate', text='learning rate 0.1 → 0.01', layers=())]
     """
     one = run.isel(seed=0) if "seed" in run.dims else run
-    found = [*_learning_rates(one), *_stopped(one), *_not_finite(run)]
+    found = [*_learning_rates(one), *_frozen(one), *_stopped(one), *_not_finite(run)]
     return sorted(found, key=lambda event: event.update)
 
 
@@ -99,20 +100,40 @@ def _changes(
     ]
 
 
+def _frozen(run: xr.Dataset) -> list[Event]:
+    """Returns which layers were frozen or thawed, those of one update together."""
+    if "frozen" not in run or "step" not in run["frozen"].dims:
+        return []
+    flags = run["frozen"].transpose("step", "layer").dropna("step", how="all")
+    turned = np.diff(flags.values, axis=0, prepend=0)
+    return [
+        _together(int(update), "frozen", names, verbs)
+        for update, row in zip(flags["step"].values, turned, strict=True)
+        for sign, verbs in ((1, ("is frozen", "are frozen")), (-1, ("trains again", "train again")))
+        if (names := [str(name) for name in flags["layer"].values[row == sign]])
+    ]
+
+
 def _stopped(run: xr.Dataset) -> list[Event]:
     """Returns the layers that moved and then did not any more, those of one update together."""
     if "update_norm" not in run or "step" not in run["update_norm"].dims:
         return []
+    if "frozen" in run:
+        run = run.isel(layer=~(run["frozen"] == 1).any("step"))
     norms = run["update_norm"].transpose("layer", "step").values
     stopped: dict[int, list[str]] = {}
     for name, row in zip(run["layer"].values, norms, strict=True):
         at = _stop(row)
         if at is not None:
             stopped.setdefault(int(run["step"].values[at]), []).append(str(name))
-    return [
-        Event(update, "still", _stood_still(names), tuple(names))
-        for update, names in stopped.items()
-    ]
+    verbs = ("no longer moves", "no longer move")
+    return [_together(update, "still", names, verbs) for update, names in stopped.items()]
+
+
+def _together(update: int, kind: str, names: list[str], verbs: tuple[str, str]) -> Event:
+    """Returns the event of one or several layers; `verbs` are for one and for several."""
+    others = f" and {len(names) - 1} more" if len(names) > 1 else ""
+    return Event(update, kind, f"{names[0]}{others} {verbs[len(names) > 1]}", tuple(names))
 
 
 def _stop(norms: np.ndarray) -> int | None:
@@ -122,12 +143,6 @@ def _stop(norms: np.ndarray) -> int | None:
     if not moving.size or moving[-1] == len(recorded) - 1:
         return None
     return int(recorded[moving[-1] + 1])
-
-
-def _stood_still(names: list[str]) -> str:
-    if len(names) == 1:
-        return f"{names[0]} no longer moves"
-    return f"{names[0]} and {len(names) - 1} more no longer move"
 
 
 def _not_finite(run: xr.Dataset) -> list[Event]:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from keras_lcb.runs import schema
+from keras_lcb.runs import example_run, schema
 from keras_lcb.synthetic import Config, run
 from keras_lcb.viewer.compact import compact
 from tests.viewer.test_encoding import decoded
@@ -80,6 +80,19 @@ def test_each_update_is_a_quantity_of_its_own(run_factory):
     given["gradient_norm_per_update"] = (("update", "layer"), np.ones((100, 3)))
     described = compact(given)["variables"]["gradient_norm_per_update"]
     assert described["at"] == list(range(1, 101)) and described["dims"] == ["layer"]
+
+
+def test_a_further_dimension_makes_a_quantity_for_each_of_its_values():
+    given = example_run()
+    form = compact(given)
+    described = form["variables"]["gradient_cosine/step_size=0.03"]
+    assert described["dims"] == ["layer"]
+    assert described["longName"].endswith("before and after a step, step size 0.03")
+    np.testing.assert_array_equal(
+        values(form, "gradient_cosine/step_size=0.03"),
+        given.gradient_cosine.values[:, :, 1].astype(np.float32),
+    )
+    assert "eigenvalue/rank=1" in form["variables"]
 
 
 def test_gaps_between_callbacks_are_no_records_but_what_diverged_is(run_factory):

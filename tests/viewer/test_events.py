@@ -1,7 +1,9 @@
+import keras
 import numpy as np
 import pytest
 import xarray as xr
 
+from keras_lcb import FreezeConverged
 from keras_lcb.viewer.events import Event, as_json, events
 
 
@@ -53,6 +55,29 @@ def test_a_layer_that_never_moved_or_moves_again_did_not_stop(run_factory, rows)
     run = run_factory()
     run["update_norm"][rows, 0] = 0.0
     assert events(run) == []
+
+
+def test_frozen_layers_are_told_as_such(run_factory):
+    run = run_factory()
+    run["frozen"] = ("step", "layer"), [[0, 0, 0]] * 3 + [[1, 1, 0]] * 3 + [[0, 1, 0]] * 2
+    run["update_norm"][4:, :2] = 0.0
+    assert events(run) == [
+        Event(30, "frozen", "layer_0 and 1 more are frozen", ("layer_0", "layer_1")),
+        Event(80, "frozen", "layer_0 trains again", ("layer_0",)),
+    ]
+    run["update_norm"][7:, 2] = 0.0
+    assert events(run)[-1] == Event(100, "still", "layer_2 no longer moves", ("layer_2",))
+
+
+def test_what_freeze_converged_records_is_read():
+    names = ("a", "b", "c")
+    model = keras.Sequential([keras.Input((2,)), *(keras.layers.Dense(4, name=n) for n in names)])
+    model.compile("sgd", "mse")
+    freeze = FreezeConverged("linear", start=0.5)
+    x, y = np.ones((8, 2)), np.zeros((8, 4))
+    model.fit(x, y, epochs=4, verbose=0, callbacks=[freeze])
+    told = [(event.update, event.layers) for event in events(freeze.results)]
+    assert told == [(each["step"], tuple(each["layers"])) for each in freeze.events]
 
 
 def test_the_first_non_finite_update(run_factory):

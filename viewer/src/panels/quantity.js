@@ -144,5 +144,6 @@ function readingOf(context, variable, row) {
  */
 function whyNot(context, variable, row) {
   const { missing } = context.run();
-  return missing[`${variable.name}/${row.name}`] ?? missing[variable.name] ?? "";
+  const [name] = variable.name.split("/"); // what follows is one value of a further dimension
+  return missing[`${name}/${row.name}`] ?? missing[name] ?? "";
 }
