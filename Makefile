@@ -39,6 +39,7 @@ viewer: viewer/node_modules/.package-lock.json
 
 bundle: viewer/node_modules/.package-lock.json
 	$(NPM) run --silent build
+	cp $(addprefix keras_lcb/viewer/static/,atlas.js atlas.css viewer.css) docs/atlas/
 
 viewer/node_modules/.package-lock.json: viewer/package-lock.json $(VENV)/installed-for-tests
 	@$(NPM) ci --silent --no-fund --no-audit

@@ -6,7 +6,8 @@ The page is opened from its file, without a cache, in a window of 1280 × 720.
 
 - first picture: from the start of the navigation to the first frame with target and network;
 - a slider's answer: from the slider's event to the frame that shows the other training, before
-  the prediction and after it (with all panels), over all positions of all sliders;
+  the prediction, after it (with all panels), and beside another training (with all panels
+  twice), over all positions of all sliders;
 - size: of all files of the page.
 """
 
@@ -51,6 +52,13 @@ async () => {
 }
 """
 
+# What is pressed before each measurement.
+_STAGES = {
+    "before the prediction": (),
+    "after it": ("About the same", "Pause"),
+    "beside another training": ("Keep this one as A",),
+}
+
 
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
@@ -64,27 +72,28 @@ def main(arguments: list[str] | None = None) -> None:
 
 def report(page: Path, rounds: int, chromium: str | None) -> list[str]:
     """What was measured, in sentences."""
-    first, before, after = measure(page, rounds, chromium)
+    first, answers = measure(page, rounds, chromium)
     size = sum(file.stat().st_size for file in page.parent.iterdir())
     load = ", ".join(f"{value:.1f}" for value in os.getloadavg())
     return [
         f"load average {load} (1, 5, 15 minutes)",
         f"first picture: {_spread(first)} (to reach: {FIRST_PICTURE_MS} ms)",
-        f"a slider's answer before the prediction: {_spread(before)} (to reach: {ANSWER_MS} ms)",
-        f"a slider's answer after it: {_spread(after)} (to reach: {ANSWER_MS} ms)",
+        *(
+            f"a slider's answer {when}: {_spread(took)} (to reach: {ANSWER_MS} ms)"
+            for when, took in answers.items()
+        ),
         f"size: {size / 1e6:.2f} MB",
     ]
 
 
 def measure(
     page: Path, rounds: int, chromium: str | None
-) -> tuple[list[float], list[float], list[float]]:
-    """Milliseconds to the first picture, and of a slider's answers before and after."""
+) -> tuple[list[float], dict[str, list[float]]]:
+    """Milliseconds to the first picture, and of a slider's answers, by what is shown."""
     from playwright.sync_api import sync_playwright
 
     first: list[float] = []
-    before: list[float] = []
-    after: list[float] = []
+    answers: dict[str, list[float]] = {}
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=chromium, args=["--no-sandbox", "--disable-gpu"]
@@ -93,13 +102,13 @@ def measure(
             tab = browser.new_page(viewport={"width": 1280, "height": 720}, reduced_motion="reduce")
             tab.goto(page.resolve().as_uri(), wait_until="commit")
             first.append(tab.evaluate(_FIRST_PICTURE))
-            before += tab.evaluate(_ANSWERS)
-            tab.get_by_role("button", name="About the same").click()
-            tab.get_by_role("button", name="Pause").click()
-            after += tab.evaluate(_ANSWERS)
+            for when, buttons in _STAGES.items():
+                for name in buttons:
+                    tab.get_by_role("button", name=name).click()
+                answers.setdefault(when, []).extend(tab.evaluate(_ANSWERS))
             tab.close()
         browser.close()
-    return first, before, after
+    return first, answers
 
 
 def _spread(values: list[float]) -> str:

@@ -63,7 +63,7 @@ def test_a_dial_gives_another_training_and_a_reload_the_same(visit):
     page.get_by_role("radio", name="square wave").check()
     assert picture(page, "functions") != before
     predict(page)
-    assert "target=square+wave" in page.url and "&seen" in page.url
+    page.wait_for_url(lambda url: "target=square+wave" in url and "&seen" in url)
     page.reload()
     page.get_by_role("heading", name="What happened").wait_for()
     assert page.get_by_role("radio", name="square wave").is_checked()

@@ -32,6 +32,8 @@ class Page {
   /** @type {ReturnType<typeof mount> | null} */
   #viewer = null;
   #asked = 0;
+  /** Writing the address takes longer than drawing, so it waits until the reader rests. */
+  #later = settled(() => this.#remember());
 
   /**
    * @param {HTMLElement} host
@@ -95,7 +97,7 @@ class Page {
     this.#parts.sample.hidden = revealed;
     this.#parts.pin.hidden = !revealed;
     say(this.#parts.pin, pinned ? "Let go of A" : "Keep this one as A");
-    this.#remember();
+    this.#later();
   }
 
   /** @param {Setting[]} wanted @param {number} i */
@@ -110,9 +112,8 @@ class Page {
       return;
     }
     this.#viewer = mount(this.#parts.viewer, shown, this.#place.view);
-    const later = settled(() => this.#remember());
     this.#viewer.store.subscribe((changed) => {
-      if (changed.has("update") || changed.has("layer") || changed.has("quantity")) later();
+      if (changed.has("update") || changed.has("layer") || changed.has("quantity")) this.#later();
     });
   }
 
