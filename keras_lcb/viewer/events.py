@@ -149,4 +149,4 @@ def _not_finite(run: xr.Dataset) -> list[Event]:
     first = int(run.attrs.get("first_nonfinite_update", -1))
     if first < 0:
         return []
-    return [Event(first, "not finite", f"NaN or infinity from update {first:,}")]
+    return [Event(first, "not finite", "NaN or infinity from here on")]

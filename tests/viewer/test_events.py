@@ -82,7 +82,7 @@ def test_what_freeze_converged_records_is_read():
 
 def test_the_first_non_finite_update(run_factory):
     run = run_factory(attrs={"first_nonfinite_update": 1055})
-    assert events(run) == [Event(1055, "not finite", "NaN or infinity from update 1,055")]
+    assert events(run) == [Event(1055, "not finite", "NaN or infinity from here on")]
 
 
 def test_first_things_come_first_and_seeds_are_read(run_factory):

@@ -243,7 +243,7 @@ def test_events_are_listed_and_lead_there(visit, eventful):
 
 def test_a_run_that_diverged_keeps_what_came_before(visit, diverged):
     page = visit(diverged)
-    assert "NaN or infinity from update 55" in page.locator(".lcb-events").inner_text()
+    assert "NaN or infinity from here on (update 55)" in page.locator(".lcb-events").inner_text()
     slider(page).focus()
     page.keyboard.press("Home")
     assert node(page, "layer_0").locator(".lcb-value").inner_text() == "1"

@@ -20,6 +20,7 @@ import { logTicks } from "./scale.js";
  * @property {Line[]} lines
  * @property {string} xLabel
  * @property {string} yLabel
+ * @property {string} [yUnits] What stands there instead where the label is too long.
  * @property {boolean} [log]
  * @property {[number, number]} [range] Of the vertical axis, common to charts side by side.
  * @property {[number, number]} [span] Of the horizontal axis.
@@ -31,8 +32,8 @@ import { logTicks } from "./scale.js";
  * @property {Partial<uPlot.Axis>} [yAxis]
  */
 
-const HEIGHT = 260;
 const FADED = 0.2;
+const LETTER = 5.5; // pixels that a letter of an axis takes
 
 /**
  * @param {HTMLElement} host
@@ -46,13 +47,13 @@ export function chart(host, spec) {
   const plot = new uPlot(
     {
       width: Math.max(200, host.clientWidth),
-      height: HEIGHT,
+      height: inks.height,
       legend: { show: false },
       scales: {
         x: { time: false, ...(spec.span && { range: () => spec.span ?? [0, 1] }) },
         y: { distr: spec.log ? 3 : 1, ...(spec.range && { range: () => padded(spec) }) },
       },
-      axes: [axis(inks, spec.xLabel, 28, 60), { ...axis(inks, spec.yLabel, 52, 34, spec.log), ...spec.yAxis }],
+      axes: [axis(inks, spec.xLabel, 28, 60), { ...axis(inks, upright(spec, inks), 52, 34, spec.log), ...spec.yAxis }],
       focus: { alpha: FADED },
       cursor: { y: false, drag: { x: false, y: false }, focus: { prox: spec.paint ? -1 : 40 } },
       series: [{}, ...lines.map(series), ...banded.flatMap(({ color }) => bounds(color))],
@@ -67,7 +68,7 @@ export function chart(host, spec) {
   );
   const resized = new ResizeObserver(() => {
     const width = Math.max(200, host.clientWidth);
-    if (width !== plot.width) plot.setSize({ width, height: HEIGHT });
+    if (width !== plot.width) plot.setSize({ width, height: inks.height });
   });
   resized.observe(host);
   return {
@@ -165,6 +166,15 @@ function padded({ range = [0, 1], log, paint }) {
 }
 
 /**
+ * The label of the vertical axis, where it has room.
+ * @param {Spec} spec
+ * @param {ReturnType<typeof colorsOf>} inks
+ */
+function upright({ yLabel, yUnits = "" }, { size, height }) {
+  return yLabel.length * LETTER * size <= height - 45 ? yLabel : yUnits;
+}
+
+/**
  * @param {ReturnType<typeof colorsOf>} inks
  * @param {string} label
  * @param {number} size
@@ -208,6 +218,7 @@ export function colorsOf(host) {
     warning: value("--lcb-warning"),
     card: value("--lcb-card"),
     size: parseFloat(style.fontSize) / 15,
+    height: parseFloat(style.minHeight) || 260,
     font: `${0.8 * parseFloat(style.fontSize)}px ${style.fontFamily}`,
   };
 }

@@ -2,7 +2,7 @@
 import { isDark } from "./colors.js";
 import { hasValues, lastUpdate, quantities } from "./run.js";
 import { rowKey, rows } from "./rows.js";
-import { scaleOf } from "./scale.js";
+import { isWayLeft, scaleOf } from "./scale.js";
 
 /**
  * @typedef {import("./run.js").Run} Run
@@ -54,7 +54,9 @@ export function createContext(store, run, all, root) {
  */
 export function commonScale(runs, name) {
   const variables = runs.flatMap((run) => run.variables.get(name) ?? []);
-  return scaleOf(variables.flatMap(({ values, low, high }) => [values, low ?? [], high ?? []]));
+  // What is left of a way has its end on the scale, even where no layer arrives there.
+  const end = isWayLeft(name) ? [[0]] : [];
+  return scaleOf([...variables.flatMap(({ values, low, high }) => [values, low ?? [], high ?? []]), ...end]);
 }
 
 /**

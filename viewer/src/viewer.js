@@ -154,7 +154,7 @@ function build(host, shown, store, runs, root) {
     const network = element("div", { class: "lcb-network", role: "group", "aria-label": "Network" });
     const list = element("ol", { class: "lcb-events" });
     const grid = element("div", { class: "lcb-panels" });
-    column.append(heading, about, network, list, grid);
+    column.append(heading, network, list, grid);
     host.append(column);
     const panels = [
       diagram(network, context),
@@ -164,6 +164,7 @@ function build(host, shown, store, runs, root) {
         return make(panel, context);
       }),
     ];
+    network.append(about);
     /** @param {string} [text] */
     function entitle(text = "") {
       heading.hidden = !text;

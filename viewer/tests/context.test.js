@@ -39,3 +39,9 @@ test("runs side by side have one scale", () => {
   const [one, other] = [runOf({ angle: [[1, 2], [1, 2], [1, 2], [1, 2]] }), runOf({ angle: [[0, 9], [1, 2], [1, 2], [1, 2]] })];
   assert.deepEqual(commonScale([one, other], "angle"), { low: 0, high: 9, log: false });
 });
+
+test("before training all layers have their whole way left", () => {
+  const untrained = [[1, 1], [1, 1], [1, 1], [1, 1]];
+  assert.deepEqual(commonScale([runOf({ normalized_distance: untrained })], "normalized_distance"), { low: 0, high: 1, log: false });
+  assert.deepEqual(commonScale([runOf({ angle: untrained })], "angle"), { low: 1, high: 1, log: false });
+});

@@ -92,7 +92,7 @@ class Page {
         ...(!revealed && { until: 0 }),
       })),
     );
-    this.#ask(forms[forms.length - 1]);
+    this.#ask(forms);
     this.#parts.viewer.classList.toggle("lcb-before", !revealed);
     this.#parts.sample.hidden = revealed;
     this.#parts.pin.hidden = !revealed;
@@ -117,8 +117,10 @@ class Page {
     });
   }
 
-  /** @param {AtlasForm} form */
-  #ask({ outcome }) {
+  /** What was predicted is compared with the last; the others are told beside it. @param {AtlasForm[]} forms */
+  #ask(forms) {
+    const { answer } = forms[forms.length - 1].outcome;
+    const texts = forms.map(({ outcome }, i) => (forms.length > 1 ? `${"AB"[i]}: ${outcome.text}` : outcome.text));
     const { prediction } = this.#parts;
     if (!this.#place.revealed) {
       ask(prediction, async (answer) => {
@@ -129,7 +131,7 @@ class Page {
       });
       return;
     }
-    tell(prediction, this.#answer, outcome, () => {
+    tell(prediction, this.#answer, { answer, texts }, () => {
       this.#place = { ...this.#place, revealed: false, pinned: null, view: {} };
       this.#show();
     });

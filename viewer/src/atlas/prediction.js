@@ -29,7 +29,7 @@ export function ask(host, predicted) {
 /**
  * @param {HTMLElement} host
  * @param {string} answer What was predicted; "" where nothing was.
- * @param {{answer: string, text: string}} outcome
+ * @param {{answer: string, texts: string[]}} outcome What happened, in a sentence for each training.
  * @param {() => void} again
  */
 export function tell(host, answer, outcome, again) {
@@ -37,10 +37,10 @@ export function tell(host, answer, outcome, again) {
   button.addEventListener("click", again);
   const said = ANSWERS[/** @type {keyof typeof ANSWERS} */ (answer)];
   const right = answer === outcome.answer ? "You were right" : "It went otherwise";
-  const own = said ? `You said: ${said}. ${right}. ` : "";
+  const own = said ? `You said: ${said}. ${right}.` : "";
   host.replaceChildren(
     element("h2", {}, "What happened"),
-    element("p", { role: "status" }, `${own}${outcome.text}`),
+    element("p", { role: "status" }, [own, ...outcome.texts].filter(Boolean).join(" ")),
     element("div", { class: "lcb-answers" }, button),
   );
 }

@@ -76,6 +76,7 @@ function lines(host, context, variable) {
     log: scale.log,
     xLabel: "updates",
     yLabel: meaning(variable),
+    yUnits: variable.units === "1" ? "" : variable.units,
     lines: shown.map((row) => ({
       label: row.name,
       color: colorOf(context, row),
