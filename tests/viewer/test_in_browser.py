@@ -204,7 +204,11 @@ def test_pointing_reads_layer_update_and_value(visit, run_factory):
     assert reading.startswith("layer_2, update 40: ")
     run = run_factory()
     expected = float(run.normalized_distance.sel(step=40, layer="layer_2"))
-    assert float(reading.split(": ")[1]) == pytest.approx(expected, rel=5e-3)
+    value, beside = reading.split(": ")[1].split(" · ")
+    assert float(value) == pytest.approx(expected, rel=5e-3)
+    norm = float(run.gradient_norm.sel(step=40, layer="layer_2"))
+    assert beside.startswith("RMS gradient norm since the last record ")
+    assert float(beside.split()[-1]) == pytest.approx(norm, rel=5e-3)
 
 
 def test_the_keyboard_goes_from_node_to_node(visit, run_factory):
@@ -257,7 +261,7 @@ def test_why_a_layer_has_no_value_is_said(visit, run_factory):
     page = visit(run_factory(distance, steps=(0, 10, 20), attrs={"missing": reason}))
     node(page, "layer_1").click()
     reading = page.locator(".lcb-quantity .lcb-reading").inner_text()
-    assert reading.endswith(": – It never moved.")
+    assert ": – It never moved. · RMS" in reading
 
 
 def test_seeds_are_drawn_as_a_band(visit, run_factory):

@@ -17,6 +17,8 @@ import { map } from "./map.js";
 
 /** Lines break where layers play another part than hidden ones, as in the figures of Python. */
 const DASHES = { head: [8, 3, 2, 3], normalization: [2, 3], embedding: [5, 4] };
+// What the reading tells, whatever is drawn.
+const BESIDE = ["normalized_distance", "gradient_norm"];
 
 /**
  * @param {HTMLElement} host
@@ -134,7 +136,25 @@ function readingOf(context, variable, row) {
   const found = rowValue(variable.values, record * variable.size, row);
   const value = Number.isNaN(found) ? `– ${whyNot(context, variable, row)}` : number(found);
   const mean = row.layers.length > 1 ? ` (mean of ${row.layers.length} layers)` : "";
-  return `${row.name}${mean}, update ${whole(variable.at[record])}: ${value}`;
+  const others = beside(context, variable, row, variable.at[record]);
+  return [`${row.name}${mean}, update ${whole(variable.at[record])}: ${value}`, ...others].join(" · ");
+}
+
+/**
+ * Distance and gradient of the layer at that update, where another quantity is drawn.
+ * @param {Context} context
+ * @param {Variable} variable
+ * @param {Row} row
+ * @param {number} update
+ */
+function beside(context, variable, row, update) {
+  return BESIDE.flatMap((name) => {
+    const other = context.run().variables.get(name);
+    const record = other && other !== variable ? recordAt(other, update) : -1;
+    if (!other || record < 0) return [];
+    const value = rowValue(other.values, record * other.size, row);
+    return Number.isFinite(value) ? [`${other.longName} ${number(value)}`] : [];
+  });
 }
 
 /**
