@@ -42,7 +42,7 @@ bundle: viewer/node_modules/.package-lock.json
 	cp $(addprefix keras_lcb/viewer/static/,atlas.js atlas.css viewer.css) docs/atlas/
 
 viewer/node_modules/.package-lock.json: viewer/package-lock.json $(VENV)/installed-for-tests
-	@$(NPM) ci --silent --no-fund --no-audit
+	@$(NPM) ci --loglevel=error --no-fund --no-audit
 	@touch $@
 
 test-all: $(VENV)/installed-for-tests viewer/node_modules/.package-lock.json

@@ -77,6 +77,8 @@ def test_two_trainings_side_by_side_have_the_same_scales_and_their_names(visit):
     headings.nth(1).filter(has_text="residual").wait_for()
     assert headings.all_inner_texts() == ["A: connections plain", "B: connections residual"]
     page.get_by_role("status").filter(has_text="B: connections residual. Update").wait_for()
+    told = page.locator(".lcb-prediction").inner_text()
+    assert "A: Half the way: layer_0 " in told and "B: Half the way: layer_0 " in told
     bars = page.locator(".lcb-ends").all_inner_texts()
     assert len(bars) == 2 and bars[0] == bars[1]
     page.get_by_role("button", name="Let go of A").click()
@@ -104,3 +106,11 @@ def test_axe_finds_nothing(visit, theme):
 def test_it_fits_the_window(visit, width):
     page = visit("#seen&large", width)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_a_projector_has_room_for_dials_network_and_picture(visit):
+    page = visit()
+    assert page.evaluate("document.documentElement.scrollHeight") <= 720
+    predict(page)
+    box = page.locator(".lcb-quantity .lcb-plot").bounding_box()
+    assert box["y"] + box["height"] <= 720
