@@ -92,7 +92,12 @@ _RESIDUAL = Dial("residual", "Connections", (False, True), ("plain", "residual")
 
 
 def chapters() -> Sequence[Chapter]:
-    """Returns all chapters of the atlas."""
+    """Returns all chapters of the atlas.
+
+    Example:
+        >>> [chapter.name for chapter in chapters()]
+        ['functions', 'digits']
+    """
     return (_functions(), _digits())
 
 

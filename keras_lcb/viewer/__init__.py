@@ -4,5 +4,9 @@
 - `encoding`: numbers in that text.
 - `events`: what happened in a run, and when.
 - `bundle`: the viewer itself, made of `viewer/` at the root of the repository.
-- `widget`: the viewer in notebooks.
+- `widget`: the viewer in notebooks, `keras_lcb.Viewer`.
 """
+
+from keras_lcb.viewer.compact import compact
+
+__all__ = ["compact"]

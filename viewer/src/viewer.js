@@ -4,6 +4,7 @@ import { isDark } from "./colors.js";
 import { controls } from "./controls.js";
 import { element, say } from "./dom.js";
 import { whole } from "./format.js";
+import { lazily } from "./lazily.js";
 import { diagram } from "./panels/diagram.js";
 import { PANELS } from "./panels/index.js";
 import { MANY } from "./rows.js";
@@ -44,7 +45,7 @@ export function mount(host, shown, start = {}) {
   let titles = shown.map(({ title }) => title);
   const sentences = () =>
     runs.map((run, i) => [titles[i], words(run, store.get())].filter(Boolean).join(". "));
-  const tell = lazily(() => say(live, sentences().join(" ")));
+  const tell = lazily(() => say(live, sentences().join(" ")), LONGEST);
 
   /** @param {Set<string>} changed */
   function update(changed) {
@@ -185,24 +186,6 @@ function build(host, shown, store, runs, root) {
       destroy: () => panels.forEach((panel) => panel.destroy()),
     };
   });
-}
-
-/**
- * Does something once calls rest for so long, and now and then while they do not.
- * @param {() => void} action
- */
-function lazily(action) {
-  let waiting = 0;
-  let due = Infinity;
-  return (/** @type {number} */ rest) => {
-    clearTimeout(waiting);
-    const now = performance.now();
-    due = Math.min(due, now + LONGEST);
-    waiting = window.setTimeout(() => {
-      due = Infinity;
-      action();
-    }, Math.min(rest, due - now));
-  };
 }
 
 /**

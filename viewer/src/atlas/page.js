@@ -1,10 +1,15 @@
 // The page of the atlas: chapters, dials, prediction, and the viewer below them.
 import { element, say } from "../dom.js";
+import { lazily } from "../lazily.js";
 import { mount } from "../viewer.js";
 import { addressOf, keyOf, readAddress, settingInWords } from "./address.js";
 import { showDials } from "./dials.js";
 import { images } from "./images.js";
 import { ask, tell } from "./prediction.js";
+
+// Milliseconds of rest after which the address follows, and how long it may lag without any.
+const REST = 300;
+const LONGEST = 1000;
 
 /**
  * @typedef {import("./address.js").Chapter} Chapter
@@ -33,7 +38,7 @@ class Page {
   #viewer = null;
   #asked = 0;
   /** Writing the address takes longer than drawing, so it waits until the reader rests. */
-  #later = settled(() => this.#remember());
+  #later = lazily(() => this.#remember(), LONGEST);
 
   /**
    * @param {HTMLElement} host
@@ -97,7 +102,7 @@ class Page {
     this.#parts.sample.hidden = revealed;
     this.#parts.pin.hidden = !revealed;
     say(this.#parts.pin, pinned ? "Let go of A" : "Keep this one as A");
-    this.#later();
+    this.#later(REST);
   }
 
   /** @param {Setting[]} wanted @param {number} i */
@@ -113,7 +118,7 @@ class Page {
     }
     this.#viewer = mount(this.#parts.viewer, shown, this.#place.view);
     this.#viewer.store.subscribe((changed) => {
-      if (changed.has("update") || changed.has("layer") || changed.has("quantity")) this.#later();
+      if (changed.has("update") || changed.has("layer") || changed.has("quantity")) this.#later(REST);
     });
   }
 
@@ -206,16 +211,4 @@ function largeType(box, place, remember) {
     remember();
   });
   apply();
-}
-
-/**
- * Calls once the calls have stopped coming for a moment.
- * @param {() => void} action
- */
-function settled(action) {
-  let waiting = 0;
-  return () => {
-    clearTimeout(waiting);
-    waiting = window.setTimeout(action, 300);
-  };
 }
