@@ -2,6 +2,7 @@
 # make test   installs into .venv and checks everything, on every backend
 #             (make test BACKEND=jax: all the tests on one backend)
 # make battery   checks many models, trainings and optimizers, and writes docs/RELIABILITY.md
+# make viewer    checks the viewer's JavaScript, as make test does; make bundle bundles it anew
 # make notebooks   makes the tutorials' notebooks from their texts, and runs them in full
 
 VENV := .venv
@@ -17,12 +18,16 @@ BACKEND_TESTS := tests/backend tests/battery tests/callbacks tests/freezing test
 PYTEST := TF_CPP_MIN_LOG_LEVEL=2 OMP_NUM_THREADS=1 TF_NUM_INTRAOP_THREADS=1 \
           TF_NUM_INTEROP_THREADS=1 $(BIN)/python -m pytest -n 2 -q
 
-.PHONY: demo test lint battery notebooks clean test-all test-tensorflow test-jax test-torch
+# Node comes with the packages for tests, what the viewer is made of from viewer/package-lock.json.
+NPM := PATH="$(abspath $(BIN)):$$PATH" $(BIN)/npm --prefix viewer
+
+.PHONY: demo test lint viewer bundle battery notebooks clean test-all test-tensorflow test-jax test-torch
 
 demo: $(VENV)/installed
 	@$(BIN)/keras-lcb demo
+	@echo "Predict and play through hundreds of other trainings: open docs/atlas/index.html"
 
-test: lint test-$(BACKEND)
+test: lint viewer test-$(BACKEND)
 
 lint: $(VENV)/installed-for-tests
 	$(BIN)/ruff check
@@ -30,12 +35,23 @@ lint: $(VENV)/installed-for-tests
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 
-test-all: $(VENV)/installed-for-tests
+viewer: viewer/node_modules/.package-lock.json
+	$(NPM) run --silent check
+
+bundle: viewer/node_modules/.package-lock.json
+	$(NPM) run --silent build
+	cp $(addprefix keras_lcb/viewer/static/,atlas.js atlas.css viewer.css) docs/atlas/
+
+viewer/node_modules/.package-lock.json: viewer/package-lock.json $(VENV)/installed-for-tests
+	@$(NPM) ci --loglevel=error --no-fund --no-audit
+	@touch $@
+
+test-all: $(VENV)/installed-for-tests viewer/node_modules/.package-lock.json
 	KERAS_BACKEND=tensorflow $(PYTEST)
 	KERAS_BACKEND=jax $(PYTEST) $(BACKEND_TESTS)
 	KERAS_BACKEND=torch $(PYTEST) $(BACKEND_TESTS)
 
-test-tensorflow test-jax test-torch: test-%: $(VENV)/installed-for-tests
+test-tensorflow test-jax test-torch: test-%: $(VENV)/installed-for-tests viewer/node_modules/.package-lock.json
 	KERAS_BACKEND=$* $(PYTEST)
 
 battery: $(VENV)/installed-for-tests
@@ -65,4 +81,4 @@ $(BIN)/python:
 	exit 1
 
 clean:
-	rm -rf $(VENV) build dist demo *.egg-info
+	rm -rf $(VENV) build dist demo viewer/node_modules *.egg-info
