@@ -9,10 +9,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 BACKEND ?= all
 # The tests whose outcome depends on the Keras backend; the others run on TensorFlow only.
-BACKEND_TESTS := tests/backend tests/battery tests/callbacks tests/freezing tests/lab/test_training.py \
-                 tests/lab/test_depth_lab.py tests/landscape tests/response tests/similarity \
-                 tests/synthetic tests/training tests/vision/networks tests/vision/test_data.py \
-                 tests/vision/test_experiment.py
+BACKEND_TESTS := tests/backend tests/battery tests/callbacks tests/freezing \
+                 tests/lab/test_training.py tests/lab/test_depth_lab.py tests/landscape \
+                 tests/response tests/similarity tests/synthetic tests/training \
+                 tests/vision/networks tests/vision/test_data.py tests/vision/test_experiment.py
 
 # Two processes that take a core each: more threads would only wait for one another.
 PYTEST := TF_CPP_MIN_LOG_LEVEL=2 OMP_NUM_THREADS=1 TF_NUM_INTRAOP_THREADS=1 \
