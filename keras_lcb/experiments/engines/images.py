@@ -19,8 +19,6 @@ def run(config: vision.Config) -> xr.Dataset:
     """
     given = vision.load(config.data, batch_size=PROBES, seed=0, **config.data_arguments)
     probe, _ = next(iter(given.train))
-    observer = Observer(
-        probe.numpy(), config.record_every, config.updates // config.record_every
-    )
+    observer = Observer(probe.numpy(), config.record_every, config.updates // config.record_every)
     recorded = observer.added_to(vision.run(config, callbacks=[observer]))
     return schema.of_experiment(recorded, __name__, config)

@@ -1,0 +1,158 @@
+"""A training whose landscape is measured layer by layer, early, in the middle and late."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import keras
+import numpy as np
+import xarray as xr
+
+from keras_lcb import landscape, synthetic, vision
+from keras_lcb.analysis import eigenvalue_per_parameter
+from keras_lcb.callbacks import GradientNorms, LayerConvergence
+from keras_lcb.landscape.filters import has_filters
+from keras_lcb.landscape.objective import Objective
+from keras_lcb.runs import schema
+from keras_lcb.runs.merging import collect
+from keras_lcb.synthetic.experiment import compiled_model, train
+
+MOMENTS = {"early": 0.05, "middle": 0.4, "late": 1.0}  # fractions of the updates
+SAMPLES = 128  # of the training data, on which the landscape is measured
+STEP_SIZE = 0.01  # at which changes of the gradient are compared
+STEPS = 30  # of gradient descent, with which a learning rate is tried
+TOLERANCE = 0.1  # relative width of the interval in which the largest stable rate is found
+HALF = 0.5  # how far slices go, in filter norms
+
+
+def images(config: vision.Config) -> xr.Dataset:
+    """Trains as `vision.run` does, and measures the landscape on training images.
+
+    Returns:
+        The run, with what `measure` returns along `step`: NaN but at the moments of `MOMENTS`.
+
+    Raises:
+        ValueError: If the training diverges before anything is measured.
+    """
+    data = vision.load(config.data, batch_size=SAMPLES, seed=0, **config.data_arguments)
+    x, y = next(iter(data.train))
+    probe = _Probe(x.numpy(), y.numpy(), config)
+    return schema.of_experiment(vision.run(config, callbacks=[probe]), __name__, config)
+
+
+def functions(config: synthetic.Config) -> xr.Dataset:
+    """Trains as `synthetic.run` does, and measures the landscape on points of the training grid.
+
+    Returns:
+        As `images` does.
+
+    Raises:
+        ValueError: If the training diverges before anything is measured.
+    """
+    grid = config.target.grid(config.points)[:: max(1, config.points // SAMPLES)]
+    probe = _Probe(grid, config.target(grid), config)
+    recorders = [LayerConvergence(), GradientNorms()]
+    train(compiled_model(config), config, [*recorders, probe])
+    return schema.of_experiment(collect(*recorders, probe), __name__, config)
+
+
+class _Probe(keras.callbacks.Callback):
+    """Measures the landscape at the ends of the epochs in which the moments lie."""
+
+    def __init__(self, x: np.ndarray, y: np.ndarray, config: Any) -> None:
+        super().__init__()
+        self.x, self.y, self.seed = x, y, config.seed
+        self.every = config.record_every
+        epochs = config.updates // config.record_every
+        self.moments = {max(1, round(part * epochs)) for part in MOMENTS.values()}
+        self.taken: dict[int, xr.Dataset] = {}
+        self.objective: Any = None
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        if epoch + 1 not in self.moments:
+            return
+        if self.objective is None:
+            self.objective = Objective(self.model, self.x, self.y)
+        if math.isfinite(self.objective.loss()):  # what has diverged has no landscape
+            self.taken[(epoch + 1) * self.every] = measure(self.objective, self.seed)
+
+    @property
+    def results(self) -> xr.Dataset:
+        """What was measured, along `step`."""
+        if not self.taken:
+            raise ValueError("The training diverged before its landscape was measured.")
+        first = next(iter(self.taken.values()))
+        variables = {
+            str(name): (
+                ("step", *map(str, values.dims)),
+                np.stack([own[name].values for own in self.taken.values()]),
+            )
+            for name, values in first.data_vars.items()
+        }
+        coords = {str(name): values.values for name, values in first.coords.items()}
+        return schema.dataset(variables, {**coords, "step": list(self.taken)})
+
+
+def measure(
+    objective: Objective, seed: int, *, steps: int = STEPS, tolerance: float = TOLERANCE
+) -> xr.Dataset:
+    """Measures the landscape of each layer at the weights as they are.
+
+    Args:
+        objective: The loss.
+        seed: Of what is drawn at random.
+        steps: Of gradient descent, with which a learning rate is tried.
+        tolerance: Relative width of the interval in which the largest stable rate is found.
+
+    Returns:
+        `relative_gradient_change`, `smoothness` and others of `gradient_predictiveness`;
+        `eigenvalue`, `eigenvalue_per_parameter`, `filter_curvature`, `trace`, `slice_rise`,
+        `stable_learning_rate` and, beside, `theory`, `residual` and standard errors.
+    """
+    names = [row.name for row in objective.layers]
+    curved = landscape.curvature(objective, layers=names, tolerance=0.01, seed=seed)
+    rates = landscape.largest_stable_learning_rate(
+        objective, steps=steps, tolerance=tolerance, seed=seed
+    )
+    rises = [_slice_rise(objective, name, seed) for name in names]
+    along = landscape.filter_curvature(objective, layers=names, seed=seed)
+    steep = ["eigenvalue", "residual", "trace", "trace_standard_error"]
+    return landscape.gradient_predictiveness(objective).assign(
+        {
+            **{name: curved[name] for name in steep},
+            **along.data_vars,
+            "eigenvalue_per_parameter": eigenvalue_per_parameter(curved),
+            "stable_learning_rate": rates["learning_rate"],
+            "theory": rates["theory"],
+            "slice_rise": ("layer", rises),
+        }
+    )
+
+
+def _slice_rise(objective: Objective, layer: str, seed: int) -> float:
+    """How much the loss rises `HALF` a filter norm away, mean over random directions and signs.
+
+    NaN for a layer without filters to compare.
+    """
+    row = objective.row(layer)
+    if not has_filters(row, [keras.ops.convert_to_numpy(w) for w in objective.weights(row)]):
+        return math.nan
+    loss = landscape.loss_slice(objective, layer=layer, span=HALF, points=3, seed=seed)["loss"]
+    return float(loss.sel(alpha=[-HALF, HALF]).mean() - loss.sel(alpha=0.0).mean())
+
+
+def at_moment(run: xr.Dataset, name: str, moment: str) -> xr.DataArray:
+    """Returns a quantity at a moment of training, one value a layer (and seed).
+
+    Changes of the gradient are those at `STEP_SIZE`, eigenvalues the largest.
+    """
+    measured = run["smoothness"].notnull().any([d for d in run["smoothness"].dims if d != "step"])
+    steps = run["step"].values[measured.values]
+    wanted = MOMENTS[moment] * run["step"].values[-1]
+    values = run[name].sel(step=steps[np.argmin(abs(steps - wanted))])
+    if "rank" in values.dims:
+        values = values.sel(rank=1)
+    if "step_size" in values.dims:
+        values = values.sel(step_size=STEP_SIZE)
+    return values

@@ -1,0 +1,37 @@
+"""What is spent shallow against what is spent deep, as findings."""
+
+from __future__ import annotations
+
+import numpy as np
+import xarray as xr
+
+from keras_lcb.analysis import Estimate
+from keras_lcb.experiments.finding import Finding, finding
+from keras_lcb.experiments.scale import RATIO
+
+
+def deep_to_shallow(runs: xr.Dataset) -> Finding:
+    """Compares test losses: how many times as large a loss what is spent deep leaves.
+
+    Each seed's variants are compared with each other. Beside it stand the comparisons with what is
+    spent evenly, and that of errors (1 − accuracy; half an image is added to both, lest one be 0).
+    """
+    logs = np.log(runs["test_loss"])
+    wrong = np.log(1 - runs["test_accuracy"] + 1 / 720)
+    shallow, even, deep = (logs.sel(variant=name).values for name in ("shallow", "even", "deep"))
+    errors = (wrong.sel(variant="deep") - wrong.sel(variant="shallow")).values
+    return finding(
+        deep - shallow,
+        runs["seed"].values.tolist(),
+        RATIO,
+        beside={
+            "deep ÷ even": _estimate(deep - even),
+            "even ÷ shallow": _estimate(even - shallow),
+            "errors": _estimate(errors),
+        },
+        loss=_estimate(np.exp(even)),
+    )
+
+
+def _estimate(values: np.ndarray) -> Estimate:
+    return Estimate(tuple(values.tolist()))
