@@ -156,7 +156,7 @@ class _Work:
         return []
 
     def _task(self, member: Member) -> tuple[dict[str, str], bytes]:
-        from joblib.externals import cloudpickle
+        import cloudpickle
 
         backend = _keras_backend()
         environment = {
