@@ -6,7 +6,9 @@ import hashlib
 import io
 import os
 import stat
-from typing import TYPE_CHECKING
+import sys
+from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -56,10 +58,20 @@ def save_run(run: xr.Dataset, path: str | os.PathLike[str]) -> None:
         )
     try:
         # Written in memory first: HDF5 that meets a full disk half-way cannot even close its file.
-        content = run.drop_encoding().to_netcdf(engine="h5netcdf")
+        with _own_lock():
+            content = run.drop_encoding().to_netcdf(engine="h5netcdf")
     except TypeError as error:
         raise ValueError(f"The run holds what a netCDF file cannot: {error}") from error
     write_atomically(path, b"".join([content, _SEAL, hashlib.sha256(content).digest()]))
+
+
+def _own_lock() -> AbstractContextManager[Any]:
+    """Keeps xarray, within a worker of Dask, from asking the cluster for a lock.
+
+    Others cannot be at a file that is in memory, and the cluster's locks do not outlive its client.
+    """
+    dask = sys.modules.get("dask")
+    return nullcontext() if dask is None else dask.config.set(scheduler="threads")
 
 
 def load_run(path: str | os.PathLike[str], *, max_bytes: int = 2 * 2**30) -> xr.Dataset:

@@ -21,6 +21,7 @@ def deadly(toy, tmp_path):
 
 def run(study, folder, backend, **options):
     results = experiments.run(study, folder, backend=backend, progress=False, **options)
+    assert not [told for told in results.failures if "killed" not in told[1]]
     made = [lcb.load_run(path) for path in folder.glob("*.nc")]
     processes = {schema.settings(one)["process"][0] for one in made}
     assert os.getpid() not in processes
