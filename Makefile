@@ -26,6 +26,7 @@ lint: $(VENV)/installed-for-tests
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
 
 test-all: $(VENV)/installed-for-tests
 	KERAS_BACKEND=tensorflow $(PYTEST)

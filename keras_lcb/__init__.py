@@ -11,16 +11,14 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from keras_lcb.callbacks import (
-    FrequencyResponse,
     GradientNorms,
-    GradientPredictiveness,
     LayerConvergence,
-    LayerSharpness,
+    Recorder,
     StepQuantities,
+    track,
 )
 from keras_lcb.quantities import StepQuantity
 from keras_lcb.training.layerwise_model import LayerwiseModel
-from keras_lcb.training.tracking import track
 
 if TYPE_CHECKING:
     from keras_lcb import (
@@ -35,9 +33,12 @@ if TYPE_CHECKING:
         vision,
     )
     from keras_lcb.analysis import convergence_bias, convergence_rate, summary, time_to_fraction
+    from keras_lcb.landscape.callbacks.gradient_predictiveness import GradientPredictiveness
+    from keras_lcb.landscape.callbacks.layer_sharpness import LayerSharpness
     from keras_lcb.report import write_report
     from keras_lcb.runs.merging import collect
     from keras_lcb.runs.storage import load_run, save_run
+    from keras_lcb.synthetic.frequency_response import FrequencyResponse
 
 __version__ = "0.1.0"
 
@@ -48,6 +49,7 @@ __all__ = [
     "LayerConvergence",
     "LayerSharpness",
     "LayerwiseModel",
+    "Recorder",
     "StepQuantities",
     "StepQuantity",
     "analysis",
@@ -82,6 +84,9 @@ _SUBPACKAGES = (
     "vision",
 )
 _ON_FIRST_USE = {
+    "FrequencyResponse": "keras_lcb.synthetic.frequency_response",
+    "GradientPredictiveness": "keras_lcb.landscape.callbacks.gradient_predictiveness",
+    "LayerSharpness": "keras_lcb.landscape.callbacks.layer_sharpness",
     "collect": "keras_lcb.runs.merging",
     "convergence_bias": "keras_lcb.analysis",
     "convergence_rate": "keras_lcb.analysis",

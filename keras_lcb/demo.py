@@ -58,7 +58,7 @@ def run(out: str | os.PathLike[str] = "demo", data: str = "digits", seed: int = 
         print(table.to_string(formatters=_COLUMNS))
         print(textwrap.fill(str(lcb.convergence_bias(recorded)), 88))
         print(f"Written: {out / f'report-{name}.html'} and {out / f'{name}.nc'}")
-    print("\nOther seeds and optimisers may order the layers otherwise: try --seed 1.")
+    print("\nOther seeds and optimizers may order the layers otherwise: try --seed 1.")
 
 
 def _train_on_images(data: str, seed: int) -> tuple[xr.Dataset, str]:

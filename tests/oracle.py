@@ -135,7 +135,7 @@ def finite_differences(
     return gradients
 
 
-# Optimisers, from the papers' formulas; each keeps its own state.
+# Optimizers, from the papers' formulas; each keeps its own state.
 
 
 def sgd(rate: float, momentum: float = 0.0) -> Rule:

@@ -202,7 +202,7 @@ print(lcb.convergence_bias(runs))
 # - Reported by several groups, with different measures: in many image networks that are trained
 #   with SGD, the first layers settle first. Raghu et al. (2017) saw it in what layers compute, not
 #   in their parameters.
-# - Conditional: it depends on the network, the optimiser, and the learning rate. Notebook 06 shows
+# - Conditional: it depends on the network, the optimizer, and the learning rate. Notebook 06 shows
 #   settings without it, and one with the reverse.
 # - Suggested, not settled: *why*. Chen et al. propose that shallower layers lie in flatter valleys
 #   (notebook 04) and fit lower frequencies (notebook 05). Both can be tested, and neither holds

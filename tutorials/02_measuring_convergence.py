@@ -158,7 +158,7 @@ exercises.check("02.3", ..., run=run)
 # %% [markdown]
 # With the final weights as the endpoint, every layer starts at distance 1 and ends at 0. Over the
 # whole run nothing is measured but the length of the run. This holds for every network and every
-# optimiser, whatever was learned, as long as each layer moved at all. Only *parts* of the run tell
+# optimizer, whatever was learned, as long as each layer moved at all. Only *parts* of the run tell
 # layers apart:
 #
 # - the rate in a window, such as the first tenth;

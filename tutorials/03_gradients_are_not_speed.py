@@ -215,7 +215,7 @@ lab
 #
 # - Certain: in a fixed quadratic valley, relative speed depends on curvature and not on how large
 #   the gradient is. You did the calculation.
-# - Measured here: the correlations above, for one small network, one optimiser, three seeds. (On
+# - Measured here: the correlations above, for one small network, one optimizer, three seeds. (On
 #   another machine they are others, even with these seeds: sums are taken in another order there,
 #   and the runs grow apart.)
 # - Suggested: that the *reliability* of the gradient matters more than its size. Notebook 04 looks

@@ -215,7 +215,7 @@ exercises.check("05.4", mine)
 # ## What is known, and what is only suggested
 #
 # - Established: *networks* learn low frequencies before high ones of equal amplitude, for common
-#   initialisations and first-order optimisers. Other initialisations can weaken or invert this
+#   initialisations and first-order optimizers. Other initialisations can weaken or invert this
 #   (arXiv 2405.14957, 2508.17323).
 # - Claimed by Chen et al., with "tend to": which *layer* fits which frequency. In a residual network
 #   the contributions are exact, so that you can check it; in a plain network there are none, and the

@@ -56,7 +56,7 @@ seed = 0
 # %% [markdown]
 # ## Six conditions
 #
-# | condition | network | task | optimiser |
+# | condition | network | task | optimizer |
 # |---|---|---|---|
 # | plain, momentum | dense, plain | three sines | SGD with momentum |
 # | plain, Adam | dense, plain | three sines | Adam |

@@ -1,17 +1,13 @@
-"""What a user hands to `model.fit`."""
+"""What a user hands to `model.fit`, and `track` for loops that take no callbacks.
 
-from keras_lcb.callbacks.frequency_response import FrequencyResponse
+Callbacks that measure with another room's means live in that room: `LayerSharpness` and
+`GradientPredictiveness` in `landscape`, `FrequencyResponse` in `synthetic`.
+"""
+
 from keras_lcb.callbacks.gradient_norms import GradientNorms
-from keras_lcb.callbacks.gradient_predictiveness import GradientPredictiveness
 from keras_lcb.callbacks.layer_convergence import LayerConvergence
-from keras_lcb.callbacks.layer_sharpness import LayerSharpness
+from keras_lcb.callbacks.recorder import Recorder
 from keras_lcb.callbacks.step_quantities import StepQuantities
+from keras_lcb.callbacks.tracking import track
 
-__all__ = [
-    "FrequencyResponse",
-    "GradientNorms",
-    "GradientPredictiveness",
-    "LayerConvergence",
-    "LayerSharpness",
-    "StepQuantities",
-]
+__all__ = ["GradientNorms", "LayerConvergence", "Recorder", "StepQuantities", "track"]

@@ -77,7 +77,8 @@ class GradientNorms(StepQuantities):
             optimizer=optimizer,
         )
 
-    def _settings(self) -> dict[str, Any]:
-        settings = super()._settings()
+    def settings(self) -> dict[str, Any]:
+        """Returns the settings."""
+        settings = super().settings()
         del settings["quantities"]  # the class says them
         return settings

@@ -85,6 +85,8 @@ class LayerConvergence(Recorder):
     (1.0, 0.0)
     """
 
+    needs_weights = False  # it fetches them itself, where they are not at hand
+
     def __init__(
         self,
         every: str | int = "epoch",
@@ -132,7 +134,8 @@ class LayerConvergence(Recorder):
         self._settle_endpoint()
         super().set_model(model)
 
-    def _attached(self) -> None:
+    def attached(self) -> None:
+        """Reads a given endpoint, or gets ready to keep weights."""
         if self._given is None and self._snapshots is None:
             if isinstance(self.reference, str) and self.reference in ("final", "model"):
                 self._snapshots = Snapshots(
@@ -152,7 +155,7 @@ class LayerConvergence(Recorder):
         super().on_epoch_end(epoch, logs)
         # Averaged or restored weights are swapped in after this, before `on_train_end`.
         step = self._validated[0]
-        self._unrecorded = (step, self._measure()) if step > self._last_step() else None
+        self._unrecorded = (step, self.measure()) if step > self._last_step() else None
 
     # Recording.
 
@@ -183,7 +186,8 @@ class LayerConvergence(Recorder):
         super()._take(step)
         self._unrecorded = None
 
-    def _measure(self) -> Record:
+    def measure(self) -> Record:
+        """Keeps the weights, or what follows from them."""
         if self._unrecorded is not None and self._unrecorded[0] == self._updates.now():
             return self._unrecorded[1]
         internals.sync_state(self._model)
@@ -231,10 +235,10 @@ class LayerConvergence(Recorder):
 
     # The run.
 
-    def _variables(self) -> dict[str, tuple[Any, ...]]:
+    def _columns(self) -> dict[str, tuple[Any, ...]]:
         over = ("step", "layer")
         self._describe(self._records)
-        columns = {name: self._column(name) for name in ("parameter_norm", "angle")}
+        columns = {name: self._stacked(name) for name in ("parameter_norm", "angle")}
         columns |= self._columns_to_end()
         distances = columns["distance"]
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -245,19 +249,19 @@ class LayerConvergence(Recorder):
             columns["distance_standard_error"] = errors
         if not any(map(has_lora, self._rows)):
             del columns["effective_distance"]
-        self._explain_missing(columns)
+        self._explain(columns)
         order = ("distance", "normalized_distance")
         names = [*order, *(name for name in columns if name not in order)]
         return {name: (over, columns[name]) for name in names}
 
-    def _column(self, name: str) -> np.ndarray:
+    def _stacked(self, name: str) -> np.ndarray:
         return np.stack([record[name] for record in self._records])
 
     def _columns_to_end(self) -> dict[str, np.ndarray]:
         """Distances and angles of all records to the end, and how much of the way is done."""
         names = ("distance", "angle_to_end", "way_from_start", "effective_distance")
         if self._snapshots is None:
-            return {name: self._column(name) for name in names}
+            return {name: self._stacked(name) for name in names}
         ends = self._where_it_ends()
         lengths = self._lengths(ends)
         found = []
@@ -290,22 +294,24 @@ class LayerConvergence(Recorder):
         self.model  # noqa: B018  on JAX, this brings the state back into its variables
         return [self._snapshots.now(place) for place in range(len(self._rows))]
 
-    def _attributes(self) -> dict[str, Any]:
-        finite = np.isfinite(self._column("parameter_norm")).all(axis=1)
+    def attributes(self) -> dict[str, Any]:
+        """Returns the endpoint, and when weights were first not finite."""
+        finite = np.isfinite(self._stacked("parameter_norm")).all(axis=1)
         first = -1 if finite.all() else self._records[int(np.argmin(finite))]["step"]
         given = self.reference if isinstance(self.reference, (str, os.PathLike)) else "arrays"
         return {"reference": os.fspath(given), "first_nonfinite_update": first}
 
-    def _settings(self) -> dict[str, Any]:
+    def settings(self) -> dict[str, Any]:
+        """Returns the settings."""
         sketched = self._snapshots is not None and self._snapshots.sketched
         return {
-            **super()._settings(),
+            **super().settings(),
             "memory": "sketch" if sketched else self.memory,
             "buckets": self.buckets,
             "seed": self.seed,
         }
 
-    def _explain_missing(self, columns: dict[str, np.ndarray]) -> None:
+    def _explain(self, columns: dict[str, np.ndarray]) -> None:
         self._missing = {}
         sketched = self._snapshots is not None and self._snapshots.sketched
         for place, row in enumerate(self._rows):

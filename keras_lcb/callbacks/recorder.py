@@ -1,89 +1,115 @@
-"""What the recording callbacks share: when a record is due, and what stands beside it."""
+"""`Recorder`: the base of callbacks that measure layers at records, and the run that they make."""
 
 from __future__ import annotations
 
 import importlib.metadata
 import math
-import threading
-import time
-import warnings
+from collections.abc import Mapping
 from typing import Any
 
 import keras
 import numpy as np
 
-from keras_lcb.backend import internals, ops
-from keras_lcb.callbacks.backup import Backup
-from keras_lcb.callbacks.mean_loss import MeanLoss, number
+from keras_lcb.backend import internals
+from keras_lcb.callbacks.rates import learning_rate, rate_of_each_layer
+from keras_lcb.callbacks.record_timing import LOCK, Record, RecordTiming
 from keras_lcb.runs import schema
-from keras_lcb.training.layers import (
-    TrackedLayer,
-    check_trainable_model,
-    is_complete,
-    tracked_layers,
-)
-from keras_lcb.training.selection import LayerSelection, select_layers
-from keras_lcb.training.tap import Tap, tap_of
-from keras_lcb.training.update_count import UpdateCount
+from keras_lcb.training.layers import TrackedLayer
+from keras_lcb.training.selection import LayerSelection
 
-Record = dict[str, Any]
+__all__ = ["LOCK", "Record", "Recorder"]
 
-# Results may be read from another thread. The lock is the module's, since objects that hold one
-# cannot be copied, as tuners do with callbacks.
-LOCK = threading.RLock()
-_BACKUP_FORMAT = 2
+# What each record holds beside what is measured.
+_STANDING = {"step", "epoch", "wall_time", "loss", "validation_loss", "learning_rates"}
 
 
-class Recorder(keras.callbacks.Callback):
-    """A callback that takes a record before training and whenever one is due.
+class Recorder(RecordTiming):
+    """Base class of callbacks that measure something about each layer when a record is due.
 
-    Several `fit` calls on one model go on with one run. Subclasses say what they measure
-    (`_measure`) and how a run shows it (`_variables`, `_attributes`).
+    A subclass says what it measures (`measure`) and what that is called (`variables`). The first
+    record is taken before training; several `fit` calls on one model go on with one run. What can
+    only be measured within the training step, such as gradients, is a `StepQuantity` instead.
+
+    A record costs what `measure` costs, and nothing is done between records.
 
     Args:
-        every: "epoch", or a number of updates.
-        layers: Which layers to follow, see `keras_lcb.training.selection.select_layers`.
-        backup: A folder that keeps the record, or `None`.
-        optimizer: The optimizer, or several, that train the model; `None` to find them.
+        every: When a record is taken: "epoch", or a number of updates n: at the first return to
+            the host at or after each multiple of n. Defaults to "epoch".
+        layers: Which layers to follow: `None` for all; "blocks"; a list of layers or names; or a
+            function from a Keras layer to the name of its group. Defaults to `None`.
+        backup: A folder that keeps the record, written at each one; a new process with the same
+            folder goes on from it. Defaults to `None`.
+        optimizer: The optimizer, or a list of them, that train the model, where they are no
+            attributes of it. Defaults to `None`: they are found.
+
+    Attributes:
+        variables: What `measure` returns, by name: `long_name`, `units`, and `dims`, which is
+            `("layer",)` unless said otherwise.
+        needs_weights: Whether `measure` reads weights, which on JAX have to be brought back into
+            the model first. Defaults to `True`.
+        data: Names of the arguments that were given as data, which a run does not keep.
+        followed: The followed layers, each with its `name`, its `variables`, and `layers`, the
+            Keras layers behind it. Known from `attached` on.
+        results: The run so far, an `xarray.Dataset`; readable at any time, from any thread.
+
+    Example:
+    >>> import keras_lcb as lcb
+    >>> class Sparsity(lcb.Recorder):
+    ...     variables = {"sparsity": {"long_name": "share of weights near zero", "units": "1"}}
+    ...
+    ...     def measure(self):
+    ...         return {"sparsity": [self.share(layer.variables) for layer in self.followed]}
+    ...
+    ...     def share(self, variables):
+    ...         values = [keras.ops.convert_to_numpy(each).ravel() for each in variables]
+    ...         return (abs(np.concatenate(values)) < 0.01).mean()
+    >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1, name="lin")])
+    >>> model.compile("sgd", "mse")
+    >>> sparsity = Sparsity()
+    >>> history = model.fit(np.ones((8, 2)), np.ones(8), verbose=0, callbacks=[sparsity])
+    >>> dict(sparsity.results.sparsity.sizes)
+    {'step': 2, 'layer': 1}
     """
 
+    variables: Mapping[str, Mapping[str, Any]] = {}
+    data: tuple[str, ...] = ()
+
     def __init__(
-        self, every: str | int, layers: LayerSelection, backup: Any, optimizer: Any = None
+        self,
+        every: str | int = "epoch",
+        layers: LayerSelection = None,
+        backup: Any = None,
+        optimizer: Any = None,
     ) -> None:
-        super().__init__()
-        self.every = _checked_every(every)
-        self.layers = layers
-        self.backup = backup
-        self.optimizer = optimizer
-        self._store: Backup | None = None  # none yet, for `reset` empties it
-        self.reset()
-        if backup is not None:
-            self._store = Backup(backup, type(self).__name__)
+        _check_names(self.variables)
+        super().__init__(every, layers, backup, optimizer)
 
     # What a subclass fills in.
 
-    def _measure(self) -> Record:
-        """Arrays over the followed layers, as they are now."""
-        raise TypeError(f"{type(self).__name__} measures nothing.")
+    def measure(self) -> Record:
+        """Measures the followed layers as they are now.
 
-    def _variables(self) -> dict[str, tuple[Any, ...]]:
-        """The run's variables, from `self._records`."""
-        raise TypeError(f"{type(self).__name__} has no variables.")
+        Returns:
+            Arrays by name, each over the dimensions that `variables` says.
+        """
+        raise TypeError(f"{type(self).__name__} does not say what it measures: define `measure`.")
 
-    def _attributes(self) -> dict[str, Any]:
+    def attached(self) -> None:
+        """Called when the model's variables exist and `followed` is known, before training.
+
+        This is where to refuse a model or data.
+        """
+
+    def coordinates(self) -> dict[str, Any]:
+        """Returns the values along the dimensions that are neither records nor layers."""
         return {}
 
-    def _attached(self) -> None:
-        """Called when the model's variables exist and `self._rows` is known."""
+    def attributes(self) -> dict[str, Any]:
+        """Returns what is known of the run as a whole."""
+        return {}
 
-    def _check_ahead(self, epoch: int) -> None:
-        """Refuses, before training, what is known not to work out."""
-
-    def _forget_unrecorded(self) -> None:
-        """Drops what was gathered since the last record."""
-        self._loss = MeanLoss()
-
-    def _settings(self) -> dict[str, Any]:
+    def settings(self) -> dict[str, Any]:
+        """Returns the settings, so that a run says how it was recorded."""
         chosen = self.layers
         if callable(chosen) and not isinstance(chosen, keras.Layer):
             chosen = getattr(chosen, "__name__", "")
@@ -91,33 +117,24 @@ class Recorder(keras.callbacks.Callback):
             chosen = [getattr(each, "name", each) for each in chosen]
         return {"every": self.every, "layers": chosen}
 
-    def _coordinates(self) -> dict[str, Any]:
-        return {}
+    # What built-in callbacks do differently.
 
-    # The public side.
+    def _columns(self) -> dict[str, tuple[Any, ...]]:
+        """Makes the run's variables of the records."""
+        names = [name for name in self._records[0] if name not in _STANDING]
+        return {name: self._column(name) for name in names}
 
-    def reset(self) -> None:
-        """Forgets everything recorded, on disk too, so that the next `fit` begins a new run."""
-        if self._store is not None:
-            self._store.clear()
-        self._model: Any = None
-        self._tap: Tap | None = None
-        self._records: list[Record] = []
-        self._rows: list[TrackedLayer] = []
-        self._notes: dict[str, str] = {}
-        self._missing: dict[str, str] = {}
-        self._training = self._ended = self._begun = self._failed = False
-        self._updates = UpdateCount()
-        self._loss = MeanLoss()
-        self._in_loop = False  # of the user's, rather than in `fit`
-        self._epochs = 0
-        self._executions = 0  # of the training step, in this epoch
-        self._validated = 0, math.nan  # update, validation loss
-        self._first_sizes: np.ndarray | None = None  # of the weights, when the run began
-        self._moved: np.ndarray | None = None  # by the end of its first epoch, for each row
-        self._unseen = ""  # a sentence on updates that nobody told of
-        self._clock = time.perf_counter()  # at which the run's wall time was 0
-        self._copied: Any = None  # the run of the callback that this is a copy of
+    def _column(self, name: str) -> tuple[Any, ...]:
+        values = np.stack([np.asarray(record[name], float) for record in self._records])
+        if name in self.variables:
+            described = self.variables[name]
+            return ("step", *described.get("dims", ("layer",))), values, described
+        return schema.dims_along_training(name, values.ndim), values
+
+    def _explain_missing(self) -> None:
+        """Notes in `_missing` why values are missing."""
+
+    # The run.
 
     @property
     def results(self):
@@ -141,6 +158,11 @@ class Recorder(keras.callbacks.Callback):
         """What was measured at each record so far, raw; as quick to read as `results` is not."""
         with LOCK:
             return tuple(self._records)
+
+    @property
+    def followed(self) -> tuple[TrackedLayer, ...]:
+        """The followed layers, in the order of their first call."""
+        return tuple(self._rows)
 
     def __getstate__(self) -> dict[str, Any]:
         """A copy holds the settings and the run, not the model of which it was recorded."""
@@ -171,14 +193,15 @@ class Recorder(keras.callbacks.Callback):
             if not all(math.isnan(value) for value in column(name))
         }
         stepped = self._used_optimizers()
-        rates = _one_rate_each(column("learning_rates"), stepped)
-        variables |= _learning_rate(rates)
-        variables |= self._variables()  # before the attributes: it may note what is missing
+        rates = rate_of_each_layer(column("learning_rates"), stepped)
+        variables |= learning_rate(rates)
+        self._explain_missing()
+        variables |= self._columns()  # before the attributes: it may note what is missing
         kinds = [
             each.kind for each, used in zip(self._updates.optimizers, stepped, strict=True) if used
         ]
         notes = {f"depth/{name}".rstrip("/"): note for name, note in self._notes.items()}
-        unseen = {"step": self._unseen} if self._unseen else {}
+        unseen = {"step": self._unseen.sentence} if self._unseen.sentence else {}
         attributes = {
             "provisional": int(not self._ended),
             "seed": internals.seed_in_force(),
@@ -188,384 +211,34 @@ class Recorder(keras.callbacks.Callback):
             "optimizer": "+".join(dict.fromkeys(kinds)),
             "learning_rate": float(next(iter(rates[np.isfinite(rates)]), math.nan)),
             "missing": {**self._missing, **notes, **unseen},
-            **self._attributes(),
-            "settings": {type(self).__name__: self._settings()},
+            **self.attributes(),
+            "settings": {type(self).__name__: self._described()},
         }
-        return schema.dataset(variables, coordinates | self._coordinates(), attributes)
+        return schema.dataset(variables, coordinates | self.coordinates(), attributes)
+
+    def _described(self) -> dict[str, Any]:
+        """Returns the settings, and what else it takes to make such a callback again."""
+        own = type(self)
+        public = own.__module__.startswith("keras_lcb.")
+        made_of = {} if public else {"class": f"{own.__module__}.{own.__qualname__}"}
+        return made_of | ({"data": list(self.data)} if self.data else {}) | self.settings()
 
     def _used_optimizers(self) -> list[bool]:
         """For each optimizer, whether it made updates; all of them where none did."""
         stepped = self._updates.stepped
         return stepped if any(stepped) else [True] * len(stepped)
 
-    # Keras' hooks.
 
-    def set_model(self, model: keras.Model) -> None:
-        """Attaches to a model; a run that has begun goes on with the same one only.
-
-        Raises:
-            ValueError: If the model cannot be tracked, or the run is another model's.
-        """
-        name = type(self).__name__
-        if self._copied is not None:
+def _check_names(variables: Mapping[str, Mapping[str, Any]]) -> None:
+    for name, described in variables.items():
+        if schema.is_taken(name):
             raise ValueError(
-                f"This {name} is a copy that holds a finished run, without the model it is of. "
-                f"Use a new {name}, or call `reset()` to discard that run."
+                f"The name '{name}' means something else in a run. Give what you measure another "
+                "name in `variables`."
             )
-        if self._records and model is not self._model:
-            raise ValueError(
-                f"This {name} holds the run of the model '{self._model.name}' and cannot go on "
-                f"with '{model.name}'. Use a new {name}, or call `reset()` to discard that run."
-            )
-        self._tap = tap_of(model)
-        found = self._tap.follow(self.optimizer, in_fit=not self._in_loop)
-        self._updates.follow(model, found)
-        super().set_model(model)
-        if is_complete(model):
-            self._attach()
-
-    def _attach(self) -> None:
-        """Finds the layers of the model, whose variables exist by now."""
-        model = self._model
-        check_trainable_model(model)
-        if self._store is not None:
-            self._store.writes = ops.is_chief(model)
-        order = tracked_layers(model)
-        rows = select_layers(order.layers, self.layers)
-        if self._records and _outline(rows) != _outline(self._rows):
-            raise ValueError(
-                f"The layers of the model '{model.name}' have other parameters than when this "
-                f"{type(self).__name__} began its run. Use a new {type(self).__name__}, or call "
-                "`reset()` to discard that run."
-            )
-        self._rows = rows
-        names = {"", *(row.name for row in rows)}
-        self._notes = {key: note for key, note in order.notes.items() if key in names}
-        self._attached()
-
-    def on_train_begin(self, logs: Any = None) -> None:
-        """Starts the clock, and takes part in the training step where that is needed."""
-        self._failed = self._training  # the `fit` before this one came to no end
-        self._training, self._ended, self._begun = True, False, False
-        self._start_clock()
-        self._take_part()
-
-    def _take_part(self) -> None:
-        """Asks the tap for what this callback needs of the steps."""
-        assert self._tap is not None
-        if not self._rows:
-            self._tap.before_first_update(self._attach_late, self._begin)
-        if self.every != "epoch":
-            self._tap.after_execution(self._after_execution)
-        if not self._rows or self.every != "epoch":
-            self._tap.open()
-
-    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        """Takes the first record, if there is none yet."""
-        self._epochs = max(epoch, self._epochs)
-        assert self._tap is not None
-        if self._tap.is_open:
-            self._tap.prepare()
-        # Not in `on_train_begin`: BackupAndRestore loads weights there.
-        if self._rows and not self._begun:
-            self._begin()
-        self._loss.begin_epoch()
-        self._executions = 0
-        if self.every != "epoch" and self._begun:
-            self._updates.at_execution(0)
-
-    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        """Takes the record that is due."""
-        logs = logs or {}
-        if not self._begun:
-            self._begin_after_training()
-        self._epochs += 1
-        self._loss.observe(logs.get("loss"), self._batches() or 1)
-        step = self._updates.now()
-        self._validated = step, number(logs.get("val_loss"))
-        self._look_for_unseen_updates()
-        due = self.every == "epoch" or "val_loss" in logs or step >= self._due()
-        if step > self._last_step() and due:
-            self._take(step)
-        elif step == self._last_step():  # taken after the last batch, or there was no update
-            self._records[-1] |= {"epoch": self._epochs, "validation_loss": self._validated[1]}
-            self._keep(self._records[-1])
-
-    def on_train_end(self, logs: Any = None) -> None:
-        """Takes the last record."""
-        if self._records:
-            step = self._updates.now()
-            if step > self._last_step():
-                self._take(step)
-        self._training, self._ended = False, True
-        self._let_go()
-
-    def _let_go(self) -> None:
-        """Tells the tap that the training is over."""
-        if self._tap is not None:
-            self._tap.close()
-
-    # Loops that call no hooks, see `keras_lcb.track`.
-
-    def track(self, model: keras.Model, optimizer: Any) -> None:
-        """Attaches to a model that is trained by other means than `fit`."""
-        self.optimizer = optimizer if optimizer is not None else self.optimizer
-        self._in_loop = True
-        try:
-            self.set_model(model)
-        finally:
-            self._in_loop = False
-        assert self._tap is not None
-        if not self._rows:
-            self._tap.before_first_update(self._attach_late, self._begin)
-
-    def begin_tracking(self) -> None:
-        """Takes the first record, once the tap is open."""
-        self._failed = self._training
-        self._training, self._ended, self._begun = True, False, False
-        self._start_clock()
-        if self._rows:
-            self._begin()
-        self._loss.begin_epoch()
-
-    def take_record(self, loss: float | None = None, validation_loss: float | None = None) -> None:
-        """Takes a record now, unless nothing was updated since the last one."""
-        if not self._begun:
-            self._begin_after_training()
-        step = self._updates.now()
-        if step > self._last_step():
-            self._loss.begin_epoch()
-            self._loss.observe(loss, 1)
-            self._validated = step, number(validation_loss)
-            self._take(step)
-        else:
-            self._look_for_unseen_updates()
-
-    # Records.
-
-    def _attach_late(self) -> None:
-        """Attaches to a model whose variables the first step has just made."""
-        self._attach()
-        self._take_part_late()
-
-    def _take_part_late(self) -> None:
-        """Asks the tap for what this callback needs once the layers are known."""
-
-    def _begin_after_training(self) -> None:
-        """Begins where it should have begun before: no step was seen, so nothing told of it."""
-        self._attach()
-        self._begin()
-        warnings.warn(
-            f"{type(self).__name__} could not begin before the first update: the model "
-            f"'{self._model.name}' was built by its first step, and no optimizer that is followed "
-            "took part. Step 0 is the end of what was trained so far. Call the model on one batch, "
-            "`model(x[:1])`, before training, and name its optimizers: "
-            f"{type(self).__name__}(optimizer=[...]).",
-            stacklevel=2,
-        )
-
-    def _begin(self) -> None:
-        """Finds the update count and takes the first record of this `fit`."""
-        self._begun = True
-        counted_anew = self._updates.begin()
-        if counted_anew and self._store is not None and not self._records:
-            self._resume(self._store)
-        step = self._updates.now()
-        if self._records and step < self._last_step():
-            self._go_back_to(step)
-        elif self._records and self._failed and self._undone(step):
-            self._forget_unrecorded()
-        self._check_ahead(self._epochs)
-        if counted_anew and self._store is not None:
-            self._store.settle(self._identity(), self._updates.state())
-        if not self._records or step > self._last_step():
-            self._take(step)
-        if self._first_sizes is None:
-            self._first_sizes = self._sizes()
-
-    def _undone(self, step: int) -> bool:
-        """Whether updates that a failed `fit` made since the last record have been undone."""
-        return step == self._last_step()
-
-    def _after_execution(self, logs: Any) -> None:
-        """Takes a record where one is due; asks the device only where one may be."""
-        self._executions += 1
-        if not self._begun or not self._updates.may_have_reached(self._due(), self._executions):
-            return
-        step = self._updates.at_execution(self._executions)
-        if step >= self._due():
-            loss = logs.get("loss") if isinstance(logs, dict) else None
-            self._loss.observe(loss, self._batches())
-            self._take(step)
-
-    def _batches(self) -> int:
-        """How many batches of this epoch are done, as far as is known."""
-        done = self._executions * getattr(self._model, "steps_per_execution", 1)
-        steps = (self.params or {}).get("steps")
-        return min(done, steps) if steps else done
-
-    def _last_step(self) -> int:
-        return self._records[-1]["step"]
-
-    def _due(self) -> int:
-        every = 1 if self.every == "epoch" else int(self.every)
-        return (self._last_step() // every + 1) * every
-
-    def _take(self, step: int) -> None:
-        optimizers = self._updates.optimizers
-        rates = [each.rates(self._rows, alone=len(optimizers) == 1) for each in optimizers]
-        record = {
-            "step": step,
-            "epoch": self._epochs,
-            "wall_time": time.perf_counter() - self._clock,
-            "loss": self._loss.take(),
-            "validation_loss": self._validated[1] if self._validated[0] == step else math.nan,
-            "learning_rates": np.stack(rates),
-            **self._measure(),
-        }
-        with LOCK:
-            self._records.append(record)
-        self._keep(record)
-
-    def _start_clock(self) -> None:
-        elapsed = self._records[-1]["wall_time"] if self._records else 0.0
-        self._clock = time.perf_counter() - elapsed
-
-    def _go_back_to(self, step: int) -> None:
-        """Drops the records of updates that were undone, as BackupAndRestore does."""
-        if step < 0:
-            raise ValueError(
-                f"The optimizer of the model '{self._model.name}' has been set back to before "
-                f"this run began. Call `reset()` on this {type(self).__name__} to begin a new run."
-            )
-        warnings.warn(
-            f"The model has been set back to update {step}: the records after it, up to update "
-            f"{self._last_step()}, are dropped.",
-            stacklevel=2,
-        )
-        with LOCK:
-            self._records = [record for record in self._records if record["step"] <= step]
-        if self._store is not None:
-            self._store.discard_after(step)
-        self._forget_unrecorded()
-        self._continue()
-
-    def _continue(self) -> None:
-        """Goes on from the last record."""
-        self._epochs = int(self._records[-1]["epoch"])
-        self._start_clock()
-
-    # Updates that nobody told of.
-
-    def _sizes(self) -> np.ndarray:
-        """Squared norms of the weights, one a row."""
-        internals.sync_state(self._model)
-        squares = ops.on_host(
-            ops.squared_norms(ops.read([v for row in self._rows for v in row.variables]))
-        )
-        ends = np.cumsum([len(row.variables) for row in self._rows])[:-1]
-        return np.array([part.sum() for part in np.split(np.asarray(squares, "float64"), ends)])
-
-    def _look_for_unseen_updates(self) -> None:
-        """Warns, once, if the weights have moved while no followed optimizer made an update."""
-        if self._moved is not None or self._first_sizes is None:
-            return
-        self._moved = self._sizes() != self._first_sizes
-        if self._updates.now() > self._records[0]["step"] or not self._moved.any():
-            return
-        names = ", ".join(each.kind for each in self._updates.optimizers)
-        hint = "name them: `track(model, callback, optimizer=[...])`"
-        if keras.backend.backend() != "jax":
-            hint = f"name them: {type(self).__name__}(optimizer=[...]), or {hint}"
-        sentence = (
-            f"The weights of the model '{self._model.name}' moved while no optimizer that is "
-            f"followed made an update ({names}). If other optimizers train it, {hint}."
-        )
-        self._unseen = sentence
-        warnings.warn(sentence, stacklevel=2)
-
-    # Backup.
-
-    def _keep(self, record: Record) -> None:
-        if self._store is not None:
-            self._store.append(record["step"], record)
-
-    def _identity(self) -> dict[str, Any]:
-        """What must be equal for a kept record to be this run's."""
-        outline = _outline(self._rows)
-        return {"format": _BACKUP_FORMAT, "rows": outline, **self._settings()}
-
-    def _resume(self, store: Backup) -> None:
-        """Goes on from the records on disk, up to the update at which the model stands."""
-        count = store.count(self._identity())
-        if count is None:
-            return
-        fresh = self._updates.state()
-        self._updates.restore(count)
-        now = self._updates.now()
-        records = store.records(until=now)
-        if records and records[0]["step"] == 0 and self._stands_at(records[-1], now):
-            store.discard_after(now)
-            self._records = records
-            self._restored(records)
-            self._continue()
-        else:
-            self._updates.restore(fresh)
-            store.clear()
-            warnings.warn(
-                f"The backup in '{store.folder}' ends elsewhere than this model begins; a new "
-                "record is started there.",
-                stacklevel=2,
-            )
-
-    def _stands_at(self, record: Record, step: int) -> bool:
-        """Whether the model, at `step`, can be the one that `record` was taken of."""
-        return True
-
-    def _restored(self, records: list[Record]) -> None:
-        """Called with the records that came from a backup."""
-
-
-def _outline(rows: list[TrackedLayer]) -> list[list[Any]]:
-    return [[row.name, row.parameters] for row in rows]
-
-
-def _checked_every(every: Any) -> str | int:
-    if isinstance(every, str) and every == "epoch":
-        return every
-    if isinstance(every, (int, np.integer)) and not isinstance(every, bool) and every >= 1:
-        return int(every)
-    raise ValueError(f"`every` is 'epoch' or a number of updates, 1 or more; received {every!r}.")
-
-
-def _one_rate_each(rates: list[np.ndarray], used: list[bool]) -> np.ndarray:
-    """Returns the rate of each layer at each record: that of the first used optimizer it has.
-
-    Args:
-        rates: For each record, an array (optimizers, layers), NaN where one does not train.
-        used: For each optimizer, whether it made updates.
-    """
-    chosen = []
-    for record in rates:
-        of_used = [row for row, is_used in zip(record, used, strict=False) if is_used]
-        of_used = of_used or list(record)
-        known = of_used[0].copy()
-        for other in of_used[1:]:
-            known = np.where(np.isnan(known), other, known)
-        chosen.append(known)
-    return np.stack(chosen)
-
-
-def _learning_rate(rates: np.ndarray) -> dict[str, tuple[Any, ...]]:
-    """Returns the run's variable: one rate a record, or one a layer where they differ."""
-    if np.isnan(rates).all():
-        return {}
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # where no layer has a rate
-        least, most = np.nanmin(rates, axis=1), np.nanmax(rates, axis=1)
-    if np.array_equal(least, most, equal_nan=True):
-        return {"learning_rate": (("step",), least)}
-    return {"learning_rate": (("step", "layer"), rates)}
+        lacking = {"long_name", "units"} - set(described)
+        if lacking:
+            raise ValueError(f"`variables` says no {' and no '.join(sorted(lacking))} of '{name}'.")
 
 
 def _backend_version() -> str:

@@ -73,6 +73,8 @@ class StepQuantities(Recorder):
     [nan, 1.0, 1.0]
     """
 
+    needs_weights = False
+
     def __init__(
         self,
         *quantities: StepQuantity,
@@ -102,7 +104,8 @@ class StepQuantities(Recorder):
         if self.log:
             _warn_of_earlier_loggers(self)
 
-    def _attached(self) -> None:
+    def attached(self) -> None:
+        """Says what is to be measured in the step."""
         if self._reader is None:
             steps = getattr(self._model, "steps_per_execution", 1)
             ring_rows = max(RING_ROWS, 2 * steps) if self.per_update else 0
@@ -150,7 +153,8 @@ class StepQuantities(Recorder):
         self._tap.begin_windows(reader)
         return reader.take()
 
-    def _measure(self) -> Record:
+    def measure(self) -> Record:
+        """Takes what was added up since the last record."""
         assert self._reader is not None
         taken = self._take_of(self._reader)
         record: Record = dict(taken.values)
@@ -176,8 +180,7 @@ class StepQuantities(Recorder):
 
     # The run.
 
-    def _variables(self) -> dict[str, tuple[Any, ...]]:
-        self._explain_missing()
+    def _columns(self) -> dict[str, tuple[Any, ...]]:
         variables: dict[str, tuple[Any, ...]] = {}
         for quantity in self.quantities:
             values = np.stack([record[quantity.name] for record in self._records])
@@ -190,7 +193,8 @@ class StepQuantities(Recorder):
                 variables[name] = (("update", "layer"), values, described)
         return variables
 
-    def _coordinates(self) -> dict[str, Any]:
+    def coordinates(self) -> dict[str, Any]:
+        """Returns the values along further dimensions."""
         if not self.per_update:
             return {}
         numbers: list[int] = []
@@ -199,7 +203,8 @@ class StepQuantities(Recorder):
             numbers.extend(range(record["step"] - count + 1, record["step"] + 1))
         return {"update": numbers}
 
-    def _attributes(self) -> dict[str, Any]:
+    def attributes(self) -> dict[str, Any]:
+        """Returns what is known of the run as a whole."""
         first = [
             record["step"] - record["since_nonfinite"] + 1
             for record in self._records
@@ -213,9 +218,10 @@ class StepQuantities(Recorder):
             attributes["nonfinite_updates"] = sum(r["nonfinite"] for r in self._records)
         return attributes
 
-    def _settings(self) -> dict[str, Any]:
+    def settings(self) -> dict[str, Any]:
+        """Returns the settings."""
         return {
-            **super()._settings(),
+            **super().settings(),
             "per_update": self.per_update,
             "quantities": [_reference(quantity) for quantity in self.quantities],
         }
@@ -248,7 +254,7 @@ class StepQuantities(Recorder):
         row = self._rows[place]
         if not any(variable.trainable for variable in row.variables):
             return "No gradient reaches the layer: it is frozen."
-        if self._moved is not None and self._moved[place]:
+        if self._unseen.moved is not None and self._unseen.moved[place]:
             return (
                 "No optimizer that is followed updates the layer, and yet it moves: by another "
                 "optimizer, or by assignment."

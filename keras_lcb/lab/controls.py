@@ -65,7 +65,7 @@ _LABELS = {
     "preset": "Preset",
     "depth": "Depth",
     "learning_rate": "Learning rate",
-    "optimizer": "Optimiser",
+    "optimizer": "Optimizer",
     "width": "Width",
     "residual": "Network",
     "activation": "Activation",

@@ -29,7 +29,7 @@ class DepthLab(Lab):
         residual: Whether layers add to the layers before them.
         activation: "relu", "tanh" or "sigmoid".
         optimizer: "sgd", "momentum" or "adam".
-        learning_rate: Of the optimiser, 1e-5 to 10.
+        learning_rate: Of the optimizer, 1e-5 to 10.
         target: "four sines", "square", "sawtooth", "step", "chirp", or a formula of x such as
             `"sin(x) + 0.3*sin(3*x)"`.
         updates: How many updates a training takes, 100 to 20,000.

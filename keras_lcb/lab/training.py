@@ -9,12 +9,13 @@ import keras
 import numpy as np
 import xarray as xr
 
-from keras_lcb.callbacks import FrequencyResponse, GradientNorms, LayerConvergence
+from keras_lcb.callbacks import GradientNorms, LayerConvergence
 from keras_lcb.lab.view import View, live_view
 from keras_lcb.runs import schema
 from keras_lcb.runs.merging import collect
 from keras_lcb.synthetic import Config
 from keras_lcb.synthetic.experiment import compiled_model, train
+from keras_lcb.synthetic.frequency_response import FrequencyResponse
 
 
 class Training:

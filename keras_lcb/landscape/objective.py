@@ -30,7 +30,7 @@ class Objective:
     The value is the one that Keras gives for all of the data in one batch: penalties count once,
     and sample weights are not normalised by their sum unless the loss says so. The work is done
     in chunks of the data, which bounds the memory, and inside functions that are compiled once.
-    Nothing of the model is changed: neither weights, moving statistics and seeds, nor optimiser,
+    Nothing of the model is changed: neither weights, moving statistics and seeds, nor optimizer,
     metrics and what `compile` has prepared.
 
     Weights that are not given are the model's at the time of the call.

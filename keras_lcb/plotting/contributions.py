@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from keras_lcb.plotting.layer_lines import remark
+from keras_lcb.analysis.records import record_at
+from keras_lcb.plotting.along_training import remark
+from keras_lcb.plotting.figures import figure
 from keras_lcb.plotting.style import is_dark, layer_colors, new_axes, short_name
 
 if TYPE_CHECKING:
@@ -13,10 +15,25 @@ if TYPE_CHECKING:
     from matplotlib.lines import Line2D
 
 
+def _showing(run: xr.Dataset) -> str:
+    return (
+        "Line chart: the target, the prediction and what each layer adds to it, over x, after "
+        f"{int(run['step'][-1]):,} updates."
+    )
+
+
+@figure(
+    needs=("prediction", "x"),
+    recorded_by="keras_lcb.FrequencyResponse(x, target=target, functions=True)",
+    place=6,
+    reading="The prediction is dashed, the target broad and pale. What the layers add sums to the "
+    "prediction in a residual network; a plain network has no such parts.",
+    showing=_showing,
+)
 def plot_contributions(
     run: xr.Dataset, step: int | None = None, ax: Axes | None = None
 ) -> dict[str, Line2D]:
-    """Plot the target, the prediction and what each layer adds to it, as functions.
+    """Plots the target, the prediction and what each layer adds to it, as functions.
 
     The contributions of a residual network add up to its prediction; the read-out's is its bias.
     A plain network has a prediction only.
@@ -34,14 +51,11 @@ def plot_contributions(
         ValueError: If the run holds no functions.
 
     Example:
-        >>> lines = plot_contributions(run)  # doctest: +SKIP
-        >>> lines["layer_0"].get_ydata()  # doctest: +SKIP
+    >>> from keras_lcb.runs import example_run
+    >>> lines = plot_contributions(example_run(layers=2, frequencies=(1, 3)))
+    >>> sorted(lines)
+    ['layer_0', 'layer_1', 'prediction', 'target']
     """
-    if "prediction" not in run:
-        raise ValueError(
-            "The run holds no functions: record it with FrequencyResponse(..., functions=True), "
-            "or synthetic.run(config, functions=True)."
-        )
     at = record_at(run, step)
     ax = new_axes(ax)
     ink = ax.xaxis.label.get_color()
@@ -62,8 +76,3 @@ def plot_contributions(
     ax.set(xlabel="x", xlim=(x[0], x[-1]))
     ax.legend(fontsize="small", frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
     return lines
-
-
-def record_at(run: xr.Dataset, step: int | None) -> xr.Dataset:
-    """Return the record nearest to an update, the last one for `None`."""
-    return run.isel(step=-1) if step is None else run.sel(step=step, method="nearest")

@@ -8,7 +8,9 @@ import matplotlib
 import numpy as np
 from matplotlib.colors import to_hex
 
-from keras_lcb.plotting.layer_lines import remark
+from keras_lcb.plotting.along_training import remark
+from keras_lcb.plotting.extremes import least_and_most
+from keras_lcb.plotting.figures import figure
 from keras_lcb.plotting.style import depths, is_dark, layer_colors, new_axes, short_name
 
 if TYPE_CHECKING:
@@ -17,13 +19,32 @@ if TYPE_CHECKING:
     from matplotlib.lines import Line2D
 
 WHOLE = "(all)"
-_MOST_NAMES = 24
+_MOST_NAMES = 16
 _MOST_STEPS = 3
 _SMALLER = 0.55  # markers of further eigenvalues
 
 
+def _showing(run: xr.Dataset) -> str:
+    layers = run.isel(layer=np.flatnonzero(run["layer"].values != WHOLE))
+    least, most = least_and_most(layers["eigenvalue"].isel(rank=0))
+    return (
+        "Chart: the largest eigenvalue of each layer's block of the Hessian, by depth, on a "
+        f"logarithmic axis. Least: {least}; most: {most}."
+    )
+
+
+@figure(
+    needs=("eigenvalue", "residual"),
+    recorded_by="keras_lcb.LayerSharpness(x, y), or measure it with "
+    "keras_lcb.landscape.curvature(model, x, y)",
+    place=9,
+    reading="The larger the eigenvalue, the more the loss curves as that layer alone moves, and "
+    "the smaller the learning rate that it bears.",
+    showing=_showing,
+    shows=("eigenvalue", "smallest_eigenvalue", "scaled_eigenvalue", "residual"),
+)
 def plot_curvature(run: xr.Dataset, ax: Axes | None = None) -> list[Line2D]:
-    """Plot the eigenvalues of each layer's block of the Hessian by depth, logarithmically.
+    """Plots the eigenvalues of each layer's block of the Hessian by depth, logarithmically.
 
     Filled circles are the largest eigenvalues; further ones are smaller circles. Where the
     smallest eigenvalue is known and negative, a hollow triangle stands at its magnitude. Bars
@@ -43,13 +64,11 @@ def plot_curvature(run: xr.Dataset, ax: Axes | None = None) -> list[Line2D]:
         ValueError: If the run holds no eigenvalues.
 
     Example:
-        >>> lines = plot_curvature(landscape.curvature(model, x, y))  # doctest: +SKIP
+    >>> from keras_lcb.runs import example_run
+    >>> first, middle, last = plot_curvature(example_run())
+    >>> last.get_label()
+    'step 100'
     """
-    if "eigenvalue" not in run:
-        raise ValueError(
-            "The run holds no eigenvalues: measure them with landscape.curvature(model, x, y), or "
-            "record them with keras_lcb.LayerSharpness(x, y)."
-        )
     ax = new_axes(ax)
     layers = run.isel(layer=np.flatnonzero(run["layer"].values != WHOLE))
     layers = layers.isel(layer=np.argsort(depths(layers), kind="stable"))

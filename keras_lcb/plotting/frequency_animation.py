@@ -10,9 +10,10 @@ import numpy as np
 from matplotlib.animation import FFMpegWriter, FuncAnimation, PillowWriter
 from matplotlib.figure import Figure
 
+from keras_lcb.analysis.frequencies import carried
 from keras_lcb.plotting.contributions import plot_contributions
 from keras_lcb.plotting.frequency_error import plot_frequency_error
-from keras_lcb.plotting.frequency_maps import carried, draw_map
+from keras_lcb.plotting.frequency_maps import draw_map
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -23,7 +24,7 @@ _TITLES = {"frequency_share": "Share of each layer", "r2": "R² of each layer"}
 def animate_frequencies(
     run: xr.Dataset, path: str | os.PathLike[str], *, frames: int = 60, per_second: int = 10
 ) -> None:
-    """Write a film of functions, shares of frequencies and errors along training.
+    """Writes a film of functions, shares of frequencies and errors along training.
 
     Args:
         run: A run with its functions: `synthetic.run(config, functions=True)`.
@@ -36,7 +37,12 @@ def animate_frequencies(
             ffmpeg.
 
     Example:
-        >>> animate_frequencies(run, "training.gif")  # doctest: +SKIP
+    >>> import pathlib, tempfile
+    >>> from keras_lcb.runs import example_run
+    >>> path = pathlib.Path(tempfile.mkdtemp(), "training.gif")
+    >>> animate_frequencies(example_run(layers=2, frequencies=(1, 3)), path, frames=2)
+    >>> path.stat().st_size > 1000
+    True
     """
     writer = _writer(Path(path), per_second)
     figure = Figure(figsize=(12, 4.2), dpi=80, layout="constrained")

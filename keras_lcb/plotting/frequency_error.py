@@ -8,8 +8,10 @@ import matplotlib
 import numpy as np
 from matplotlib.colors import to_hex
 
-from keras_lcb.plotting.labels import LineEndLabels
-from keras_lcb.plotting.layer_lines import frame_training, over_seeds, remark
+from keras_lcb.analysis.records import over_seeds
+from keras_lcb.plotting.along_training import frame_training, remark
+from keras_lcb.plotting.figures import figure
+from keras_lcb.plotting.labels import LineLabels
 from keras_lcb.plotting.style import is_dark, new_axes
 
 if TYPE_CHECKING:
@@ -18,8 +20,28 @@ if TYPE_CHECKING:
     from matplotlib.lines import Line2D
 
 
+def _showing(run: xr.Dataset) -> str:
+    errors = run["frequency_error"].isel(step=-1)
+    errors = errors.mean([dim for dim in errors.dims if dim != "frequency"])
+    ends = (
+        f"k = {int(k)}: {float(errors.sel(frequency=k)):.3g}" for k in errors["frequency"].values
+    )
+    return (
+        "Line chart: the error of the prediction at each wave number over updates, relative to "
+        f"the target. At the end, {', '.join(ends)}."
+    )
+
+
+@figure(
+    needs=("frequency_error",),
+    recorded_by="keras_lcb.FrequencyResponse(x, target=target)",
+    place=8,
+    reading="A line that falls sooner belongs to a frequency that is learned sooner; the dotted "
+    "line marks half the way.",
+    showing=_showing,
+)
 def plot_frequency_error(run: xr.Dataset, ax: Axes | None = None) -> list[Line2D]:
-    """Plot how far the prediction is from the target at each frequency, along training.
+    """Plots how far the prediction is from the target at each frequency, along training.
 
     A line at 1 has nothing of its frequency, at 0 it is learned; the dotted line marks one half.
     Runs stacked over seeds have their mean and a band from the lowest to the highest.
@@ -36,13 +58,11 @@ def plot_frequency_error(run: xr.Dataset, ax: Axes | None = None) -> list[Line2D
         ValueError: If the run holds no errors.
 
     Example:
-        >>> lines = plot_frequency_error(run)  # doctest: +SKIP
+    >>> from keras_lcb.runs import example_run
+    >>> low, high = plot_frequency_error(example_run(frequencies=(1, 3)))
+    >>> low.get_label()
+    'k = 1'
     """
-    if "frequency_error" not in run:
-        raise ValueError(
-            "The run holds no errors of frequencies: record it with FrequencyResponse(x, "
-            "target=target), or synthetic.run."
-        )
     errors = run["frequency_error"].sortby("frequency")
     ax = new_axes(ax)
     low, middle, high = over_seeds(errors)
@@ -56,7 +76,7 @@ def plot_frequency_error(run: xr.Dataset, ax: Axes | None = None) -> list[Line2D
         if "seed" in errors.dims:
             band = (edge.isel(frequency=place).values[known] for edge in (low, high))
             ax.fill_between(steps, *band, color=color, alpha=0.15, linewidth=0)
-    LineEndLabels(ax, [line for line in lines if np.size(line.get_xdata())])
+    LineLabels(ax, [line for line in lines if np.size(line.get_xdata())])
     ax.axhline(0.5, color=ax.xaxis.label.get_color(), linestyle=":", linewidth=0.8, alpha=0.5)
     said = ""
     if "seed" in errors.dims:
@@ -69,7 +89,7 @@ def plot_frequency_error(run: xr.Dataset, ax: Axes | None = None) -> list[Line2D
 
 
 def frequency_colors(count: int, dark: bool = False) -> list[str]:
-    """Return a colour for each frequency, low to high."""
+    """Returns a colour for each frequency, low to high."""
     # Another colour map than that of depth, which these lines are not about.
     start, stop = (0.35, 1.0) if dark else (0.0, 0.75)
     return [to_hex(c) for c in matplotlib.colormaps["viridis"](np.linspace(start, stop, count))]

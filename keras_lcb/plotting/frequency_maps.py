@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from matplotlib.colors import Normalize, TwoSlopeNorm
 
-from keras_lcb.plotting.contributions import record_at
-from keras_lcb.plotting.layer_lines import remark
-from keras_lcb.plotting.style import axis_label, new_axes, short_name
+from keras_lcb.analysis.frequencies import carried
+from keras_lcb.analysis.records import record_at
+from keras_lcb.plotting.along_training import remark
+from keras_lcb.plotting.figures import figure
+from keras_lcb.plotting.layer_map import edges, name_rows
+from keras_lcb.plotting.style import axis_label, new_axes
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -23,10 +26,33 @@ _TITLES = {
 _MOST_NUMBERS = 80
 
 
+def _showing(run: xr.Dataset) -> str:
+    last = carried(run).isel(step=-1)
+    carriers = [
+        f"k = {int(k)}: {last['layer'][int(last.sel(frequency=k).argmax('layer'))].item()}"
+        for k in last["frequency"].values
+        if bool(last.sel(frequency=k).notnull().any())
+    ]
+    return (
+        "Heat map: layers against wave numbers, at the end. The layer that carries most of each: "
+        f"{', '.join(carriers)}."
+    )
+
+
+@figure(
+    needs=("frequency", "frequency_error"),
+    recorded_by="keras_lcb.FrequencyResponse(x, target=target)",
+    place=7,
+    reading="In a residual network, what each layer adds to the output, as a share of the target "
+    "at that wave number: 1 is all of it, and below 0 works against it. In a plain network, how "
+    "well the layer's features could give it (R²).",
+    showing=_showing,
+    shows=("frequency_share", "r2", "frequency_centroid"),
+)
 def plot_frequency_map(
     run: xr.Dataset, step: int | None = None, ax: Axes | None = None
 ) -> QuadMesh:
-    """Plot layers against frequencies: the share that each carries, or R² in a plain network.
+    """Plots layers against frequencies: the share that each carries, or R² in a plain network.
 
     Runs stacked over seeds have their mean.
 
@@ -43,8 +69,10 @@ def plot_frequency_map(
         ValueError: If the run holds neither.
 
     Example:
-        >>> mesh = plot_frequency_map(run)  # doctest: +SKIP
-        >>> mesh.get_array()  # doctest: +SKIP
+    >>> from keras_lcb.runs import example_run
+    >>> mesh = plot_frequency_map(example_run(layers=3, frequencies=(1, 3)))
+    >>> mesh.get_array().shape
+    (3, 2)
     """
     values = carried(run)
     shown = record_at(values.to_dataset(name="values"), step)
@@ -58,19 +86,19 @@ def plot_frequency_map(
 
 
 def draw_map(values: xr.DataArray, at: xr.DataArray, ax: Axes) -> QuadMesh:
-    """Draw one record of `carried(run)` in the colours that serve all of them."""
+    """Draws one record of `carried(run)` in the colours that serve all of them."""
     cells = at.transpose("layer", "frequency")
     mesh = ax.pcolormesh(cells.values, **_scale(values))
     frequencies = [str(k) for k in cells["frequency"].values]
     ax.set_xticks(np.arange(len(frequencies)) + 0.5, frequencies)
-    _name_layers(cells, ax)
+    name_rows(cells["layer"].values, ax)
     _key(mesh, ax)
     ax.set(xlabel="wave number", ylabel="layer, shallow at the bottom")
     return mesh
 
 
 def plot_frequency_history(run: xr.Dataset, ax: Any = None) -> list[QuadMesh]:
-    """Plot layers against time, one panel a frequency: the shares, or R² in a plain network.
+    """Plots layers against time, one panel a frequency: the shares, or R² in a plain network.
 
     Args:
         run: A run with `frequency_share` or `r2`, as `FrequencyResponse` records it.
@@ -83,7 +111,9 @@ def plot_frequency_history(run: xr.Dataset, ax: Any = None) -> list[QuadMesh]:
         ValueError: If the run holds neither, or there are not as many axes as frequencies.
 
     Example:
-        >>> meshes = plot_frequency_history(run)  # doctest: +SKIP
+    >>> from keras_lcb.runs import example_run
+    >>> len(plot_frequency_history(example_run(frequencies=(1, 3))))
+    2
     """
     values = carried(run)
     count = values.sizes["frequency"]
@@ -98,42 +128,14 @@ def plot_frequency_history(run: xr.Dataset, ax: Any = None) -> list[QuadMesh]:
     meshes = []
     for place, panel in enumerate(panels):
         own = values.isel(frequency=place).transpose("layer", "step")
-        corners = _edges(own["step"].values), np.arange(len(own) + 1)
+        corners = edges(own["step"].values), np.arange(len(own) + 1)
         meshes.append(panel.pcolormesh(*corners, own.values, **_scale(values)))
-        _name_layers(own, panel)
+        name_rows(own["layer"].values, panel)
         panel.set_ylabel(f"k = {int(own['frequency'])}")
         _key(meshes[-1], panel)
     remark(panels[0], _TITLES[str(values.name)], _seeds(run))
     panels[-1].set_xlabel(axis_label(run["step"]))
     return meshes
-
-
-def carried(run: xr.Dataset) -> xr.DataArray:
-    """Return what each layer carries of each frequency, the mean over seeds.
-
-    Layers that carry nothing of their own are left out, and R² holds from one probe to the next.
-
-    Raises:
-        ValueError: If the run does not hold it.
-    """
-    name = "frequency_share" if "frequency_share" in run else "r2"
-    if name not in run:
-        raise ValueError(
-            "The run holds no shares of frequencies: record it with FrequencyResponse(x, "
-            "target=target), or synthetic.run."
-        )
-    values = run[name]
-    if name == "r2":
-        known = values.notnull().any([dim for dim in values.dims if dim != "step"])
-        values = values.isel(step=_last_known(known.values))
-        values = values.assign_coords(step=run["step"])
-    values = values.mean("seed", keep_attrs=True) if "seed" in values.dims else values
-    own = values.notnull().any(["step", "frequency"])
-    return values.isel(layer=own.values).rename(name)
-
-
-def _last_known(known: np.ndarray) -> np.ndarray:
-    return np.maximum.accumulate(np.where(known, np.arange(len(known)), 0))
 
 
 def _scale(values: xr.DataArray) -> dict[str, Any]:
@@ -143,13 +145,6 @@ def _scale(values: xr.DataArray) -> dict[str, Any]:
     size = np.nanpercentile(abs(values.values), 99) if bool(values.notnull().any()) else 1.0
     largest = float(np.clip(size, 1.0, 4.0))
     return {"cmap": "RdBu_r", "norm": TwoSlopeNorm(0, -largest, largest)}
-
-
-def _name_layers(cells: xr.DataArray, ax: Axes) -> None:
-    names = [short_name(str(name)) for name in cells["layer"].values]
-    stride = -(-len(names) // 12)
-    places = np.arange(0, len(names), stride)
-    ax.set_yticks(places + 0.5, names[::stride], fontsize="small", parse_math=False)
 
 
 def _write_numbers(mesh: QuadMesh, ax: Axes) -> None:
@@ -166,14 +161,6 @@ def _write_numbers(mesh: QuadMesh, ax: Axes) -> None:
 def _key(mesh: QuadMesh, ax: Axes) -> None:
     extend = "min" if mesh.norm.vmin == 0 else "both"  # R² has no lower bound, shares have none
     ax.figure.colorbar(mesh, ax=ax, extend=extend, pad=0.02)
-
-
-def _edges(steps: np.ndarray) -> np.ndarray:
-    """Where each record's cell begins and ends: half-way to its neighbours."""
-    if len(steps) == 1:
-        return np.array([steps[0] - 0.5, steps[0] + 0.5])
-    between = (steps[1:] + steps[:-1]) / 2
-    return np.concatenate([[steps[0]], between, [steps[-1]]])
 
 
 def _seeds(run: xr.Dataset) -> list[str]:

@@ -4,26 +4,47 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from keras_lcb.plotting.layer_lines import (
-    frame_training,
-    legend,
-    plot_layer_lines,
-    remark,
-    remarks_on,
-)
+from keras_lcb.analysis.gradients import rms_over_run
+from keras_lcb.plotting.along_training import draw_layers, how_to_read
+from keras_lcb.plotting.extremes import least_and_most
+from keras_lcb.plotting.figures import figure
 from keras_lcb.plotting.style import axis_label, new_axes
 
 if TYPE_CHECKING:
     import xarray as xr
+    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
-    from matplotlib.lines import Line2D
 
 
-def plot_gradient_norms(run: xr.Dataset, ax: Axes | None = None) -> list[Line2D]:
-    """Plot each layer's gradient norm along training, on a logarithmic axis.
+def _reading(run: xr.Dataset) -> str:
+    what = (
+        "The norm of the whole layer's gradient before clipping, averaged (RMS) over the updates "
+        "between two records."
+    )
+    return how_to_read(run, what, what)
+
+
+def _showing(run: xr.Dataset) -> str:
+    least, most = least_and_most(rms_over_run(run, "gradient_norm"))
+    return (
+        "Chart: the gradient norm of each layer over updates, on a logarithmic scale. Over the "
+        f"run it was least for {least} and largest for {most}."
+    )
+
+
+@figure(
+    needs=("gradient_norm",),
+    recorded_by="keras_lcb.GradientNorms()",
+    place=3,
+    reading=_reading,
+    showing=_showing,
+)
+def plot_gradient_norms(run: xr.Dataset, ax: Axes | None = None) -> list[Artist]:
+    """Plots each layer's gradient norm along training, on a logarithmic axis.
 
     A norm is the root mean square over the updates since the previous record. Norms of exactly
-    zero have no place on the axis and are left out.
+    zero have no place on the axis and are left out. More than 20 layers are drawn as a map of
+    layers against updates.
 
     Args:
         run: A run with `gradient_norm`, as `GradientNorms` records it.
@@ -31,26 +52,25 @@ def plot_gradient_norms(run: xr.Dataset, ax: Axes | None = None) -> list[Line2D]
             a figure made with `layout="constrained"` leaves room for them.
 
     Returns:
-        One `matplotlib.lines.Line2D` a layer, in the order of the run's layers.
+        One `matplotlib.lines.Line2D` a layer, in the order of the run's layers, or the map, a
+        `matplotlib.collections.QuadMesh`.
 
     Raises:
         ValueError: If the run holds no gradient norms.
 
     Example:
-        >>> lines = plot_gradient_norms(run)  # doctest: +SKIP
-        >>> lines[0].axes.set_title("ResNet-20")  # doctest: +SKIP
+    >>> from keras_lcb.runs import example_run
+    >>> lines = plot_gradient_norms(example_run())
+    >>> lines[0].axes.get_yscale()
+    'log'
     """
-    if "gradient_norm" not in run:
-        raise ValueError(
-            "The run holds no gradient_norm. Record it with keras_lcb.GradientNorms()."
-        )
     ax = new_axes(ax)
-    values = run["gradient_norm"]
-    values = values.where(values > 0)
+    norms = run["gradient_norm"]
     ax.set_yscale("log")
-    lines = plot_layer_lines(run, values, ax)
-    remark(ax, "Gradient norm of each layer", remarks_on(run, values))
-    ax.set_ylabel(axis_label(run["gradient_norm"]))
-    frame_training(run, ax)
-    legend(run, values, ax)
-    return lines
+    return draw_layers(
+        run,
+        norms.where(norms > 0),
+        ax,
+        title="Gradient norm of each layer",
+        label=axis_label(norms),
+    )

@@ -6,7 +6,7 @@ change until the figure is drawn. So each artist here places its names as it is 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -30,7 +30,7 @@ _RAISED: dict[int, Literal["bottom", "center", "top"]] = {1: "bottom", 0: "cente
 
 
 def spread(wanted: Sequence[float], gap: float, low: float, high: float) -> np.ndarray:
-    """Move sorted positions apart as little as possible.
+    """Moves sorted positions apart as little as possible.
 
     The least squares answer: without `gap * i`, keeping the i-th position `gap` above the one
     before is keeping the order, so pooling the neighbours that violate it is exact (isotonic
@@ -62,21 +62,42 @@ def spread(wanted: Sequence[float], gap: float, low: float, high: float) -> np.n
     return np.clip(pooled, low, max(low, high - gap * (len(wanted) - 1))) + steps
 
 
-class LineEndLabels(Artist):
-    """Names lines at their right ends, outside the axes.
+Anchor = Callable[[np.ndarray], np.ndarray]
 
-    Names follow their lines when data or limits change. Where lines end together, as distances
-    to the final weights do, names stand in the order in which the lines came down. Where there
-    is no room for all, evenly chosen ones stay.
+
+def line_end(points: np.ndarray) -> np.ndarray:
+    """Returns the last of a line's points (points, 2)."""
+    return points[-1]
+
+
+def half_way(points: np.ndarray) -> np.ndarray:
+    """Returns where a line (points, 2) first comes down to ½; its end if it never does."""
+    below = np.flatnonzero(points[:, 1] <= 0.5)
+    if not below.size or below[0] == 0:
+        return points[-1]
+    before, after = points[below[0] - 1], points[below[0]]
+    part = (before[1] - 0.5) / (before[1] - after[1])
+    return before + part * (after - before)
+
+
+class LineLabels(Artist):
+    """Names lines to the right of the axes, with a leader from each line to its name.
+
+    Names follow their lines when data or limits change. Where leaders begin at the same height,
+    the name of the one further to the left stands higher, so that leaders do not cross. Where
+    there is no room for all names, evenly chosen ones stay.
 
     Args:
         ax: The axes of the lines.
         lines: The lines, none of them empty, in order of depth; each one's label is its name.
+        anchor: Takes a line's points and returns where its leader begins: `line_end` or
+            `half_way`. Defaults to `line_end`.
     """
 
-    def __init__(self, ax: Axes, lines: Sequence[Line2D]) -> None:
+    def __init__(self, ax: Axes, lines: Sequence[Line2D], anchor: Anchor | None = None) -> None:
         super().__init__()
         self._ax = ax
+        self._anchor = anchor or line_end
         self.set_in_layout(False)
         self.set_zorder(-1)  # before the names, which are then drawn where they belong
         self._named = [(line, self._name(ax, line)) for line in lines]
@@ -85,7 +106,7 @@ class LineEndLabels(Artist):
     def _name(self, ax: Axes, line: Line2D) -> Annotation:
         return ax.annotate(
             short_name(str(line.get_label())),
-            xy=tuple(_data(line)[-1]),
+            xy=tuple(self._anchor(_data(line))),
             xytext=(1, 0.5),
             textcoords=ax.transAxes + ScaledTranslation(_ROOM / 72, 0, ax.figure.dpi_scale_trans),
             va="center",
@@ -103,24 +124,25 @@ class LineEndLabels(Artist):
         )
 
     def draw(self, renderer: RendererBase) -> None:
-        """Place the names; the axes draw them afterwards."""
+        """Places the names; the axes draw them afterwards."""
         if not self._named:
             return
         box = self._ax.bbox
         gap = _LINE_HEIGHT * _pixels(renderer, float(self._named[0][1].get_fontsize()))
         room = max(1, int(box.height / gap) + 1)
         chosen = _evenly(len(self._named), room)
-        ends = []
+        starts = []
         for place, (line, name) in enumerate(self._named):
             name.set_visible(place in chosen)
             if place in chosen:
-                name.xy = tuple(_data(line)[-1])
-                points = self._ax.transData.transform(_data(line))
-                end = float(np.clip(points[-1, 1], box.y0, box.y1))
-                ends.append((round(end / gap), points[:, 1].mean(), end, name))
-        ends.sort(key=lambda entry: entry[:2])
-        heights = spread([end for *_, end, _ in ends], gap, box.y0, box.y1)
-        for height, (*_, name) in zip(heights, ends, strict=True):
+                name.xy = tuple(self._anchor(_data(line)))
+                x, y = self._ax.transData.transform(name.xy)
+                mean = self._ax.transData.transform(_data(line))[:, 1].mean()
+                height = float(np.clip(y, box.y0, box.y1))
+                starts.append((round(height / gap), -round(x), mean, height, name))
+        starts.sort(key=lambda entry: entry[:3])
+        heights = spread([height for *_, height, _ in starts], gap, box.y0, box.y1)
+        for height, (*_, name) in zip(heights, starts, strict=True):
             name.set_position((1, (height - box.y0) / box.height))
 
 
@@ -157,7 +179,7 @@ class PointLabels(Artist):
         ax.add_artist(self)
 
     def draw(self, renderer: RendererBase) -> None:
-        """Place the names; the axes draw them afterwards."""
+        """Places the names; the axes draw them afterwards."""
         centres = self._ax.transData.transform(self._places())
         centres = centres[np.isfinite(centres).all(axis=1)]
         radius = _pixels(renderer, self._radius())
@@ -203,7 +225,7 @@ def _pixels(renderer: RendererBase, points: float) -> float:
 
 
 def _evenly(count: int, room: int) -> set[int]:
-    """Return which of `count` stay where there is room for `room`, the outermost included."""
+    """Returns which of `count` stay where there is room for `room`, the outermost included."""
     if room >= count:
         return set(range(count))
     return {round(place) for place in np.linspace(0, count - 1, room)}

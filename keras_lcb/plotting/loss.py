@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from keras_lcb.plotting.layer_lines import frame_training, over_seeds, remark, remarks_on
+from keras_lcb.analysis.records import over_seeds
+from keras_lcb.plotting.along_training import frame_training, remark, remarks_on
+from keras_lcb.plotting.figures import figure
 from keras_lcb.plotting.style import new_axes
 
 if TYPE_CHECKING:
@@ -17,8 +19,25 @@ if TYPE_CHECKING:
 _STYLES = {"loss": ("training", "solid"), "validation_loss": ("validation", "dashed")}
 
 
+def _showing(run: xr.Dataset) -> str:
+    losses = run["loss"].mean([dim for dim in run["loss"].dims if dim != "step"]).dropna("step")
+    return (
+        "Line chart: training loss, and validation loss if there is one, over updates. Training "
+        f"loss went from {float(losses[0]):.3g} to {float(losses[-1]):.3g}."
+    )
+
+
+@figure(
+    needs=("loss", "step"),
+    recorded_by="any callback of keras_lcb",
+    place=2,
+    reading="As long as the loss falls, layers are still on their way, wherever they are said to "
+    "end.",
+    showing=_showing,
+    shows=("loss", "validation_loss"),
+)
 def plot_loss(run: xr.Dataset, ax: Axes | None = None) -> list[Line2D]:
-    """Plot the training loss and, where there is one, the validation loss.
+    """Plots the training loss and, where there is one, the validation loss.
 
     Distances to the final weights say little as long as the loss still falls, and a falling
     learning rate lets anything look converged: the figure tells of both. Runs stacked over
@@ -36,7 +55,10 @@ def plot_loss(run: xr.Dataset, ax: Axes | None = None) -> list[Line2D]:
         ValueError: If the run holds no loss.
 
     Example:
-        >>> training, validation = plot_loss(run)  # doctest: +SKIP
+    >>> from keras_lcb.runs import example_run
+    >>> (training,) = plot_loss(example_run())
+    >>> training.get_label()
+    'training'
     """
     held = [name for name in _STYLES if name in run and np.isfinite(run[name]).any()]
     if not held:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from matplotlib.ticker import MaxNLocator
 
-from keras_lcb.plotting.layer_lines import remark
+from keras_lcb.plotting.along_training import remark
 from keras_lcb.plotting.style import depth_colors, is_dark, short_name
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ _LEVELS = 12
 def plot_loss_slices(
     slices: Mapping[str, xr.Dataset], ax: Any | None = None
 ) -> dict[str, list[Artist]]:
-    """Plot slices of the loss side by side, all on the same scale.
+    """Plots slices of the loss side by side, all on the same scale.
 
     Lines are drawn one by one, thin, and their mean thick; planes as filled contours at levels
     that all panels share. Panels are coloured shallow to deep in the order given.
@@ -74,7 +74,7 @@ def _new_axes(count: int) -> Any:
 
 
 def _range(slices: Mapping[str, xr.Dataset]) -> tuple[float, float]:
-    """The finite losses' range, over all slices."""
+    """Returns the finite losses' range, over all slices."""
     losses = np.concatenate([found["loss"].values.ravel() for found in slices.values()])
     finite = losses[np.isfinite(losses)]
     if not finite.size:

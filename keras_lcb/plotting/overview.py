@@ -1,70 +1,55 @@
-"""All figures of a run, as one."""
+"""The figures of a run, side by side."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from keras_lcb.plotting.convergence import plot_convergence
-from keras_lcb.plotting.gradient_norms import plot_gradient_norms
-from keras_lcb.plotting.loss import plot_loss
-from keras_lcb.plotting.rate_vs_gradient import plot_rate_vs_gradient
+from keras_lcb.plotting.figures import figures_of
 
 if TYPE_CHECKING:
     import xarray as xr
-    from matplotlib.artist import Artist
-    from matplotlib.axes import Axes
-
-_PANELS: dict[str, Callable] = {
-    "convergence": plot_convergence,
-    "loss": plot_loss,
-    "gradient_norms": plot_gradient_norms,
-    "rate_vs_gradient": plot_rate_vs_gradient,
-}
 
 
-def plot_overview(run: xr.Dataset, ax: np.ndarray | None = None) -> dict[str, list[Artist]]:
-    """Plot distances, loss, gradient norms, and speed against gradient norm, side by side.
+def plot_overview(run: xr.Dataset, ax: np.ndarray | None = None) -> dict[str, Any]:
+    """Plots all figures that a run has the data for, side by side.
+
+    Of a run of `LayerConvergence` and `GradientNorms` these are distances, loss, gradient norms,
+    and speed against gradient norm.
 
     Args:
-        run: A run. What it does not hold leaves its panel empty but for a sentence.
-        ax: Four axes, as `pyplot.subplots(2, 2, layout="constrained")` returns them; a new pyplot
-            figure by default.
+        run: A run.
+        ax: Axes, such as `pyplot.subplots(2, 2, layout="constrained")` returns. The first figures
+            are drawn if there are fewer axes than figures, and axes that are left over are
+            switched off. Defaults to a new pyplot figure with room for all.
 
     Returns:
-        What each figure returns, under `"convergence"`, `"loss"`, `"gradient_norms"` and
-        `"rate_vs_gradient"`; an empty list for a panel without data.
+        What each figure returns, by the figure's name, such as `"convergence"`.
 
     Raises:
-        ValueError: If `ax` is not four axes.
+        ValueError: If the run holds nothing that a figure shows.
 
     Example:
-        >>> artists = plot_overview(run)  # doctest: +SKIP
-        >>> artists["convergence"][0].figure.savefig("overview.png")  # doctest: +SKIP
+    >>> from keras_lcb.runs import example_run
+    >>> sorted(plot_overview(example_run(gradients=False)))
+    ['convergence', 'loss']
     """
-    if ax is None:
-        from matplotlib import pyplot
-
-        size = np.array(pyplot.rcParams["figure.figsize"])
-        _, ax = pyplot.subplots(2, 2, figsize=2 * size, layout="constrained")
-    panels = np.ravel(ax)
-    if len(panels) != len(_PANELS):
-        raise ValueError(
-            f"The overview needs {len(_PANELS)} axes, got {len(panels)}: pass those of "
-            '`pyplot.subplots(2, 2, layout="constrained")`.'
-        )
+    wanted = figures_of(run)
+    if not wanted:
+        raise ValueError("The run holds nothing that a figure shows.")
+    panels = np.ravel(_new_axes(len(wanted)) if ax is None else ax)
+    for panel in panels[len(wanted) :]:
+        panel.set_axis_off()
     return {
-        name: _panel(plot, run, panel)
-        for (name, plot), panel in zip(_PANELS.items(), panels, strict=True)
+        each.name: each.plot(run, ax=panel) for each, panel in zip(wanted, panels, strict=False)
     }
 
 
-def _panel(plot: Callable, run: xr.Dataset, ax: Axes) -> list[Artist]:
-    try:
-        return plot(run, ax)
-    except ValueError as reason:  # the run does not hold it, and the sentence says which callback
-        ax.set_axis_off()
-        ax.text(0.5, 0.5, str(reason), ha="center", va="center", wrap=True, parse_math=False)
-        return []
+def _new_axes(count: int) -> np.ndarray:
+    from matplotlib import pyplot
+
+    columns = min(count, 2)
+    rows = -(-count // columns)
+    size = np.array(pyplot.rcParams["figure.figsize"]) * (columns, rows)
+    return pyplot.subplots(rows, columns, figsize=size, layout="constrained", squeeze=False)[1]

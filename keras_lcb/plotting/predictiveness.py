@@ -5,20 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+from matplotlib.lines import Line2D
 
-from keras_lcb.plotting.layer_lines import (
-    frame_training,
-    legend,
-    plot_layer_lines,
-    remark,
-    remarks_on,
-)
+from keras_lcb.plotting.along_training import draw_layers, how_to_read, is_map
+from keras_lcb.plotting.extremes import least_and_most
+from keras_lcb.plotting.figures import figure
 from keras_lcb.plotting.style import axis_label, new_axes
 
 if TYPE_CHECKING:
     import xarray as xr
+    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
-    from matplotlib.lines import Line2D
 
 _TITLES = {
     "gradient_change": "Change of each layer's gradient after a step along it",
@@ -27,13 +24,36 @@ _TITLES = {
 }
 
 
+def _reading(run: xr.Dataset) -> str:
+    what = "The lower, the further the layer's gradient holds as the layer follows it."
+    return how_to_read(run, what, what)
+
+
+def _showing(run: xr.Dataset) -> str:
+    change = run["relative_gradient_change"]
+    least, most = least_and_most(change)
+    return (
+        "Chart: how much each layer's gradient changes after a step along it, over updates. "
+        f"Least on average: {least}; most: {most}."
+    )
+
+
+@figure(
+    needs=("relative_gradient_change", "step"),
+    recorded_by="keras_lcb.GradientPredictiveness(x, y)",
+    place=5,
+    reading=_reading,
+    showing=_showing,
+    shows=tuple(_TITLES),
+)
 def plot_predictiveness(
     run: xr.Dataset, ax: Axes | None = None, *, quantity: str = "relative_gradient_change"
-) -> list[Line2D]:
-    """Plot each layer's gradient predictiveness along training, as a band over the step sizes.
+) -> list[Artist]:
+    """Plots each layer's gradient predictiveness along training, as a band over the step sizes.
 
     A layer's band reaches from the lowest to the highest value of all step sizes, its line is the
-    middle one's. The narrower and lower the band, the further the gradient holds.
+    middle one's. The narrower and lower the band, the further the gradient holds. More than 20
+    layers are drawn as a map of layers against updates, at the middle step size.
 
     Args:
         run: A run of `GradientPredictiveness`. Runs stacked over seeds are drawn as their mean.
@@ -43,22 +63,22 @@ def plot_predictiveness(
             "gradient_cosine". Defaults to the first.
 
     Returns:
-        One `matplotlib.lines.Line2D` a layer, in the order of the run's layers.
+        One `matplotlib.lines.Line2D` a layer, in the order of the run's layers, or the map, a
+        `matplotlib.collections.QuadMesh`.
 
     Raises:
         ValueError: If the run does not hold the quantity along training.
 
     Example:
-        >>> lines = plot_predictiveness(run)  # doctest: +SKIP
-        >>> lines[0].axes.set_title("ResNet-20")  # doctest: +SKIP
+    >>> from keras_lcb.runs import example_run
+    >>> lines = plot_predictiveness(example_run())
+    >>> lines[0].axes.get_yscale()
+    'log'
     """
     if quantity not in _TITLES:
         raise ValueError(f"`quantity` is one of {', '.join(_TITLES)}; received {quantity!r}.")
-    if quantity not in run or "step" not in run[quantity].dims:
-        raise ValueError(
-            f"The run holds no {quantity} along training. Record it with "
-            "keras_lcb.GradientPredictiveness(x, y)."
-        )
+    if quantity not in run:
+        raise ValueError(f"The run holds no {quantity}. Choose another `quantity`.")
     values = run[quantity]
     ax = new_axes(ax)
     if quantity != "gradient_cosine":
@@ -66,8 +86,14 @@ def plot_predictiveness(
         ax.set_yscale("log")
     mean = values.mean("seed") if "seed" in values.dims else values
     middle = mean.isel(step_size=mean.sizes["step_size"] // 2)
-    lines = plot_layer_lines(run, middle, ax)
-    for place, line in enumerate(lines):
+    steps = run["step_size"].values
+    said = f"Bands over step sizes {steps[0]:g} to {steps[-1]:g}; lines at {_middle(steps):g}."
+    if is_map(run):
+        said = f"At step size {_middle(steps):g}."
+    artists = draw_layers(
+        run, middle, ax, title=_TITLES[quantity], remarks=[said], label=axis_label(run[quantity])
+    )
+    for place, line in enumerate(each for each in artists if isinstance(each, Line2D)):
         own = mean.isel(layer=place)
         low, high = own.min("step_size"), own.max("step_size")
         known = low.notnull().values
@@ -79,13 +105,7 @@ def plot_predictiveness(
             alpha=0.15,
             linewidth=0,
         )
-    steps = run["step_size"].values
-    said = f"Bands over step sizes {steps[0]:g} to {steps[-1]:g}; lines at {_middle(steps):g}."
-    remark(ax, _TITLES[quantity], [said, *remarks_on(run, values)])
-    ax.set_ylabel(axis_label(run[quantity]))
-    frame_training(run, ax)
-    legend(run, middle, ax)
-    return lines
+    return artists
 
 
 def _middle(steps: np.ndarray) -> float:

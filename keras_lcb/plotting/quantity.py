@@ -1,4 +1,4 @@
-"""Any quantity of layers along training, one line a layer."""
+"""Any quantity of layers along training."""
 
 from __future__ import annotations
 
@@ -6,29 +6,26 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from keras_lcb.plotting.layer_lines import (
-    frame_training,
-    legend,
-    plot_layer_lines,
-    remark,
-    remarks_on,
-)
-from keras_lcb.plotting.style import axis_label, new_axes
+from keras_lcb.plotting.along_training import draw_layers, how_to_read
+from keras_lcb.plotting.extremes import least_and_most
+from keras_lcb.plotting.figures import Figure
+from keras_lcb.plotting.style import new_axes
 
 if TYPE_CHECKING:
     import xarray as xr
+    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
-    from matplotlib.lines import Line2D
 
 _ALONG = ("step", "update")
 
 
-def plot_quantity(run: xr.Dataset, name: str, ax: Axes | None = None) -> list[Line2D]:
-    """Plot one quantity of each layer along training, whatever it is.
+def plot_quantity(run: xr.Dataset, name: str, ax: Axes | None = None) -> list[Artist]:
+    """Plots one quantity of each layer along training, whatever it is.
 
     Title and axis come from the quantity's own description. The axis is logarithmic where values
     are positive and span more than a factor of ten. Runs stacked over seeds have their mean and a
-    band from the lowest to the highest.
+    band from the lowest to the highest. More than 20 layers are drawn as a map of layers against
+    updates.
 
     Args:
         run: A run.
@@ -38,7 +35,8 @@ def plot_quantity(run: xr.Dataset, name: str, ax: Axes | None = None) -> list[Li
             a figure made with `layout="constrained"` leaves room for them.
 
     Returns:
-        One `matplotlib.lines.Line2D` a layer, in the order of the run's layers.
+        One `matplotlib.lines.Line2D` a layer, in the order of the run's layers, or the map, a
+        `matplotlib.collections.QuadMesh`.
 
     Raises:
         ValueError: If the run holds no such quantity.
@@ -61,17 +59,39 @@ def plot_quantity(run: xr.Dataset, name: str, ax: Axes | None = None) -> list[Li
     if finite.size and finite.min() > 0 and finite.max() > 10 * finite.min():
         ax.set_yscale("log")
     shown = values.rename({dim: "step" for dim in values.dims if dim == "update"})
-    lines = plot_layer_lines(run, shown, ax)
-    title = str(values.attrs.get("long_name", name))
-    remark(ax, f"{title[:1].upper()}{title[1:]}", remarks_on(run, values))
-    ax.set_ylabel(axis_label(values))
-    frame_training(run, ax)
-    legend(run, values, ax)
-    return lines
+    return draw_layers(run, shown, ax, title=_title(values))
+
+
+def quantity_figure(run: xr.Dataset, name: str) -> Figure:
+    """Returns the figure of any quantity of a run, as others declare themselves.
+
+    Args:
+        run: The run.
+        name: One of its variables over records and layers.
+    """
+    title = _title(run[name])
+
+    def plot(run: xr.Dataset, ax: Axes | None = None) -> list[Artist]:
+        return plot_quantity(run, name, ax)
+
+    def showing(run: xr.Dataset) -> str:
+        along = [dim for dim in _ALONG if dim in run[name].dims]
+        least, most = least_and_most(run[name].mean(along))
+        return f"Chart: {title}, of each layer over updates. Least: {least}; most: {most}."
+
+    def reading(run: xr.Dataset) -> str:
+        return how_to_read(run, f"{title}.", f"{title}.")
+
+    return Figure(name, plot, (name,), "", float("inf"), reading, showing, (name,))
+
+
+def _title(values: xr.DataArray) -> str:
+    title = str(values.attrs.get("long_name", values.name))
+    return f"{title[:1].upper()}{title[1:]}"
 
 
 def is_quantity(values: xr.DataArray) -> bool:
-    """Whether values are one number a layer along training, so that `plot_quantity` draws them."""
+    """Tells whether values are one number a layer along training, as `plot_quantity` draws."""
     own = set(values.dims) - {"seed"}
     return "layer" in own and len(own) == 2 and bool(own.intersection(_ALONG))
 

@@ -11,8 +11,10 @@ from matplotlib.ticker import LogLocator, StrMethodFormatter
 from keras_lcb.analysis.compared import compared_layers, single_runs
 from keras_lcb.analysis.convergence import normalized_distance, time_to_fraction
 from keras_lcb.analysis.gradients import gradient_rate_correlation, rms_over_run
+from keras_lcb.plotting.along_training import remark, remarks_on
+from keras_lcb.plotting.figures import figure
 from keras_lcb.plotting.labels import PointLabels
-from keras_lcb.plotting.layer_lines import MOST_LABELLED, depth_key, remark, remarks_on
+from keras_lcb.plotting.layer_lines import MOST_LABELLED, depth_key
 from keras_lcb.plotting.style import depths, is_dark, layer_colors, new_axes
 
 if TYPE_CHECKING:
@@ -21,8 +23,22 @@ if TYPE_CHECKING:
     from matplotlib.collections import PathCollection
 
 
+def _showing(run: xr.Dataset) -> str:
+    return (
+        "Scatter chart: one point a layer, its speed of convergence against its gradient norm. "
+        f"Spearman's rank correlation over hidden layers: {gradient_rate_correlation(run)}."
+    )
+
+
+@figure(
+    needs=("distance", "gradient_norm"),
+    recorded_by="keras_lcb.LayerConvergence() and keras_lcb.GradientNorms()",
+    place=4,
+    reading="If large gradients made layers fast, points would rise from left to right.",
+    showing=_showing,
+)
 def plot_rate_vs_gradient(run: xr.Dataset, ax: Axes | None = None) -> list[PathCollection]:
-    """Plot the speed of convergence of each layer against its gradient norm.
+    """Plots the speed of convergence of each layer against its gradient norm.
 
     The speed is the reciprocal of the time to half the distance (0 for a layer that never came so
     far), the gradient norm its RMS over the run. Section 3 of Chen, Yuille and Zhou, "Which Layer
@@ -31,7 +47,7 @@ def plot_rate_vs_gradient(run: xr.Dataset, ax: Axes | None = None) -> list[PathC
     Runs stacked over seeds have their mean, and a small point for each seed.
 
     Args:
-        run: A run with `normalized_distance` and `gradient_norm`, from both callbacks.
+        run: A run with `distance` and `gradient_norm`, from both callbacks.
         ax: Where to draw; a new pyplot figure by default.
 
     Returns:
@@ -43,8 +59,11 @@ def plot_rate_vs_gradient(run: xr.Dataset, ax: Axes | None = None) -> list[PathC
         ValueError: If the run lacks distances or gradient norms.
 
     Example:
-        >>> (points,) = plot_rate_vs_gradient(run)  # doctest: +SKIP
-        >>> norms, speeds = points.get_offsets().T  # doctest: +SKIP
+    >>> from keras_lcb.runs import example_run
+    >>> (points,) = plot_rate_vs_gradient(example_run(layers=3))
+    >>> norms, speeds = points.get_offsets().T
+    >>> len(speeds)
+    3
     """
     norms, speeds = rms_over_run(run, "gradient_norm"), _speed(run)
     ax = new_axes(ax)

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.lines import Line2D
 
-from keras_lcb.plotting.layer_lines import remark
+from keras_lcb.plotting.along_training import remark
+from keras_lcb.plotting.extremes import least_and_most
+from keras_lcb.plotting.figures import figure
 from keras_lcb.plotting.style import depths, is_dark, layer_colors, new_axes, short_name
 
 if TYPE_CHECKING:
@@ -16,14 +18,30 @@ if TYPE_CHECKING:
     from matplotlib.container import BarContainer
 
 
-def plot_stable_rates(found: xr.Dataset, ax: Axes | None = None) -> BarContainer:
-    """Plot the largest stable learning rate of each layer as a bar, with a mark for 2 / λ_max.
+def _showing(run: xr.Dataset) -> str:
+    least, most = least_and_most(run["learning_rate"])
+    return (
+        "Bar chart: the largest stable learning rate of each layer, by depth, on a logarithmic "
+        f"axis. Least: {least}; most: {most}."
+    )
+
+
+@figure(
+    needs=("lower", "upper"),
+    recorded_by="keras_lcb.landscape.largest_stable_learning_rate(model, x, y)",
+    place=10,
+    reading="The taller the bar, the larger the steps that the layer bears when it alone moves.",
+    showing=_showing,
+    shows=("learning_rate", "lower", "upper", "theory"),
+)
+def plot_stable_rates(run: xr.Dataset, ax: Axes | None = None) -> BarContainer:
+    """Plots the largest stable learning rate of each layer as a bar, with a mark for 2 / λ_max.
 
     Bars stand on a logarithmic axis, shallow to the left. Datasets stacked over `seed` have the
     geometric mean as their bar, and a small point for each seed.
 
     Args:
-        found: What `landscape.largest_stable_learning_rate` returns.
+        run: What `landscape.largest_stable_learning_rate` returns.
         ax: Where to draw; a new pyplot figure by default.
 
     Returns:
@@ -34,30 +52,29 @@ def plot_stable_rates(found: xr.Dataset, ax: Axes | None = None) -> BarContainer
         ValueError: If there are no rates by layer.
 
     Example:
-        >>> bars = plot_stable_rates(found)  # doctest: +SKIP
+    >>> from keras_lcb.runs import schema
+    >>> names, values = ("learning_rate", "lower", "upper"), (("layer",), [0.5, 0.1])
+    >>> run = schema.dataset({name: values for name in names}, {"layer": ["a", "b"]})
+    >>> len(plot_stable_rates(run))
+    2
     """
-    if "learning_rate" not in found or "layer" not in found["learning_rate"].dims:
-        raise ValueError(
-            "There is no learning_rate of each layer here: compute it with "
-            "keras_lcb.landscape.largest_stable_learning_rate(model, x, y)."
-        )
     ax = new_axes(ax)
     ink = ax.xaxis.label.get_color()
-    places = np.argsort(np.argsort(depths(found), kind="stable"))
-    rate = found["learning_rate"]
+    places = np.argsort(np.argsort(depths(run), kind="stable"))
+    rate = run["learning_rate"]
     ax.set_yscale("log")
-    bars = ax.bar(places, _middle(rate), color=layer_colors(found, is_dark(ax)), alpha=0.75)
+    bars = ax.bar(places, _middle(rate), color=layer_colors(run, is_dark(ax)), alpha=0.75)
     if "seed" in rate.dims:
         for own in rate.transpose("seed", "layer").values:
             ax.plot(places, own, ".", color=ink, alpha=0.5, markersize=4)
-    theory = _middle(found["theory"]) if "theory" in found else np.full(len(places), np.nan)
+    theory = _middle(run["theory"]) if "theory" in run else np.full(len(places), np.nan)
     if np.isfinite(theory).any():
         ax.plot(places, theory, "_", color=ink, markersize=18, markeredgewidth=2)
         mark = Line2D([], [], color=ink, marker="_", linestyle="", markersize=12)
         ax.legend([mark], ["2 / largest eigenvalue"], fontsize="small", frameon=False)
-    names = [short_name(str(name)) for name in found["layer"].values]
+    names = [short_name(str(name)) for name in run["layer"].values]
     ax.set_xticks(places, names, rotation=30, ha="right", parse_math=False)
-    remark(ax, "Largest stable learning rate of each layer, moved alone", _remarks(found))
+    remark(ax, "Largest stable learning rate of each layer, moved alone", _remarks(run))
     ax.set_ylabel("largest stable learning rate")
     return bars
 

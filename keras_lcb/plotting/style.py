@@ -38,7 +38,7 @@ PROVISIONAL = (0, (3, 1))
 
 
 def depth_colors(count: int, dark: bool = False) -> list[str]:
-    """Return one colour a layer, shallow to deep, as hexadecimal text.
+    """Returns one colour a layer, shallow to deep, as hexadecimal text.
 
     Args:
         count: Number of layers.
@@ -57,26 +57,26 @@ def depth_colors(count: int, dark: bool = False) -> list[str]:
 
 
 def layer_colors(run: xr.Dataset, dark: bool = False) -> list[str]:
-    """Return the colour of each layer of `run`, in the run's order, by its depth."""
+    """Returns the colour of each layer of `run`, in the run's order, by its depth."""
     ranks = np.argsort(np.argsort(depths(run), kind="stable"))
     colors = depth_colors(len(ranks), dark)
     return [colors[rank] for rank in ranks]
 
 
 def depths(run: xr.Dataset) -> np.ndarray:
-    """Return each layer's depth, the order of the layers where the run names none."""
+    """Returns each layer's depth, the order of the layers where the run names none."""
     return run["depth"].values if "depth" in run.coords else np.arange(run.sizes["layer"])
 
 
 def roles(run: xr.Dataset) -> list[str]:
-    """Return each layer's role, `"hidden"` where the run names none."""
+    """Returns each layer's role, `"hidden"` where the run names none."""
     if "role" not in run.coords:
         return ["hidden"] * run.sizes["layer"]
     return [str(role) for role in run["role"].values]
 
 
 def short_name(name: str, limit: int = 24) -> str:
-    """Return a layer's name as a figure can hold it.
+    """Returns a layer's name as a figure can hold it.
 
     Parts of a path that are too long together shrink from the left to a letter and their number,
     which is mostly what tells one layer from another; what is still too long loses its middle.
@@ -98,14 +98,14 @@ def short_name(name: str, limit: int = 24) -> str:
 
 
 def axis_label(quantity: xr.DataArray) -> str:
-    """Return a quantity's meaning and unit, as an axis says them."""
+    """Returns a quantity's meaning and unit, as an axis says them."""
     meaning = quantity.attrs.get("long_name", str(quantity.name))
     units = quantity.attrs.get("units", "1")
     return meaning if units == "1" or units in meaning.split() else f"{meaning} ({units})"
 
 
 def new_axes(ax: Axes | None) -> Axes:
-    """Return `ax`, or the axes of a new pyplot figure, which notebooks show by themselves."""
+    """Returns `ax`, or the axes of a new pyplot figure, which notebooks show by themselves."""
     if ax is not None:
         return ax
     from matplotlib import pyplot
@@ -114,7 +114,7 @@ def new_axes(ax: Axes | None) -> Axes:
 
 
 def is_dark(ax: Axes) -> bool:
-    """Tell whether lines on `ax` stand on a dark background."""
+    """Tells whether lines on `ax` stand on a dark background."""
     for color in (ax.get_facecolor(), ax.figure.get_facecolor()):
         red, green, blue, alpha = to_rgba(color)
         if alpha > 0.5:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from keras_lcb.plotting.layer_lines import first_nonfinite_update
+from keras_lcb.analysis.records import first_nonfinite_update
 from keras_lcb.runs import schema
 
 if TYPE_CHECKING:

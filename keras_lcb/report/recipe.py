@@ -2,30 +2,31 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import re
 from typing import TYPE_CHECKING, Any
 
+import keras_lcb
+from keras_lcb.plotting.figures import figures_of
 from keras_lcb.runs import schema
 
 if TYPE_CHECKING:
     import xarray as xr
 
-_RECORDERS = {"LayerConvergence": "normalized_distance", "GradientNorms": "gradient_norm"}
-
 
 def command(run: xr.Dataset) -> str | None:
-    """Return the command line that made the run, if it was one and the run names it."""
+    """Returns the command line that made the run, if it was one and the run names it."""
     made_by = schema.settings(run).get("command")
     return str(made_by) if made_by else None
 
 
 def code(run: xr.Dataset) -> str:
-    """Return Python code that makes the run, or records such a run of one's own model."""
+    """Returns Python code that makes the run, or records such a run of one's own model."""
     known = schema.settings(run)
     if "engine" in known:
         return _experiment(known["engine"], json.dumps(known.get("Config", {})))
-    recorders = {_variable(name): _call(name, options) for name, options in _recorders(run).items()}
+    recorders = {_variable(name): call for name, call in _calls(run).items()}
     names = ", ".join(recorders)
     seed = run.attrs.get("seed")
     lines = [
@@ -57,47 +58,77 @@ def _experiment(engine: str, config: str) -> str:
     return "\n".join(lines)
 
 
+def _calls(run: xr.Dataset) -> dict[str, str]:
+    """Returns the code that makes each callback, from its settings or from what the run holds."""
+    calls = {name: _call(name, options) for name, options in _recorders(run).items()}
+    if calls:
+        return calls
+    recorded_by = " ".join(each.recorded_by for each in figures_of(run))
+    found = re.findall(r"keras_lcb\.([A-Z]\w+)(\([^()]*\))", recorded_by)
+    return {name: f"lcb.{name}{arguments}" for name, arguments in found}
+
+
 def _recorders(run: xr.Dataset) -> dict[str, dict[str, Any]]:
-    known = schema.settings(run)
-    recorded = {name: known.get(name) for name, held in _RECORDERS.items() if held in run}
-    recorded |= {name: known[name] for name in known if _class(name) == "StepQuantities"}
-    return {name: options or {} for name, options in recorded.items()}
+    """Returns the settings of each callback that recorded the run."""
+    return {
+        name: options
+        for name, options in schema.settings(run).items()
+        if isinstance(options, dict) and ("class" in options or _public(name) is not None)
+    }
+
+
+def _public(name: str) -> type | None:
+    """Returns the callback of the package that has a name in the settings."""
+    found = getattr(keras_lcb, _class(name), None)
+    return found if isinstance(found, type) and hasattr(found, "on_train_begin") else None
 
 
 def _class(name: str) -> str:
-    """Return the class of a callback from its name in the settings, which may be numbered."""
+    """Returns the class of a callback from its name in the settings, which may be numbered."""
     return re.sub(r"_\d+$", "", name)
 
 
 def _call(name: str, options: dict[str, Any]) -> str:
-    """Return the code that makes a callback."""
+    """Returns the code that makes a callback."""
     options = dict(options)
     quantities = [_quantity(each) for each in options.pop("quantities", [])]
-    arguments = [*quantities, *filter(None, [_arguments(options)])]
-    return f"lcb.{_class(name)}({', '.join(arguments)})"
+    data = options.pop("data", [])
+    made_of = options.pop("class", "")
+    own = made_of.rpartition(".")[2] or f"lcb.{_class(name)}"
+    public = _public(name)
+    if public is not None and not made_of:
+        taken = inspect.signature(public).parameters
+        options = {key: value for key, value in options.items() if key in taken}
+    given = [each if each in ("x", "y") else f"{each}={each}" for each in data]
+    arguments = [*quantities, *given, *filter(None, [_arguments(options)])]
+    return f"{own}({', '.join(arguments)})"
 
 
 def _quantity(made_of: dict[str, Any]) -> str:
-    """Return the code that makes a quantity."""
+    """Returns the code that makes a quantity."""
     module, _, name = made_of["class"].rpartition(".")
     own = f"lcb.quantities.{name}" if module.startswith("keras_lcb.quantities") else name
     return f"{own}({_arguments(made_of['attributes'])})"
 
 
 def _imports(run: xr.Dataset) -> list[str]:
-    """Return how to get the classes of quantities that are not the package's."""
-    classes = [
-        made_of["class"].rpartition(".")
-        for options in _recorders(run).values()
+    """Returns how to get the classes that are not the package's."""
+    recorders = _recorders(run).values()
+    classes = [(options["class"], "Recorder") for options in recorders if "class" in options]
+    classes += [
+        (made_of["class"], "StepQuantity")
+        for options in recorders
         for made_of in options.get("quantities", [])
     ]
-    own = [(m, name) for m, _, name in classes if not m.startswith("keras_lcb.quantities")]
-    return [
-        f"# … define the class {name}, a keras_lcb.StepQuantity …"
-        if module == "__main__" or "<locals>" in module
-        else f"from {module} import {name}"
-        for module, name in dict.fromkeys(own)
-    ]
+    own = [(name, base) for name, base in classes if not name.startswith("keras_lcb.")]
+    return [_import(name, base) for name, base in dict.fromkeys(own)]
+
+
+def _import(made_of: str, base: str) -> str:
+    module, _, name = made_of.rpartition(".")
+    if module == "__main__" or "<locals>" in module:
+        return f"# … define the class {name}, a keras_lcb.{base} …"
+    return f"from {module} import {name}"
 
 
 def _variable(name: str) -> str:

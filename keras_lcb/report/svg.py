@@ -68,7 +68,7 @@ def draw(plot: Callable, run: xr.Dataset, name: str, describe: Callable) -> str:
     """
     with style.context(["default", _SETTINGS]):
         figure = Figure(layout="constrained")
-        artists = plot(run, figure.subplots())
+        artists = plot(run, ax=figure.subplots())
         artists = artists if isinstance(artists, list) else [artists]
         for index, artist in enumerate(artists):
             if isinstance(artist, Line2D):

@@ -123,7 +123,7 @@ def _facts(run: xr.Dataset) -> dict[str, Any]:
         reference = str(run.attrs["reference"])
         found["measured to"] = _ENDPOINTS.get(reference, reference)
     if "optimizer" in run.attrs:
-        found["optimiser"] = str(run.attrs["optimizer"])
+        found["optimizer"] = str(run.attrs["optimizer"])
     return found
 
 

@@ -57,10 +57,10 @@ class Quantity:
 
 
 COORDINATES: dict[str, Quantity] = {
-    "step": Quantity("optimiser updates applied", "updates", ("step",), whole=True),
+    "step": Quantity("optimizer updates applied", "updates", ("step",), whole=True),
     "epoch": Quantity("epochs completed", "epochs", ("step",)),
     "wall_time": Quantity("time since training began", "s", ("step",)),
-    "update": Quantity("number of the optimiser update", "updates", ("update",), whole=True),
+    "update": Quantity("number of the optimizer update", "updates", ("update",), whole=True),
     "layer": Quantity("layer path relative to the model", "1", ("layer",)),
     "depth": Quantity("position in the order of calls", "1", ("layer",), whole=True),
     "parameters": Quantity("number of trainable parameters", "1", ("layer",), whole=True),
@@ -257,6 +257,20 @@ def settings(run: xr.Dataset) -> dict[str, Any]:
 def missing(run: xr.Dataset) -> dict[str, str]:
     """Return why values are missing from a run: `{"variable/layer": reason}`."""
     return json.loads(run.attrs.get("missing", "{}"))
+
+
+def dims_along_training(name: str, count: int) -> tuple[str, ...]:
+    """Returns the dimensions that a quantity has along `step`.
+
+    Args:
+        name: One of `VARIABLES`.
+        count: How many dimensions its values have.
+    """
+    _lookup(name, VARIABLES, "variable")
+    for dims in _dims(name):
+        if len(dims) == count and dims[0] == "step":
+            return dims
+    raise ValueError(f"The variable '{name}' has no {count} dimensions along training.")
 
 
 def is_taken(name: str) -> bool:

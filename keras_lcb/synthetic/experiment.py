@@ -12,18 +12,19 @@ import keras
 import numpy as np
 import xarray as xr
 
-from keras_lcb.callbacks import FrequencyResponse, GradientNorms, LayerConvergence
-from keras_lcb.runs import schema
-from keras_lcb.runs.merging import collect
-from keras_lcb.synthetic.networks import build_network, check_network
-from keras_lcb.synthetic.target import Target
-from keras_lcb.synthetic.targets import default_target, target_from_dict
-from keras_lcb.training.settings import (
+from keras_lcb.callbacks import GradientNorms, LayerConvergence
+from keras_lcb.config import (
     check_training,
     new_optimizer,
     read_settings,
     whole_number,
 )
+from keras_lcb.runs import schema
+from keras_lcb.runs.merging import collect
+from keras_lcb.synthetic.frequency_response import FrequencyResponse
+from keras_lcb.synthetic.networks import build_network, check_network
+from keras_lcb.synthetic.target import Target
+from keras_lcb.synthetic.targets import default_target, target_from_dict
 
 _WHOLE = ("depth", "width", "points", "batch_size", "updates", "record_every", "seed")
 
@@ -48,8 +49,8 @@ class Config:
             again.
         optimizer: `"sgd"`, `"momentum"` (SGD with `momentum`), or another that Keras knows by
             name, with its own defaults.
-        learning_rate: Of the optimiser, constant.
-        momentum: Of the optimiser `"momentum"`; others take none from here.
+        learning_rate: Of the optimizer, constant.
+        momentum: Of the optimizer `"momentum"`; others take none from here.
         updates: How many, a multiple of `record_every`.
         record_every: Updates between records.
         seed: Of the initial weights and of the order of the points. The target has its own.

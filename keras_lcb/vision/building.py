@@ -8,7 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_lcb.training.settings import whole_number
+from keras_lcb.config import whole_number
 
 
 def check_classifier(input_shape: Any, classes: Any, width: Any, seed: Any) -> None:

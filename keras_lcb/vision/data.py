@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import keras
 import tensorflow as tf
 
-from keras_lcb.training.settings import whole_number
+from keras_lcb.config import whole_number
 from keras_lcb.vision import folder, sets
 from keras_lcb.vision.splits import Part, parts
 

@@ -14,14 +14,14 @@ import tensorflow as tf
 import xarray as xr
 
 from keras_lcb.callbacks import GradientNorms, LayerConvergence
-from keras_lcb.runs import schema
-from keras_lcb.runs.merging import collect
-from keras_lcb.training.settings import (
+from keras_lcb.config import (
     check_training,
     new_optimizer,
     read_settings,
     whole_number,
 )
+from keras_lcb.runs import schema
+from keras_lcb.runs.merging import collect
 from keras_lcb.vision.building import check_depths
 from keras_lcb.vision.data import DIGITS, ImageData, load
 from keras_lcb.vision.networks import builder

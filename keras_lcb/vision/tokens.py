@@ -6,7 +6,7 @@ from typing import Any
 
 import keras
 
-from keras_lcb.training.settings import whole_number
+from keras_lcb.config import whole_number
 from keras_lcb.vision.building import Initializers, check_depths
 
 

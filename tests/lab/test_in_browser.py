@@ -282,7 +282,7 @@ def fits(page, width, height, folder):
 def test_voila(visit, tmp_path):
     with running(["-m", "keras_lcb_cli", "lab"], tmp_path, PYTHONPATH=str(ROOT)) as server:
         lab = Lab(visit(f"{server.address}&{SETTINGS}"))
-        for name, term in (("Depth", "How many hidden layers"), ("Optimiser", "How an update")):
+        for name, term in (("Depth", "How many hidden layers"), ("Optimizer", "How an update")):
             label = lab.root.locator("label", has_text=re.compile(f"^{name}$"))
             assert label.evaluate("e => e.title + e.innerHTML").count(term) == 1
         learn(lab, FILES)

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
+from keras_lcb.analysis import time_to_fraction
 from keras_lcb.plotting import plot_convergence
 
 
@@ -21,7 +22,7 @@ def test_draws_one_line_a_layer_with_its_values(run_factory, ax):
         np.testing.assert_array_equal(line.get_xdata(), run["step"])
         np.testing.assert_array_equal(line.get_ydata(), run["normalized_distance"].sel(layer=name))
         assert line.axes is ax
-    assert ax.get_xlabel() == "optimiser updates applied"
+    assert ax.get_xlabel() == "optimizer updates applied"
     assert "final weights" in texts(ax)
 
 
@@ -126,16 +127,40 @@ def test_seeds_are_drawn_as_mean_and_band(seeds, ax):
 
 
 def test_deep_networks_have_a_key_in_place_of_names(run_factory, ax):
-    run = run_factory(rates=np.linspace(4, 1, 40))
+    run = run_factory(rates=np.linspace(4, 1, 20))
     lines = plot_convergence(run, ax)
     (key,) = ax.child_axes
     ax.figure.draw_without_rendering()
     names = [label.get_text() for label in key.get_yticklabels()]
-    assert names[0] == "layer_0" and names[-1] == "layer_39"
+    assert names[0] == "layer_0" and names[-1] == "layer_19"
     boxes = [label.get_window_extent() for label in key.get_yticklabels()]
     assert all(not one.overlaps(other) for one, other in zip(boxes, boxes[1:], strict=False))
-    assert len(key.patches) == len(lines) == 40
+    assert len(key.patches) == len(lines) == 20
     assert key.get_ylim()[0] > key.get_ylim()[1]  # shallow at the top
+
+
+def test_very_deep_networks_are_a_map_with_a_row_a_layer(run_factory, ax):
+    run = run_factory(rates=np.linspace(4, 1, 60))
+    (mesh,) = plot_convergence(run.isel(layer=slice(None, None, -1)), ax)
+    assert mesh.get_array().shape == (60, run.sizes["step"])
+    np.testing.assert_allclose(mesh.get_array()[0], run["normalized_distance"].isel(layer=0))
+    (half,) = [each for each in ax.collections if each is not mesh]
+    times = [segment[0, 0] for segment in half.get_segments()]
+    np.testing.assert_allclose(times, time_to_fraction(run))
+    assert "bottom" in ax.get_ylabel()
+    assert plot_convergence.figure.reading(run).endswith("shallow at the bottom.")
+
+
+def test_names_point_to_where_lines_come_half_the_way(run_factory, ax):
+    run = run_factory()
+    plot_convergence(run, ax)
+    ax.figure.draw_without_rendering()
+    names = {text.get_text(): text for text in ax.texts if text.get_text().startswith("layer_")}
+    half = time_to_fraction(run)
+    for name, text in names.items():
+        np.testing.assert_allclose(text.xy, (float(half.sel(layer=name)), 0.5))
+    heights = [text.get_window_extent().y1 for text in names.values()]
+    assert heights == sorted(heights, reverse=True)  # the first to come half the way is on top
 
 
 def test_colors_go_by_depth_and_suit_the_background(run_factory, ax):

@@ -7,7 +7,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.text import Text
 from sklearn.isotonic import IsotonicRegression
 
-from keras_lcb.plotting.labels import LineEndLabels, PointLabels, spread
+from keras_lcb.plotting.labels import LineLabels, PointLabels, spread
 
 
 @given(st.lists(st.floats(0, 100), min_size=1, max_size=12), st.floats(0.1, 5))
@@ -45,7 +45,7 @@ def collisions(texts, renderer):
 def test_labels_of_lines_that_end_together_do_not_collide(ax):
     steps = np.linspace(0, 1, 20)
     lines = [ax.plot(steps, (1 - steps) ** (k + 1), label=f"l{k}")[0] for k in range(8)]
-    LineEndLabels(ax, lines)
+    LineLabels(ax, lines)
     texts, renderer = drawn(ax)
     assert len(texts) == 8
     assert collisions(texts, renderer) == []
@@ -56,7 +56,7 @@ def test_labels_of_lines_that_end_together_do_not_collide(ax):
 
 def test_labels_follow_lines_and_sizes(ax):
     lines = [ax.plot([0, 1], [0, end], label=f"l{end}")[0] for end in (1, 2, 3)]
-    LineEndLabels(ax, lines)
+    LineLabels(ax, lines)
     drawn(ax)
     lines[0].set_data([0, 1], [0, 2.9])
     ax.set_ylim(-5, 5)
@@ -71,7 +71,7 @@ def test_labels_follow_lines_and_sizes(ax):
 def test_labels_without_room_are_thinned_evenly(ax):
     ax.figure.set_size_inches(3, 1.2)
     lines = [ax.plot([0, 1], [0, end], label=f"l{end}")[0] for end in range(12)]
-    LineEndLabels(ax, lines)
+    LineLabels(ax, lines)
     texts, renderer = drawn(ax)
     assert 2 <= len(texts) < 12
     assert {"l0", "l11"} <= {text.get_text() for text in texts}
@@ -79,7 +79,7 @@ def test_labels_without_room_are_thinned_evenly(ax):
 
 
 def test_names_are_no_mathematics(ax):
-    LineEndLabels(ax, ax.plot([0, 1], [0, 1], label=r"a$\nonsense$b"))
+    LineLabels(ax, ax.plot([0, 1], [0, 1], label=r"a$\nonsense$b"))
     texts, _ = drawn(ax)
     assert texts[0].get_text() == r"a$\nonsense$b"
 

@@ -43,6 +43,6 @@ def test_short_names_tell_layers_apart():
 
 def test_axis_label_has_units_unless_said_or_none(run_factory):
     run = run_factory()
-    assert axis_label(run["step"]) == "optimiser updates applied"
+    assert axis_label(run["step"]) == "optimizer updates applied"
     assert axis_label(run["wall_time"]) == "time since training began (s)"
     assert axis_label(run["gradient_norm"]) == run["gradient_norm"].attrs["long_name"]

@@ -87,8 +87,8 @@ def test_fits_the_window_and_can_be_read(visit, run_factory, theme, width):
     run = run_factory(rates=np.linspace(6, 1, 20), layers=names)
     page = visit(run, theme, width)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
-    assert page.locator("figure svg").count() == 4
-    for drawing in page.locator("figure svg").all():
+    assert page.locator("section > .figures svg").count() == 4
+    for drawing in page.locator("section > .figures svg").all():
         box = drawing.bounding_box()
         assert box["x"] >= 0 and box["x"] + box["width"] <= width
         assert box["height"] > 200

@@ -54,7 +54,8 @@ def test_holds_verdict_figures_table_caveats_settings_and_recipe(html):
     found = Elements(html)
     assert "Inconclusive in this one run: a verdict takes at least 5 seeds." in found.text
     assert "One run proves little" in found.text
-    assert len(found.all("svg")) == 4
+    assert len(found.all("svg")) == 7  # four in the open, three folded away
+    assert "Further quantities: angle, update norm, parameter norm" in found.text
     assert all(svg["role"] == "img" and len(svg["aria-label"]) > 40 for svg in found.all("svg"))
     assert len(found.all("tr")) > 5
     assert "1 / updates by construction" in found.text
@@ -84,7 +85,8 @@ def test_loads_nothing_from_elsewhere(html):
 def test_frequencies_have_figures_of_their_own(residual, title):
     config = synthetic.Config(depth=2, width=4, residual=residual, updates=4, record_every=2)
     told = page(synthetic.run(config), "A sum of sines")
-    assert told.count("<figure><svg") == 6
+    opened, _, folded = told.partition("<summary>Further quantities")
+    assert opened.count("<figure><svg") == 6 and "angle" in folded
     assert title in told and "At the end, k = 1:" in told
     assert "The layer that carries most of each: k = 1: layer_" in told
     assert " of :" not in told
@@ -134,8 +136,8 @@ def test_seeds_are_told_and_leave_out_the_single_run(stacked):
 def test_a_run_of_one_callback_says_what_the_other_would_add(run_factory):
     run = run_factory(gradients=False)
     found = elements(run)
-    assert len(found.all("svg")) == 2
-    assert "GradientNorms" in found.text
+    assert len(found.all("svg")) == 3  # with the angle, folded away
+    assert "The run holds no gradient_norm. Record it with" in found.text
     only_norms = run_factory().drop_vars(["distance", "normalized_distance", "angle"])
     assert "No verdict" in elements(only_norms).text
 
@@ -203,5 +205,5 @@ def test_quantities_of_ones_own_have_a_figure_each(run_factory, tmp_path):
     own = schema.dataset({"signs": (("step", "layer"), values, described)}, coords)
     write_report(run.assign(signs=own.signs), tmp_path / "report.html")
     text = (tmp_path / "report.html").read_text()
-    assert "Share of signs &lt;kept&gt;, over the updates between two records." in text
+    assert "Share of signs &lt;kept&gt;. Each line has its name at its end." in text
     assert "Least: layer_0 (0.5); most: layer_2 (1.5)." in text

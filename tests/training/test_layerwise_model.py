@@ -99,7 +99,7 @@ def logged(history, name):
 def test_trains_bit_for_bit_as_a_plain_model(options):
     x, y = mixed_data()
     weights, logs = [], []
-    # TensorFlow's graph optimiser rounds the gradients of batch normalisation in one way or
+    # TensorFlow's graph optimizer rounds the gradients of batch normalisation in one way or
     # another, depending on who reads them.
     eagerly = keras.backend.backend() == "tensorflow"
     for cls, chosen in ((keras.Model, {}), (LayerwiseModel, options)):

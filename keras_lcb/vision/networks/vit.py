@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import keras
 
-from keras_lcb.training.settings import whole_number
+from keras_lcb.config import whole_number
 from keras_lcb.vision.building import Initializers, check_classifier, head
 from keras_lcb.vision.tokens import Branches, check_single_stage, patches
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from keras_lcb.training.settings import whole_number
+from keras_lcb.config import whole_number
 from keras_lcb.vision.stored import StoredImages
 
 PATTERNS = ("low", "high")

@@ -1,4 +1,4 @@
-"""What the settings of all experiments have in common: their checks, and the optimiser."""
+"""What the settings of all experiments have in common: their checks, and the optimizer."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ class TrainingSettings(Protocol):
 
     @property
     def learning_rate(self) -> float:
-        """Of the optimiser, constant."""
+        """Of the optimizer, constant."""
 
     @property
     def momentum(self) -> float:
-        """Of the optimiser `"momentum"`."""
+        """Of the optimizer `"momentum"`."""
 
     @property
     def updates(self) -> int:
@@ -86,7 +86,7 @@ def check_training(config: TrainingSettings) -> None:
 
 
 def new_optimizer(config: TrainingSettings) -> keras.optimizers.Optimizer:
-    """Return the optimiser that settings name, with Keras' own defaults beside them."""
+    """Return the optimizer that settings name, with Keras' own defaults beside them."""
     if config.optimizer in ("sgd", "momentum"):
         momentum = config.momentum if config.optimizer == "momentum" else 0.0
         return keras.optimizers.SGD(config.learning_rate, momentum=momentum)

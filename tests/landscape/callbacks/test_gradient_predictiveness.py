@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 import keras_lcb
-from keras_lcb.callbacks.gradient_predictiveness import GradientPredictiveness
 from keras_lcb.landscape import gradient_predictiveness
+from keras_lcb.landscape.callbacks.gradient_predictiveness import GradientPredictiveness
 from keras_lcb.runs import schema
 from tests.callbacks.tiny import compiled, data, dense, train
 from tests.plain_copies import PlainCopies
@@ -92,7 +92,7 @@ def test_takes_a_data_set_and_a_loss():
     run = callback.results
     np.testing.assert_allclose(run.gradient_change[-1], expected.gradient_change, 1e-4, 1e-6)
     settings = schema.settings(run)["GradientPredictiveness"]
-    assert settings["samples"] == 6 and settings["loss"] == "mae"
+    assert settings["samples"] == 6 and settings["measured_loss"] == "mae"
 
 
 def test_refusals():

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from keras_lcb import GradientNorms, LayerConvergence
+from keras_lcb.callbacks.tracking import track
 from keras_lcb.runs import schema
-from keras_lcb.training.tracking import track
 from tests import oracle
 from tests.models import dense
 from tests.oracle import Network

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from keras_lcb.callbacks.probe import Probe
 from keras_lcb.callbacks.recorder import Record
+from keras_lcb.landscape.callbacks.loss_recorder import LossRecorder
 from keras_lcb.training.selection import LayerSelection
 
 _QUANTITIES = ("gradient_change", "relative_gradient_change", "gradient_cosine", "smoothness")
@@ -17,7 +17,7 @@ _UNKNOWN = "In some records the layer was frozen, or its gradient NaN or infinit
 _NO_GRADIENT = "In some records the layer's gradient was zero, so there was nowhere to move."
 
 
-class GradientPredictiveness(Probe):
+class GradientPredictiveness(LossRecorder):
     """Records how much each layer's gradient changes when that layer alone follows it.
 
     A record takes one gradient of each layer for each step size, and one more, on the data that
@@ -95,7 +95,8 @@ class GradientPredictiveness(Probe):
 
     # Recording.
 
-    def _measure(self) -> Record:
+    def measure(self) -> Record:
+        """Measures the layers at the weights as they are."""
         from keras_lcb.landscape.predictiveness import measure
 
         objective = self._objective
@@ -113,18 +114,13 @@ class GradientPredictiveness(Probe):
 
     # The run.
 
-    def _variables(self) -> dict[str, tuple[tuple[str, ...], Any]]:
-        self._explain_missing()
-        return {
-            name: (
-                ("step", "layer") if name == "smoothness" else ("step", "layer", "step_size"),
-                np.stack([record[name] for record in self._records]),
-            )
-            for name in _QUANTITIES
-        }
-
-    def _coordinates(self) -> dict[str, Any]:
+    def coordinates(self) -> dict[str, Any]:
+        """Returns the values along further dimensions."""
         return {"step_size": self.step_sizes}
+
+    def settings(self) -> dict[str, Any]:
+        """Returns the settings."""
+        return {**super().settings(), "step_sizes": self.step_sizes.tolist()}
 
     def _explain_missing(self) -> None:
         self._missing = {}

@@ -73,7 +73,7 @@ def _names(optimizer):
 def test_later_records_begin_where_the_last_ended(monkeypatch):
     sharpness = lcb.LayerSharpness(X, Y, layers=["b"], tolerance=0.05)
     taken = []
-    sharpness._measure = _counting(sharpness._measure, taken, monkeypatch)
+    sharpness.measure = _counting(sharpness.measure, taken, monkeypatch)
     trained(sharpness, optimizer=keras.optimizers.SGD(1e-3))
     assert len(taken) == 4
     assert max(taken[1:]) <= taken[0]
@@ -142,7 +142,7 @@ def test_what_becomes_steepest_is_found_by_and_by():
 def test_a_record_where_little_has_changed_takes_one_product(monkeypatch):
     sharpness = lcb.LayerSharpness(X, Y, layers=["b"])
     taken = []
-    sharpness._measure = _counting(sharpness._measure, taken, monkeypatch)
+    sharpness.measure = _counting(sharpness.measure, taken, monkeypatch)
     trained(sharpness, optimizer=keras.optimizers.SGD(0.0))
     assert taken[-1] == 1
 
@@ -292,7 +292,7 @@ def test_a_loss_in_place_of_the_compiled_one():
     trained(plain, given, epochs=1)
     expected = 3 * plain.results.eigenvalue
     np.testing.assert_allclose(given.results.eigenvalue, expected, rtol=1e-3)
-    assert schema.settings(given.results)["LayerSharpness"]["loss"] == "tripled"
+    assert schema.settings(given.results)["LayerSharpness"]["measured_loss"] == "tripled"
 
 
 def test_refuses_data_before_training():

@@ -72,6 +72,7 @@ class FrequencyResponse(Recorder):
         *,
         functions: bool = False,
     ) -> None:
+        self.data = ("x",) if target is None else ("x", "target")
         self.x = _grid(x)
         self.functions = functions
         self.frequencies = _frequencies(frequencies, target, len(self.x))
@@ -86,7 +87,8 @@ class FrequencyResponse(Recorder):
         self._features: dict[str, np.ndarray] = {}  # of the newest record
         self._measured: list[str] = []  # names of the layers that have values
 
-    def _attached(self) -> None:
+    def attached(self) -> None:
+        """Refuses models that it cannot measure."""
         from keras_lcb.synthetic.decomposition import decompose
         from keras_lcb.synthetic.features import dense_calls
 
@@ -100,7 +102,8 @@ class FrequencyResponse(Recorder):
 
     # Recording.
 
-    def _measure(self) -> Record:
+    def measure(self) -> Record:
+        """Measures the layers at the weights as they are."""
         if self._why_no_parts is None:
             return self._measure_parts()
         return self._measure_features()
@@ -161,8 +164,7 @@ class FrequencyResponse(Recorder):
 
     # The run.
 
-    def _variables(self) -> dict[str, tuple[tuple[str, ...], Any]]:
-        self._explain_missing()
+    def _columns(self) -> dict[str, tuple[tuple[str, ...], Any]]:
         newest = self._records[-1]
         if self._features and "r2" not in newest:
             newest["r2"] = self._probe()
@@ -185,13 +187,17 @@ class FrequencyResponse(Recorder):
                 variables[name] = (over, np.stack(column))
         return variables
 
-    def _coordinates(self) -> dict[str, Any]:
+    def coordinates(self) -> dict[str, Any]:
+        """Returns the values along further dimensions."""
         positions = {"x": self.x[:, 0]} if self.functions else {}
         return {"frequency": self.frequencies, **positions}
 
-    def _settings(self) -> dict[str, Any]:
+    def settings(self) -> dict[str, Any]:
+        """Returns the settings."""
         return {
             "every": self.every,
+            "frequencies": self.frequencies.tolist(),
+            "functions": self.functions,
             "points": len(self.x),
             "start": float(self.x[0, 0]),
             "period": len(self.x) * _spacing(self.x),

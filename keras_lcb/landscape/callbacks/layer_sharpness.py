@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from keras_lcb.callbacks.probe import Probe
 from keras_lcb.callbacks.recorder import Record
+from keras_lcb.landscape.callbacks.loss_recorder import LossRecorder
 from keras_lcb.training.layers import TrackedLayer
 from keras_lcb.training.selection import LayerSelection
 
@@ -25,7 +25,7 @@ _FROZEN = "In some records the layer was frozen, so that it had no block of the 
 _NOT_FINITE = "At update {} the second derivatives were NaN or infinite."
 
 
-class LayerSharpness(Probe):
+class LayerSharpness(LossRecorder):
     """Records the largest eigenvalues of each layer's block of the Hessian.
 
     The loss is the compiled one, averaged over the samples that you give: callbacks never see
@@ -129,10 +129,11 @@ class LayerSharpness(Probe):
         super().reset()
         self._vectors: dict[str, np.ndarray] = {}  # those of the newest record, added up
 
-    def _attached(self) -> None:
+    def attached(self) -> None:
+        """Refuses models that it cannot measure."""
         from keras_lcb.landscape.blocks import check_top_k
 
-        super()._attached()
+        super().attached()
         check_top_k(self.top_k, self._training_rows())
 
     def _training_rows(self) -> list[TrackedLayer]:
@@ -145,7 +146,8 @@ class LayerSharpness(Probe):
 
     # Recording.
 
-    def _measure(self) -> Record:
+    def measure(self) -> Record:
+        """Measures the layers at the weights as they are."""
         from keras_lcb.landscape.blocks import measure
         from keras_lcb.landscape.curvature import squared_norms, tabulate
 
@@ -213,24 +215,19 @@ class LayerSharpness(Probe):
 
     # The run.
 
-    def _variables(self) -> dict[str, tuple[tuple[str, ...], Any]]:
-        return {
-            name: (
-                ("step", "layer", "rank") if name in _RANKED else ("step", "layer"),
-                np.stack([record[name] for record in self._records]),
-            )
-            for name in self._nothing()
-        }
-
-    def _coordinates(self) -> dict[str, Any]:
+    def coordinates(self) -> dict[str, Any]:
+        """Returns the values along further dimensions."""
         return {"rank": np.arange(1, self.top_k + 1)}
 
-    def _attributes(self) -> dict[str, Any]:
+    def attributes(self) -> dict[str, Any]:
+        """Returns what is known of the run as a whole."""
         return {"mode": "training" if self.training else "evaluation"}
 
-    def _settings(self) -> dict[str, Any]:
+    def settings(self) -> dict[str, Any]:
+        """Returns the settings."""
         return {
-            **super()._settings(),
+            **super().settings(),
+            "top_k": self.top_k,
             "tolerance": self.tolerance,
             "trace_samples": self.trace_samples,
             "seed": self.seed,

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from keras_lcb.landscape.objective import Objective
 
 
-class Probe(Recorder):
+class LossRecorder(Recorder):
     """A recorder of the model's loss on given data, as a function of the weights.
 
     The data are taken into memory at once, so that all records see the same samples.
@@ -43,7 +43,10 @@ class Probe(Recorder):
     ) -> None:
         from keras_lcb.landscape.samples import read
 
+        given = {"x": x, "y": y, "sample_weight": sample_weight, "loss": loss}
+        self.data = tuple(name for name, value in given.items() if value is not None)
         self._data = read(x, y, sample_weight, steps)
+        self.steps = steps
         self.loss = loss
         self.training = bool(training)
         self.batch_size = batch_size
@@ -74,16 +77,20 @@ class Probe(Recorder):
             self._made_of = made_of
         return self._made
 
-    def _attached(self) -> None:
+    def attached(self) -> None:
+        """Refuses models that it cannot measure."""
         _ = self._objective  # what it refuses is refused before training
 
-    def _settings(self) -> dict[str, Any]:
+    def settings(self) -> dict[str, Any]:
+        """Returns the settings."""
         from keras_lcb.landscape.loss import loss_name
 
         return {
-            **super()._settings(),
+            **super().settings(),
             "samples": self._data.count,
-            "loss": loss_name(self.loss),
+            "measured_loss": loss_name(self.loss),
+            "steps": self.steps,
+            "batch_size": self.batch_size,
             "training": self.training,
         }
 

@@ -1,0 +1,44 @@
+"""What each layer carries of each frequency."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+
+def carried(run: xr.Dataset) -> xr.DataArray:
+    """Returns what each layer carries of each frequency, the mean over seeds.
+
+    Layers that carry nothing of their own are left out. R² holds from one probe to the next.
+
+    Args:
+        run: A run with `frequency_share` (of a residual network) or `r2` (of a plain one).
+
+    Returns:
+        The values over step, layer and frequency, named after what they are.
+
+    Raises:
+        ValueError: If the run holds neither.
+    """
+    name = "frequency_share" if "frequency_share" in run else "r2"
+    if name not in run:
+        raise ValueError(
+            "The run holds no shares of frequencies. Record it with "
+            "keras_lcb.FrequencyResponse(x, target=target), or make it with synthetic.run."
+        )
+    values = run[name]
+    if name == "r2":
+        known = values.notnull().any([dim for dim in values.dims if dim != "step"])
+        values = values.isel(step=_last_known(known.values)).assign_coords(step=run["step"])
+    values = values.mean("seed", keep_attrs=True) if "seed" in values.dims else values
+    own = values.notnull().any(["step", "frequency"])
+    return values.isel(layer=own.values).rename(name)
+
+
+def _last_known(known: np.ndarray) -> np.ndarray:
+    """Returns for each record the place of the last one up to it whose value is known."""
+    return np.maximum.accumulate(np.where(known, np.arange(len(known)), 0))

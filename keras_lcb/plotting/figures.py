@@ -1,0 +1,143 @@
+"""Figures declare themselves: what each needs of a run, how to read it, and what it shows.
+
+A figure is a function `plot_...` in a file of this folder, with `@figure(...)` above it. The
+report and `plot_overview` show whatever declared figures a run has the data for, so that nothing
+else names them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import importlib
+import pkgutil
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+Sentence = Callable[["xr.Dataset"], str]
+Plot = TypeVar("Plot", bound=Callable[..., Any])
+
+
+@dataclasses.dataclass(frozen=True)
+class Figure:
+    """What a figure says of itself.
+
+    Attributes:
+        name: Its name, which the function has after `plot_`.
+        plot: The function: takes a run and `ax`, and returns the artists.
+        needs: Names that the run must hold: variables or dimensions.
+        recorded_by: What records them, as code.
+        place: Where it stands among the figures of a report; the smallest comes first.
+        reading: Takes a run and returns how its figure is to be read.
+        showing: Takes a run and returns what its figure shows, for those who do not see it.
+        shows: The variables that it shows; by default those that it needs.
+    """
+
+    name: str
+    plot: Callable[..., Any]
+    needs: tuple[str, ...]
+    recorded_by: str
+    place: float
+    reading: Sentence
+    showing: Sentence
+    shows: tuple[str, ...]
+
+    def lacks(self, run: xr.Dataset) -> list[str]:
+        """Returns the names that the figure needs and the run does not hold."""
+        held = {*run.data_vars, *run.dims}
+        return [name for name in self.needs if name not in held]
+
+    def fits(self, run: xr.Dataset) -> bool:
+        """Tells whether the run holds what the figure needs, with any value to draw."""
+        return not self.lacks(run) and all(
+            bool(run[name].notnull().any()) for name in self.needs if name in run.data_vars
+        )
+
+
+def figure(
+    *,
+    needs: tuple[str, ...],
+    recorded_by: str,
+    place: float,
+    reading: str | Sentence,
+    showing: Sentence,
+    shows: tuple[str, ...] = (),
+) -> Callable[[Plot], Plot]:
+    """Declares a function to be a figure, and has it refuse runs that lack what it needs.
+
+    Args:
+        needs: See `Figure`.
+        recorded_by: See `Figure`.
+        place: See `Figure`.
+        reading: See `Figure`; a text where it is the same for each run.
+        showing: See `Figure`.
+        shows: See `Figure`.
+
+    Example:
+    >>> @figure(
+    ...     needs=("distance",),
+    ...     recorded_by="keras_lcb.LayerConvergence()",
+    ...     place=1,
+    ...     reading="A line is a layer.",
+    ...     showing=lambda run: f"Line chart: {run.sizes['layer']} layers.",
+    ... )
+    ... def plot_lines(run, ax=None):
+    ...     return ax.plot(run["step"], run["distance"])
+    >>> plot_lines.figure.name
+    'lines'
+    """
+
+    def declare(plot: Plot) -> Plot:
+        @functools.wraps(plot)
+        def checked(run: xr.Dataset, *args: Any, **kwargs: Any) -> Any:
+            lacking = declared.lacks(run)
+            if lacking:
+                raise ValueError(
+                    f"The run holds no {', '.join(lacking)}. Record it with {recorded_by}."
+                )
+            return plot(run, *args, **kwargs)
+
+        declared = Figure(
+            name=plot.__name__.removeprefix("plot_"),
+            plot=checked,
+            needs=needs,
+            recorded_by=recorded_by,
+            place=place,
+            reading=reading if callable(reading) else lambda run: reading,
+            showing=showing,
+            shows=shows or needs,
+        )
+        checked.figure = declared  # type: ignore[attr-defined]
+        return checked  # type: ignore[return-value]
+
+    return declare
+
+
+@functools.cache
+def functions() -> dict[str, Callable[..., Any]]:
+    """Returns the functions of this folder that draw, by name: `plot_...` and `animate_...`."""
+    package = importlib.import_module(__package__)
+    modules = [
+        importlib.import_module(f"{__package__}.{found.name}")
+        for found in pkgutil.iter_modules(package.__path__)
+    ]
+    return {
+        name: member
+        for module in modules
+        for name, member in vars(module).items()
+        if name.startswith(("plot_", "animate_")) and member.__module__ == module.__name__
+    }
+
+
+def declared_figures() -> list[Figure]:
+    """Returns all declared figures, in their order."""
+    declared = [each.figure for each in functions().values() if hasattr(each, "figure")]
+    return sorted(declared, key=lambda each: each.place)
+
+
+def figures_of(run: xr.Dataset) -> list[Figure]:
+    """Returns the declared figures that a run has the data for, in their order."""
+    return [each for each in declared_figures() if each.fits(run)]
