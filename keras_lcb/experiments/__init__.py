@@ -16,6 +16,7 @@ from __future__ import annotations
 from keras_lcb.experiments.claim import Answer, Claim, Setting
 from keras_lcb.experiments.grid import Study
 from keras_lcb.experiments.member import Member
+from keras_lcb.experiments.question import Verdicts, study
 from keras_lcb.experiments.results import Results, load
 from keras_lcb.experiments.running import complete, run
 from keras_lcb.experiments.section import Section, claims, known_sections
