@@ -29,9 +29,11 @@ __all__ = [
     "Section",
     "Setting",
     "Study",
+    "Verdicts",
+    "claims",
     "complete",
+    "known_sections",
     "load",
     "run",
-    "claims",
-    "known_sections",
+    "study",
 ]

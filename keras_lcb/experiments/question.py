@@ -125,7 +125,7 @@ def _members(
 def _text(function: Callable[..., Any]) -> Any:
     """What tells a function from another: its source, or where that is not known, its code."""
     try:
-        return inspect.getsource(function)  # type: ignore[arg-type]
+        return inspect.getsource(function)
     except (OSError, TypeError):
         code = getattr(function, "__code__", None)
         return repr(function) if code is None else (code.co_code, repr(code.co_consts))

@@ -16,10 +16,9 @@ def deep_to_shallow(runs: xr.Dataset) -> Finding:
     Each seed's variants are compared with each other. Beside it stand the comparisons with what is
     spent evenly, and that of errors (1 − accuracy; half an image is added to both, lest one be 0).
     """
-    logs = np.log(runs["test_loss"])
-    wrong = np.log(1 - runs["test_accuracy"] + 1 / 720)
-    shallow, even, deep = (logs.sel(variant=name).values for name in ("shallow", "even", "deep"))
-    errors = (wrong.sel(variant="deep") - wrong.sel(variant="shallow")).values
+    shallow, even, deep = (_logs(runs["test_loss"], name) for name in ("shallow", "even", "deep"))
+    wrong = 1 - runs["test_accuracy"] + 1 / 720
+    errors = _logs(wrong, "deep") - _logs(wrong, "shallow")
     return finding(
         deep - shallow,
         runs["seed"].values.tolist(),
@@ -31,6 +30,10 @@ def deep_to_shallow(runs: xr.Dataset) -> Finding:
         },
         loss=_estimate(np.exp(even)),
     )
+
+
+def _logs(values: xr.DataArray, variant: str) -> np.ndarray:
+    return np.log(values.sel(variant=variant).values)
 
 
 def _estimate(values: np.ndarray) -> Estimate:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -86,13 +88,10 @@ def _as_run(recorded: xr.Dataset, losses: dict[str, float], config: vision.Confi
     layers = [str(name) for name in recorded["layer"].values]
     costs = [losses.get(name, np.nan) for name in layers]
     told = {"long_name": "loss with this layer frozen after a quarter of the updates", "units": "1"}
+    of_layers = [str(name) for name in recorded.coords if "layer" in recorded[name].dims]
+    coords: dict[str, Any] = {name: recorded[name].values for name in of_layers}
+    coords["step"] = [config.updates]
     run = schema.dataset(
-        {"loss": (("step",), [losses[""]]), COST: (("layer",), costs, told)},
-        {"step": [config.updates]}
-        | {
-            name: recorded[name].values
-            for name in recorded.coords
-            if "layer" in recorded[name].dims
-        },
+        {"loss": (("step",), [losses[""]]), COST: (("layer",), costs, told)}, coords
     )
     return schema.of_experiment(run, __name__, config)

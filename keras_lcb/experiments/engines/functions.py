@@ -5,12 +5,13 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
-from keras_lcb.callbacks import FrequencyResponse, GradientNorms, LayerConvergence
+from keras_lcb.callbacks import GradientNorms, LayerConvergence
 from keras_lcb.experiments.engines.observer import Observer
 from keras_lcb.runs import schema
 from keras_lcb.runs.merging import collect
 from keras_lcb.synthetic import Config
 from keras_lcb.synthetic.experiment import compiled_model, train
+from keras_lcb.synthetic.frequency_response import FrequencyResponse
 
 PROBES = 128  # points on which activations are compared
 

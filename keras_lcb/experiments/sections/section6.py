@@ -18,7 +18,9 @@ def _settings(engine: str, **kept: bool) -> dict[str, Setting]:
         SETS["digits"], updates=400, data_arguments={"validation_fraction": 0.4}
     )
     return {
-        f"digits, {kind}, {optimizer}": Setting(engine, trained(base, optimizer, **changes | kept))
+        f"digits, {kind}, {optimizer}": Setting(
+            engine, trained(base, optimizer, **{**changes, **kept})
+        )
         for kind, changes in KINDS.items()
         for optimizer in ("sgd", "adam")
     }
