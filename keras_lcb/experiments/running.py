@@ -7,6 +7,7 @@ import os
 import time
 import uuid
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -92,12 +93,14 @@ def complete(
     Path(folder).mkdir(parents=True, exist_ok=True)
     threads = max(1, processors // jobs)
     lacking = {m.key: m for m in members if not result_path(folder, m.key).exists()}
+    here = jobs == 1 and (backend, address) == ("loky", None)
+    where = nullcontext(1) if here else clusters.connected(backend, address, jobs, threads)
     with tqdm(total=len(lacking), unit=" runs", disable=not progress) as bar:
         work = _Work(list(lacking.values()), folder, threads, bar)
-        if jobs == 1 and (backend, address) == ("loky", None):
+        if here:
             work.here()
         elif lacking:
-            with clusters.connected(backend, address, jobs, threads) as workers:
+            with where as workers:
                 work.in_processes(workers)
 
 

@@ -55,10 +55,10 @@ def sentence(answer: Answer) -> str:
     missing = len(claim.settings) - len(answer.findings)
     unrun = f" {missing} of {len(claim.settings)} settings were not run yet." if missing else ""
     if not answer.findings:
-        return f"{claim.says} ({claim.source.capitalize()}.) Not run yet."
+        return f"{claim.says} ({_capital(claim.source)}.) Not run yet."
     mean = claim.scale.told(answer.pooled.effect)
     over = f"{claim.effect[0].upper()}{claim.effect[1:]}, mean over settings: {mean}."
-    return f"{claim.says} ({claim.source.capitalize()}.) {_capital(where)}. {over}{unrun}"
+    return f"{claim.says} ({_capital(claim.source)}.) {_capital(where)}. {over}{unrun}"
 
 
 def _capital(text: str) -> str:

@@ -17,13 +17,12 @@ def _settings(engine: str, **kept: bool) -> dict[str, Setting]:
     base = dataclasses.replace(
         SETS["digits"], updates=400, data_arguments={"validation_fraction": 0.4}
     )
-    return {
-        f"digits, {kind}, {optimizer}": Setting(
-            engine, trained(base, optimizer, **{**changes, **kept})
-        )
-        for kind, changes in KINDS.items()
-        for optimizer in ("sgd", "adam")
-    }
+    found = {}
+    for kind, changes in KINDS.items():
+        for optimizer in ("sgd", "adam"):
+            config = trained(base, optimizer, **{**changes, **kept})
+            found[f"digits, {kind}, {optimizer}"] = Setting(engine, config)
+    return found
 
 
 PARAMETERS = Claim(
