@@ -200,6 +200,9 @@ def _add_results(commands: argparse._SubParsersAction) -> None:
     results.add_argument(
         "--out", metavar="FOLDER", type=Path, default=Path("results"), help="default: results"
     )
+    results.add_argument(
+        "--page-only", action="store_true", help="run nothing: write the page on what is there"
+    )
     results.add_argument("--jobs", type=int, help="processes at a time (default: processors)")
     results.add_argument(
         "--backend",
@@ -299,6 +302,7 @@ def _results(options: argparse.Namespace) -> None:
         first_seed=options.first_seed,
         changes=dict(options.changes),
         quick=options.quick,
+        page_only=options.page_only,
         jobs=options.jobs,
         backend=options.backend,
         address=options.address,

@@ -26,6 +26,7 @@ def results(
     first_seed: int = 0,
     changes: Mapping[str, Any] | None = None,
     quick: bool = False,
+    page_only: bool = False,
     command: str = "keras-lcb results",
     **options: Any,
 ) -> Path:
@@ -42,6 +43,7 @@ def results(
         first_seed: The first of them.
         changes: Settings to change, by name; in each setting that has them.
         quick: Whether to run small settings only.
+        page_only: Whether to run nothing, and write the page on what is there.
         command: What the page says it was made by.
         **options: Those of `running.complete`.
 
@@ -59,7 +61,9 @@ def results(
         claim.name: range(first_seed, first_seed + _count(claim, seeds, quick)) for claim in asked
     }
     Path(out).mkdir(parents=True, exist_ok=True)
-    complete([m for claim in asked for m in claim.members(of_claim[claim.name])], runs, **options)
+    if not page_only:
+        members = [m for claim in asked for m in claim.members(of_claim[claim.name])]
+        complete(members, runs, **options)
     alone = claims is not None or changes or first_seed
     told = asked if alone else list(declared_claims(quick=quick).values())
     answers = [claim.answer(runs, of_claim[claim.name] if alone else None) for claim in told]

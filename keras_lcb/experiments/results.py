@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 from collections.abc import Sequence
@@ -78,13 +79,19 @@ def _seconds(run: xr.Dataset) -> float:
 
 def _checked(member: Member, folder: str | os.PathLike[str]) -> xr.Dataset:
     path = result_path(folder, member.key)
-    run = load_run(path)
+    run = _loaded(str(path), path.stat().st_mtime_ns)
     if made_with(schema.settings(run), member.config) is False:
         raise ValueError(
             f"{path} was made with other settings than those it is named after: a default has "
             "changed since. Take another folder, or move the file away to run it again."
         )
     return run
+
+
+@functools.lru_cache(maxsize=1024)
+def _loaded(path: str, written: int) -> xr.Dataset:
+    """A run, read once however many claims share it; again if it was written anew."""
+    return load_run(path)
 
 
 def stacked(runs: Sequence[xr.Dataset]) -> xr.Dataset:

@@ -122,9 +122,10 @@ class _Work:
         """Runs all members in this process."""
         while self.pending:
             before = len(self.pending)
-            for member in list(self.pending):
+            for member in self.pending:
                 run_member(member, self.folder, self.attempt, _keras_backend())
-                self._note()
+                self.bar.update()
+            self._note()
             self._wait_for_others(before)
 
     def in_processes(self, workers: int) -> None:
