@@ -44,7 +44,11 @@ def test_it_is_at_most_four_screens():
 
 
 def test_numbers_that_are_quoted_are_on_the_page():
-    quoting = [ROOT / "README.md", *(ROOT / "tutorials").glob("*.py"), ROOT / "tutorials/teacher.md"]
+    quoting = [
+        ROOT / "README.md",
+        *(ROOT / "tutorials").glob("*.py"),
+        ROOT / "tutorials/teacher.md",
+    ]
     quoted = [
         number
         for path in quoting

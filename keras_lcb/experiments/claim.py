@@ -49,6 +49,7 @@ class Claim:
         seeds: How many of each the full study takes.
         challenge: What to change to contradict it: settings for the command line.
         none: The verdict where the effect is sure to be none.
+        note: What one has to know to read the effect; sentences.
     """
 
     name: str
@@ -64,6 +65,7 @@ class Claim:
     seeds: int = 10
     challenge: str = ""
     none: str = "equivalent"
+    note: str = ""
 
     def members(self, seeds: Sequence[int] | None = None) -> list[Member]:
         """Returns all members, settings running fastest, so that all have the first seeds early."""

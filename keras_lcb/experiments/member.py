@@ -99,9 +99,9 @@ def _make(member: Member, folder: str, backend: str) -> None:
                 f"This process runs Keras on {keras.backend.backend()}, and the study is run on "
                 f"{backend}: start workers without Keras loaded, or with that backend."
             )
-        began = time.perf_counter()
+        began = time.process_time()
         run = member.make()
-        run.attrs["seconds"] = time.perf_counter() - began
+        run.attrs["seconds"] = time.process_time() - began
         save_run(run, result_path(folder, member.key))
     except Exception as error:
         _note_failure(member, folder, f"{type(error).__name__}: {error}", traceback.format_exc())

@@ -82,7 +82,7 @@ def _opening(answers: Sequence[Answer], command: str, quick: bool) -> str:
         missing |= dict.fromkeys(member.key for member in answer.results.missing)
     said = (
         f"Made by `{command}` from {len(took):,} trainings, which took "
-        f"{_hours(sum(took.values()))} of one processor core, more or less. The paper is Chen, "
+        f"{_hours(sum(took.values()))} of processor time or less. The paper is Chen, "
         'Yuille and Zhou, "Which Layer is Learning Faster?" (ICLR 2023). None of its numbers and '
         "architectures was at hand: settings are our own choice, and what is compared is what it "
         "claims in words."
@@ -104,7 +104,7 @@ def _hours(seconds: float) -> str:
 def _legend(answers: Sequence[Answer]) -> str:
     effects = "\n".join(
         f"- *{answer.claim.name}*: {answer.claim.effect}. ▲ {answer.claim.above}, ▼ "
-        f"{answer.claim.below}, = {answer.claim.none}."
+        f"{answer.claim.below}, = {answer.claim.none}. {answer.claim.note}".rstrip()
         for answer in answers
         if answer.findings
     )

@@ -30,7 +30,7 @@ class Results:
             without the seeds that failed or are missing.
         failures: The members that failed, each with its error.
         missing: The members that were not run yet.
-        seconds: How long it took to make each run, by the key of its member.
+        seconds: The processor time that each run took, by the key of its member.
     """
 
     runs: dict[Choice, xr.Dataset]

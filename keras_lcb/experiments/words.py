@@ -56,9 +56,11 @@ def sentence(answer: Answer) -> str:
     unrun = f" {missing} of {len(claim.settings)} settings were not run yet." if missing else ""
     if not answer.findings:
         return f"{claim.says} ({_capital(claim.source)}.) Not run yet."
-    mean = claim.scale.told(answer.pooled.effect)
-    over = f"{claim.effect[0].upper()}{claim.effect[1:]}, mean over settings: {mean}."
-    return f"{claim.says} ({_capital(claim.source)}.) {_capital(where)}. {over}{unrun}"
+    over = ""
+    if not answer.pooled.lacking:
+        mean = claim.scale.told(answer.pooled.effect)
+        over = f" {_capital(claim.effect)}, mean over settings: {mean}."
+    return f"{claim.says} ({_capital(claim.source)}.) {_capital(where)}.{over}{unrun}"
 
 
 def _capital(text: str) -> str:

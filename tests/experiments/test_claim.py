@@ -68,6 +68,7 @@ def test_it_is_told_in_words(answer):
     assert told.startswith("**Depends on the setting**")
     assert "Large in 2 (large; larger); small in 1 (small)." in told
     assert "1 of 4 settings were not run yet" in told
+    assert "mean over settings" not in told  # of three
 
 
 @pytest.mark.parametrize(

@@ -37,6 +37,9 @@ FIRST = Claim(
     scale=RATIO,
     settings=on_images() | on_functions(),
     challenge="--set learning_rate=0.02",
+    note="Networks train to update 2T, and are looked at up to T against where they end. A layer "
+    "that is not half the way by T counts as if it were then, which makes effects smaller, and "
+    "such a setting cannot be equivalent.",
 )
 
 
@@ -74,6 +77,7 @@ ELSEWHERE = dataclasses.replace(
     says="Shallower layers converge faster: with a decaying learning rate, in ResNet-20 and a ViT.",
     settings=_elsewhere(),
     seeds=5,
+    note="",
 )
 BLOCKS = dataclasses.replace(
     ELSEWHERE,

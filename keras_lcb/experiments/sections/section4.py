@@ -35,7 +35,7 @@ FLATTER = Claim(
     measure=by_depth("filter_curvature", {"eigenvalue": "eigenvalue_per_parameter"}),
     scale=RATIO,
     settings=_settings(),
-    challenge="--set normalization=batch",
+    challenge="--set batch_size=16",
 )
 PREDICTIVE = dataclasses.replace(
     FLATTER,
@@ -56,6 +56,8 @@ RATES = dataclasses.replace(
     below="shallower bears larger rates",
     holds=("shallower bears larger rates",),
     measure=by_depth("stable_learning_rate", {"2 / eigenvalue": "theory"}),
+    note="The search for the rate begins at 2 / eigenvalue, so that their agreement is in part "
+    "built in.",
 )
 
 
