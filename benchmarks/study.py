@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from typing import Any
 
 import joblib
 
@@ -93,7 +94,7 @@ def scheduling(members: int, jobs: int) -> str:
     )
 
 
-def empty() -> object:
+def empty() -> Any:
     """Returns a run with nothing in it."""
     return schema.dataset({}, {"step": [0]})
 

@@ -151,7 +151,7 @@ def corrected(findings: Mapping[str, Finding]) -> dict[str, Finding]:
     Example:
         >>> one = finding([0.2, 0.3, 0.1, 0.31, 0.0], range(5), RATIO)
         >>> round(one.p_order, 3), round(corrected({"a": one, "b": one})["a"].p_order, 3)
-        (0.038, 0.076)
+        (0.037, 0.075)
     """
     told = [f for f in findings.values() if not f.lacking]
     orders = iter(holm([f.p_order for f in told]))

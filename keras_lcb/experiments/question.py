@@ -77,6 +77,7 @@ def study(
         ValueError: If there is no seed, or no run succeeded.
 
     Example:
+        >>> import numpy as np
         >>> def build(seed, width):
         ...     layers = [keras.layers.Dense(width, "relu") for _ in range(3)]
         ...     model = keras.Sequential([keras.Input((2,)), *layers, keras.layers.Dense(1)])
