@@ -1,8 +1,8 @@
 """The command `keras-lcb`.
 
-It stands beside the package and not in it: `import keras_lcb` imports Keras, which takes seconds
-and settles on a backend. Here arguments are read first, so that `--help` answers at once and
-`--backend` still has an effect.
+It is a module beside the package, because `import keras_lcb` imports Keras, which takes seconds and
+fixes the backend. Here the arguments are read first, so that `--help` answers at once and
+`--backend` has an effect.
 """
 
 from __future__ import annotations
@@ -22,21 +22,23 @@ from pathlib import Path
 from types import ModuleType
 
 BACKENDS = ("tensorflow", "jax", "torch")
-INTERRUPTED = 130  # the exit code after Ctrl-C, as shells have it
+INTERRUPTED = 130  # the usual exit code after Ctrl-C
+FOUND = 1  # of `diagnose --fail-on`
 
 EXAMPLES = """examples:
   keras-lcb demo                         train two networks, write their reports to demo/
   keras-lcb demo --data mnist --seed 3   the same on a set of tensorflow-datasets
   keras-lcb demo --backend jax           the same on JAX
   keras-lcb report run.nc -o run.html    write the report of a run saved by lcb.save_run
+  keras-lcb diagnose run.nc              what is wrong in a saved run, and what to try
   keras-lcb run synthetic --seeds 5      a network on a sum of sines, over five seeds
   keras-lcb results --quick              what the paper claims, in a few small settings
   keras-lcb results --sections 2 --seeds 5   a part of the whole study; it goes on where it was left
   keras-lcb lab                          a lab in the browser: which layer learns first?
 """
 
-# Settings of `keras-lcb run synthetic`: those of `keras_lcb.synthetic.Config`, which is not
-# imported here, since that takes seconds.
+# The settings of `keras-lcb run synthetic` are those of `keras_lcb.synthetic.Config`. They are
+# repeated here, because importing that class takes seconds.
 SYNTHETIC = {
     "depth": (int, "hidden layers (default: 5)"),
     "width": (int, "units a layer (default: 128)"),
@@ -55,23 +57,23 @@ SYNTHETIC = {
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line.
+    """Runs the command line.
 
     Args:
-        arguments: what follows the command's name; by default, what it was called with.
+        arguments: The arguments after the command's name. Defaults to `None`: those of the process.
 
     Returns:
-        The exit code: 0, 2 for what cannot be done as asked, 130 after Ctrl-C.
+        The exit code: 0, 1 for what `diagnose` was to fail on, 2 for what cannot be done as
+        asked, 130 after Ctrl-C.
     """
     options = _parser().parse_args(arguments)
     try:
-        options.run(options)
+        return options.run(options) or 0
     except KeyboardInterrupt:
         return INTERRUPTED
     except (OSError, ValueError) as error:
         print(f"keras-lcb: {_sentence(error)}", file=sys.stderr)
         return 2
-    return 0
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -127,6 +129,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     report.set_defaults(run=_report)
 
+    _add_diagnose(commands)
     run = commands.add_parser("run", help="run an experiment")
     experiments = run.add_subparsers(metavar="experiment", required=True)
     _add_synthetic(experiments)
@@ -135,12 +138,31 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add_lab(commands: argparse._SubParsersAction) -> None:
+def _add_diagnose(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    diagnose = commands.add_parser(
+        "diagnose",
+        help="tell what is wrong in a saved run, and what to try",
+        description="Prints what is found in a run that lcb.save_run saved. The exit code is 0 "
+        "with or without findings, and 1 if something named by --fail-on is found.",
+    )
+    diagnose.add_argument("path", metavar="run.nc", type=Path)
+    diagnose.add_argument(
+        "--fail-on",
+        metavar="NAME",
+        action="append",
+        default=[],
+        help='a finding, such as "dead units", or "any"; may be given several times',
+    )
+    diagnose.set_defaults(run=_diagnose)
+
+
+def _add_lab(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     lab = commands.add_parser(
         "lab",
         help="try depth and learning rate in the browser",
-        description="Opens the lab in the browser, and serves it to this machine only until "
-        "Ctrl-C. A lab whose page is closed ends within a minute, and each after four hours.",
+        description="Opens the lab in the browser, and serves it until Ctrl-C, to this machine "
+        "only. A lab ends within a minute after its page is closed, and after four hours at the "
+        "latest.",
     )
     lab.add_argument(
         "--projector", action="store_true", help="large type and thick lines, for a room"
@@ -149,7 +171,7 @@ def _add_lab(commands: argparse._SubParsersAction) -> None:
     lab.set_defaults(run=_lab)
 
 
-def _add_synthetic(experiments: argparse._SubParsersAction) -> None:
+def _add_synthetic(experiments: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     synthetic = experiments.add_parser(
         "synthetic",
         help="a network on a function of one variable",
@@ -171,7 +193,7 @@ def _add_synthetic(experiments: argparse._SubParsersAction) -> None:
     synthetic.set_defaults(run=_run_synthetic)
 
 
-def _add_results(commands: argparse._SubParsersAction) -> None:
+def _add_results(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     results = commands.add_parser(
         "results",
         help="put the paper's claims to the test, and write what holds",
@@ -229,7 +251,9 @@ def _add_common(parser: argparse.ArgumentParser, out: str) -> None:
 
 def _seed(text: str) -> int:
     if not text.isdecimal() or int(text) >= 2**32:
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 0 to 2**32 - 1")
+        raise argparse.ArgumentTypeError(
+            f"expected a whole number from 0 to 2**32 - 1; received {text!r}"
+        )
     return int(text)
 
 
@@ -245,7 +269,7 @@ def _change(text: str) -> tuple[str, object]:
 
 def _port(text: str) -> int:
     if not text.isdecimal() or not 0 < int(text) < 2**16:
-        raise argparse.ArgumentTypeError(f"{text!r} is no port: 1 to 65535")
+        raise argparse.ArgumentTypeError(f"expected a port from 1 to 65535; received {text!r}")
     return int(text)
 
 
@@ -256,7 +280,7 @@ def _demo(options: argparse.Namespace) -> None:
 
         from keras_lcb import demo
 
-        tf.zeros(())  # The first tensor makes it look for devices, and say which it missed.
+        tf.zeros(())  # with its first tensor, TensorFlow looks for devices and prints messages
     demo.run(options.out, data=options.data, seed=options.seed)
 
 
@@ -266,6 +290,22 @@ def _report(options: argparse.Namespace) -> None:
     out = options.out or options.path.with_suffix(".html")
     lcb.write_report(lcb.load_run(options.path), out)
     print(out)
+
+
+def _diagnose(options: argparse.Namespace) -> int:
+    with loading():
+        import keras_lcb as lcb
+        from keras_lcb.diagnosis import NAMES
+    unknown = set(options.fail_on).difference(NAMES, ["any"])
+    if unknown:
+        raise ValueError(
+            f"There is no finding {sorted(unknown)[0]!r} to fail on. There are: "
+            f"{', '.join(NAMES)}; and any."
+        )
+    findings = lcb.diagnose(lcb.load_run(options.path))
+    print(findings)
+    wanted = set(findings.names) if "any" in options.fail_on else set(options.fail_on)
+    return FOUND if wanted.intersection(findings.names) else 0
 
 
 def _run_synthetic(options: argparse.Namespace) -> None:
@@ -315,13 +355,13 @@ def _lab(options: argparse.Namespace) -> None:
 
 
 def lab_server() -> ModuleType:
-    """Load `keras_lcb.lab.serving` without the package, and so without Keras.
+    """Loads `keras_lcb.lab.serving` without importing the package, and so without Keras.
 
     Raises:
         ValueError: If Voilà is not installed.
     """
     if find_spec("voila") is None:
-        raise ValueError("The lab is served by Voilà: pip install 'keras-lcb[lab]'.")
+        raise ValueError("The lab needs Voilà. Install it: pip install 'keras-lcb[lab]'.")
     package = find_spec("keras_lcb")
     assert package is not None and package.origin is not None
     serving = spec_from_file_location("serving", Path(package.origin).parent / "lab" / "serving.py")
@@ -338,7 +378,7 @@ def _prepare_folder(folder: Path) -> None:
 
 
 def _prepare(options: argparse.Namespace) -> None:
-    """Make the folder for results, and choose the backend."""
+    """Creates the folder for results, and chooses the backend."""
     _prepare_folder(options.out)
     if options.backend is not None:
         os.environ["KERAS_BACKEND"] = options.backend
@@ -346,25 +386,29 @@ def _prepare(options: argparse.Namespace) -> None:
 
 @contextmanager
 def loading() -> Iterator[None]:
-    """Let Keras and its backend load quietly, or say in a sentence why they cannot.
+    """Loads Keras and its backend without messages, or raises an error that says why it failed.
 
-    TensorFlow tells of its build and of missing GPUs while it loads, past `sys.stderr`, and no
-    setting of it keeps it from that: so the descriptor itself is set aside meanwhile. If loading
-    fails, what was held back is printed after all.
+    While TensorFlow loads, it prints messages about its build and about missing GPUs. It does not
+    use `sys.stderr`, and no setting suppresses all of them. Therefore the file descriptor of the
+    error output is redirected to a file. If loading fails, the messages are printed.
 
-    Ctrl-C ends the process at once: an exception raised amid an import may be swallowed there.
+    Within this context, Ctrl-C ends the process at once, since a `KeyboardInterrupt` that is raised
+    during an import may be swallowed.
     """
     backend = os.environ.get("KERAS_BACKEND")
     if backend is not None and backend not in BACKENDS:
-        raise ValueError(f"KERAS_BACKEND is {backend!r}; it can be {', '.join(BACKENDS)}.")
+        raise ValueError(
+            f"KERAS_BACKEND must be one of {', '.join(BACKENDS)}; received {backend!r}."
+        )
     if backend is not None and find_spec(backend) is None:
         raise ValueError(
-            f"The backend {backend} is not installed: pip install {backend}, or choose another."
+            f"The backend {backend} is not installed. Install it (pip install {backend}), or "
+            "choose another backend."
         )
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     sys.stderr.flush()
     before = None
-    if threading.current_thread() is threading.main_thread():  # others may not set it
+    if threading.current_thread() is threading.main_thread():  # only this thread may set signals
         before = signal.signal(signal.SIGINT, _end_at_once)
     terminal = os.dup(2)
     with tempfile.TemporaryFile() as held_back:
@@ -375,7 +419,9 @@ def loading() -> Iterator[None]:
             held_back.seek(0)
             os.write(terminal, held_back.read())
             if isinstance(error, ImportError):
-                raise ValueError(f"Keras or what it needs cannot be loaded: {error}") from error
+                raise ValueError(
+                    f"Keras or a library it needs cannot be loaded: {error}"
+                ) from error
             raise
         finally:
             os.dup2(terminal, 2)

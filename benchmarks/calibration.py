@@ -1,16 +1,18 @@
-"""How often `convergence_bias` is right, where the truth is known.
+"""Measures how often the verdict of `convergence_bias` is right, on simulated studies.
 
 python -m benchmarks.calibration [--studies 500] [--quick]
 
-simulates studies, each of several seeds with a time to half the distance for every layer, and
-prints which share of them has which verdict:
+A study has several seeds. In each seed, every layer has a time to half the distance. The program
+prints how often each verdict comes up, in two kinds of studies:
 
-- layers in random order, where a clear order is an error, in every cell of 3 to 20 layers and 5 to
-  20 seeds. Either the times are the same ones in another order in each seed, or all are drawn anew;
-- a trend, for the power to find it: the last layer takes R times as long as the first, and each
-  time varies by a factor from seed to seed, whose logarithm has a standard deviation σ.
+- Layers in random order. A verdict of a clear order is then an error. There is a cell for each
+  number of layers from 3 to 20, and each number of seeds from 5 to 20. Either all seeds have the
+  same times in different orders, or all times are drawn independently.
+- Layers with a trend, which the verdict should find. The last layer takes R times as long as the
+  first. In each seed, each time is multiplied by a random factor whose logarithm has the standard
+  deviation σ.
 
-Areas are taken to rank the layers as the times do, so that they prevent no error.
+The areas are assumed to rank the layers like the times. So they cannot prevent an error.
 """
 
 from __future__ import annotations
@@ -26,24 +28,29 @@ from keras_lcb.analysis.verdict import DEEPER_FASTER, EQUIVALENT, SHALLOWER_FAST
 
 CLEAR = (SHALLOWER_FASTER, DEEPER_FASTER)
 LAYERS, SEEDS = range(3, 21), range(5, 21)
-SPREAD = 0.5  # of the logarithms of times, where their order is random
+SPREAD = 0.5  # standard deviation of the logarithms of the times, for layers in random order
 RATIOS, NOISES = (1.0, 1.05, 1.11, 1.25, 1.5, 2.0), (0.05, 0.1, 0.3)
 
 Times = Callable[[np.random.Generator, int, int], np.ndarray]
 
 
 def reordered(rng: np.random.Generator, seeds: int, layers: int) -> np.ndarray:
-    """The same times in another order in each seed."""
+    """Returns times (seeds, layers): the same times in each seed, in different orders."""
     return rng.permuted(np.tile(rng.lognormal(0, SPREAD, layers), (seeds, 1)), axis=1)
 
 
 def drawn_anew(rng: np.random.Generator, seeds: int, layers: int) -> np.ndarray:
-    """Times that are drawn anew for each layer and seed."""
+    """Returns times (seeds, layers) that are all drawn independently."""
     return rng.lognormal(0, SPREAD, (seeds, layers))
 
 
 def along(ratio: float, noise: float) -> Times:
-    """Times that grow with depth by a ratio in all, and vary from seed to seed."""
+    """Returns a function that draws times with a trend.
+
+    Args:
+        ratio: Time of the last layer, divided by that of the first.
+        noise: Standard deviation of the logarithms of the times over seeds.
+    """
 
     def times(rng: np.random.Generator, seeds: int, layers: int) -> np.ndarray:
         return np.geomspace(1, ratio, layers) * rng.lognormal(0, noise, (seeds, layers))
@@ -52,7 +59,7 @@ def along(ratio: float, noise: float) -> Times:
 
 
 def verdicts(times: Times, seeds: int, layers: int, studies: int) -> Counter[str]:
-    """How often each verdict comes up over simulated studies."""
+    """Counts the verdicts of simulated studies."""
     rng = np.random.default_rng([seeds, layers])
     names = [str(place) for place in range(layers)]
     drawn = (times(rng, seeds, layers) for _ in range(studies))
@@ -60,7 +67,7 @@ def verdicts(times: Times, seeds: int, layers: int, studies: int) -> Counter[str
 
 
 def errors(times: Times, layers: Sequence[int], seeds: Sequence[int], studies: int) -> np.ndarray:
-    """The share of studies with a clear order, in each cell (layers, seeds)."""
+    """Returns the share of studies with a verdict of a clear order, in each (layers, seeds)."""
     return np.array(
         [[_share(verdicts(times, own, count, studies), CLEAR) for own in seeds] for count in layers]
     )
@@ -73,16 +80,16 @@ def _share(counted: Counter[str], wanted: Iterable[str]) -> float:
 def _print_errors(layers: Sequence[int], seeds: Sequence[int], studies: int) -> None:
     for times in (reordered, drawn_anew):
         found = errors(times, layers, seeds, studies)
-        print(f"\nA clear order, in %, though layers are in random order ({times.__name__})")
+        print(f"\nVerdicts of a clear order for layers in random order, in % ({times.__name__})")
         print("layers  " + "".join(f"{own:>5}" for own in seeds) + "  seeds")
         for count, row in zip(layers, found, strict=True):
             print(f"{count:>6}  " + "".join(f"{100 * share:5.1f}" for share in row))
-        said = f"all cells {100 * found.mean():.2f}, largest {100 * found.max():.2f}"
-        print(said, flush=True)  # it takes minutes
+        summary = f"mean {100 * found.mean():.2f}, largest {100 * found.max():.2f}"
+        print(summary, flush=True)  # the next table takes minutes
 
 
 def _print_power(layers: Sequence[int], seeds: Sequence[int], studies: int) -> None:
-    print("\nTrue ratios R: studies with the verdict shallower faster / equivalent, in %")
+    print("\nVerdicts 'shallower faster' / 'equivalent' for a true ratio R, in %")
     cells = [(count, own) for count in layers for own in seeds]
     print("   R     σ  " + "".join(f"{f'{count} × {own}':>12}" for count, own in cells))
     for ratio in RATIOS:

@@ -1,4 +1,4 @@
-"""How long curvature takes, beside PyHessian, curvlinops and the bare cost of its products.
+"""Compares the time for curvature with PyHessian, curvlinops and the plain cost of the products.
 
 python -m benchmarks.curvature [--json FILE] [--rounds 3] [--samples 16] [--quick]
                                [--only plain normalized callback]
@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-# Keras reads which backend to use when it is imported, so what imports it waits for the options.
+# Keras chooses its backend when it is imported. So it is imported only after the options are read.
 if TYPE_CHECKING:
     from keras_lcb.landscape import Objective
     from keras_lcb.training.layers import TrackedLayer
@@ -39,7 +39,13 @@ OWN, PYHESSIAN, CURVLINOPS, TOLD, BARE = (
 
 @dataclasses.dataclass(frozen=True)
 class Work:
-    """What is measured, by whom in each round, and by whom in the first only."""
+    """A quantity to measure.
+
+    Attributes:
+        title: What it is.
+        each_round: The tools that measure it in each round.
+        once: The tools that measure it in the first round only.
+    """
 
     title: str
     each_round: tuple[str, ...]
@@ -47,7 +53,7 @@ class Work:
 
     @property
     def tools(self) -> tuple[str, ...]:
-        """All of them."""
+        """Returns all tools that measure it."""
         return self.each_round + self.once
 
 
@@ -69,21 +75,24 @@ CALLBACK_AT_MOST = 1.15
 PROBES = 64
 
 EXPLANATION = f"""\
-Every tool works until the residual |Hv - av| / |a| of each eigenvalue is 0.001; `residual` is the
-largest of any layer. PyHessian cannot tell, and is stopped at the product with which it gets
-there, or at the {MOST_ITERATIONS}th. curvlinops is SciPy's `eigsh` over its operator; that looks at
-residuals after 20 products for the first time, so `curvlinops*` was told to look after as many as
-keras_lcb took. Both favour them: no user knows these numbers beforehand.
-`bare cost`: as many products as keras_lcb took, each by itself and of one block. Ratios below 1
-come from the passes up to the gradient, which the products of a search share.
-Traces, and curvlinops on the layers, are measured in the first round only, since no target is set
-for them. Traces come from {TRACE_SAMPLES} random vectors,
-and the times of traces include the eigenvalues of the same blocks, which keras_lcb needs for them;
-`error` is the median relative standard error. Products are counted for eigenvalues only, save
-keras_lcb's of traces.
-Ratios are medians over the rounds with their quartiles, each round compared within itself and in
-an order and with random vectors of its own. Compiling, which is done once for a network and data
-of one shape, is not in these times: `compiling` is how much longer a first search takes."""
+Every tool works until the residual |Hv - av| / |a| of each eigenvalue is 0.001. `residual` is the
+largest residual of any layer.
+PyHessian does not compute residuals. It is stopped after the first product at which the residual is
+small enough, at the latest after {MOST_ITERATIONS} products.
+curvlinops means SciPy's `eigsh` with an operator of curvlinops. `eigsh` checks residuals for the
+first time after 20 products. `curvlinops*` was told to check after as many products as keras_lcb
+needed. Both rules favour the other tools, because a user does not know these numbers beforehand.
+`bare cost` is the time of as many products as keras_lcb needed, each computed separately and for
+one block. Ratios below 1 are possible, because the products of a search share the passes up to the
+gradient.
+Traces, and curvlinops on the layers, are measured in the first round only, because there is no
+target for them. Traces are estimated with {TRACE_SAMPLES} random vectors. Their times include the
+eigenvalues of the same blocks, which keras_lcb needs for the traces. `error` is the median relative
+standard error. `products` counts the products for eigenvalues; only for the traces of keras_lcb, it
+also counts those for the traces.
+Ratios are medians over the rounds, with quartiles. Only times of the same round are compared. Each
+round has its own order and random vectors. The times do not include compilation, which is needed
+once for a network and a shape of the data. `compiling` is the additional time of a first search."""
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -95,7 +104,7 @@ def main(arguments: list[str] | None = None) -> None:
     report: dict[str, Any] = {"machine": machine.describe(), "quick": options.quick}
     print(machine.sentence(report["machine"]))
     if options.quick:
-        print("QUICK: tiny sizes, which show that it runs; the numbers mean nothing")
+        print("QUICK: tiny sizes, to show that the program runs; the numbers have no meaning")
     targets: list[dict[str, Any]] = []
     for part in options.only:
         if part == "callback":
@@ -103,7 +112,7 @@ def main(arguments: list[str] | None = None) -> None:
         else:
             report[part] = _network(part, options)
         targets += report[part]["targets"]
-        if options.json:  # what is done is kept, whatever becomes of the rest
+        if options.json:  # saved after each part, in case a later part fails
             options.json.write_text(json.dumps(report, indent=1) + "\n")
     print(f"\n{EXPLANATION}\n\n" + "\n".join(map(_verdict, targets)))
     report["load_average_at_end"] = list(os.getloadavg())
@@ -126,15 +135,15 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
         "--rounds",
         type=int,
         default=3,
-        help="interleaved rounds, ten times as many and short for callbacks (default: 3)",
+        help="interleaved rounds; the callback has ten times as many short ones (default: 3)",
     )
-    parser.add_argument("--samples", type=int, default=16, help="of the data (default: 16)")
+    parser.add_argument("--samples", type=int, default=16, help="number of images (default: 16)")
     parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS, help="default: all")
-    parser.add_argument("--quick", action="store_true", help="tiny sizes: shows that it runs")
+    parser.add_argument("--quick", action="store_true", help="tiny sizes, to show that it runs")
     return parser.parse_args(arguments)
 
 
-# A network, measured with each tool in turns.
+# A network, measured with all tools in turn.
 
 
 def _network(part: str, options: argparse.Namespace) -> dict[str, Any]:
@@ -169,7 +178,7 @@ def _network(part: str, options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _measured(objective: Objective, ask: Callable[..., Any], count: int) -> dict[str, Any]:
-    """The results of each tool in each round, and a line for each of them as it comes."""
+    """Returns the results of each tool in each round. Prints a line after each measurement."""
     rounds: dict[str, dict[str, list[Any]]] = {
         work: {tool: [] for tool in WORK[work].tools} for work in WORK
     }
@@ -180,7 +189,8 @@ def _measured(objective: Objective, ask: Callable[..., Any], count: int) -> dict
     for number in range(count):
         pairs = [pair for pair in all_pairs if number == 0 or pair in each_round]
         order.shuffle(pairs)
-        pairs.sort(key=lambda pair: pair[1] in (TOLD, BARE))  # they are told keras_lcb's products
+        # These two come last, because they need the number of products of keras_lcb.
+        pairs.sort(key=lambda pair: pair[1] in (TOLD, BARE))
         found: dict[tuple[str, str], Any] = {}
         for done, (work, tool) in enumerate(pairs):
             began = time.perf_counter()
@@ -213,7 +223,7 @@ def _one(
     needed: dict[str, int],
     seed: int,
 ) -> dict[str, Any]:
-    """What one tool finds, and how long that takes it."""
+    """Returns the results and the time of one tool."""
     if tool == OWN:
         return _own(objective, work, seed)
     if tool == BARE:
@@ -227,14 +237,17 @@ def _one(
 
 
 def _with_traces(whole: Any, layers: Any, traces: Any) -> dict[str, Any]:
-    """What a tool takes for everything: its eigenvalues and traces know nothing of each other."""
+    """Returns the traces of a tool, with the time for its eigenvalues and traces together.
+
+    The other tools compute eigenvalues and traces separately, so the times are added.
+    """
     seconds = np.sum([part["seconds"] for part in (whole, layers, traces)], axis=0)
     together = {name: {**whole[name], **layers[name]} for name in ("residual", "products")}
     return {**traces, **together, "seconds": seconds.tolist()}
 
 
 def _own(objective: Objective, work: str, seed: int) -> dict[str, Any]:
-    """What keras_lcb finds, and how long that takes."""
+    """Returns the results and the time of keras_lcb."""
     from keras_lcb.landscape.blocks import Accuracy, measure
 
     rows = _rows(objective, work)
@@ -261,10 +274,11 @@ def _rows(objective: Objective, work: str) -> list[TrackedLayer]:
 
 
 def _compile(objective: Objective) -> tuple[dict[str, float], dict[str, float]]:
-    """Seconds to compile, by which a first search takes longer; and single products.
+    """Returns the seconds for compilation, and those for single products.
 
-    The products are those of the whole and of the first, a middle and the last layer, each
-    compiled by itself: the later the layer, the earlier its backward pass ends.
+    The time for compilation is the difference between a first and a second search. The products are
+    those of the whole model and of its first, a middle and its last layer, each compiled
+    separately. The later the layer, the earlier its backward pass ends.
     """
     compiling, single = {}, {}
     for work in WORK:
@@ -286,7 +300,7 @@ def _all_products(objective: Objective, rows: list[TrackedLayer]) -> Callable[[]
 
 
 def _bare(objective: Objective, work: str, counts: dict[str, int]) -> dict[str, Any]:
-    """Those products of each block, nothing between them and no others beside them."""
+    """Measures the time of a number of products for each block, each product separately."""
     from keras_lcb.landscape.hessian import BlockProducts
 
     rows = _rows(objective, work)
@@ -301,7 +315,7 @@ def _bare(objective: Objective, work: str, counts: dict[str, int]) -> dict[str, 
 
 
 def _table(rounds: dict[str, list[Any]]) -> dict[str, dict[str, Any]]:
-    """Each tool in a few numbers."""
+    """Summarizes the rounds of each tool."""
     own = np.array([result["seconds"][0] for result in rounds[OWN]])
     rows = {}
     for tool, results in rounds.items():
@@ -353,8 +367,8 @@ def _print_table(
             own_rule[name] = max(own_rule.get(name, 0.0), residual)
     worst = max(own_rule, key=lambda name: own_rule[name])
     print(
-        f"by its own rule PyHessian ends at a residual of {own_rule['(all)']:.1e} on the whole, "
-        f"and at {own_rule[worst]:.1e} on '{worst}'"
+        f"with its own stopping rule, PyHessian ends at a residual of {own_rule['(all)']:.1e} for "
+        f"the whole model, and at {own_rule[worst]:.1e} for '{worst}'"
     )
 
 
@@ -378,7 +392,7 @@ def _targets(part: str, table: dict[str, Any]) -> list[dict[str, Any]]:
 def _peers(
     weights: dict[str, np.ndarray], blocks: int, width: int, samples: int, most_iterations: int
 ) -> Iterator[Callable[..., Any]]:
-    """The other tools in a process of their own, and a function that asks it."""
+    """Starts the other tools in a separate process; gives a function that sends requests to it."""
     with tempfile.TemporaryDirectory() as folder:
         path = pathlib.Path(folder) / "weights.npz"
         np.savez(path, **weights)  # type: ignore[arg-type]
@@ -392,7 +406,10 @@ def _peers(
                 print(json.dumps(request), file=process.stdin, flush=True)
                 answer = process.stdout.readline()  # type: ignore[union-attr]
                 if not answer:
-                    raise RuntimeError("The process of PyHessian and curvlinops has ended.")
+                    raise RuntimeError(
+                        "Received no answer: the process of PyHessian and curvlinops has ended. "
+                        "Its error is printed above."
+                    )
                 return json.loads(answer)
 
             settings = [str(path), blocks, width, samples, most_iterations]
@@ -405,23 +422,26 @@ def _peers(
 
 def _check_same(own: float, other: float) -> None:
     if abs(own - other) > 1e-4 * abs(own):
-        raise RuntimeError(f"The networks differ: a loss of {own} in Keras, of {other} in torch.")
+        raise RuntimeError(
+            f"The networks in Keras and torch must have the same loss; received {own} in Keras and "
+            f"{other} in torch."
+        )
 
 
 # The callback.
 
 
 def _callback(rounds: int, quick: bool) -> dict[str, Any]:
-    """Training of the digits CNN with one record an epoch, beside plain training."""
+    """Compares training a CNN on digits, with one record in each epoch, with plain training."""
     from benchmarks import interleaved, workloads
 
     variants, data = _trainings(PROBES)
-    # Many short rounds, since the machine's pace changes within seconds.
+    # Many short rounds, because the speed of the machine changes within seconds.
     timings = interleaved.time_variants(
         variants, data, batch_size=64, rounds=rounds if quick else 10 * rounds, epochs=2
     )
     rows: dict[str, dict[str, Any]] = {}
-    print(f"\ndigits CNN, Adam, batch 64, {PROBES} images to probe, one record an epoch")
+    print(f"\ndigits CNN, Adam, batch 64, one record per epoch, on {PROBES} images")
     for name, timing in timings.items():
         ratio = interleaved.ratio(timing, timings[workloads.PLAIN])
         rows[name] = {
@@ -460,8 +480,8 @@ def _trainings(samples: int) -> tuple[dict[str, Any], tuple[np.ndarray, np.ndarr
     x, y = (digits.images[..., None] / 16).astype("float32"), digits.target
     train, held_out = slice(1438), slice(1438, 1438 + samples)
 
-    # All train the same model with the same compiled step: two copies of a model may well differ
-    # by as much as a callback takes. Each has one run over all rounds.
+    # All variants train the same model, with the same compiled step. The times of two copies of a
+    # model may differ by as much as a callback costs.
     model = build_cnn((8, 8, 1), classes=10)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(keras.optimizers.Adam(1e-3), loss)
@@ -487,7 +507,7 @@ def _now() -> np.ndarray:
 def _verdict(target: dict[str, Any]) -> str:
     verdict = "reached" if target["reached"] else "NOT reached"
     if target["within_noise"]:
-        verdict += ", but within the spread"
+        verdict += ", but within the noise"
     return f"{target['what']}: {target['measured']:.3f}, at most {target['at_most']}: {verdict}"
 
 

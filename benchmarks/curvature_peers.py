@@ -1,7 +1,7 @@
-"""PyHessian and curvlinops at work on the network that `benchmarks.curvature` measures.
+"""Runs PyHessian and curvlinops on the network that `benchmarks.curvature` measures.
 
-They run in a process of their own, since they need torch. It reads requests from its input, one
-JSON object a line, and answers each with one.
+They need torch, and so run in a separate process. Each line of its input is a request, a JSON
+object. It answers each request with one line, also a JSON object.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ class Peers:
     """The network in torch, and both tools.
 
     Args:
-        path: Where the variables of the Keras model are.
-        blocks: Of each stage.
+        path: File with the variables of the Keras model.
+        blocks: Number of blocks of each stage.
         width: Channels of the first stage.
-        samples: How many.
-        most_iterations: Of PyHessian's for one eigenvalue.
+        samples: Number of images.
+        most_iterations: Largest number of iterations of PyHessian for one eigenvalue.
     """
 
     def __init__(
@@ -53,15 +53,16 @@ class Peers:
         self.most_iterations = most_iterations
 
     def loss(self) -> dict[str, Any]:
-        """The loss, by which it is seen that the networks are the same."""
+        """Returns the loss, to check that the networks in Keras and torch are the same."""
         with torch.no_grad():
             return {"loss": float(self.criterion(self.model(self.data[0]), self.data[1]))}
 
     def pyhessian(self, layers: Sequence[str], seed: int) -> dict[str, Any]:
-        """Top eigenvalues by power iteration.
+        """Computes the largest eigenvalues by power iteration.
 
-        Its own rule compares successive estimates, and stops early. Here it is stopped with the
-        product at which the residual is small enough, which it could not know: that favours it.
+        The stopping rule of PyHessian compares successive estimates, and stops too early. Here it
+        is stopped at the first product whose residual is small enough. PyHessian does not know this
+        residual, so this favours it.
         """
         began = _now()
         seen = {name: self._iterations(name, seed) for name in layers}
@@ -78,10 +79,10 @@ class Peers:
     def curvlinops(
         self, layers: Sequence[str], seed: int, look_after: dict[str, int] | None = None
     ) -> dict[str, Any]:
-        """Top eigenvalues by SciPy's `eigsh`.
+        """Computes the largest eigenvalues with SciPy's `eigsh`.
 
-        It looks at residuals when its basis is full, which by default has 20 vectors. Where
-        `look_after` says otherwise, it may end sooner.
+        `eigsh` checks residuals when its basis is full, by default with 20 vectors. `look_after`
+        gives another size of the basis for each layer, so that the search may end earlier.
         """
         values, vectors, counts = {}, {}, {}
         began = _now()
@@ -108,7 +109,7 @@ class Peers:
         }
 
     def pyhessian_traces(self, layers: Sequence[str], samples: int, seed: int) -> dict[str, Any]:
-        """Hutchinson's estimate, with its standard error."""
+        """Estimates traces with Hutchinson's method, with standard errors."""
         forms = {}
         began = _now()
         for name in layers:
@@ -125,7 +126,7 @@ class Peers:
         }
 
     def curvlinops_traces(self, layers: Sequence[str], samples: int, seed: int) -> dict[str, Any]:
-        """Hutchinson's estimate."""
+        """Estimates traces with Hutchinson's method."""
         traces = {}
         began = _now()
         for name in layers:
@@ -144,7 +145,10 @@ class Peers:
 
     @contextlib.contextmanager
     def _only(self, name: str) -> Iterator[None]:
-        """Has PyHessian see the parameters of one group only, so that it goes no deeper down."""
+        """Hides all parameters but those of one group from PyHessian for a while.
+
+        The backward pass then ends at the first layer of the group.
+        """
         own = {id(parameter) for parameter in self.groups[name]}
         for parameter in self.groups[ALL]:
             parameter.requires_grad_(id(parameter) in own)
@@ -156,7 +160,7 @@ class Peers:
                 parameter.grad = None
 
     def _iterations(self, name: str, seed: int) -> list[tuple[float, float]]:
-        """Eigenvalue and residual after each product of PyHessian's power iteration."""
+        """Returns eigenvalue and residual after each product of PyHessian's power iteration."""
         seen: list[tuple[float, float]] = []
         multiply = pyhessian.hessian.__init__.__globals__["hessian_vector_product"]
 
@@ -188,7 +192,7 @@ def _replaced(name: str, function: Callable[..., Any]) -> Iterator[None]:
 
 
 def _own_rule(values: Sequence[float]) -> int:
-    """After how many products PyHessian stops by itself, with its defaults."""
+    """Returns the number of products after which PyHessian stops with its default settings."""
     for count in range(2, min(len(values), 100) + 1):
         before, now = values[count - 2], values[count - 1]
         if abs(before - now) / (abs(before) + 1e-6) < 1e-3:
@@ -218,7 +222,7 @@ def _now() -> np.ndarray:
 def main() -> None:
     peers = Peers(*json.loads(sys.stdin.readline()))
     answers = sys.stdout
-    with contextlib.redirect_stdout(sys.stderr):  # what the tools print is no answer
+    with contextlib.redirect_stdout(sys.stderr):  # the output of the tools is not an answer
         for line in sys.stdin:
             request = json.loads(line)
             answer = getattr(peers, request.pop("task"))(**request)

@@ -1,4 +1,4 @@
-"""What `import keras_lcb` adds to `import keras`: the median over fresh processes.
+"""Measures the time that `import keras_lcb` adds to `import keras`, as a median over processes.
 
 python -m benchmarks.import_time [--rounds 9]
 """
@@ -13,7 +13,7 @@ import sys
 
 LIMIT_MS = 50
 
-# Both imports in one process: what differs between processes is far more than what is measured.
+# Both imports in one process, because times differ more between processes than by this addition.
 PROGRAM = """
 import time
 start = time.perf_counter()
@@ -26,8 +26,8 @@ print(1e3 * (between - start), 1e3 * (end - between))
 
 
 def measure() -> tuple[float, float]:
-    """Milliseconds that `import keras`, and then `import keras_lcb`, take in a fresh process."""
-    # From compiled files, which is how an installed package is loaded.
+    """Returns the milliseconds for `import keras` and then `import keras_lcb`, in a new process."""
+    # Allows Python to write and read compiled files, as for an installed package.
     environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": ""}
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM],
@@ -42,16 +42,16 @@ def measure() -> tuple[float, float]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=9, help="fresh processes (default: 9)")
+    parser.add_argument("--rounds", type=int, default=9, help="new processes (default: 9)")
     count = parser.parse_args().rounds
-    measure()  # compiles
+    measure()  # writes the compiled files
     rounds = [measure() for _ in range(count)]
     keras_ms, added_ms = (sorted(column) for column in zip(*rounds, strict=True))
     print(f"import keras: {statistics.median(keras_ms):.0f} ms")
     print(
         f"import keras_lcb adds {statistics.median(added_ms):.1f} ms "
         f"({added_ms[0]:.1f} to {added_ms[-1]:.1f} over {len(rounds)} processes; "
-        f"at most {LIMIT_MS} ms wanted)"
+        f"target: at most {LIMIT_MS} ms)"
     )
 
 

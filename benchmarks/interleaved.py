@@ -1,8 +1,8 @@
-"""Times several variants of one training in turns, so that a busy machine slows all of them.
+"""Times several variants of a training in turn, so that a busy machine slows down all of them.
 
-Each round trains every variant once, in an order of its own, and is compared within itself.
-What a round costs is read between the ends of epochs, in wall and in processor seconds, with
-the garbage collector off.
+Each round trains every variant once, in a random order, and only times of the same round are
+compared. Times are measured from the end of one epoch to the end of the next, in wall seconds and
+in processor seconds, with the garbage collector off.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ WARM_UP_EPOCHS = 2
 
 @dataclasses.dataclass(frozen=True)
 class Fit:
-    """What one `fit` took, each array of shape (2,): wall seconds, processor seconds.
+    """The times of one `fit`. The last axis of each array is (wall seconds, processor seconds).
 
     Attributes:
-        start: From the call to the end of the first epoch.
-        epochs: Each later epoch, of shape (epochs, 2).
-        hooks: The part of `epochs` that was spent in the hooks between two epochs.
+        start: Time from the call to the end of the first epoch, (2,).
+        epochs: Time of each later epoch, (epochs, 2).
+        hooks: The part of `epochs` that was spent in the hooks between two epochs, (epochs, 2).
     """
 
     start: np.ndarray
@@ -38,7 +38,7 @@ class Fit:
 
 @dataclasses.dataclass(frozen=True)
 class Variant:
-    """One way to train: a compiled model, of its own or shared, and what to hand to its `fit`."""
+    """One way to train: a compiled model, which variants may share, and callbacks for its `fit`."""
 
     model: keras.Model
     callbacks: Callbacks
@@ -46,13 +46,15 @@ class Variant:
 
 @dataclasses.dataclass(frozen=True)
 class Timings:
-    """The times of one variant, in seconds: axis -1 is wall and processor time.
+    """The times of one variant. The last axis of each array is (wall seconds, processor seconds).
 
     Attributes:
-        first_start: From the first `fit` to the end of its first epoch, compilation included.
-        starts: The same of the later ones, of shape (rounds, 2).
-        epochs: Steady epochs, of shape (rounds, epochs, 2).
-        hooks: The part of `epochs` spent between two epochs, of the same shape.
+        first_start: Time from the call of the first `fit` to the end of its first epoch,
+            compilation included, (2,).
+        starts: The same for all later calls of `fit`, (rounds, 2).
+        epochs: Time of each epoch after the first of a `fit`, (rounds, epochs, 2).
+        hooks: The part of `epochs` that was spent in the hooks between two epochs, (rounds,
+            epochs, 2).
     """
 
     first_start: np.ndarray
@@ -62,7 +64,7 @@ class Timings:
 
 
 class _Mark(keras.callbacks.Callback):
-    """Notes when its epoch hooks are called; without batch hooks, since those cost."""
+    """Notes the times at which its epoch hooks are called. Batch hooks would slow training down."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -85,18 +87,18 @@ def time_variants(
     epochs: int,
     seed: int = 0,
 ) -> dict[str, Timings]:
-    """Trains all variants in turns.
+    """Trains all variants in turn.
 
     Args:
-        variants: What to time, by name.
-        data: x and y.
-        batch_size: Samples a step.
-        rounds: How often each is trained, after a first time that compiles.
-        epochs: Steady epochs a round; each `fit` has one more before them.
-        seed: Of the order within the rounds.
+        variants: The variants to time, by name.
+        data: The training data (x, y).
+        batch_size: Samples in each step.
+        rounds: How often each variant is trained, after a first time that compiles.
+        epochs: Epochs to time in each round. Each `fit` has one more epoch before them.
+        seed: Seed of the order within the rounds.
 
     Returns:
-        The times of each variant.
+        The times of each variant, by name.
     """
     order = np.random.default_rng(seed)
     names = list(variants)
@@ -148,7 +150,14 @@ def _now() -> np.ndarray:
 
 @dataclasses.dataclass(frozen=True)
 class Ratio:
-    """A variant's epoch over the plain one's: over the rounds, and of the fastest epochs."""
+    """The time of a variant's epoch, divided by that of plain training.
+
+    Attributes:
+        median: Median over the rounds.
+        lower: Lower quartile over the rounds.
+        upper: Upper quartile over the rounds.
+        fastest: Ratio of the fastest epochs.
+    """
 
     median: float
     lower: float
@@ -157,11 +166,13 @@ class Ratio:
 
 
 def ratio(variant: Timings, plain: Timings, clock: int = 0) -> Ratio:
-    """Compares within each round; the ratio of the fastest epochs shuts most noise out.
+    """Compares a variant with plain training, within each round.
+
+    The ratio of the fastest epochs is least affected by noise.
 
     Args:
         variant: The times of a variant.
-        plain: Those of plain training.
+        plain: The times of plain training.
         clock: 0 for wall seconds, 1 for processor seconds.
 
     Returns:

@@ -1,17 +1,17 @@
-"""What a learner waits for in the lab, and what its live pictures cost the training.
+"""Measures how long a learner waits in the lab, and how much its live pictures slow training down.
 
 python -m benchmarks.lab [--updates 8000] [--rounds 3] [--json FILE] [--quick]
 
-In one process, without a browser, on TensorFlow: the lab is started as its button starts it, its
-pictures are drawn and encoded as always, and go nowhere. Each round trains the same settings once
-in the lab and once without it, through `synthetic.run` with the same callbacks and records; rounds
-of a plain and of a residual network take turns. A run before them warms the kernel up.
+The program runs in one process on TensorFlow, without a browser. It starts the lab like the button
+Start. Pictures are drawn and encoded as usual, but not shown. Each round trains with the same
+settings once in the lab, and once without it through `synthetic.run`, with the same callbacks and
+records. Plain and residual networks take turns. One run before the rounds is not counted.
 
-- first picture: from Start to the first picture of this training;
-- pictures a second: over the training, from the first one to the last;
-- updates a second: in both cases from the first record after the start to the last one, so that
-  building and compiling are left out;
-- Stop: from the call until training has ended and its last picture is drawn.
+- first picture: seconds from Start to the first picture of this training;
+- pictures a second: from the first picture of the training to the last;
+- updates a second: from the first record after the start to the last record. Building and compiling
+  the model are not included, with or without the lab;
+- Stop: seconds from the call until training has ended and its last picture is drawn.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--updates", type=int, default=8000, help="default: 8000")
     parser.add_argument("--rounds", type=int, default=3, help="default: 3")
     parser.add_argument("--json", type=pathlib.Path, metavar="FILE", help="write all numbers")
-    parser.add_argument("--quick", action="store_true", help="400 updates: shows that it runs")
+    parser.add_argument("--quick", action="store_true", help="400 updates, to show that it runs")
     options = parser.parse_args(arguments)
     os.environ["KERAS_BACKEND"] = "tensorflow"
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -50,7 +50,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def measure(updates: int, rounds: int) -> dict[str, dict[str, list[float]]]:
-    """Numbers of each round, by network."""
+    """Returns the measurements of each round, by network and name."""
     from keras_lcb.lab import Settings
 
     networks = {
@@ -79,7 +79,7 @@ def _in_lab(settings: Any) -> dict[str, float]:
         time.sleep(0.01)
     run = lab.run
     lab.close()
-    live = drawn[:-1]  # the last one is that of the finished run
+    live = drawn[:-1]  # the last picture shows the finished run
     lasted = live[-1] - live[0]
     return {
         "first picture": live[0] - began,
@@ -109,7 +109,7 @@ def _stop(settings: Any) -> float:
 
 
 def _watched(settings: Any) -> tuple[Any, list[float]]:
-    """A lab, and when its pictures came."""
+    """Returns a lab, and a list to which the times of its pictures are added."""
     from keras_lcb.lab import DepthLab
 
     lab = DepthLab.from_config(settings.to_text())
@@ -139,14 +139,14 @@ def _print(report: dict[str, Any]) -> None:
         for text, key, wanted, least in (
             ("seconds to the first picture", "first picture", FIRST_PICTURE, False),
             ("pictures a second", "pictures a second", PICTURES_A_SECOND, True),
-            ("updates a second, over those without a lab", "ratio", RATIO, True),
-            ("seconds until Stop has ended it", "stop", STOP, False),
+            ("updates a second, divided by those without a lab", "ratio", RATIO, True),
+            ("seconds from Stop to the end of training", "stop", STOP, False),
         ):
             value = statistics.median(seen[key])
             reached = value >= wanted if least else value <= wanted
             bound = f"at {'least' if least else 'most'} {wanted:g}"
-            said = "reached" if reached else "NOT reached"
-            print(f"{value:7.2f}  {text}; wanted {bound}: {said}")
+            verdict = "reached" if reached else "NOT reached"
+            print(f"{value:7.2f}  {text}; target {bound}: {verdict}")
 
 
 if __name__ == "__main__":

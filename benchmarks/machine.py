@@ -1,4 +1,4 @@
-"""What a measurement was taken on."""
+"""Describes the machine on which a measurement was made."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import keras
 
 
 def describe() -> dict[str, Any]:
-    """Versions, devices, cores, and how busy the machine is, which decides what to trust."""
+    """Returns versions, device, cores and load average: times on a busy machine are unreliable."""
     backend = keras.backend.backend()
     return {
         "backend": backend,
@@ -30,7 +30,7 @@ def describe() -> dict[str, Any]:
 
 
 def sentence(machine: dict[str, Any]) -> str:
-    """The same in two lines."""
+    """Returns the same description as two lines of text."""
     versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
     load = ", ".join(f"{value:.1f}" for value in machine["load_average"])
     return (

@@ -1,11 +1,11 @@
-"""What the records of a model take in memory.
+"""Measures how much memory the records of `LayerConvergence` take.
 
 python -m benchmarks.memory none|exact|sketch [--records 200] [--small]
 
-measures one kind and prints a JSON object: each has a process of its own, since the peak is a
-process's. What the callback holds is read with tracemalloc, which knows every NumPy array. The
-peak of the process also shows copies that live for a moment, and is to be compared with that of
-training without the callback (`none`).
+The program measures one kind of records and prints a JSON object. Each kind needs a separate
+process, because the operating system reports the peak memory of a process. The memory that the
+callback holds is measured with tracemalloc, which knows every NumPy array. The peak of the process
+also includes temporary copies. Compare it with the peak without the callback (`none`).
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ BATCH_SIZE = 2
 
 
 def measured_apart(kind: str, records: int, small: bool) -> dict[str, Any]:
-    """What `measure` returns in a fresh process, on the backend that KERAS_BACKEND names."""
+    """Runs `measure` in a new process, on the backend that KERAS_BACKEND names."""
     command = [sys.executable, "-m", "benchmarks.memory", kind, "--records", str(records)]
     if small:
         command.append("--small")
@@ -41,12 +41,12 @@ def measure(kind: str, records: int, small: bool) -> dict[str, Any]:
     """Trains with one record before and one after each update.
 
     Args:
-        kind: "none" for training without the callback, or its `memory`.
-        records: How many to take.
-        small: Whether to take a model of a hundredth of the size.
+        kind: "none" for training without the callback, or the value of its argument `memory`.
+        records: Number of records.
+        small: Whether to use a model with about a hundredth of the parameters.
 
     Returns:
-        Sizes in MiB, and how long the `fit` took.
+        A dict with sizes in MiB, and the seconds of the `fit`.
     """
     import keras
     import numpy as np
@@ -83,14 +83,14 @@ def measure(kind: str, records: int, small: bool) -> dict[str, Any]:
 
 
 def _large_model() -> Any:
-    """ResNet-50, 25.6 million parameters in 107 layers, on images so small that it is quick."""
+    """Returns ResNet-50 (25.6 million parameters in 107 layers) for small images, to save time."""
     import keras
 
     return keras.applications.ResNet50(weights=None, input_shape=(32, 32, 3), classes=1000)
 
 
 def _small_model() -> Any:
-    """A hundredth of that."""
+    """Returns a model with about a hundredth of the parameters."""
     import keras
 
     hidden = [keras.layers.Dense(256, activation="relu") for _ in range(4)]
@@ -98,14 +98,17 @@ def _small_model() -> Any:
 
 
 def _forget_peak() -> None:
-    """Has the peak begin anew, where the system can (Linux): compiling took more than training."""
+    """Resets the peak memory of the process, on Linux.
+
+    Otherwise the peak would be that of compilation, which needs more memory than training.
+    """
     setting = pathlib.Path("/proc/self/clear_refs")
     if setting.exists():
         setting.write_text("5")
 
 
 def _peak_bytes() -> int:
-    """Most memory that was resident at once."""
+    """Returns the peak of the process's resident memory, in bytes."""
     status = pathlib.Path("/proc/self/status")
     found = re.search(r"VmHWM:\s+(\d+) kB", status.read_text()) if status.exists() else None
     if found:
@@ -118,7 +121,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("kind", choices=KINDS)
     parser.add_argument("--records", type=int, default=200, help="default: 200")
-    parser.add_argument("--small", action="store_true", help="a model of a hundredth of the size")
+    parser.add_argument("--small", action="store_true", help="a model a hundredth of the size")
     options = parser.parse_args()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     print(json.dumps(measure(options.kind, options.records, options.small)))

@@ -1,4 +1,4 @@
-"""What the callbacks cost: training time beside plain `fit` and the alternatives, and memory.
+"""Measures the cost of the callbacks: training time, compared with plain `fit`, and memory.
 
 python -m benchmarks.overhead [--backend tensorflow|jax|torch] [--json FILE] [--rounds 9]
                               [--only mlp cnn memory] [--variants WORD ...] [--quick]
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-# Keras reads which backend to use when it is imported, so what imports it waits for the options.
+# Keras chooses its backend when it is imported. So it is imported only after the options are read.
 if TYPE_CHECKING:
     from benchmarks.interleaved import Timings
     from benchmarks.workloads import Workload
@@ -29,10 +29,11 @@ RECORDS, QUICK_RECORDS = 200, 20
 SKETCH_MIB = 200
 
 EXPLANATION = """\
-Ratios are to plain fit: medians and quartiles over the rounds, each round compared within itself;
-`fastest` is the ratio of the fastest epochs, which noise disturbs least. The second plain fit
-shows the noise. `hooks`: spent between two epochs; `added`: in each step, beyond plain fit's;
-`compile`: the first fit's first epoch beyond a steady one; `start`: that of the later fits."""
+Ratios are times divided by those of plain fit, as medians and quartiles over the rounds; only times
+of the same round are compared. `fastest` is the ratio of the fastest epochs, which noise affects
+least. The second plain fit shows the noise. `hooks` is the time between two epochs. `added` is the
+additional time of each step, compared with plain fit. `compile` is the additional time of the first
+epoch of the first fit, compared with later epochs. `start` is the same for later fits."""
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -44,7 +45,7 @@ def main(arguments: list[str] | None = None) -> None:
     report: dict[str, Any] = {"machine": machine.describe(), "quick": options.quick}
     print(machine.sentence(report["machine"]))
     if options.quick:
-        print("QUICK: tiny sizes, which show that it runs; the numbers mean nothing")
+        print("QUICK: tiny sizes, to show that the program runs; the numbers have no meaning")
     for part in options.only:
         if part == "memory":
             report[part] = _memory(options.quick)
@@ -77,9 +78,9 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
         nargs="+",
         metavar="WORD",
         default=[""],
-        help="of the alternatives, only those whose names contain one of these words",
+        help="measure only variants whose names contain one of these words",
     )
-    parser.add_argument("--quick", action="store_true", help="tiny sizes: shows that it runs")
+    parser.add_argument("--quick", action="store_true", help="tiny sizes, to show that it runs")
     return parser.parse_args(arguments)
 
 
@@ -119,7 +120,7 @@ def _training(part: str, rounds: int, words: list[str], quick: bool) -> dict[str
 
 
 def _row(variant: Timings, plain: Timings, steps: int) -> dict[str, Any]:
-    """One variant in a few numbers."""
+    """Summarizes the times of one variant."""
     from benchmarks.interleaved import ratio
 
     epoch = np.median(variant.epochs[..., 0])
@@ -137,8 +138,8 @@ def _row(variant: Timings, plain: Timings, steps: int) -> dict[str, Any]:
     }
 
 
-def _raw(variant: Timings) -> dict[str, list]:
-    """All seconds, each a pair of wall and processor time."""
+def _raw(variant: Timings) -> dict[str, list[Any]]:
+    """Returns all times in seconds, as pairs of wall and processor time."""
     return {name: array.tolist() for name, array in vars(variant).items()}
 
 
@@ -160,7 +161,7 @@ def _print_rows(rows: dict[str, Any]) -> None:
 
 
 def _time_targets(workload: Workload, rows: dict[str, Any]) -> list[dict[str, Any]]:
-    """What is wanted of each way to train, in wall and in processor time."""
+    """Compares each variant with its target, in wall and in processor time."""
     return [
         {
             "what": f"{workload.name}, {way}, {clock} time over plain fit",
@@ -179,7 +180,7 @@ def _time_targets(workload: Workload, rows: dict[str, Any]) -> list[dict[str, An
 
 
 def _memory(quick: bool) -> dict[str, Any]:
-    """Measures what records take and prints it."""
+    """Measures the memory of records, and prints it."""
     from benchmarks import memory
 
     records = QUICK_RECORDS if quick else RECORDS
@@ -228,7 +229,7 @@ def _seconds_a_record(with_records: dict[str, Any], without: dict[str, Any]) -> 
 def _verdict(target: dict[str, Any]) -> str:
     verdict = "reached" if target["reached"] else "NOT reached"
     if target["within_noise"]:
-        verdict += ", but within the spread"
+        verdict += ", but within the noise"
     return f"{target['what']}: {target['measured']:.3f}, at most {target['at_most']}: {verdict}"
 
 

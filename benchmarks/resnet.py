@@ -11,7 +11,7 @@ CLASSES = 10
 
 
 class Layers(Protocol):
-    """What the network is made of, each layer under a name of its own."""
+    """The layers of the network, in Keras or torch, each with its own name."""
 
     def conv(self, name: str, x: Any, channels: int, size: int, stride: int) -> Any: ...
 
@@ -25,7 +25,10 @@ class Layers(Protocol):
 
 
 def resnet(x: Any, layers: Layers, blocks: int, width: int) -> Any:
-    """Three stages of residual blocks; `blocks=3, width=16` is ResNet-20 (He et al. 2016)."""
+    """Applies three stages of residual blocks (He et al. 2016).
+
+    With `blocks=3` and `width=16`, this is ResNet-20.
+    """
     x = layers.relu(layers.norm("stem_norm", layers.conv("stem", x, width, 3, 1)))
     for stage in range(3):
         for block in range(blocks):
@@ -43,22 +46,23 @@ def resnet(x: Any, layers: Layers, blocks: int, width: int) -> Any:
 
 
 def data(samples: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Noise with labels: what a network does to it takes as long as for photographs."""
+    """Returns random images and labels, which take a network as long as photographs."""
     random = np.random.default_rng(seed)
     x = random.normal(size=(samples, 32, 32, 3)).astype("float32")
     return x, random.integers(0, CLASSES, samples)
 
 
 def keras_model(blocks: int, width: int, normalized: bool) -> Any:
-    """The network in Keras, compiled; moving statistics are those of the data above."""
+    """Returns the compiled network in Keras; its moving statistics are those of `data(256)`."""
     import keras
 
     class KerasLayers:
         def conv(self, name: str, x: Any, channels: int, size: int, stride: int) -> Any:
-            if stride == 2 and size == 3:  # torch's padding; Keras' "same" would be on one side
+            # torch pads both sides; Keras' "same" would pad only one side here.
+            if stride == 2 and size == 3:
                 x = keras.layers.ZeroPadding2D(1)(x)
-            # Without normalisation signals would grow from block to block, until the softmax is
-            # certain of each class, and no layer's block of the Hessian differs from zero.
+            # Without normalisation, the activations would grow from block to block. The softmax
+            # would saturate, and every layer's block of the Hessian would be zero.
             shrunk = not normalized and name.endswith("_second")
             scale = 2.0 / (3 * blocks) if shrunk else 2.0
             return keras.layers.Conv2D(
@@ -74,7 +78,7 @@ def keras_model(blocks: int, width: int, normalized: bool) -> Any:
         def norm(self, name: str, x: Any) -> Any:
             if not normalized:
                 return x
-            # Without memory, one pass in training mode sets the moving statistics.
+            # With a momentum of 0, a single pass in training mode sets the moving statistics.
             return keras.layers.BatchNormalization(epsilon=EPSILON, momentum=0.0, name=name)(x)
 
         def relu(self, x: Any) -> Any:
@@ -96,12 +100,12 @@ def keras_model(blocks: int, width: int, normalized: bool) -> Any:
 
 
 def arrays(model: Any) -> dict[str, np.ndarray]:
-    """The variables of a Keras model, by `layer/variable`."""
+    """Returns the variables of a Keras model, by `layer/variable`."""
     return {variable.path: np.array(variable) for variable in model.variables}
 
 
 def torch_model(weights: dict[str, np.ndarray], blocks: int, width: int) -> Any:
-    """The network in torch, with the variables of the one in Keras."""
+    """Returns the network in torch, with the variables of the network in Keras."""
     import torch
     from torch.nn import functional
 

@@ -1,17 +1,18 @@
-"""What recording costs on a function of one variable, beside a bare loop and a naive `fit`.
+"""Compares `synthetic.run`, which records, with a minimal training loop and a simple `fit`.
 
 python -m benchmarks.synthetic [--updates 8000] [--rounds 3] [--json FILE] [--quick]
 
-The default network (residual, 5 layers of 128, 512 points, batch 128), trained in three ways, in
-turns, in one process on TensorFlow:
+The program trains the default network (residual, 5 layers of 128 units, 512 points, batches of 128)
+in three ways, in turn, in one process on TensorFlow:
 
-- recorded: `synthetic.run`, with convergence, gradient norms and frequency response every 100
-  updates, from the call to the run;
-- bare: one XLA-compiled function of 100 updates, called again and again, which records nothing;
+- recorded: `synthetic.run`, which records convergence, gradient norms and the frequency response
+  every 100 updates;
+- bare: a function of 100 updates, compiled with XLA and called repeatedly, which records nothing;
 - naive: `model.fit(x, y, batch_size=128, epochs=updates / 4)`, which records nothing.
 
-The last two are compiled before they are timed, `synthetic.run` builds and compiles its own model
-each time: both its whole time and its training time, from its first record on, are given.
+The last two are compiled before they are timed. `synthetic.run` builds and compiles a model each
+time. So two times are given for it: the whole time, and the time of training after its first
+record.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--updates", type=int, default=8000, help="default: 8000")
     parser.add_argument("--rounds", type=int, default=3, help="interleaved rounds (default: 3)")
     parser.add_argument("--json", type=pathlib.Path, metavar="FILE", help="write all numbers")
-    parser.add_argument("--quick", action="store_true", help="200 updates: shows that it runs")
+    parser.add_argument("--quick", action="store_true", help="200 updates, to show that it runs")
     options = parser.parse_args(arguments)
     os.environ["KERAS_BACKEND"] = "tensorflow"
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -54,7 +55,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def measure(updates: int, rounds: int) -> dict[str, Any]:
-    """Trains in the three ways in turns; seconds, one a round."""
+    """Trains in the three ways in turn, and returns the seconds of each round."""
     from keras_lcb.synthetic import Config
 
     config = Config(updates=updates)
@@ -78,7 +79,7 @@ def _recorded(config: Any) -> Callable[[], dict[str, float]]:
         began = time.perf_counter()
         first: list[float] = []
 
-        # What a lab would show: the run after its first record.
+        # A lab would show its first result now: the run after the first record.
         def note(_: Any) -> None:
             if not first:
                 first.append(time.perf_counter() - began)
@@ -167,7 +168,7 @@ def _print(report: dict[str, Any]) -> None:
         print(f"  {name:14}" + "".join(f"{value:9.2f}" for value in took))
     for text, value, wanted, reached in (
         (
-            f"training with records over the bare loop (fastest of each: "
+            f"time of training with records, divided by that of the bare loop (fastest of each: "
             f"{report['over_bare_fastest']:.2f}; with building and compiling: "
             f"{report['whole_over_bare']:.2f})",
             report["over_bare"],
@@ -187,7 +188,7 @@ def _print(report: dict[str, Any]) -> None:
             report["first_result_s"] <= FIRST_RESULT,
         ),
     ):
-        print(f"{value:7.2f}  {text}; wanted {wanted}: {'reached' if reached else 'NOT reached'}")
+        print(f"{value:7.2f}  {text}; target {wanted}: {'reached' if reached else 'NOT reached'}")
 
 
 if __name__ == "__main__":

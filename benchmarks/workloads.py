@@ -1,4 +1,4 @@
-"""What is trained, and in which ways, to see what the callbacks cost."""
+"""The trainings on which the cost of the callbacks is measured."""
 
 from __future__ import annotations
 
@@ -20,21 +20,28 @@ BATCH_SIZE = 64
 
 @dataclasses.dataclass(frozen=True)
 class Workload:
-    """A training: data as NumPy arrays, and a function that builds a compiled model."""
+    """A model and its training data.
+
+    Attributes:
+        name: Its name in tables.
+        data: Inputs and targets, as NumPy arrays.
+        build: A function that builds the compiled model.
+        at_most: The target for each variant: its time divided by that of plain training.
+    """
 
     name: str
     data: tuple[np.ndarray, np.ndarray]
     build: Callable[[], keras.Model]
-    at_most: dict[str, float]  # wanted of a way to train over plain training, wall and CPU time
+    at_most: dict[str, float]
 
     @property
     def steps(self) -> int:
-        """Steps in an epoch."""
+        """Returns the number of steps in an epoch."""
         return math.ceil(len(self.data[0]) / BATCH_SIZE)
 
 
 def mlp(steps: int) -> Workload:
-    """Five layers of 64 units and a head, on 16 inputs, with Adam."""
+    """Returns an MLP with 16 inputs, five layers of 64 units and a head, trained with Adam."""
     generator = np.random.default_rng(0)
     x = generator.normal(size=(steps * BATCH_SIZE, 16)).astype("float32")
     y = np.sin(x[:, :1])
@@ -51,7 +58,7 @@ def mlp(steps: int) -> Workload:
 
 
 def cnn(steps: int) -> Workload:
-    """Six 3x3 convolutions of 32 channels and a head, on 32x32 images, with Adam."""
+    """Returns a CNN for 32x32 images, with six 3x3 convolutions and a head, trained with Adam."""
     generator = np.random.default_rng(0)
     x = generator.normal(size=(steps * BATCH_SIZE, 32, 32, 3)).astype("float32")
     y = generator.integers(0, 10, size=len(x))
@@ -76,15 +83,15 @@ LOGS, RATES = "LayerwiseModel", "LayerwiseModel, rates"
 def variants(
     workload: Workload, log_dir: pathlib.Path, words: Sequence[str] = ("",)
 ) -> dict[str, Variant]:
-    """Ways to train, each with a model of its own.
+    """Returns ways to train a workload, each with its own model.
 
-    Plain training comes twice: how far the second is from the first is the noise.
+    Plain training is included twice: the difference between the two shows the noise.
 
     Args:
-        workload: What to train.
-        log_dir: Where TensorBoard may write.
-        words: Of the ways other than plain training and both callbacks, only those whose names
-            contain one of these.
+        workload: The workload to train.
+        log_dir: A folder for the files of TensorBoard.
+        words: Only variants whose names contain one of these words are returned, and always plain
+            training and both callbacks.
 
     Returns:
         The variants by name.
@@ -118,7 +125,7 @@ def variants(
 
 
 def _model(workload: Workload, way: str) -> keras.Model:
-    """The model of one way to train, compiled."""
+    """Returns the compiled model for one way to train."""
     plain = workload.build()
     if way not in (LOGS, RATES):
         return plain
@@ -137,16 +144,16 @@ def _three_quantities() -> lcb.StepQuantities:
 
 
 class WeightsEachBatch(keras.callbacks.Callback):
-    """Copies the weights to the host after each batch, to take differences of."""
+    """Copies the weights to the host after each batch, as one would to compute their changes."""
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         self.weights = self.model.get_weights()
 
 
 class SecondTape(keras.callbacks.Callback):
-    """Computes gradient norms of a batch of the same size again, in a compiled function.
+    """Computes the gradient norms of a batch after each training batch, in a compiled function.
 
-    A callback never sees the batch that was trained on, so a fixed one stands in for it.
+    A callback does not receive the training batch, so a fixed batch of the same size is used.
     """
 
     def __init__(self, x: np.ndarray, y: np.ndarray) -> None:

@@ -17,6 +17,7 @@ from keras_lcb.callbacks import (
     StepQuantities,
     track,
 )
+from keras_lcb.freezing import FreezeConverged, fit_in_stages
 from keras_lcb.quantities import StepQuantity
 from keras_lcb.training.layerwise_model import LayerwiseModel
 
@@ -33,16 +34,22 @@ if TYPE_CHECKING:
         vision,
     )
     from keras_lcb.analysis import convergence_bias, convergence_rate, summary, time_to_fraction
+    from keras_lcb.diagnosis.diagnosing import diagnose
+    from keras_lcb.diagnosis.watching import Diagnosis
     from keras_lcb.landscape.callbacks.gradient_predictiveness import GradientPredictiveness
     from keras_lcb.landscape.callbacks.layer_sharpness import LayerSharpness
     from keras_lcb.report import write_report
+    from keras_lcb.response.response_frequency import ResponseFrequency
     from keras_lcb.runs.merging import collect
     from keras_lcb.runs.storage import load_run, save_run
+    from keras_lcb.similarity.representation_similarity import RepresentationSimilarity
     from keras_lcb.synthetic.frequency_response import FrequencyResponse
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "Diagnosis",
+    "FreezeConverged",
     "FrequencyResponse",
     "GradientNorms",
     "GradientPredictiveness",
@@ -50,14 +57,18 @@ __all__ = [
     "LayerSharpness",
     "LayerwiseModel",
     "Recorder",
+    "RepresentationSimilarity",
+    "ResponseFrequency",
     "StepQuantities",
     "StepQuantity",
     "analysis",
     "collect",
     "convergence_bias",
     "convergence_rate",
+    "diagnose",
     "exercises",
     "experiments",
+    "fit_in_stages",
     "lab",
     "landscape",
     "load_run",
@@ -84,12 +95,16 @@ _SUBPACKAGES = (
     "vision",
 )
 _ON_FIRST_USE = {
+    "Diagnosis": "keras_lcb.diagnosis.watching",
     "FrequencyResponse": "keras_lcb.synthetic.frequency_response",
     "GradientPredictiveness": "keras_lcb.landscape.callbacks.gradient_predictiveness",
     "LayerSharpness": "keras_lcb.landscape.callbacks.layer_sharpness",
+    "RepresentationSimilarity": "keras_lcb.similarity.representation_similarity",
+    "ResponseFrequency": "keras_lcb.response.response_frequency",
     "collect": "keras_lcb.runs.merging",
     "convergence_bias": "keras_lcb.analysis",
     "convergence_rate": "keras_lcb.analysis",
+    "diagnose": "keras_lcb.diagnosis.diagnosing",
     "load_run": "keras_lcb.runs.storage",
     "save_run": "keras_lcb.runs.storage",
     "summary": "keras_lcb.analysis",

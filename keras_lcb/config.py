@@ -1,4 +1,4 @@
-"""What the settings of all experiments have in common: their checks, and the optimizer."""
+"""Checks of the settings that all experiments share, and the optimizer that they describe."""
 
 from __future__ import annotations
 
@@ -16,77 +16,86 @@ class TrainingSettings(Protocol):
 
     @property
     def optimizer(self) -> str:
-        """`"sgd"`, `"momentum"`, or another name that Keras knows."""
+        """Name of the optimizer: `"sgd"`, `"momentum"`, or another name that Keras knows."""
 
     @property
     def learning_rate(self) -> float:
-        """Of the optimizer, constant."""
+        """The learning rate at the start of training."""
 
     @property
     def momentum(self) -> float:
-        """Of the optimizer `"momentum"`."""
+        """The momentum, which only the optimizer `"momentum"` uses."""
 
     @property
     def updates(self) -> int:
-        """How many."""
+        """Number of updates."""
 
     @property
     def record_every(self) -> int:
-        """Updates between records."""
+        """Number of updates between two records."""
 
 
 def read_settings(kind: type, text: str) -> dict[str, Any]:
-    """Return settings from JSON text, by name.
+    """Returns settings from JSON text, as a dict by name.
 
     Args:
-        kind: The dataclass whose settings they are.
+        kind: The dataclass of the settings.
         text: The text.
 
     Raises:
-        ValueError: If they are not.
+        ValueError: If the text is not a JSON object, or holds a setting that `kind` does not have.
     """
     settings = json.loads(text)
     known = {field.name for field in dataclasses.fields(kind)}
     if not isinstance(settings, dict) or not set(settings) <= known:
         raise ValueError(
-            f"These are no settings of an experiment: {text}. They may hold "
-            f"{', '.join(sorted(known))}."
+            f"The settings of an experiment must be a JSON object that holds only "
+            f"{', '.join(sorted(known))}; received {text}."
         )
     return settings
 
 
 def whole_number(name: str, value: Any, least: int) -> int:
-    """Return a setting as an integer.
+    """Returns a setting as an integer.
+
+    Args:
+        name: Name of the setting, for the message.
+        value: The setting.
+        least: Its smallest value.
 
     Raises:
-        ValueError: If it is none, or below `least`.
+        ValueError: If the setting is not a whole number, or is below `least`.
     """
     whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
     if not whole or value < least:
-        raise ValueError(f"`{name}` must be a whole number from {least} on, got {value!r}.")
+        raise ValueError(f"`{name}` must be a whole number, {least} or more; received {value!r}.")
     return int(value)
 
 
 def check_training(config: TrainingSettings) -> None:
-    """Refuse settings with which nothing can be trained.
+    """Checks the settings that say how an experiment trains.
 
     Raises:
         ValueError: If a setting is out of its range.
     """
     if config.updates % config.record_every:
         raise ValueError(
-            f"`updates` must be a multiple of `record_every`: {config.updates} is none of "
-            f"{config.record_every}."
+            f"`updates` must be a multiple of `record_every`; received updates={config.updates} "
+            f"and record_every={config.record_every}."
         )
     if not (math.isfinite(config.learning_rate) and config.learning_rate > 0):
-        raise ValueError(f"`learning_rate` must be positive, got {config.learning_rate}.")
+        raise ValueError(
+            f"`learning_rate` must be a positive number; received {config.learning_rate}."
+        )
     if not 0 <= config.momentum < 1:
-        raise ValueError(f"`momentum` is from 0 to below 1, got {config.momentum}.")
+        raise ValueError(
+            f"`momentum` must be 0 or more, and less than 1; received {config.momentum}."
+        )
     new_optimizer(config)
 
 
 def new_optimizer(config: TrainingSettings) -> keras.optimizers.Optimizer:
-    """Return the optimizer that settings name, with Keras' own defaults beside them."""
+    """Returns the optimizer that the settings describe, otherwise with the defaults of Keras."""
     if config.optimizer in ("sgd", "momentum"):
         momentum = config.momentum if config.optimizer == "momentum" else 0.0
         return keras.optimizers.SGD(config.learning_rate, momentum=momentum)

@@ -1,4 +1,4 @@
-"""The demonstration: two small networks, trained and reported on before your eyes."""
+"""The demonstration: trains two small networks, and writes reports on them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
 
-# Enough of the summary to fit a terminal; the report has all of it.
+# The columns of the summary that fit a terminal. The report has all of them.
 _COLUMNS: dict[str, Callable[[Any], str]] = {
     "role": str,
     "parameters": "{:,}".format,
@@ -32,15 +32,16 @@ _COLUMNS: dict[str, Callable[[Any], str]] = {
 
 
 def run(out: str | os.PathLike[str] = "demo", data: str = "digits", seed: int = 0) -> None:
-    """Train both networks; print their tables and verdicts; write their runs and reports.
+    """Trains both networks, prints their tables and verdicts, and writes runs and reports.
 
     Args:
         out: The folder for `images.nc`, `report-images.html`, `sines.nc`, `report-sines.html`.
-        data: The images, by a name that `vision.load` knows.
-        seed: Seed of the weights and of the order of the data.
+            Defaults to "demo".
+        data: The name of a data set of `vision.load`. Defaults to "digits".
+        seed: The random seed of the weights and of the order of the data. Defaults to 0.
 
     Raises:
-        ValueError: If the data set is unknown or out of reach.
+        ValueError: If the data set is unknown or cannot be loaded.
         OSError: If a file cannot be written.
     """
     out = Path(out)
@@ -58,7 +59,7 @@ def run(out: str | os.PathLike[str] = "demo", data: str = "digits", seed: int = 
         print(table.to_string(formatters=_COLUMNS))
         print(textwrap.fill(str(lcb.convergence_bias(recorded)), 88))
         print(f"Written: {out / f'report-{name}.html'} and {out / f'{name}.nc'}")
-    print("\nOther seeds and optimizers may order the layers otherwise: try --seed 1.")
+    print("\nWith another seed or optimizer, the order of the layers may differ: try --seed 1.")
 
 
 def _train_on_images(data: str, seed: int) -> tuple[xr.Dataset, str]:
@@ -81,8 +82,8 @@ def _train_on_sines(data: str, seed: int) -> tuple[xr.Dataset, str]:
     target = lcb.synthetic.default_target()
     x = target.grid(512)
     model = lcb.synthetic.build_network(depth=5, width=64, seed=seed)
-    # Updates are so short here that what is around them counts: many are run in one call, where
-    # the backend can.
+    # These updates are so short that the overhead between them matters. Therefore many updates are
+    # made in one call, if the backend supports it.
     together = 1 if keras.backend.backend() == "torch" else 20
     optimizer = keras.optimizers.SGD(0.01, momentum=0.9)
     model.compile(optimizer, "mse", steps_per_execution=together)
@@ -95,7 +96,7 @@ def _train_on_sines(data: str, seed: int) -> tuple[xr.Dataset, str]:
 def _record(
     model: keras.Model, train: tf.data.Dataset, title: str, updates: int, every: int, **fit: Any
 ) -> xr.Dataset:
-    """Train for so many updates, with a record of every layer after each `every` of them."""
+    """Trains for `updates` updates, and takes a record after every `every` of them."""
     convergence, gradients = lcb.LayerConvergence(), lcb.GradientNorms()
     print(f"\n{title}: {model.count_params():,} parameters")
     with tqdm(total=updates, unit=" updates") as bar:

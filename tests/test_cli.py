@@ -19,6 +19,7 @@ import xarray as xr
 import keras_lcb as lcb
 import keras_lcb_cli as cli
 from keras_lcb.runs import schema
+from tests.diagnosis.trainings import training
 
 
 @pytest.fixture
@@ -78,6 +79,20 @@ def test_report_is_written_where_it_is_wanted(run_file, tmp_path):
     assert cli.main(["report", str(run_file), "-o", str(tmp_path / "other.html")]) == 0
     assert (tmp_path / "other.html").exists()
     assert not run_file.with_suffix(".html").exists()
+
+
+def test_diagnose_prints_sentences_and_fails_where_it_is_told_to(tmp_path, capfd):
+    path = tmp_path / "skipping.nc"
+    lcb.save_run(training({"skipped_updates": 100}), path)
+    assert cli.main(["diagnose", str(path)]) == 0
+    assert capfd.readouterr().out.startswith("Skipped steps (certain): ")
+    assert cli.main(["diagnose", str(path), "--fail-on", "not finite"]) == 0
+    assert cli.main(["diagnose", str(path), "--fail-on", "skipped steps"]) == 1
+    assert cli.main(["diagnose", str(path), "--fail-on", "any"]) == 1
+    lcb.save_run(training(), path)
+    assert cli.main(["diagnose", str(path), "--fail-on", "any"]) == 0
+    capfd.readouterr()
+    assert "dead units" in _refusal(capfd, "diagnose", path, "--fail-on", "dead unit")
 
 
 def test_no_file(tmp_path, capfd):
@@ -203,7 +218,7 @@ def test_a_backend_that_is_not_installed_or_unknown(tmp_path):
     told = _command("demo", "--out", tmp_path, KERAS_BACKEND="theano")
     assert told.returncode == 2
     assert told.stderr == (
-        "keras-lcb: KERAS_BACKEND is 'theano'; it can be tensorflow, jax, torch.\n"
+        "keras-lcb: KERAS_BACKEND must be one of tensorflow, jax, torch; received 'theano'.\n"
     )
 
 
@@ -212,7 +227,7 @@ def test_a_keras_that_does_not_load(tmp_path, monkeypatch):
     told = _command("demo", "--out", tmp_path, before="sys.modules['tensorflow'] = None")
     assert told.returncode == 2
     assert told.stderr.splitlines()[-1].startswith(
-        "keras-lcb: Keras or what it needs cannot be loaded: "
+        "keras-lcb: Keras or a library it needs cannot be loaded: "
     )
     assert "Traceback" not in told.stderr
 

@@ -35,7 +35,7 @@ def test_every_room_has_a_contract():
 @pytest.mark.parametrize(
     "room, line, refused",
     [
-        ("analysis", "import keras", "analysis may import runs"),
+        ("analysis", "import keras", "analysis may import"),
         ("plotting", "def late():\n    from keras_lcb.report import svg", "plotting may import"),
         ("runs", "import keras_lcb", "runs may import no other room"),
     ],

@@ -1,4 +1,4 @@
-"""What a run says: pure functions of arrays and datasets, none of which knows Keras."""
+"""The analysis of runs: pure functions of arrays and datasets, which do not need Keras."""
 
 from keras_lcb.analysis.bias import convergence_bias
 from keras_lcb.analysis.convergence import (
@@ -12,6 +12,7 @@ from keras_lcb.analysis.curvature import eigenvalue_per_parameter
 from keras_lcb.analysis.estimate import Estimate
 from keras_lcb.analysis.gradients import gradient_rate_correlation, rms_over_run
 from keras_lcb.analysis.rank import RankCorrelation, rank_correlation
+from keras_lcb.analysis.similarity import time_to_similarity
 from keras_lcb.analysis.summary import summary
 from keras_lcb.analysis.time_ratio import TimeRatio, time_ratio
 from keras_lcb.analysis.verdict import ConvergenceBias
@@ -38,5 +39,6 @@ __all__ = [
     "summary",
     "time_ratio",
     "time_to_fraction",
+    "time_to_similarity",
     "way_from_start",
 ]

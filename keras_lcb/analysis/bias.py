@@ -32,28 +32,30 @@ def convergence_bias(
     roles: Collection[str] | None = ("hidden",),
     bounds: tuple[float, float] = BOUNDS,
 ) -> ConvergenceBias:
-    """Tell whether shallower layers converge faster than deeper ones, and by how much.
+    """Finds out whether shallower layers converge faster than deeper ones, and by how much.
 
-    One run proves little, and there is no verdict on fewer than five: train several with different
-    seeds, and pass them together. A verdict is about the network, data and optimizer that they
-    share. For several such settings, `corrected` holds the errors of all verdicts together down.
+    A verdict needs at least five runs: train with different seeds, and pass all runs together. The
+    verdict holds for the network, data and optimizer that these runs share. If you test several
+    such settings, pass their verdicts to `corrected`, which corrects for the number of tests.
 
     Args:
         runs: A run, runs stacked along `seed`, or a list of runs of one network.
-        until: Look at no later update than this, while distances remain those to the endpoint,
-            which then lies beyond. So the last part of training, in which each layer arrives at
-            its own last weights by construction, has no say. `None` looks at the whole run.
-        roles: Which layers to compare. By default the hidden ones only: the head is pulled by
-            the loss directly, and normalisation and embedding layers move at a pace of their own.
-            `None` compares all. Of these, layers of equal shape are compared, where three are.
-        bounds: Between which a ratio counts as none, for the verdict "equivalent".
+        until: The last update to look at. Distances are still measured to the final endpoint. This
+            leaves out the last part of training, in which every layer necessarily arrives at its
+            endpoint. Defaults to `None`: the whole run.
+        roles: The roles of the layers to compare; `None` for all layers. If at least three of them
+            have kernels of equal shape, only those are compared. Defaults to hidden layers: the
+            head, normalization and embedding layers converge at other speeds for other reasons.
+        bounds: The lower and upper bound of the ratios that count as no difference, for the
+            verdict "equivalent". Defaults to (0.9, 1.11).
 
     Returns:
-        The size of the effect, correlations and a verdict; see the module for the rule.
+        The size of the effect, correlations and a verdict. `keras_lcb.analysis.verdict` describes
+        the rule.
 
     Raises:
         ValueError: If there is no run, the runs have different layers or no distances, `until` is
-            not within the record, or the bounds are not around 1.
+            not within the run, or the bounds do not enclose 1.
 
     Example:
         >>> steps = np.arange(0, 101, 5)
@@ -68,7 +70,9 @@ def convergence_bias(
         shallower faster 3.31 [2.52, 4.35]
     """
     if not 0 < bounds[0] < 1 < bounds[1]:
-        raise ValueError(f"The bounds have to lie below and above 1; received {bounds}.")
+        raise ValueError(
+            f"`bounds` must be a number between 0 and 1 and a number above 1; received {bounds}."
+        )
     given = single_runs(runs)
     layers, left_out = compared_layers(given, roles)
     equal, which = equal_layers(given[0], layers)
@@ -107,7 +111,7 @@ _WORDS = {
 
 
 def _usable(runs: Sequence[xr.Dataset]) -> tuple[list[xr.Dataset], list[str]]:
-    """Leave out runs that diverged, and copies, which say nothing new; and say so."""
+    """Returns the runs that count, and notes about those that diverged or are copies."""
     finite = [run for run in runs if not has_diverged(run)]
     distances = [normalized_distance(run).values for run in finite]
     kept = [
@@ -128,7 +132,7 @@ def _usable(runs: Sequence[xr.Dataset]) -> tuple[list[xr.Dataset], list[str]]:
 
 
 def _times(curves: Sequence[xr.Dataset], layers: Sequence[str]) -> np.ndarray:
-    """Times to half (runs, layers); infinite for a layer that never came half the way."""
+    """Returns times to half (runs, layers); infinite for a layer that never came half the way."""
     times = _values(time_to_fraction, curves, layers)
     moved = _values(lambda run: run["normalized_distance"].notnull().any("step"), curves, layers)
     return np.where(np.isnan(times) & (moved > 0), np.inf, times)
@@ -144,25 +148,25 @@ def _values(
 
 
 def _grouping(run: xr.Dataset) -> list[str]:
-    """What it changes that the rows of a run are groups of layers."""
+    """Returns a note if the rows of a run are groups of layers."""
     asked = schema.settings(run).get("LayerConvergence", {}).get("layers")
     kinds = run["kind"].values.tolist() if "kind" in run.coords else []
     if asked != "blocks" and not any("+" in str(kind) for kind in kinds):
         return []
     return [
-        "What is compared are groups of layers: the distance of a group is that of all its "
-        "parameters together, so that its largest layers decide, and that normalisation counts "
-        "where it is within. Single layers may give another verdict."
+        "Groups of layers are compared. The distance of a group is that of all its parameters "
+        "together, so its largest layers dominate, and its normalization layers count, too. "
+        "Single layers may give another verdict."
     ]
 
 
 def _coarse(curves: Sequence[xr.Dataset], times: np.ndarray) -> list[str]:
-    """Whether times lie before the first record after the start."""
+    """Returns a note if layers are half-way before the first record after the start."""
     for run, own in zip(curves, times, strict=True):
         steps = run["step"].values[run["normalized_distance"].notnull().any("layer").values]
         if len(steps) > 1 and (own < steps[1]).any():
             return [
-                "Some layers came half the way before the first record after the start, which "
-                "blurs their times: record more often (every=…)."
+                "Some layers came half the way before the first record after the start, so their "
+                "times are imprecise. Record more often (every=…)."
             ]
     return []

@@ -1,4 +1,4 @@
-"""Which runs and which layers a comparison of layers is about."""
+"""Which runs and which layers are compared."""
 
 from __future__ import annotations
 
@@ -14,14 +14,17 @@ NOT_FINITE = "not finite"
 NOT_RECORDED = "no distance recorded"
 OTHER_SHAPE = "another shape"
 
-_EQUAL_ONES = 3  # layers of equal shape that are enough for a comparison among them
+_EQUAL_ONES = 3  # with so many layers of equal shape, only these are compared
 
 
 def single_runs(runs: xr.Dataset | Sequence[xr.Dataset]) -> list[xr.Dataset]:
-    """Return runs one by one, whether given as one, stacked along `seed`, or as a list.
+    """Returns a list of single runs.
+
+    Args:
+        runs: A run, runs stacked along `seed`, or a list of these.
 
     Raises:
-        ValueError: If there is none, they hold no layers, or their layers differ.
+        ValueError: If there is no run, or the runs have no layers or different layers.
     """
     given = [runs] if isinstance(runs, xr.Dataset) else list(runs)
     single: list[xr.Dataset] = []
@@ -29,9 +32,9 @@ def single_runs(runs: xr.Dataset | Sequence[xr.Dataset]) -> list[xr.Dataset]:
         stacked = "seed" in run.dims
         single += [run.isel(seed=n) for n in range(run.sizes["seed"])] if stacked else [run]
     if not single:
-        raise ValueError("There is no run to analyse; pass one, or a list of them.")
+        raise ValueError("Received no run to analyse. Pass a run, or a list of runs.")
     if any("layer" not in run.coords for run in single):
-        raise ValueError("The run holds no layers to compare; pass what `collect` returned.")
+        raise ValueError("The run holds no layers to compare. Pass what `collect` returned.")
     layers = single[0]["layer"].values.tolist()
     for run in single[1:]:
         if run["layer"].values.tolist() != layers:
@@ -43,16 +46,16 @@ def single_runs(runs: xr.Dataset | Sequence[xr.Dataset]) -> list[xr.Dataset]:
 
 
 def without_distance(run: xr.Dataset) -> dict[str, str]:
-    """Return why layers have no normalised distance, for those that have none.
+    """Returns the layers without a normalised distance, and why they have none.
 
-    A layer that never moved starts at its endpoint, so that there is nothing to divide by. Where
+    A layer that never moved has an initial distance of 0, by which nothing can be divided. If
     training diverged, the endpoint is NaN, and so is every distance to it.
 
     Args:
         run: One run.
 
     Returns:
-        Layer to "never moved", "not finite" or "no distance recorded".
+        A mapping from the layer to "never moved", "not finite" or "no distance recorded".
 
     Example:
         >>> run = xr.Dataset(
@@ -78,7 +81,7 @@ def _why_without(run: xr.Dataset, layer: str) -> str:
 
 
 def has_diverged(run: xr.Dataset) -> bool:
-    """Tell whether a run's distances are not finite, all along or from some update on."""
+    """Returns whether a run's distances are not finite, throughout or from some update on."""
     if NOT_FINITE in without_distance(run).values():
         return True
     recorded = normalized_distance(run).notnull().any("layer").values
@@ -89,16 +92,16 @@ def has_diverged(run: xr.Dataset) -> bool:
 def compared_layers(
     runs: Sequence[xr.Dataset], roles: Collection[str] | None
 ) -> tuple[list[str], dict[str, str]]:
-    """Choose the layers to compare: those of the roles that have a distance in every run.
+    """Chooses the layers to compare: those with one of the roles and a distance in every run.
 
-    Runs that diverged have no say in it.
+    Runs that diverged are ignored.
 
     Args:
         runs: Single runs of one network.
-        roles: Roles to keep; all of them if `None`, or if the runs do not know roles.
+        roles: The roles to keep; `None` for all. Ignored if the runs hold no roles.
 
     Returns:
-        The names of the layers, shallow first, and why each other layer is left out.
+        The names of the layers, shallow first; and for each other layer, why it is left out.
     """
     run = runs[0].sortby("depth") if "depth" in runs[0].coords else runs[0]
     names = [str(name) for name in run["layer"].values]
@@ -115,17 +118,18 @@ def compared_layers(
 
 
 def equal_layers(run: xr.Dataset, layers: Sequence[str]) -> tuple[list[str], str]:
-    """Choose the layers whose kernels have equal shapes, which is where distances compare best.
+    """Chooses layers whose kernels have equal shapes, since their distances compare best.
 
-    Layers of other sizes converge at other speeds for reasons other than their depth.
+    Layers of different sizes may converge at different speeds for reasons other than depth.
 
     Args:
-        run: A run, with `shape` along `layer` if it says shapes.
-        layers: The layers to choose from, shallow first.
+        run: A run. It may hold the shapes of kernels as `shape` along `layer`.
+        layers: The names of the layers to choose from, shallow first.
 
     Returns:
-        The largest set of equal shape (of several, the one that reaches over most layers) and a
-        word on what it is; all the layers, and the reason, where no three have equal shapes.
+        The largest set of layers with equal shapes, and a description of it. Of several largest
+        sets, the one with the greatest difference in depth. If no three layers have equal shapes,
+        all layers and the reason.
     """
     if "shape" not in run.coords:
         return list(layers), "of all shapes, since the run does not say the shapes of kernels"

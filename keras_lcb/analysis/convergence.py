@@ -1,10 +1,10 @@
 """How fast each layer converges: Definition 2.1, times to a fraction, and areas under the curve.
 
-With θ_l(t) the parameters of layer l after t updates and θ*_l those it ends at, everything here
-follows from the normalised distance d_l(t) = ‖θ_l(t) − θ*_l‖₂ / ‖θ_l(0) − θ*_l‖₂.
+Let θ_l(t) be the parameters of layer l after t updates, and θ*_l its endpoint. Everything here is
+computed from the normalised distance d_l(t) = ‖θ_l(t) − θ*_l‖₂ / ‖θ_l(0) − θ*_l‖₂.
 
-Every function takes one run, or runs stacked along `seed`, and returns one value a layer (and
-seed). A layer that never moved has no normalised distance, and so NaN here.
+Every function takes one run, or runs stacked along `seed`, and returns one value for each layer
+(and seed). The value is NaN for a layer that never moved, since it has no normalised distance.
 """
 
 from __future__ import annotations
@@ -16,17 +16,25 @@ from keras_lcb.analysis.curves import per_layer
 
 
 def normalized_distance(run: xr.Dataset) -> xr.DataArray:
-    """Return d_l(t), from `distance` where the run does not hold it already.
+    """Returns the normalised distance d_l(t) of each layer.
 
     Args:
-        run: A run with `normalized_distance` or `distance`.
+        run: A run with `normalized_distance`, or with `distance`, from which it is computed.
 
     Returns:
         The normalised distance, with the dimensions of the run's variable; NaN where it is not
         finite.
 
     Raises:
-        ValueError: If the run has neither, or no records.
+        ValueError: If the run holds no distances or no records.
+
+    Example:
+        >>> run = xr.Dataset(
+        ...     {"distance": (("step", "layer"), [[4.0], [1.0]])},
+        ...     {"step": [0, 10], "layer": ["dense"]},
+        ... )
+        >>> normalized_distance(run).values[:, 0]
+        array([1.  , 0.25])
     """
     if "normalized_distance" in run:
         values = run["normalized_distance"]
@@ -35,28 +43,27 @@ def normalized_distance(run: xr.Dataset) -> xr.DataArray:
         values = run["distance"] / start.where(start > 0)
     else:
         raise ValueError(
-            "The run holds no distances: train with the callback LayerConvergence, and collect it."
+            "The run holds no distances. Train with the callback LayerConvergence, and collect it."
         )
     if not values.sizes["step"]:
-        raise ValueError("The run holds no records yet: train first.")
+        raise ValueError("The run holds no records yet. Train the model first.")
     return values.where(np.isfinite(values))
 
 
 def convergence_rate(run: xr.Dataset, t1: float, t2: float) -> xr.DataArray:
-    """Return the convergence rate of each layer between two times.
+    """Returns the convergence rate of each layer between two times.
 
     C_l(t1, t2) = (d_l(t1) − d_l(t2)) / (t2 − t1), Definition 2.1 of Chen, Yuille and Zhou, "Which
-    Layer is Learning Faster?" (ICLR 2023). It is negative where a layer moves away from its
-    endpoint.
+    Layer is Learning Faster?" (ICLR 2023). It is negative if a layer moves away from its endpoint.
 
-    Over the *whole* run, and with the final weights as reference, it is 1/T for every layer by
-    definition, since each starts at d = 1 and ends at d = 0. Only parts of the run tell layers
-    apart.
+    Over a *whole* run of T updates, with the final weights as reference, the rate of every layer
+    is 1/T, because each layer starts at d = 1 and ends at d = 0. Layers differ only in parts of
+    the run.
 
     Args:
         run: A run, or runs stacked along `seed`.
-        t1: Beginning of the window, in updates. Between records, d is interpolated linearly.
-        t2: End of the window, in updates.
+        t1: The beginning of the window, in updates. Between records, d is interpolated linearly.
+        t2: The end of the window, in updates.
 
     Returns:
         The rate of each layer, per update.
@@ -77,11 +84,11 @@ def convergence_rate(run: xr.Dataset, t1: float, t2: float) -> xr.DataArray:
     distance = normalized_distance(run)
     first, last = _record(distance)
     if not t1 < t2:
-        raise ValueError(f"The window has to end after it begins, got t1={t1} and t2={t2}.")
+        raise ValueError(f"`t1` must be smaller than `t2`; received t1={t1} and t2={t2}.")
     if t1 < first or t2 > last:
         raise ValueError(
-            f"The record reaches from update {first:g} to {last:g}; the window from {t1:g} to "
-            f"{t2:g} does not lie within it."
+            f"The window must lie within the run, from update {first:g} to {last:g}; received "
+            f"t1={t1:g} and t2={t2:g}."
         )
 
     def rate(steps: np.ndarray, values: np.ndarray) -> float:
@@ -93,15 +100,15 @@ def convergence_rate(run: xr.Dataset, t1: float, t2: float) -> xr.DataArray:
 
 
 def time_to_fraction(run: xr.Dataset, fraction: float = 0.5) -> xr.DataArray:
-    """Return when each layer first came within a fraction of its initial distance.
+    """Returns when each layer first came within a fraction of its initial distance.
 
     Args:
         run: A run, or runs stacked along `seed`.
-        fraction: Between 0 and 1; 0.5 is half the way.
+        fraction: A number between 0 and 1. Defaults to 0.5, half the way.
 
     Returns:
-        The first update at which d falls below `fraction`, between records by linear
-        interpolation; NaN for a layer that never came so close.
+        The first update at which d falls below `fraction`, with linear interpolation between
+        records; NaN for a layer that never came so close.
 
     Raises:
         ValueError: If `fraction` is not between 0 and 1.
@@ -115,7 +122,7 @@ def time_to_fraction(run: xr.Dataset, fraction: float = 0.5) -> xr.DataArray:
         array([ 8., 16.])
     """
     if not 0 < fraction < 1:
-        raise ValueError(f"The fraction has to lie between 0 and 1, got {fraction}.")
+        raise ValueError(f"`fraction` must lie between 0 and 1; received {fraction}.")
 
     def crossing(steps: np.ndarray, values: np.ndarray) -> float:
         return first_below(steps, values, fraction)
@@ -125,7 +132,7 @@ def time_to_fraction(run: xr.Dataset, fraction: float = 0.5) -> xr.DataArray:
 
 
 def first_below(steps: np.ndarray, values: np.ndarray, level: float) -> float:
-    """Return the first step at which values fall below a level, interpolated; NaN for never."""
+    """Returns the first step at which values fall below a level, interpolated; NaN for never."""
     below = np.flatnonzero(values < level)
     if not len(below):
         return np.nan
@@ -136,16 +143,17 @@ def first_below(steps: np.ndarray, values: np.ndarray, level: float) -> float:
 
 
 def area_under_distance(run: xr.Dataset) -> xr.DataArray:
-    """Return the mean of each layer's normalised distance over the record.
+    """Returns the mean of each layer's normalised distance over the record.
 
-    It is the area under d by the trapezoid rule, divided by the time recorded: near 0 for a layer
-    that is at its endpoint almost at once, 0.5 for one that approaches it at a constant rate.
+    It is the area under d by the trapezoid rule, divided by the length of the run in updates. It
+    is near 0 for a layer that reaches its endpoint almost at once, and 0.5 for a layer that
+    approaches its endpoint at a constant rate.
 
     Args:
         run: A run, or runs stacked along `seed`.
 
     Returns:
-        The area of each layer; NaN for a layer whose record is not as long as the run's.
+        The area of each layer; NaN for a layer without a distance at the first or last record.
 
     Example:
         >>> run = xr.Dataset(
@@ -168,7 +176,7 @@ def area_under_distance(run: xr.Dataset) -> xr.DataArray:
 
 
 def _record(distance: xr.DataArray) -> tuple[float, float]:
-    """Return the first and last step at which any layer has a distance.
+    """Returns the first and last step at which any layer has a distance.
 
     A run that several callbacks recorded may have more steps than distances.
     """

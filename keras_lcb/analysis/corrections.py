@@ -1,4 +1,4 @@
-"""Several tests of one claim: corrected p-values, and quantities that say the same."""
+"""Several tests of one claim: corrected p-values, and groups of similar quantities."""
 
 from __future__ import annotations
 
@@ -16,15 +16,16 @@ Setting = TypeVar("Setting", bound=Hashable)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """Return p-values corrected for their number, by Holm's method.
+    """Returns p-values corrected for the number of tests, by Holm's method.
 
-    With n p-values in ascending order, the k-th is multiplied by n − k + 1, and is then no smaller
-    than the one before it. Rejecting what is then at most 5 % errs in any of the tests in at most
-    5 % of cases, however they depend on each other.
+    The n p-values are sorted in ascending order, and the k-th is multiplied by n − k + 1, but is
+    at least as large as the one before it. If each test with a corrected p-value of at most 5 % is
+    rejected, the probability of any false rejection is at most 5 %, however the tests depend on
+    each other.
 
     Args:
-        p_values: Those of all tests of one claim, one for each setting. NaN, for a test that could
-            not be made, stays NaN and does not count.
+        p_values: The p-values of all tests of one claim, one for each setting. NaN, for a test
+            that could not be made, stays NaN and does not count.
 
     Returns:
         The corrected p-values, in the same order.
@@ -44,22 +45,27 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def corrected(found: Mapping[Setting, ConvergenceBias]) -> dict[Setting, ConvergenceBias]:
-    """Return the verdicts on several settings of one claim, corrected for their number.
+    """Corrects the verdicts on several settings for the number of tests.
 
-    Holm's method is applied over the settings, to the tests of an order and to the tests of
-    equivalence, so that the chance of even one order that is none is at most 5 %, as is that of
-    even one equivalence. Sizes and intervals are each setting's own and stay as they are.
+    Holm's method is applied over the settings, separately to the tests of an order and to the
+    tests of equivalence. Then the probability of even one false order is at most 5 %, and so is
+    that of even one false equivalence. Sizes and intervals of effects stay as they are.
 
     Args:
-        found: What `convergence_bias` found for each setting.
+        found: What `convergence_bias` returned for each setting.
 
     Returns:
-        The same with corrected p-values, and so with verdicts that may have become "inconclusive".
+        The same with corrected p-values. Some verdicts may thereby become "inconclusive".
 
     Example:
-        >>> found = {"sgd": first, "adam": second}  # doctest: +SKIP
-        >>> {name: bias.verdict for name, bias in corrected(found).items()}  # doctest: +SKIP
-        {'sgd': 'shallower faster', 'adam': 'inconclusive'}
+        >>> from keras_lcb.analysis.verdict import judged
+        >>> times = np.array([[10, 20, 30], [10, 20, 31], [11, 20, 30], [10, 21, 30], [10, 20, 33]])
+        >>> clear = judged(times, times / 100, ["first", "second", "third"])
+        >>> mixed = np.array([np.roll(row, place) for place, row in enumerate(times)])
+        >>> unclear = judged(mixed, mixed / 100, ["first", "second", "third"])
+        >>> verdicts = corrected({"sgd": clear, "adam": unclear})
+        >>> {name: bias.verdict for name, bias in verdicts.items()}
+        {'sgd': 'shallower faster', 'adam': 'equivalent'}
     """
     orders = holm([bias.p_order for bias in found.values()])
     equivalences = holm([bias.p_equivalent for bias in found.values()])
@@ -72,16 +78,16 @@ def corrected(found: Mapping[Setting, ConvergenceBias]) -> dict[Setting, Converg
 
 
 def pooled(settings: Sequence[Sequence[float]]) -> Estimate:
-    """Return the mean over settings, each of which counts once.
+    """Returns the mean over settings, in which each setting counts once.
 
-    The sample are the settings' means, so that the interval is about other settings of the kind
-    and not about other seeds; more seeds alone do not make it narrower.
+    The sample consists of the means of the settings. The interval therefore tells what to expect
+    of other settings of this kind. It does not become narrower with more seeds alone.
 
     Args:
-        settings: For each setting, what each of its runs says, such as `bias.ratio.logs.values`.
+        settings: For each setting, the values of its runs, such as `bias.ratio.logs.values`.
 
     Returns:
-        The mean of the settings' means, with its t interval and tests.
+        The mean of the means, with its t interval and tests.
 
     Example:
         >>> found = pooled([[0.1, 0.3], [0.4, 0.6, 0.5], [0.2]])
@@ -92,15 +98,15 @@ def pooled(settings: Sequence[Sequence[float]]) -> Estimate:
 
 
 def families(quantities: Mapping[str, Sequence[float]], above: float = 0.9) -> list[list[str]]:
-    """Gather quantities that say nearly the same, so that they count as one piece of evidence.
+    """Groups quantities that are highly correlated, so that each group counts as one test.
 
-    Two belong together where the size of their rank correlation over settings (or layers, or runs)
-    is at least `above`, and so does what is linked through others.
+    Two quantities belong to one family if the absolute value of their rank correlation over
+    settings (or layers, or runs) is at least `above`. Families that share a member are joined.
 
     Args:
-        quantities: By name, values over the same settings. Settings without a value in both are
-            left out of the correlation of two.
-        above: The least correlation, in size, of near-duplicates.
+        quantities: A mapping from names to values over the same settings. The correlation of two
+            quantities is over the settings in which both are finite.
+        above: The smallest absolute correlation within a family. Defaults to 0.9.
 
     Returns:
         The families, in the order of their first members. Test the first member of each.

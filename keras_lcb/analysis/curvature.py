@@ -1,4 +1,4 @@
-"""Curvature in forms in which layers can be compared."""
+"""Curvature in a form in which layers of different sizes can be compared."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import xarray as xr
 
 
 def eigenvalue_per_parameter(run: xr.Dataset) -> xr.DataArray:
-    """Return λ‖θ‖² / n: the largest eigenvalues times the mean square of a layer's n parameters.
+    """Returns λ‖θ‖² / n: the largest eigenvalues times the mean square of a layer's n parameters.
 
-    λ itself changes when a layer is rescaled, which a following ReLU or normalisation can undo
-    (Dinh et al., "Sharp Minima Can Generalize For Deep Nets", 2017). λ‖θ‖² does not, but as a sum
-    over parameters ‖θ‖² grows with their number, so that large layers look steep by their size
-    alone. Divided by that number, it compares layers of different sizes.
+    λ itself changes if a layer is rescaled, even if other layers undo the rescaling, so that the
+    network computes the same function (Dinh et al., "Sharp Minima Can Generalize For Deep Nets",
+    2017). λ‖θ‖² does not change, but it grows with the number of parameters. Dividing by this
+    number makes layers of different sizes comparable.
 
     Args:
         run: A run with `scaled_eigenvalue`, as `landscape.curvature` and `LayerSharpness` return
@@ -33,7 +33,7 @@ def eigenvalue_per_parameter(run: xr.Dataset) -> xr.DataArray:
     """
     if "scaled_eigenvalue" not in run or "parameters" not in run.coords:
         raise ValueError(
-            "The run holds no eigenvalues with the sizes of their layers: measure them with "
+            "The run must hold `scaled_eigenvalue` and `parameters`. Measure them with "
             "landscape.curvature or the callback LayerSharpness."
         )
     found = run["scaled_eigenvalue"] / run["parameters"]

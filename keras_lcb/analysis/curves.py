@@ -1,4 +1,4 @@
-"""One number for each layer's curve."""
+"""Reduces the curve of each layer to one number."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ def per_layer(
     long_name: str,
     units: str,
 ) -> xr.DataArray:
-    """Apply a measure to what each layer recorded.
+    """Applies a function to the curve of each layer along training.
 
     Args:
-        measure: Called with the steps and the values of one curve, where these are finite; a
-            run that several callbacks recorded has gaps where only the others took a record.
-        curves: Values along `step`.
-        name: Name of the result.
-        long_name: Its meaning.
-        units: Its unit.
+        measure: A function of the steps and the finite values of one curve. Values may be missing
+            at steps at which only other callbacks took a record.
+        curves: Values along `step` and other dimensions.
+        name: The name of the result.
+        long_name: A description of the result.
+        units: The units of the result.
 
     Returns:
-        The measure over the other dimensions; NaN for a curve without values.
+        The results over the other dimensions; NaN for a curve without finite values.
 
     Example:
         >>> curves = xr.DataArray(

@@ -1,4 +1,4 @@
-"""A mean over independent runs or settings, with Student's t: interval, difference, equivalence."""
+"""The mean over independent runs or settings, with its t interval and tests."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ RUNS_FOR_A_VERDICT = 5
 
 @dataclass(frozen=True)
 class Estimate:
-    """The mean of what independent runs say of one quantity.
+    """The mean of a quantity over independent runs, with Student's t interval and tests.
 
-    The unit is what was drawn independently: the seeds of one setting, or, for an estimate over
-    settings, the mean of each setting, so that a setting with many seeds weighs no more than
-    another. Student's t takes these values for a sample from a normal distribution; unlike the
-    percentile bootstrap, it is not too narrow for as few as five of them.
+    The values must be independent: one for each seed of a setting; or, for an estimate over
+    settings, the mean of each setting, so that each setting has the same weight. Student's t
+    assumes a sample from a normal distribution. Unlike the interval of the percentile bootstrap,
+    its interval is not too narrow for only five values.
 
     Args:
-        values: One number a run. Those that are not finite do not count.
+        values: One number for each run. Values that are not finite do not count.
 
     Example:
         >>> found = Estimate((1.0, 2.0, 3.0, 6.0))
@@ -47,7 +47,7 @@ class Estimate:
         return math.fsum(finite) / len(finite) if finite else math.nan
 
     def interval(self, confidence: float = 0.95) -> Interval | None:
-        """Return the two-sided t interval of the mean; `None` for fewer than two values.
+        """Returns the two-sided t interval of the mean; `None` for fewer than two values.
 
         mean ± t · s / √n, with t the quantile of Student's distribution with n − 1 degrees of
         freedom and s the standard deviation of the n values.
@@ -58,14 +58,15 @@ class Estimate:
         return self.mean - half, self.mean + half
 
     def p_differs(self, other: float = 0.0) -> float:
-        """Return the p-value of the two-sided t test that the mean is `other`; NaN if undefined."""
+        """Returns the p-value of the t test that the mean is `other`; NaN if undefined."""
         return 2 * self._tail(-abs(self._t(other)))
 
     def p_within(self, low: float, high: float) -> float:
-        """Return the p-value of the test that the mean lies outside of `low` to `high`.
+        """Returns the p-value of the test that the mean lies outside of `low` to `high`.
 
-        Two one-sided t tests (TOST): the larger of the p-values of "not above `low`" and "not
-        below `high`". It is at most 5 % where the 90 % interval lies between the two.
+        Two one-sided t tests (TOST): the larger of the p-values of "the mean is not above `low`"
+        and "the mean is not below `high`". It is at most 5 % if and only if the 90 % interval lies
+        between `low` and `high`.
 
         Source: Schuirmann (1987), "A comparison of the two one-sided tests procedure and the power
         approach for assessing the equivalence of average bioavailability".
@@ -79,7 +80,7 @@ class Estimate:
         return float(np.std(self._finite(), ddof=1)) / math.sqrt(self.count)
 
     def _t(self, other: float) -> float:
-        """How many standard errors the mean is above `other`."""
+        """Returns by how many standard errors the mean is above `other`."""
         if self.count < 2:
             return math.nan
         difference, error = self.mean - other, self._standard_error()
@@ -88,5 +89,5 @@ class Estimate:
         return difference / error
 
     def _tail(self, t: float) -> float:
-        """The probability of less than t under Student's distribution."""
+        """Returns the probability of a value below t under Student's distribution."""
         return float(stdtr(self.count - 1, t))

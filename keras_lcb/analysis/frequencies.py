@@ -1,4 +1,4 @@
-"""What each layer carries of each frequency."""
+"""How much of each frequency each layer carries."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ if TYPE_CHECKING:
 
 
 def carried(run: xr.Dataset) -> xr.DataArray:
-    """Returns what each layer carries of each frequency, the mean over seeds.
+    """Returns how much of each frequency each layer carries, averaged over seeds.
 
-    Layers that carry nothing of their own are left out. R² holds from one probe to the next.
+    Layers without values are left out. R² is measured at some records only; at the others, the
+    last measured value is repeated.
 
     Args:
         run: A run with `frequency_share` (of a residual network) or `r2` (of a plain one).
@@ -40,5 +41,5 @@ def carried(run: xr.Dataset) -> xr.DataArray:
 
 
 def _last_known(known: np.ndarray) -> np.ndarray:
-    """Returns for each record the place of the last one up to it whose value is known."""
+    """Returns for each record the index of the last record up to it that has a value."""
     return np.maximum.accumulate(np.where(known, np.arange(len(known)), 0))

@@ -1,4 +1,4 @@
-"""Gradient norms over a whole run, and whether large ones go with fast convergence."""
+"""Gradient norms over a whole run, and their correlation with the speed of convergence."""
 
 from __future__ import annotations
 
@@ -14,17 +14,18 @@ from keras_lcb.analysis.rank import RankCorrelation, rank_correlation
 
 
 def rms_over_run(run: xr.Dataset, name: str) -> xr.DataArray:
-    """Return the RMS over all updates of a norm that is recorded as RMS since the last record.
+    """Returns the root mean square of a norm over all updates of a run.
 
     Args:
         run: A run, or runs stacked along `seed`.
         name: `"gradient_norm"` or `"update_norm"`.
 
     Returns:
-        √(Σ nᵢ gᵢ² / Σ nᵢ), where the record gᵢ stands for nᵢ updates; NaN where there is none.
+        √(Σ nᵢ gᵢ² / Σ nᵢ) for each layer, where gᵢ is the norm recorded over nᵢ updates; NaN
+        without any record.
 
     Raises:
-        ValueError: If the run does not hold it.
+        ValueError: If the run does not hold this norm.
 
     Example:
         >>> run = xr.Dataset(
@@ -36,7 +37,7 @@ def rms_over_run(run: xr.Dataset, name: str) -> xr.DataArray:
     """
     if name not in run:
         raise ValueError(
-            f"The run holds no '{name}': train with the callback GradientNorms, and collect it."
+            f"The run holds no '{name}'. Train with the callback GradientNorms, and collect it."
         )
     start = float(run["step"].values[0]) if run.sizes["step"] else 0.0
 
@@ -56,21 +57,27 @@ def gradient_rate_correlation(
     *,
     roles: Collection[str] | None = ("hidden",),
 ) -> RankCorrelation:
-    """Correlate gradient norm with speed of convergence over layers.
+    """Computes the rank correlation of gradient norm and speed of convergence over layers.
 
-    A layer's gradient norm is its RMS over the run, its speed the reciprocal of its time to half
-    the distance (0 if it never came so far). If large gradients made layers fast, the correlation
-    would be reliably positive; Chen, Yuille and Zhou (ICLR 2023, section 3) claim that it is not.
+    A layer's gradient norm is the root mean square over the run. Its speed is the reciprocal of its
+    time to half the distance, or 0 if it never came so far. If large gradients made layers fast,
+    the correlation would be reliably positive. Chen, Yuille and Zhou (ICLR 2023, section 3) claim
+    that it is not.
 
     Args:
         runs: A run, runs stacked along `seed`, or a list of runs of one network.
-        roles: Which layers to compare; `None` for all.
+        roles: The roles of the layers to compare; `None` for all. Defaults to hidden layers.
 
     Returns:
-        The rank correlation, over several runs with an interval.
+        The rank correlation; with an interval if there are several runs.
 
     Raises:
-        ValueError: If the runs lack distances or gradient norms, or differ in their layers.
+        ValueError: If the runs lack distances or gradient norms, or have different layers.
+
+    Example:
+        >>> from keras_lcb.runs import example_run
+        >>> gradient_rate_correlation(example_run(layers=5), roles=None).spearman
+        -1.0
     """
     single = single_runs(runs)
     layers, _ = compared_layers(single, roles)

@@ -1,4 +1,4 @@
-"""Rank correlations over layers: of one run, or over seeds with a t interval."""
+"""Rank correlations over layers: of one run, or of several runs with a t interval."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ _LAYERS = 3  # with fewer, every order is a perfect one
 
 @dataclass(frozen=True)
 class RankCorrelation:
-    """How two quantities go together over layers.
+    """The rank correlation of two quantities over layers.
 
     Attributes:
-        spearman_of_runs: Each run's Spearman ρ; NaN where it is not defined.
-        chance: For one run, the probability that two quantities that have nothing to do with
-            each other are ordered at least as alike over so many layers (Kendall's test, exact
-            without ties), layers being exchangeable; `None` for several runs.
+        spearman_of_runs: Spearman's ρ of each run; NaN where it is not defined.
+        chance: For one run, the p-value of Kendall's test: the probability that two independent
+            quantities have orders that agree or disagree at least as much. It is exact without
+            ties. `None` for several runs.
     """
 
     spearman_of_runs: tuple[float, ...]
@@ -30,7 +30,7 @@ class RankCorrelation:
 
     @property
     def spearman(self) -> float:
-        """The mean over runs; NaN where no run has a correlation."""
+        """The mean over runs; NaN if no run has a correlation."""
         return self._mean.mean
 
     @property
@@ -41,7 +41,7 @@ class RankCorrelation:
 
     @property
     def sign(self) -> int | None:
-        """1 or −1 where the interval lies above or below 0, else 0; `None` below 5 runs."""
+        """1 or −1 if the interval lies above or below 0, otherwise 0; `None` below 5 runs."""
         if self.spearman_interval is None or self._mean.count < RUNS_FOR_A_VERDICT:
             return None
         low, high = self.spearman_interval
@@ -52,7 +52,7 @@ class RankCorrelation:
         return Estimate(self.spearman_of_runs)
 
     def __str__(self) -> str:
-        """Spearman's ρ, with its interval where there is one."""
+        """Returns Spearman's ρ as text, with its interval if there is one."""
         if self.spearman_interval is None:
             return f"{self.spearman:+.2f}"
         low, high = self.spearman_interval
@@ -60,14 +60,14 @@ class RankCorrelation:
 
 
 def rank_correlation(pairs: Sequence[tuple[np.ndarray, np.ndarray]]) -> RankCorrelation:
-    """Correlate the ranks of two quantities over layers, run by run.
+    """Computes the rank correlation of two quantities over layers, for each run.
 
     Args:
-        pairs: For each run, both quantities, one value a layer. Layers where one of them is NaN
-            are left out; infinity ranks above everything.
+        pairs: For each run, two arrays with one value a layer. A layer is left out if one of its
+            values is NaN. Infinity ranks above everything.
 
     Returns:
-        The correlations; NaN with fewer than 3 layers, or where all values are equal.
+        The correlations. They are NaN with fewer than 3 layers, or if all values are equal.
 
     Example:
         >>> depth, time = np.arange(4), np.array([5.0, 7.0, 6.0, np.inf])
@@ -83,16 +83,17 @@ def rank_correlation(pairs: Sequence[tuple[np.ndarray, np.ndarray]]) -> RankCorr
 
 
 def p_random_order(order: RankCorrelation, layers: int) -> float:
-    """Return how likely layers in random order are to have as large a mean correlation over runs.
+    """Returns the probability of so large a mean correlation if layers had a random order.
 
-    A correlation with a random order has mean 0 and variance 1 / (layers − 1), whatever the values
-    and ties (Pitman, 1937), so that its mean over n runs is near to normal with 1/n of that.
-    Student's t, which judges by the scatter over runs, is not safe by itself with few layers: they
-    have few orders, and runs that share one by chance leave no scatter.
+    The correlation with a random order has mean 0 and variance 1 / (layers − 1), whatever the
+    values and ties (Pitman, 1937). So the mean over n runs is nearly normal with 1/n of this
+    variance. This test complements Student's t test, which compares the mean with the scatter over
+    runs. Few layers have few possible orders, and if all runs have the same order by chance, there
+    is no scatter at all.
 
     Args:
         order: The rank correlations of the runs.
-        layers: How many layers each is over.
+        layers: The number of layers of each run.
 
     Returns:
         The two-sided p-value.
@@ -107,7 +108,7 @@ def p_random_order(order: RankCorrelation, layers: int) -> float:
 
 
 def _spearman(one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """Spearman's ρ of each row: Pearson's r of the ranks, equal values having the mean rank."""
+    """Returns Spearman's ρ of each row: Pearson's r of the ranks; ties have their mean rank."""
     known = ~(np.isnan(one) | np.isnan(other))
     found = np.full(len(one), math.nan)
     for pattern in np.unique(known, axis=0):
@@ -122,13 +123,13 @@ def _spearman(one: np.ndarray, other: np.ndarray) -> np.ndarray:
         found[rows] = np.divide(
             products, scale, out=np.full(len(products), math.nan), where=defined
         )
-    # They are fractions; what is 0 or 1 must not miss it by a rounding error.
+    # Rounded, so that values which are exactly 0 or 1 do not differ from it by a rounding error.
     return found.round(12)
 
 
 def _chance(one: np.ndarray, other: np.ndarray) -> float:
     known = ~(np.isnan(one) | np.isnan(other))
-    # Ranks, because SciPy's τ has its own view of infinities.
+    # Ranks, because SciPy's τ does not treat infinity as the largest value.
     first, second = scipy.stats.rankdata(one[known]), scipy.stats.rankdata(other[known])
     if len(first) < _LAYERS or np.ptp(first) == 0 or np.ptp(second) == 0:
         return math.nan

@@ -14,13 +14,13 @@ def record_at(run: xr.Dataset, step: int | None) -> xr.Dataset:
 
 
 def first_nonfinite_update(run: xr.Dataset) -> int | None:
-    """Returns the update at which NaN or infinity came up first; `None` if none did."""
+    """Returns the first update with NaN or infinity; `None` if there is none."""
     first = int(run.attrs.get("first_nonfinite_update", -1))
     return first if first >= 0 else None
 
 
 def over_seeds(values: xr.DataArray) -> tuple[xr.DataArray, xr.DataArray, xr.DataArray]:
-    """Returns the lowest, the mean and the highest over seeds; three times the same without."""
+    """Returns minimum, mean and maximum over seeds; without seeds, the values three times."""
     if "seed" not in values.dims:
         return values, values, values
     return values.min("seed"), values.mean("seed"), values.max("seed")

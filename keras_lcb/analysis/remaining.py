@@ -1,4 +1,4 @@
-"""How much of its way each layer has left, by each measure that a run may hold."""
+"""How far each layer still is from its end, by each measure that a run may hold."""
 
 from __future__ import annotations
 
@@ -13,28 +13,29 @@ DISTANCE = "distance"
 
 
 def remaining(run: xr.Dataset, measure: str = DISTANCE, until: float | None = None) -> xr.Dataset:
-    """Return what a layer has left of its way, 1 at the start and 0 at the end.
+    """Returns how far each layer still is from its end: 1 at the start, 0 at the end.
 
-    Each measure becomes such a curve, so that times to half and areas mean the same for all:
+    All measures are turned into such curves, so that times to half and areas can be computed in
+    the same way for all:
 
     - `distance`: ‖θ(t) − θ*‖ / ‖θ(0) − θ*‖;
     - `angle_to_end`: the angle measure 1 − cos(w(t), w*), relative to its first value;
     - `way_from_start`: 1 − ‖θ(t) − θ(0)‖ / ‖θ* − θ(0)‖;
-    - `similarity`: (1 − s(t)) / (1 − s(0)), s(t) being the similarity of the activations to the
-      final ones.
+    - `similarity`: (1 − s(t)) / (1 − s(0)), where s(t) is the similarity of the activations to
+      the final ones.
 
     Args:
         run: One run.
-        measure: One of these.
-        until: Look at no later update than this. What is left is still relative to the endpoint,
-            which then lies beyond what is looked at.
+        measure: One of these names. Defaults to "distance".
+        until: The last update of the curve. Values are still relative to the final endpoint.
+            Defaults to `None`: the whole run.
 
     Returns:
         A dataset with the curve as `normalized_distance` (step, layer), for the functions of
-        `keras_lcb.analysis.convergence`; NaN where it is not defined.
+        `keras_lcb.analysis.convergence`; NaN where the curve is not defined.
 
     Raises:
-        ValueError: If the run lacks the measure, or `until` is not within the record.
+        ValueError: If the run lacks the measure, or `until` is not within the run.
 
     Example:
         >>> run = xr.Dataset(
@@ -52,7 +53,7 @@ def remaining(run: xr.Dataset, measure: str = DISTANCE, until: float | None = No
 
 
 def other_measures(run: xr.Dataset) -> list[str]:
-    """Return the measures beside the distance of which a run holds values."""
+    """Returns the names of the other measures of which a run holds values."""
     return [
         name
         for name in _CURVES
@@ -79,8 +80,8 @@ def _before(curve: xr.DataArray, until: float) -> xr.DataArray:
     if not len(steps) or not steps[0] < until < steps[-1]:
         reach = f"from update {steps[0]:g} to {steps[-1]:g}" if len(steps) else "over no update"
         raise ValueError(
-            f"`until` has to be an update within the record, which reaches {reach}, so that the "
-            f"endpoint lies beyond it; received {until}."
+            f"`until` must lie between the first and the last record, which reach {reach}; "
+            f"received {until}."
         )
     early = recorded.sel(step=steps[steps <= until])
     if until in steps:

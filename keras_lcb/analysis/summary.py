@@ -1,4 +1,4 @@
-"""A run as a table, one row a layer."""
+"""A run as a table, with a row for each layer."""
 
 from __future__ import annotations
 
@@ -12,35 +12,43 @@ from keras_lcb.analysis.compared import single_runs, without_distance
 from keras_lcb.analysis.convergence import area_under_distance, time_to_fraction
 from keras_lcb.analysis.curves import per_layer
 from keras_lcb.analysis.gradients import rms_over_run
+from keras_lcb.analysis.layer_table import LayerTable
 from keras_lcb.analysis.remaining import other_measures, remaining
+from keras_lcb.analysis.similarity import time_to_similarity
 
 _FACTS = ("depth", "kind", "role", "parameters")
 
 
 def summary(run: xr.Dataset) -> pd.DataFrame:
-    """Return what a run says about each layer.
+    """Returns a table of what a run holds about each layer.
 
     Args:
         run: A run, or runs stacked along `seed`.
 
     Returns:
-        A table with one row a layer in depth order and a column for whatever the run holds:
+        A table with one row for each layer, in the order of depth. It has those of these columns
+        for which the run holds values:
 
         - `depth`, `kind`, `role`, `parameters`;
-        - `time_to_half` (updates) and `area` of the normalised distance; where layers have none,
-          `no_distance` says why: "never moved", "not finite" where training diverged, or "no
-          distance recorded";
-        - `time_to_half_angle_to_end`, `…_way_from_start` and `…_similarity`: when half of the way
-          was gone by these measures;
-        - `angle` at the end;
-        - `gradient_norm`, `update_norm`: RMS over the run, and `gradient_norm_final`,
-          `update_norm_final`: since the record before the last;
-        - `update_ratio`: RMS update norm divided by the norm of the parameters, record by record,
-          RMS over the run;
-        - other quantities of a layer under their own names, at the end where they change.
+        - `time_to_half` (updates) and `area` of the normalised distance. If layers have no
+          distance, `no_distance` says why: "never moved", "not finite" (training diverged), or
+          "no distance recorded";
+        - `time_to_half_angle_to_end`, `…_way_from_start` and `…_similarity`: the time to half
+          (updates) by these other measures;
+        - `time_to_similarity`: updates until the similarity of activations to the final ones is
+          0.9;
+        - `angle`: 1 − cosine between the kernels at the start and at the end;
+        - `gradient_norm`, `update_norm`: root mean squares over the run; `gradient_norm_final`,
+          `update_norm_final`: the values of the last record;
+        - `update_ratio`: the root mean square over the run of the update norm divided by the
+          norm of the parameters;
+        - all other quantities of layers, under their own names, with their last values.
 
-        For stacked runs, each is the mean over seeds, beside it `…_std`, the standard deviation
-        over seeds; NaN where a seed has none.
+        For stacked runs, each column is the mean over seeds, and a column `…_std` holds the
+        standard deviation over seeds. Both are NaN if a seed has no value.
+
+        Printed, the table of a single run says below what `lcb.diagnose` finds in it, which
+        `attrs["findings"]` holds too.
 
     Raises:
         ValueError: If the run holds no layers.
@@ -57,7 +65,7 @@ def summary(run: xr.Dataset) -> pd.DataFrame:
         second      1          16.0  0.625
     """
     if "layer" not in run.coords:
-        raise ValueError("The run holds no layers to summarise; pass what `collect` returned.")
+        raise ValueError("The run holds no layers to summarise. Pass what `collect` returned.")
     layers = run["layer"].values.astype(object)
     table = pd.DataFrame(index=pd.Index(layers, name="layer"))
     for fact in _FACTS:
@@ -73,11 +81,22 @@ def summary(run: xr.Dataset) -> pd.DataFrame:
     reasons = _without_distance(run)
     if reasons:
         table["no_distance"] = [reasons.get(name, "") for name in layers]
-    return table.sort_values("depth") if "depth" in table else table
+    sorted_table = LayerTable(table.sort_values("depth") if "depth" in table else table)
+    sorted_table.attrs["findings"] = _findings(run)
+    return sorted_table
+
+
+def _findings(run: xr.Dataset) -> list[str]:
+    """What `lcb.diagnose` finds, in short; nothing of runs that are stacked."""
+    from keras_lcb.diagnosis import diagnose
+
+    if "seed" in run.dims or "step" not in run.dims:
+        return []
+    return [str(finding).splitlines()[0] for finding in diagnose(run)]
 
 
 def _without_distance(run: xr.Dataset) -> dict[str, str]:
-    """Why layers have no distance; of stacked runs, in how many of them."""
+    """Returns why layers have no distance; for stacked runs, also in how many of them."""
     if "distance" not in run and "normalized_distance" not in run:
         return {}
     runs = single_runs(run)
@@ -96,6 +115,8 @@ def _measures(run: xr.Dataset) -> dict[str, xr.DataArray]:
         measures["area"] = area_under_distance(run)
     for name in other_measures(run):
         measures[f"time_to_half_{name}"] = time_to_fraction(remaining(run, name))
+    if "similarity" in run:
+        measures["time_to_similarity"] = time_to_similarity(run)
     if "angle" in run:
         measures["angle"] = _last(run["angle"])
     for name in ("gradient_norm", "update_norm"):
@@ -106,7 +127,7 @@ def _measures(run: xr.Dataset) -> dict[str, xr.DataArray]:
         ratio = run.assign(update_norm=run["update_norm"] / run["parameter_norm"])
         measures["update_ratio"] = rms_over_run(ratio, "update_norm")
     told = {"distance", "normalized_distance", "distance_standard_error", "parameter_norm"}
-    told |= set(other_measures(run))  # which end where they have to
+    told |= {*other_measures(run), "similarity"}  # their last values are 0 or 1 for every layer
     for name in map(str, run.data_vars):
         dims = set(run[name].dims) - {"seed"}
         if name not in told | set(measures) and dims in ({"layer"}, {"step", "layer"}):

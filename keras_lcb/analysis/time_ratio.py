@@ -1,4 +1,4 @@
-"""How many times as long the last layer takes as the first."""
+"""How many times as long the last layer takes as the first layer."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from keras_lcb.analysis.estimate import Estimate, Interval
 
 @dataclass(frozen=True)
 class TimeRatio:
-    """The ratio of the last layer's time to the first layer's, along a trend over all of them.
+    """The ratio of the last layer's time to the first layer's, from a trend over all layers.
 
     Attributes:
-        logs: The natural logarithm of each run's ratio; NaN where a layer has no time, since it
-            never came so far. The mean is over logarithms, so that 2 and ½ are equally far from 1.
+        logs: The natural logarithm of each run's ratio; NaN if a layer of the run has no time. The
+            mean is taken over logarithms, so that 2 and ½ are equally far from 1.
     """
 
     logs: Estimate
@@ -28,7 +28,7 @@ class TimeRatio:
 
     @property
     def defined(self) -> bool:
-        """Whether every run has a ratio: leaving out those with a slow layer would mislead."""
+        """Whether every run has a ratio. Leaving out runs with slow layers would mislead."""
         return 0 < self.logs.count == len(self.logs.values)
 
     @property
@@ -37,20 +37,20 @@ class TimeRatio:
         return math.exp(self.logs.mean) if self.defined else math.nan
 
     def interval(self, confidence: float = 0.95) -> Interval | None:
-        """Return the t interval over runs; `None` for one run, or if the ratio is not defined."""
+        """Returns the t interval over runs; `None` for one run, or if the ratio is not defined."""
         interval = self.logs.interval(confidence) if self.defined else None
         return None if interval is None else (math.exp(interval[0]), math.exp(interval[1]))
 
     def p_differs(self) -> float:
-        """Return the p-value of the two-sided t test that the ratio is 1."""
+        """Returns the p-value of the two-sided t test that the ratio is 1."""
         return self.logs.p_differs() if self.defined else math.nan
 
     def p_within(self, low: float, high: float) -> float:
-        """Return the p-value of the equivalence test that the ratio lies outside of two bounds."""
+        """Returns the p-value of the test that the ratio lies outside of `low` to `high`."""
         return self.logs.p_within(math.log(low), math.log(high)) if self.defined else math.nan
 
     def __str__(self) -> str:
-        """The ratio, with its 95 % interval where there is one."""
+        """Returns the ratio as text, with its 95 % interval if there is one."""
         if not self.defined:
             return "not defined"
         interval = self.interval()
@@ -62,19 +62,19 @@ def _brackets(interval: Interval) -> str:
 
 
 def time_ratio(times: np.ndarray) -> TimeRatio:
-    """Return the ratio of times, last to first layer, as a trend over depth gives it.
+    """Computes the ratio of times of the last and the first layer, from a trend over depth.
 
-    In each run the slope of log(time) over the place of the layer is fitted by least squares, and
-    read from the first to the last layer: exp(slope · (layers − 1)). All layers have their say, so
-    that it is steadier than the last layer's time divided by the first's, which it equals for
-    times that grow by the same factor from layer to layer.
+    In each run, a straight line is fitted by least squares to log(time) over the index of the
+    layer. The ratio is exp(slope · (layers − 1)). It uses the times of all layers, so it is less
+    noisy than the last layer's time divided by the first's. Both are equal if times grow by the
+    same factor from layer to layer.
 
     Args:
-        times: Times (runs, layers), shallow layers first, all positive; infinite or NaN for a
-            layer that never came so far, which leaves the run without a ratio.
+        times: Positive times, (runs, layers), shallow layers first. A time that is infinite or NaN
+            leaves its run without a ratio.
 
     Returns:
-        The ratio; not defined for fewer than two layers.
+        The ratio. It is not defined for fewer than two layers.
 
     Example:
         >>> ratio = time_ratio(np.array([[10.0, 20.0, 40.0], [10.0, 10.0, 10.0]]))
@@ -87,5 +87,5 @@ def time_ratio(times: np.ndarray) -> TimeRatio:
     if layers > 1:
         known = np.isfinite(times).all(axis=1)
         logs[known] = np.log(times[known]) @ place * (layers - 1) / (place @ place)
-    # What is 0 must not miss it by a rounding error.
+    # Rounded, so that a logarithm of exactly 0 does not differ from it by a rounding error.
     return TimeRatio(Estimate(tuple(logs.round(12).tolist())))

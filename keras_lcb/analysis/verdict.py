@@ -1,22 +1,22 @@
 """The verdict on the layer convergence bias: do shallow layers converge faster than deep ones?
 
-How the verdict is reached. The size of the effect is the ratio of the time to half the distance,
-last to first layer, along a trend over hidden layers of equal shape (`time_ratio`). Its mean over
-runs has Student's t interval; the runs, which differ in their seeds, are the sample. The verdict
-is one of four:
+The size of the effect is the ratio of times to half the distance, of the last layer to the first,
+from a trend over hidden layers of equal shape (`time_ratio`). The runs, which differ in their
+seeds, are the sample: the mean ratio over runs has Student's t interval. There are four verdicts:
 
-- "equivalent": the ratio lies within bounds around 1 (two one-sided t tests at 5 %, the same as a
-  90 % interval within the bounds). A difference that is reliable, but as small as that, is none.
-- "shallower faster", "deeper faster": the ratio's 95 % interval lies above 1, or below; layers in
-  random order would have so large a rank correlation of depth with the time to half in less than
-  5 % of cases; and it has the ratio's direction, as has that with the area under the distance.
-  Where some layer never came half the way there is no ratio, and the 95 % interval of the rank
-  correlation with the time to half has to leave out 0.
-- "inconclusive": everything else, with its reason: fewer than 3 layers or 5 runs, measures that
-  disagree, or an interval that is too wide.
+- "equivalent": the ratio lies within bounds around 1. Two one-sided t tests at 5 % say so, which
+  is the same as a 90 % interval within the bounds. A smaller difference counts as none, even if it
+  is reliable.
+- "shallower faster" or "deeper faster". First, the ratio's 95 % interval lies above 1, or below 1.
+  Second, layers in random order would have so large a rank correlation of depth and time to half
+  in less than 5 % of cases. Third, this correlation, and that of depth and area under the
+  distance, have the ratio's direction. If some layer never came half the way, there is no ratio;
+  then the 95 % interval of the rank correlation of depth and time to half must exclude 0 instead.
+- "inconclusive": everything else. The reason is given: fewer than 3 layers or 5 runs, measures
+  that disagree, or an interval that is too wide.
 
-So an interval that includes 1 is not read as support for equal speeds. Where depth has nothing to
-do with speed, at most one study in twenty has a clear order, whatever the number of layers and
+So an interval that includes 1 alone does not mean that layers are equally fast. If depth has no
+influence on speed, at most one study in twenty finds an order, whatever the number of layers and
 runs (`python -m benchmarks.calibration`).
 """
 
@@ -39,32 +39,32 @@ EQUIVALENT = "equivalent"
 INCONCLUSIVE = "inconclusive"
 
 LAYERS_FOR_AN_ORDER = 3
-LEVEL = 0.05  # of all tests
-BOUNDS = (0.9, 1.11)  # between which a ratio counts as none
+LEVEL = 0.05  # the significance level of all tests
+BOUNDS = (0.9, 1.11)  # a ratio between these bounds counts as no difference
 
 
 @dataclass(frozen=True)
 class ConvergenceBias:
-    """What `convergence_bias` found; `str` gives it in words.
+    """The result of `convergence_bias`. `str` gives it in words.
 
     Attributes:
-        ratio: Of the time to half the distance, last to first layer.
-        time_to_half: Rank correlation of depth with the time to half the distance.
-        area: Rank correlation of depth with the area under the normalised distance.
-        p_order: P-value of "there is no order": the larger of that of the ratio (where it is not
-            defined, of the rank correlation with the time to half) over runs, and that of the rank
-            correlation among random orders.
-        p_equivalent: P-value of "the ratio is not within `bounds`".
-        bounds: Between which a ratio counts as none.
-        layers: The layers compared, shallow first.
-        times: Each one's time to half the distance, the geometric mean over runs.
-        beside: The same ratio otherwise: by other measures that the run holds, and over all hidden
-            layers where some have another shape.
-        never_half: Layers that in some run did not come half the way; they count as slower than
-            all that did.
+        ratio: The ratio of the times to half the distance, of the last layer to the first.
+        time_to_half: The rank correlation of depth and time to half the distance.
+        area: The rank correlation of depth and area under the normalised distance.
+        p_order: The p-value of "there is no order". It is the larger one of two: that of the t
+            test of the ratio (or of the rank correlation with the time to half, if the ratio is
+            not defined), and that of the test against random orders.
+        p_equivalent: The p-value of "the ratio is not within `bounds`".
+        bounds: The bounds of the ratios that count as no difference.
+        layers: The compared layers, shallow first.
+        times: The time to half the distance of each layer, the geometric mean over runs.
+        beside: Further ratios, by description: by other measures that the runs hold, and over all
+            hidden layers if some have another shape.
+        never_half: Layers that did not come half the way in some run. They count as slower than
+            all others.
         left_out: Why each other layer is not compared: its role, its shape, or that it never
             moved.
-        notes: Sentences on what was compared.
+        notes: Sentences about what was compared.
     """
 
     ratio: TimeRatio
@@ -92,7 +92,7 @@ class ConvergenceBias:
 
     @property
     def reason(self) -> str:
-        """What the verdict rests on, in a few words."""
+        """The reason for the verdict, in a few words."""
         return self._judged()[1]
 
     def _judged(self) -> tuple[str, str]:
@@ -110,8 +110,8 @@ class ConvergenceBias:
             )
         if self.ratio.p_differs() <= LEVEL < self.p_order:
             return INCONCLUSIVE, (
-                f"{effect}, no more than layers in random order, or as many tests as were made, "
-                "may show by chance"
+                f"{effect}, but layers in random order, or so many tests, may show the same by "
+                "chance"
             )
         if not self.p_order <= LEVEL:
             beyond = f", nor sure to be within {low:g} to {high:g}" if self.ratio.defined else ""
@@ -127,7 +127,7 @@ class ConvergenceBias:
 
     @property
     def lacking(self) -> str:
-        """What there is too little of for any verdict but "inconclusive"; mostly empty."""
+        """Why there is too little data for a verdict; "" if there is enough."""
         if not self.runs:
             return "every run diverged"
         if len(self.layers) < LAYERS_FOR_AN_ORDER:
@@ -143,7 +143,7 @@ class ConvergenceBias:
         return ""
 
     def __str__(self) -> str:
-        """The verdict, what it rests on, and what it does not show."""
+        """Returns the verdict, its reasons and its limits, as sentences."""
         return " ".join(_sentences(self))
 
 
@@ -154,14 +154,15 @@ def judged(
     bounds: tuple[float, float] = BOUNDS,
     **told: Any,
 ) -> ConvergenceBias:
-    """Return the verdict on times and areas that are already known.
+    """Returns the verdict on given times and areas.
 
     Args:
-        times: Time to half the distance (runs, layers), shallow layers first; infinite for never.
-        areas: Area under the normalised distance (runs, layers).
-        layers: Their names.
-        bounds: Between which a ratio counts as none.
-        **told: What else to tell; see `ConvergenceBias`.
+        times: Times to half the distance (runs, layers), shallow layers first; infinite for a
+            layer that never came so far.
+        areas: Areas under the normalised distance (runs, layers).
+        layers: The names of the layers.
+        bounds: The bounds of the ratios that count as no difference. Defaults to (0.9, 1.11).
+        **told: Further attributes of `ConvergenceBias`.
 
     Example:
         >>> times = np.array([[10, 20, 30], [10, 20, 31], [11, 20, 30], [10, 21, 30], [10, 20, 33]])
@@ -217,7 +218,7 @@ def _effect(ratio: TimeRatio) -> str:
 
 
 def _disagreeing(bias: ConvergenceBias) -> list[str]:
-    """Which other measures clearly have the reverse order."""
+    """Returns a sentence if other measures clearly have the reverse order."""
     sign = {SHALLOWER_FASTER: 1, DEEPER_FASTER: -1}.get(bias.verdict, 0)
     reverse = [
         how
@@ -230,7 +231,7 @@ def _disagreeing(bias: ConvergenceBias) -> list[str]:
 
 
 def _unlike_depth(bias: ConvergenceBias) -> list[str]:
-    """What "equivalent" does not say: that layers may differ in another way than with depth."""
+    """Returns a sentence if layers are "equivalent" along depth, but differ otherwise."""
     if bias.verdict != EQUIVALENT:
         return []
     fast, slow = np.argmin(bias.times), np.argmax(bias.times)
@@ -253,7 +254,7 @@ def _one_run(chance: float | None) -> str:
 
 
 def _listed(left_out: Mapping[str, str]) -> str:
-    """Names with what they share, those of a kind together."""
+    """Returns names as text, grouped by the reason why they are left out."""
     alike: dict[str, list[str]] = {}
     for name, why in left_out.items():
         alike.setdefault(why, []).append(name)

@@ -1,7 +1,7 @@
-"""A layer's way from its first to its last weights, measured otherwise than by what is left of it.
+"""Two measures of a layer's progress that complement its distance to the end.
 
-The distance to the end says when a layer is near; it does not say whether the layer has moved far
-from its start by then, nor whether only the length of its weights changed. These two do.
+The distance to the end tells when a layer is near its end. It does not tell how far the layer has
+moved from its start by then, nor whether only the norm of its weights changed. These measures do.
 """
 
 from __future__ import annotations
@@ -11,16 +11,17 @@ from numpy.typing import ArrayLike
 
 
 def way_from_start(weights: ArrayLike, end: ArrayLike | None = None) -> np.ndarray:
-    """Return ‖θ(t) − θ(0)‖ / ‖θ* − θ(0)‖ for a layer: 0 at the start, 1 at the end.
+    """Returns ‖θ(t) − θ(0)‖ / ‖θ* − θ(0)‖ for a layer: 0 at the start, 1 at the end.
 
-    It exceeds 1 where a layer goes further than its endpoint and comes back.
+    It exceeds 1 while a layer is further from its start than its endpoint is.
 
     Args:
-        weights: The layer's parameters at each record, (steps, parameters), the first at the start.
-        end: The converged parameters θ*; the last record by default.
+        weights: The layer's parameters at each record, (steps, parameters). The first record is
+            the start.
+        end: The converged parameters θ*, (parameters,). Defaults to the last record.
 
     Returns:
-        One number a record; NaN throughout where the endpoint is the start, or not finite.
+        One number for each record; all NaN if the endpoint equals the start or is not finite.
 
     Example:
         >>> way_from_start([[0.0, 0.0], [3.0, 0.0], [3.0, 4.0]])
@@ -34,18 +35,17 @@ def way_from_start(weights: ArrayLike, end: ArrayLike | None = None) -> np.ndarr
 
 
 def angle_to_end(kernels: ArrayLike, end: ArrayLike | None = None) -> np.ndarray:
-    """Return 1 − cos(w(t), w*) for a layer's kernels: 0 at the end, whatever their lengths.
+    """Returns 1 − cos(w(t), w*) for a layer's kernels: 0 at the end, independent of their norms.
 
-    For unit vectors u and v, 1 − u·v = ‖u − v‖² / 2, which is exact for small angles, too.
+    It is computed as ‖u − v‖² / 2 with unit vectors u and v, which is precise for small angles.
 
     Args:
-        kernels: The layer's kernels at each record, (steps, parameters); all of them as one
-            vector, without biases and the vectors of a normalisation.
-        end: The converged kernels w*; the last record by default.
+        kernels: The layer's kernels at each record as one vector, (steps, parameters), without
+            biases and the vectors of a normalization.
+        end: The converged kernels w*, (parameters,). Defaults to the last record.
 
     Returns:
-        One number a record; NaN where one of the two is zero or not finite, and so has no
-        direction.
+        One number for each record; NaN if w(t) or w* is zero or not finite.
 
     Source: the counterpart of Carbonnelle & De Vleeschouwer (2019), "Layer rotation", who measure
     the angle from the start.
@@ -62,14 +62,14 @@ def _records(values: ArrayLike, end: ArrayLike | None) -> tuple[np.ndarray, np.n
     records = np.asarray(values, dtype=np.float64)
     if records.ndim != 2 or not len(records):
         raise ValueError(
-            "The weights have to be an array (steps, parameters) with one record or more; received "
-            f"shape {records.shape}."
+            "The weights must be an array (steps, parameters) with at least one record; received "
+            f"the shape {records.shape}."
         )
     last = records[-1] if end is None else np.asarray(end, dtype=np.float64)
     if last.shape != records[0].shape:
         raise ValueError(
-            f"The endpoint has shape {last.shape}, and each record {records[0].shape}: they have "
-            "to be the same layer's."
+            f"`end` must have the shape of one record, {records[0].shape}; received {last.shape}. "
+            "Pass the endpoint of the same layer."
         )
     return records, last
 

@@ -1,1 +1,1 @@
-"""What lies below: operations that differ between backends, and the internals of Keras."""
+"""The lowest room: operations that differ between backends, and private names of Keras."""

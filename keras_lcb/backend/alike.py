@@ -1,4 +1,4 @@
-"""Which small tensors can be handled together: many small operations cost more than one."""
+"""Groups small tensors of equal shape, since one operation costs less than many small ones."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from typing import Any
 
 
 def alike(tensors: Sequence[Any], at_most: int) -> list[list[int]]:
-    """Groups the places of tensors.
+    """Groups tensors that can be stacked.
 
     Args:
         tensors: The tensors.
-        at_most: How many entries a tensor may have that is handled with others.
+        at_most: The most entries that a tensor may have to be grouped with others.
 
     Returns:
-        The places of tensors of one shape and dtype together; of large ones, or of those whose
-        shape is not known, one by one.
+        Groups of indices. Small tensors of equal shape and dtype form a group. Large tensors, and
+        tensors of unknown shape, are groups of their own.
     """
     groups: dict[Any, list[int]] = {}
     for place, tensor in enumerate(tensors):
@@ -27,7 +27,11 @@ def alike(tensors: Sequence[Any], at_most: int) -> list[list[int]]:
 
 
 def order_of(groups: Sequence[Sequence[int]]) -> list[int] | None:
-    """Returns where each place stands among the groups; `None` if they stand in order."""
+    """Returns the permutation that undoes the grouping; `None` if no index has moved.
+
+    Args:
+        groups: Groups of indices, from `alike`.
+    """
     places = [place for group in groups for place in group]
     order = sorted(range(len(places)), key=places.__getitem__)
     return None if places == sorted(places) else order

@@ -1,8 +1,8 @@
-"""Every private name of Keras and TensorFlow that the package uses, and the one way to replace one.
+"""All private names of Keras and TensorFlow that the package uses.
 
-Private names may change with any release. Here they stand together, each behind a function with a
-plain name, so that a new release of Keras needs changes in this file only. `missing_names` tells
-what a release took away.
+Private names may change with any release. Here, each is behind a function with a plain name, so
+that a new release of Keras needs changes in this file only. `missing_names` tells which names a
+release has removed. `replaced` is the only way in which the package replaces methods of objects.
 """
 
 from __future__ import annotations
@@ -14,11 +14,17 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import keras
-from keras.src.models.functional import Functional, functional_like_constructor
+from keras.src.models.functional import Functional as Functional
+from keras.src.models.functional import functional_like_constructor
+from keras.src.models.functional import operation_fn as operation_fn
+from keras.src.trainers.compile_utils import CompileLoss
 
 _NEEDED = {
     "layer": ("_layers", "_trainable_variables", "_non_trainable_variables", "_flatten_layers"),
-    "model": ("_build_shapes_dict", "_call_has_training_arg"),
+    "model": ("_build_shapes_dict", "_call_has_training_arg", "_compile_loss", "_compute_loss"),
+    "compiled loss": ("_user_loss", "_user_loss_weights", "_flat_losses"),
+    "symbolic tensor": ("_keras_history",),
+    "operation": ("_inbound_nodes",),
     "optimizer": (
         "_variables",
         "_iterations",
@@ -35,20 +41,21 @@ _NEEDED = {
 
 
 def missing_names(kind: str, thing: Any) -> list[str]:
-    """Returns the private names that this package needs of an object and that it does not have.
+    """Returns the private names that this package needs of an object, but that the object lacks.
 
     Args:
-        kind: "layer", "model", "optimizer" or "loss scaler".
+        kind: "layer", "model", "compiled loss", "symbolic tensor", "operation", "optimizer" or
+            "loss scaler".
         thing: The object.
     """
     return [name for name in _NEEDED[kind] if not hasattr(thing, name)]
 
 
 def check(kind: str, thing: Any) -> None:
-    """Refuses an object that lacks a private name.
+    """Checks that an object has all private names that this package needs.
 
     Raises:
-        ValueError: If it does; the message names what is missing.
+        ValueError: If the object lacks one of them.
     """
     lacking = missing_names(kind, thing)
     if lacking:
@@ -62,14 +69,14 @@ def check(kind: str, thing: Any) -> None:
 
 @contextlib.contextmanager
 def replaced(owner: Any, attributes: dict[str, Any]) -> Iterator[None]:
-    """Sets attributes of one object for a while, past Keras' tracking of attributes.
+    """Replaces attributes of one object within this context.
 
-    This is the only way in which the package stands in for methods of other objects. The class
-    stays as it is, and so do all other objects of it.
+    Keras does not track these attributes. The object's class and its other objects stay as they
+    are.
 
     Args:
-        owner: The object, or a class of torch's.
-        attributes: What to set, by name.
+        owner: The object, or a class of torch.
+        attributes: The new values, by name.
     """
     kind = type if isinstance(owner, type) else object
     kept = {name: vars(owner)[name] for name in attributes if name in vars(owner)}
@@ -86,12 +93,12 @@ def replaced(owner: Any, attributes: dict[str, Any]) -> Iterator[None]:
 
 
 def remember(owner: Any, name: str, value: Any) -> None:
-    """Keeps a value on an object, past Keras' tracking of attributes, so that both live as long."""
+    """Stores a value on an object, where Keras does not track it, and where it lives as long."""
     object.__setattr__(owner, name, value)
 
 
 def remembered(owner: Any, name: str) -> Any:
-    """Returns what `remember` kept, or `None`."""
+    """Returns what `remember` has stored, or `None`."""
     return vars(owner).get(name)
 
 
@@ -101,7 +108,7 @@ def without_colours(text: str) -> str:
 
 
 def is_of_keras(function: Callable[..., Any]) -> bool:
-    """Whether a function is Keras' own, or this package's."""
+    """Returns whether a function belongs to Keras or to this package."""
     return function.__module__.startswith(("keras.", "keras_lcb."))
 
 
@@ -109,14 +116,15 @@ def is_of_keras(function: Callable[..., Any]) -> bool:
 
 
 def sublayers(layer: keras.Layer) -> list[keras.Layer]:
-    """Returns the layers that a layer holds, in the order in which they were attached."""
+    """Returns the layers directly inside a layer, in the order in which they were attached."""
     return list(layer._layers)
 
 
 def attributes_of(layer: keras.Layer) -> dict[str, Any]:
-    """Returns what a user's class has set on a layer.
+    """Returns the attributes that a user's class has set on a layer.
 
-    torch keeps modules apart, and TensorFlow keeps lists of its own under `_self_…`.
+    On torch, layers among them are in `_modules`. TensorFlow's own attributes (`_self_…`) are left
+    out.
     """
     own = {**vars(layer).get("_modules", {}), **vars(layer)}
     return {
@@ -127,20 +135,30 @@ def attributes_of(layer: keras.Layer) -> dict[str, Any]:
 
 
 def flattened(layer: keras.Layer) -> list[keras.Layer]:
-    """Returns all layers below a layer, itself left out."""
+    """Returns all layers inside a layer, at any depth, without the layer itself."""
     return list(layer._flatten_layers(include_self=False))
 
 
 def is_graph(layer: keras.Layer) -> bool:
-    """Whether a layer is a Functional or Sequential model, whose layers have names of their own."""
+    """Returns whether a layer is a Functional or Sequential model."""
     return isinstance(layer, (Functional, keras.Sequential))
 
 
-def names_are_kept(layer: keras.Layer) -> bool:
-    """Whether the configuration of a layer holds the names of the layers in it.
+def is_from_keras(layer: keras.Layer) -> bool:
+    """Tells whether a layer is Keras' own, whose `call` is known."""
+    return type(layer).__module__.startswith("keras.")
 
-    Layers that a constructor makes get a new automatic name each time that it runs, as it does
-    when a model is loaded or cloned.
+
+def is_plain_graph(model: keras.Layer) -> bool:
+    """Tells whether a model's `call` does what its graph says, and nothing else."""
+    return type(model).call in (Functional.call, keras.Sequential.call)
+
+
+def names_are_kept(layer: keras.Layer) -> bool:
+    """Returns whether a layer's configuration holds the names of the layers in it.
+
+    If not, its constructor creates them anew when a model is loaded or cloned, and layers without
+    a given name then get new automatic names.
     """
     if isinstance(layer, Functional):
         return functional_like_constructor(type(layer))
@@ -148,19 +166,19 @@ def names_are_kept(layer: keras.Layer) -> bool:
 
 
 def has_automatic_name(layer: keras.Layer) -> bool:
-    """Whether a layer may have been named by Keras, after its class."""
+    """Returns whether Keras may have named a layer automatically, after its class."""
     name = re.sub(r"^(forward|backward)_", "", layer.name)  # as Bidirectional does
     stem = re.sub(r"_\d+$", "", name)
     return stem == automatic_stem(layer)
 
 
 def automatic_stem(layer: keras.Layer) -> str:
-    """Returns what Keras' automatic names of such a layer begin with."""
+    """Returns the beginning of Keras' automatic names of such a layer."""
     return keras.src.utils.naming.to_snake_case(type(layer).__name__)
 
 
 def own_variables(layer: keras.Layer) -> list[keras.Variable]:
-    """Returns the variables that a layer owns itself and that train unless they are frozen."""
+    """Returns the variables that a layer owns itself and that are trained unless frozen."""
     return list(layer._trainable_variables)
 
 
@@ -170,12 +188,15 @@ def own_weights(layer: keras.Layer) -> list[keras.Variable]:
 
 
 def is_overwritten_by_gradient(variable: Any) -> bool:
-    """Whether a step replaces the variable by its gradient, as with the scales of float8 layers."""
+    """Returns whether a step replaces a variable by its gradient.
+
+    The scales of float8 layers are such variables.
+    """
     return bool(getattr(variable, "overwrite_with_gradient", False))
 
 
 def base_of_lora(layer: keras.Layer) -> keras.Variable | None:
-    """Returns the variable that `enable_lora` froze for good; `None` for other layers."""
+    """Returns the variable that `enable_lora` has frozen; `None` for layers without LoRA."""
     if not getattr(layer, "lora_enabled", False):
         return None
     return vars(layer).get("_kernel", vars(layer).get("_embeddings"))
@@ -185,38 +206,147 @@ def base_of_lora(layer: keras.Layer) -> keras.Variable | None:
 
 
 def compilation(model: keras.Model) -> Any:
-    """Returns an object that `compile` makes anew each time; `None` before the first."""
+    """Returns an object that each call of `compile` makes anew; `None` before the first call."""
     return getattr(model, "_compile_config", None)
 
 
 def takes_training(model: keras.Model) -> bool:
-    """Whether the model's `call` has the argument `training`."""
+    """Returns whether the model's `call` has the argument `training`."""
     return bool(model._call_has_training_arg)
 
 
+def compiled_loss(model: keras.Model) -> CompileLoss | None:
+    """Returns the object that `compile(loss=...)` has made; `None` if there is none."""
+    return getattr(model, "_compile_loss", None)
+
+
+def copy_of_compiled_loss(loss: CompileLoss) -> CompileLoss:
+    """Returns a new object for the same loss, which has not been called yet."""
+    return type(loss)(loss._user_loss, loss._user_loss_weights, output_names=loss.output_names)
+
+
+def new_compiled_loss(loss: Any, output_names: Sequence[str] | None) -> CompileLoss:
+    """Returns the object that `compile(loss=...)` would make.
+
+    Args:
+        loss: What `compile(loss=...)` takes.
+        output_names: The names of the model's outputs, if they have names.
+    """
+    return CompileLoss(loss, output_names=output_names)
+
+
+def with_compiled_loss(
+    model: keras.Model, loss: CompileLoss | None
+) -> contextlib.AbstractContextManager[None]:
+    """Has a model compute its loss with another object for a while."""
+    return replaced(model, {"_compile_loss": loss})
+
+
+def reductions_of(loss: CompileLoss) -> set[Any]:
+    """Returns how the parts of a compiled loss that has been called average over samples."""
+    return {getattr(part.loss, "reduction", None) for part in loss._flat_losses}
+
+
+def loss_function_of(model: keras.Model) -> Callable[..., Any]:
+    """Returns a function that computes the loss of a batch with the model's `compute_loss`.
+
+    It takes the arguments of `keras.Model.compute_loss`, also if the method of a subclass lacks the
+    argument `training`.
+    """
+    return model._compute_loss
+
+
+def has_mask(tensor: Any) -> bool:
+    """Whether a layer has marked some time steps of a tensor as masked."""
+    return getattr(tensor, "_keras_mask", None) is not None
+
+
+def operation_behind(
+    tensor: keras.KerasTensor,
+) -> tuple[keras.Operation, tuple[keras.KerasTensor, ...]]:
+    """Returns the layer or operation that made a symbolic tensor, and the tensors it was given."""
+    history = tensor._keras_history
+    node = history.operation._inbound_nodes[history.node_index]
+    return history.operation, tuple(node.input_tensors)
+
+
 def has_own_call(model: keras.Layer) -> bool:
-    """Whether the model says what it computes. A wrapper of models may leave that out."""
+    """Returns whether the model defines `call`. A class with its own `train_step` may lack it."""
     return type(model).call is not keras.Model.call
 
 
 def graph_of(model: keras.Model) -> Functional | None:
-    """Returns the Functional model that a model is or, when Sequential, holds."""
+    """Returns the model itself if it is Functional, or the one that a Sequential model holds."""
     graph = getattr(model, "_functional", None) if isinstance(model, keras.Sequential) else model
     return graph if isinstance(graph, Functional) else None
 
 
 def inputs_of(graph: Functional) -> Any:
-    """Returns the symbolic inputs of a Functional model, nested as its `call` takes them."""
+    """Returns the symbolic inputs of a Functional model, in the structure that `call` expects."""
     return graph._inputs_struct
 
 
+def steps_of_graph(graph: Functional) -> list[tuple[Any, list[Any], list[Any]]]:
+    """Returns the operations of a Functional model in the order in which its `call` runs them.
+
+    Returns:
+        For each, the operation, the symbolic tensors that it takes, and those that it returns.
+    """
+    by_depth = graph._nodes_by_depth
+    nodes = [node for depth in sorted(by_depth, reverse=True) for node in by_depth[depth]]
+    return [
+        (node.operation, list(node.input_tensors), list(node.outputs))
+        for node in nodes
+        if node.operation and not node.is_input
+    ]
+
+
+def outputs_of(graph: Functional) -> Any:
+    """Returns the symbolic outputs of a Functional model, nested as its `call` returns them."""
+    outputs = graph._outputs_struct
+    single = isinstance(outputs, (list, tuple)) and len(outputs) == 1
+    return outputs[0] if single else outputs
+
+
+def nodes_of(graph: Functional) -> list[Any]:
+    """Returns the calls of operations that a Functional model is made of, each after its inputs."""
+    by_depth = graph._nodes_by_depth
+    nodes = [node for depth in sorted(by_depth, reverse=True) for node in by_depth[depth]]
+    return [node for node in nodes if not node.is_input]
+
+
+def compute(nodes: Sequence[Any], known: dict[int, Any], training: bool | None) -> None:
+    """Computes what calls of operations put out, as a Functional model does.
+
+    Args:
+        nodes: The calls, each after its inputs.
+        known: Values by the `id` of the symbolic tensor; added to.
+        training: Whether layers behave as in training.
+    """
+    for node in nodes:
+        args, kwargs = node.arguments.fill_in(known)
+        outputs = operation_fn(node.operation, training=training)(*args, **kwargs)
+        for tensor, value in zip(node.outputs, keras.tree.flatten(outputs), strict=True):
+            known[id(tensor)] = value
+
+
+def calling(model: keras.Model, call: Callable[..., Any]) -> dict[str, Any]:
+    """Returns attributes with which a model computes something else, of other inputs."""
+    return {"call": call, "_manual_input_spec": None}
+
+
+def is_random(layer: keras.Layer) -> bool:
+    """Whether a layer, or one in it, draws random numbers."""
+    return any(each._seed_generators for each in (layer, *flattened(layer)))
+
+
 def shapes_built_with(model: keras.Layer) -> dict[str, Any]:
-    """Returns the shapes of the arguments that a layer was built with, by name."""
+    """Returns the shapes for which a layer was built, by argument name."""
     return dict(model._build_shapes_dict or {})
 
 
 def build_layers(model: keras.Model, batch: Any) -> None:
-    """Builds the layers of a model for a batch, as its first call would, and nothing else."""
+    """Builds the layers of a model for a batch, as its first call would."""
     x, _, _ = keras.utils.unpack_x_y_sample_weight(batch)
     symbolic = keras.tree.map_structure(
         lambda v: keras.KerasTensor(v.shape, keras.backend.standardize_dtype(v.dtype)), x
@@ -225,9 +355,10 @@ def build_layers(model: keras.Model, batch: Any) -> None:
 
 
 def is_within_fit(model: keras.Model) -> bool:
-    """Whether a callback trains the model on a batch, while `fit` trains it.
+    """Returns whether a callback calls `train_on_batch` on the model during `fit`.
 
-    To be asked where Keras asks for a training function: `fit` itself does so before it begins.
+    Keras does not record this, so the call stack tells. Call this function where Keras asks for a
+    training function; `fit` itself does so only before it begins.
     """
     frame, names = inspect.currentframe(), []
     while frame is not None:
@@ -241,12 +372,12 @@ def is_within_fit(model: keras.Model) -> bool:
 
 
 def output_spec(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-    """Calls a function with symbolic tensors, so that nothing is computed."""
+    """Calls a function with symbolic tensors, and returns its symbolic result."""
     return keras.src.backend.compute_output_spec(function, *args, **kwargs)
 
 
 def seed_in_force() -> int | None:
-    """Returns what `keras.utils.set_random_seed` was last given."""
+    """Returns the last seed of `keras.utils.set_random_seed`; `None` if there is none."""
     return keras.src.backend.common.global_state.get_global_attribute("global_random_seed")
 
 
@@ -254,7 +385,7 @@ def seed_in_force() -> int | None:
 
 
 def parts_of(optimizer: Any) -> list[Any]:
-    """Returns the optimizers that really update variables: those within a composite one."""
+    """Returns the optimizers that update variables: the parts of a composite one, or itself."""
     if hasattr(optimizer, "inner_optimizer"):
         return parts_of(optimizer.inner_optimizer)
     if hasattr(optimizer, "optimizers"):
@@ -263,12 +394,12 @@ def parts_of(optimizer: Any) -> list[Any]:
 
 
 def variables_trained_by(optimizer: Any) -> list[keras.Variable]:
-    """Returns the variables that an optimizer was built for; none before it is built."""
+    """Returns the variables for which an optimizer was built; none before it is built."""
     return list(optimizer._trainable_variables)
 
 
 def state_of(optimizer: Any) -> list[keras.Variable]:
-    """Returns the optimizer's own list of its variables, which may be changed in place."""
+    """Returns the optimizer's list of its variables itself, not a copy."""
     return optimizer._variables
 
 
@@ -287,27 +418,51 @@ def moving_averages(optimizer: Any) -> list[keras.Variable | None]:
     return optimizer._model_variables_moving_average
 
 
+def narrowed(optimizer: Any, trains: Callable[[keras.Variable], bool]) -> dict[str, Any]:
+    """Returns attributes with which an optimizer trains only some of its variables.
+
+    Its state stays where it is: slots are found by a variable's place among all of them.
+
+    Args:
+        optimizer: A built optimizer, or a loss scaler around one.
+        trains: Tells for a variable whether it goes on training.
+    """
+    variables = optimizer._trainable_variables
+    kept = [at for at, variable in enumerate(variables) if trains(variable)]
+    attributes: dict[str, Any] = {
+        "_trainable_variables": [variables[at] for at in kept],
+        "_trainable_variables_indices": {
+            optimizer._var_key(variables[at]): optimizer._get_variable_index(variables[at])
+            for at in kept
+        },
+    }
+    averages = getattr(optimizer, "_model_variables_moving_average", None)
+    if averages:
+        attributes["_model_variables_moving_average"] = [averages[at] for at in kept]
+    return attributes
+
+
 def layout_of(variable: keras.Variable) -> Any:
-    """Returns how a variable is laid out over devices (JAX); `None` for the distribution's way."""
+    """Returns a variable's layout over devices (JAX); `None` if the distribution decides."""
     return getattr(variable, "_layout", None)
 
 
-# TensorFlow: several replicas, and traced steps.
+# TensorFlow: replicas and traced steps.
 
 
 def strategy_of(optimizer: Any) -> Any:
-    """Returns the `tf.distribute` strategy that an optimizer was made under."""
+    """Returns the `tf.distribute` strategy under which an optimizer was created."""
     return optimizer._distribution_strategy
 
 
 def noting_reduced_gradients(
     optimizer: Any, note: Callable[[list[Any]], None]
 ) -> dict[str, Callable[..., Any]]:
-    """Returns what stands in for the method that adds gradients up over replicas.
+    """Returns a replacement for the method that adds up gradients over replicas.
 
     Args:
         optimizer: A Keras optimizer on TensorFlow.
-        note: Called with the sums.
+        note: A function that receives the sums.
     """
     reduce = optimizer._all_reduce_sum_gradients
 
@@ -320,7 +475,7 @@ def noting_reduced_gradients(
 
 
 def traced_functions(train_function: Any) -> list[Any]:
-    """Returns the functions that TensorFlow has traced for a training function of Keras."""
+    """Returns the graphs that TensorFlow has traced for a training function of Keras."""
     cells = getattr(train_function, "__closure__", None) or ()
     held = [cell.cell_contents for cell in cells]
     steps = [getattr(each, "__wrapped__", each) for each in held]
@@ -328,18 +483,20 @@ def traced_functions(train_function: Any) -> list[Any]:
     return [concrete for step in known for concrete in step._list_all_concrete_functions()]
 
 
-# The flags that say what trains.
+# The flags `trainable`.
 
 
 @contextlib.contextmanager
 def trained_as(
     layers: Iterable[keras.Layer], trains: Callable[[keras.Variable], bool]
 ) -> Iterator[None]:
-    """Sets the flags `trainable` of layers and variables for a while, without Keras' side effects.
+    """Sets the flags `trainable` of layers and variables within this context.
+
+    The setters of Keras, which have side effects, are avoided.
 
     Args:
-        layers: All layers of a model, itself included.
-        trains: Tells for a variable whether it trains meanwhile.
+        layers: The model and all its layers.
+        trains: A function that returns whether a variable is trainable within the context.
     """
     layers = list(layers)
     kept = [
@@ -349,7 +506,7 @@ def trained_as(
         for layer in layers:
             for variable in own_variables(layer):
                 variable._trainable = trains(variable)
-        for layer in layers:  # those around a layer that trains must not be frozen either
+        for layer in layers:  # a layer that contains a trainable one must be trainable, too
             below = [layer, *flattened(layer)]
             own = [variable for each in below for variable in own_variables(each)]
             if own:
@@ -360,20 +517,69 @@ def trained_as(
             thing._trainable = flag
 
 
-# JAX: the state of a model stands outside of its variables while `fit` trains.
+def freeze(
+    model: keras.Model, variables: Iterable[keras.Variable], layers: Iterable[keras.Layer]
+) -> Callable[[], None]:
+    """Sets the flags `trainable` of variables, and of the layers that hold nothing else, to False.
+
+    Args:
+        model: The model.
+        variables: What is to be frozen.
+        layers: Layers to be frozen besides, such as those that own moving statistics only.
+
+    Returns:
+        What sets all flags as they were.
+    """
+    variables = list(variables)
+    everything = flattened(model)
+    kept = [(v, v.trainable) for v in variables]
+    kept_of_layers = [(layer, layer._trainable) for layer in everything]
+    _set_flags(variables, [False] * len(variables))
+    for layer in everything:  # not by the setter, which sets the flags of all layers below
+        own = [v for each in (layer, *flattened(layer)) for v in own_variables(each)]
+        if own and not any(v.trainable for v in own):
+            layer._trainable = False
+    for layer in layers:
+        layer._trainable = False
+
+    def thaw() -> None:
+        _set_flags([v for v, _ in kept], [flag for _, flag in kept])
+        for layer, flag in kept_of_layers:
+            layer._trainable = flag
+
+    return thaw
+
+
+def _set_flags(variables: Sequence[keras.Variable], flags: Sequence[bool]) -> None:
+    for variable, flag in zip(variables, flags, strict=True):
+        variable.trainable = flag
+        if keras.backend.backend() == "tensorflow":
+            # TensorFlow's gradient tape reads TensorFlow's own flag, not that of Keras.
+            for value in getattr(variable.value, "values", (variable.value,)):
+                value._trainable = flag
+
+
+def forget_compiled(model: keras.Model) -> None:
+    """Has Keras make a model's functions anew, since another part of the model trains now."""
+    model.make_train_function(force=True)
+    if keras.backend.backend() == "jax":  # there they take what trains apart from the rest
+        model.test_function = model.predict_function = None
+
+
+# JAX: while `fit` trains a model, the values of its variables are kept outside of the variables.
 
 State = tuple[Sequence[Any], Sequence[Any], Sequence[Any], Sequence[Any]]
 
 
 def offer_state(model: keras.Model, state: State) -> None:
-    """Has `sync_state` show this state, as Keras does before it calls callbacks."""
+    """Makes `sync_state` use this state, as Keras does before it calls callbacks."""
     names = ("trainable", "non_trainable", "optimizer", "metrics")
     values = {f"{name}_variables": values for name, values in zip(names, state, strict=True)}
-    # Not by `setattr`: Keras looks at each value whether to track it, which takes long.
+    # Not `setattr`: Keras would inspect each value for tracking, which takes long.
     vars(model).update(_jax_state=values, _jax_state_synced=False)
 
 
 def sync_state(model: keras.Model) -> None:
-    """Brings the state that `fit` carries back into the model's variables; only JAX needs it."""
+    """Assigns the state that `fit` holds on JAX to the model's variables; else does nothing."""
     if keras.backend.backend() == "jax":
         model.jax_state_sync()

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import importlib
+from types import ModuleType
 
 import keras
 
 _SUPPORTED = ("tensorflow", "jax", "torch")
 
 
-def _backend_module():
+def _backend_module() -> ModuleType:
     name = keras.backend.backend()
     if name not in _SUPPORTED:
         raise ImportError(
-            f"keras_lcb measures training on {', '.join(_SUPPORTED)}; the Keras backend is "
-            f"'{name}'. Set the environment variable KERAS_BACKEND before importing keras."
+            f"keras_lcb supports the Keras backends {', '.join(_SUPPORTED)}; received '{name}'. "
+            "Set the environment variable KERAS_BACKEND before importing keras."
         )
     return importlib.import_module(f"keras_lcb.backend.{name}_ops")
 
@@ -39,6 +40,7 @@ scale_steps = _module.scale_steps
 outside_graph = _module.outside_graph
 is_chief = _module.is_chief
 processes = _module.processes
+trace_in_force = _module.trace_in_force
 VariableMaker = _module.VariableMaker
 Reduced = _module.Reduced
 uncompiled = _module.uncompiled

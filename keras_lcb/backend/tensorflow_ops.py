@@ -1,4 +1,4 @@
-"""What is done differently on TensorFlow: sparse gradients, rows in place, and replicas."""
+"""Operations on TensorFlow: sparse gradients, assignment to rows, and replicas."""
 
 from __future__ import annotations
 
@@ -15,36 +15,36 @@ from keras_lcb.backend import internals
 from keras_lcb.backend.alike import alike, order_of
 
 ACCUMULATOR_DTYPE = "float64"
-CAN_TRACE_ANEW = True  # in the midst of an epoch
+CAN_TRACE_ANEW = True  # whether a step can be traced again within an epoch
 
-_SMALL = 512  # entries up to which tensors cost less stacked than one by one
+_SMALL = 512  # tensors with up to so many entries are faster stacked than one by one
 _READING = ("ReadVariableOp", "ResourceGather")
 
 
 def squared_norms(tensors: Sequence[Any]) -> Any:
-    """Squared Euclidean norms, one a tensor, in float64."""
+    """Returns the squared Euclidean norm of each tensor, in float64."""
     return _sums_of_squares([_without_repeats(_apart(tensor)) for tensor in tensors])
 
 
 def squared_distances(after: Sequence[Any], before: Sequence[Any]) -> Any:
-    """Squared Euclidean distances, one a pair of tensors, in float64."""
+    """Returns the squared Euclidean distance of each pair of tensors, in float64."""
     pairs = [[_precise(tensor) for tensor in tensors] for tensors in (after, before)]
     return _sums_of_squares(*pairs, of=tf.subtract)
 
 
 def read(variables: Sequence[keras.Variable]) -> list[Any]:
-    """Values as they are now, which later assignments do not change."""
+    """Returns the current values, which later assignments do not change."""
     return [_read(variable) for variable in variables]
 
 
 def have_values(variables: Sequence[keras.Variable]) -> bool:
-    """Whether variables that were made within a step have their first values."""
+    """Returns whether variables that were created within a step have their initial values."""
     handles = [handle for variable in variables if (handle := _handle(variable)) is not None]
     return all(bool(tf.raw_ops.VarIsInitializedOp(resource=handle)) for handle in handles)
 
 
 def on_host(value: Any) -> np.ndarray:
-    """A variable or a tensor as an array, which later assignments do not change."""
+    """Returns a variable or tensor as an array that later assignments do not change."""
     if isinstance(value, keras.Variable):
         return _read(value).numpy()
     return keras.ops.convert_to_numpy(value)
@@ -61,12 +61,12 @@ def clear(variable: keras.Variable) -> None:
 
 
 def total_shape(shape: tuple[int, ...]) -> tuple[int, ...]:
-    """Shape of a variable in which `accumulate` adds up tensors of a shape."""
+    """Returns the shape of a variable in which `accumulate` adds up tensors of a given shape."""
     return shape
 
 
 def total_value(array: Any) -> Any:
-    """The sums that such a variable holds."""
+    """Returns the sums that a variable of `accumulate` holds."""
     return array
 
 
@@ -81,17 +81,17 @@ def accumulate(total: keras.Variable, amount: Any) -> Any:
 
 
 def write_row(ring: keras.Variable, row: Any, values: Any) -> None:
-    """Replaces one row."""
+    """Replaces one row of a variable."""
     value = ring.value
     if isinstance(value, tf.distribute.DistributedValues):
-        value = value.values[0]  # which is what the host reads; all replicas write the same
+        value = value.values[0]  # all replicas would write the same, and the host reads this one
     value.scatter_nd_update([[row]], [tf.cast(values, ring.dtype)])
 
 
 def gradients(function: Callable[..., Any], arguments: Sequence[Any]) -> list[Any]:
-    """Derivatives of a scalar function of tensors, one a tensor."""
-    # In a loop's body a tensor from outside may have been captured before this tape: without a
-    # name of its own here, the tape would not see it used.
+    """Returns the gradients of a scalar function with respect to each of its arguments."""
+    # In the body of a `tf.while_loop`, a tensor from outside may have been captured before this
+    # tape began. The tape would not see its use, so the function gets new tensors.
     arguments = [tf.identity(argument) for argument in arguments]
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(arguments)
@@ -101,12 +101,12 @@ def gradients(function: Callable[..., Any], arguments: Sequence[Any]) -> list[An
 
 
 def dense(gradient: Any) -> Any:
-    """A gradient as a plain tensor: those of embeddings are sparse, and may repeat a row."""
+    """Returns a gradient as a dense tensor. Gradients of embeddings are sparse."""
     return tf.convert_to_tensor(_apart(gradient))
 
 
 def where(applied: Any, add: Callable[[], None], variables: Sequence[keras.Variable]) -> None:
-    """Calls a function, whose effects on variables stay only where `applied` is true."""
+    """Calls a function if `applied` is true."""
 
     def call() -> None:
         add()
@@ -115,12 +115,12 @@ def where(applied: Any, add: Callable[[], None], variables: Sequence[keras.Varia
 
 
 def outside_graph() -> contextlib.AbstractContextManager[None]:
-    """Within this context nothing becomes part of a step that is being traced."""
+    """Returns a context in which nothing becomes part of a step that is being traced."""
     return tf.init_scope()
 
 
 class VariableMaker:
-    """Makes variables on the devices of a model.
+    """Creates variables on the devices of a model.
 
     Args:
         model: The model.
@@ -130,11 +130,11 @@ class VariableMaker:
         self._strategy = model.distribute_strategy
 
     def zeros(self, shape: tuple[int, ...], dtype: str, name: str) -> keras.Variable:
-        """A variable that begins with zeros."""
+        """Returns a new variable of zeros."""
         return self._new(np.zeros(shape, dtype), dtype, name)
 
     def of(self, value: Any, like: keras.Variable, name: str) -> keras.Variable:
-        """A variable that begins with a value, beside another variable."""
+        """Returns a new variable with a given value, on the devices of another variable."""
         return self._new(value, keras.backend.standardize_dtype(value.dtype), name)
 
     def _new(self, value: Any, dtype: str, name: str) -> keras.Variable:
@@ -150,7 +150,7 @@ class VariableMaker:
 
 
 def is_chief(model: keras.Model) -> bool:
-    """Whether this process is the one of several workers that writes files."""
+    """Returns whether this process writes files, as only one of several workers does."""
     resolver = model.distribute_strategy.cluster_resolver
     if resolver is None or resolver.task_type in (None, "chief"):
         return True
@@ -158,17 +158,18 @@ def is_chief(model: keras.Model) -> bool:
 
 
 def processes() -> int:
-    """How many processes train together outside of what Keras' `fit` knows of."""
+    """Returns how many processes train together without Keras knowing; here, always 1."""
     return 1
 
 
 class Reduced:
     """The gradients of one optimizer, added up over the replicas of a strategy.
 
-    `apply` adds them up itself after clipping. Without clipping that sum is taken as it is.
+    `apply` itself adds them up, but after clipping. If there is no clipping, that sum is used.
+    Otherwise the unclipped gradients are added up here.
 
     Args:
-        optimizer: An optimizer that is not made of others.
+        optimizer: An optimizer that is not composite.
     """
 
     def __init__(self, optimizer: Any) -> None:
@@ -176,11 +177,11 @@ class Reduced:
         self._replicas = internals.strategy_of(optimizer).num_replicas_in_sync
         clipped = optimizer.clipnorm or optimizer.global_clipnorm or optimizer.clipvalue
         self._as_applied = not clipped and not optimizer.gradient_accumulation_steps
-        self._found: dict[int, list[Any]] = {}  # by thread, of which each replica has its own
+        self._found: dict[int, list[Any]] = {}  # by thread; each replica runs in one of its own
 
     @property
     def stand_ins(self) -> dict[str, Any]:
-        """What stands in for methods of the optimizer while it applies gradients."""
+        """Replacements for methods of the optimizer while it applies gradients."""
         if self._replicas == 1 or not self._as_applied:
             return {}
         return internals.noting_reduced_gradients(self._optimizer, self._note)
@@ -189,7 +190,7 @@ class Reduced:
         self._found[threading.get_ident()] = gradients
 
     def of(self, gradients: list[Any]) -> list[Any]:
-        """The reduced gradients, once `apply` has returned."""
+        """Returns the reduced gradients. Call it after `apply` has returned."""
         if self._replicas == 1:
             return gradients
         if self._as_applied:
@@ -201,7 +202,7 @@ class Reduced:
 def scale_steps(
     variables: Sequence[keras.Variable], before: Sequence[Any], factors: Any, places: Sequence[int]
 ) -> None:
-    """Takes the part `factors[place]` of each variable's step; exactly for the factors 0 and 1."""
+    """Scales the step of each variable by `factors[place]`; exactly for the factors 0 and 1."""
     after = read(variables)
     for group in alike(after, at_most=_SMALL):
         first, last = (tf.stack([values[at] for at in group]) for values in (before, after))
@@ -215,8 +216,13 @@ def scale_steps(
             variables[at].assign(value)
 
 
+def trace_in_force() -> Any:
+    """What is being traced: where it is the same, a tensor from there can be used here."""
+    return tf.compat.v1.get_default_graph()
+
+
 def uncompiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The function itself: here, all of a step can be compiled."""
+    """Returns the function itself, since TensorFlow can compile all of a step."""
     return function
 
 
@@ -227,12 +233,15 @@ def _read(variable: keras.Variable) -> Any:
     known = None if tf.executing_eagerly() else _last_read(handle)
     if known is not None:
         return known
-    # The bare operation: what TensorFlow does around it takes several times as long.
+    # The raw operation, since TensorFlow's own `read_value` takes several times as long.
     return tf.raw_ops.ReadVariableOp(resource=handle, dtype=variable.value.dtype)
 
 
 def _last_read(handle: Any) -> Any:
-    """What the step being traced has read of a variable, if it has done nothing else with it."""
+    """Returns what the traced step has already read of a variable, if the value is still valid.
+
+    It is valid if the step has only read the variable so far. Otherwise returns `None`.
+    """
     using = tf.compat.v1.get_default_graph().capture(handle).consumers()
     if all(op.type in _READING for op in using):
         return next((op.outputs[0] for op in using if op.type == _READING[0]), None)
@@ -240,23 +249,27 @@ def _last_read(handle: Any) -> Any:
 
 
 def _handle(variable: keras.Variable) -> Any:
-    """Where its value is kept; `None` where a strategy keeps it in replicas, or a scope has it."""
+    """Returns the handle of a variable's value.
+
+    `None` if a strategy keeps the value in replicas, or a stateless scope holds it.
+    """
     value = variable.value
     is_distributed = isinstance(value, tf.distribute.DistributedValues)
     return None if is_distributed else getattr(value, "handle", None)
 
 
 def _sums_of_squares(*operands: Sequence[Any], of: Callable[..., Any] = lambda x: x) -> Any:
-    """Sums of squares, one a tensor.
+    """Returns one sum of squares for each tensor, or for each pair of tensors.
 
     Args:
-        *operands: The tensors, or several rows of tensors.
-        of: What to square, of one tensor of each row.
+        *operands: One sequence of tensors, or several of equal length.
+        of: A function of one tensor from each sequence that returns what to square. Defaults to
+            the tensor itself.
     """
     groups = alike(operands[0], at_most=_SMALL)
     alone = [group[0] for group in groups if len(group) == 1]
     groups = [group for group in groups if len(group) > 1]
-    # Single precision would lose digits: in long tensors under XLA all but four.
+    # In single precision under XLA, sums over long tensors would be right to four digits only.
     parts = [
         _squares(tf.cast(of(*(tf.stack([row[at] for at in group]) for row in operands)), "float64"))
         for group in groups
@@ -271,23 +284,24 @@ def _sums_of_squares(*operands: Sequence[Any], of: Callable[..., Any] = lambda x
 
 
 def _squares(tensors: Any) -> Any:
-    """Sums of squares along the first axis."""
+    """Returns a sum of squares for each index of the first axis."""
     squares = tf.square(tensors)
     rank = len(squares.shape)
     return tf.reduce_sum(squares, axis=list(range(1, rank))) if rank > 1 else squares
 
 
 def _precise(tensor: Any) -> Any:
-    """In a dtype in which a difference of two is not rounded to a few digits."""
+    """Casts half precision to single, so that differences keep their digits."""
     return tensor if tensor.dtype.size >= 4 else tf.cast(tensor, tf.float32)
 
 
 def _apart(tensor: Any) -> Any:
-    """The same value, computed once more where the step's own results would change otherwise.
+    """Returns an equal tensor that is computed separately, so that the step's results stay equal.
 
-    TensorFlow multiplies `rate * (a * b)` in another order where nothing else reads `a * b`, so a
-    gradient that is a product or a sum must not get another reader. Double precision keeps the
-    second computation from being merged with the first; rounded once, the value is the same.
+    If only one operation reads a product `a * b`, TensorFlow may compute `rate * (a * b)` in
+    another order. Reading a gradient that is a product or a sum would prevent that, and change the
+    last digits of the training. Therefore such a gradient is computed a second time, in double
+    precision, so that TensorFlow does not merge both computations. After rounding, it is the same.
     """
     if isinstance(tensor, tf.IndexedSlices):
         return tf.IndexedSlices(_apart(tensor.values), tensor.indices, tensor.dense_shape)
@@ -300,16 +314,17 @@ def _apart(tensor: Any) -> Any:
 
 
 def _without_repeats(gradient: Any) -> Any:
-    """Adds up the rows that a sparse gradient names more than once.
+    """Adds up the rows that occur more than once in a sparse gradient.
 
-    Squaring the rows apart would lose the cross terms. Shapes stay static, so XLA compiles it.
+    The square of their sum is needed, which is not the sum of their squares. Shapes stay static,
+    so XLA can compile it.
     """
     if not isinstance(gradient, tf.IndexedSlices):
         return gradient
     order = tf.argsort(gradient.indices)
     indices = tf.gather(gradient.indices, order)
     starts = tf.cast(indices[1:] != indices[:-1], tf.int32)
-    first = tf.zeros_like(indices[:1], tf.int32)  # of `indices`, which may be a single one
+    first = tf.zeros_like(indices[:1], tf.int32)  # empty if `indices` is
     segments = tf.concat([first, tf.cumsum(starts)], axis=0)
     rows = tf.gather(gradient.values, order)
     return tf.math.unsorted_segment_sum(rows, segments, tf.shape(indices)[0])

@@ -1,4 +1,4 @@
-"""What is done differently on torch: whole lists of tensors in one kernel."""
+"""Operations on torch: one kernel for whole lists of tensors."""
 
 from __future__ import annotations
 
@@ -11,21 +11,24 @@ import numpy as np
 import torch
 
 ACCUMULATOR_DTYPE = "float64"
-CAN_TRACE_ANEW = True  # in the midst of an epoch
-_ROW = 256  # entries that float32 may add up before rounding shows
-_LONG = 1 << 15  # above this, two levels take less time than float64
+CAN_TRACE_ANEW = True  # whether a step can be changed within an epoch
+_ROW = 256  # so many entries can be added up in float32 without a visible rounding error
+_LONG = 1 << 15  # longer tensors are added up in rows, which is faster than in float64
 
 
 @torch.no_grad()
 def squared_norms(tensors: Sequence[Any]) -> Any:
-    """Squared Euclidean norms, one a tensor, in float64."""
+    """Returns the squared Euclidean norm of each tensor, in float64."""
     values = [t.coalesce().values() if t.is_sparse else t for t in tensors]
     parts = [_row_norms(t) if t.numel() > _LONG else t for t in values]
     return torch.stack(torch._foreach_norm(parts, 2, torch.float64)).square()
 
 
 def _row_norms(tensor: Any) -> Any:
-    """Numbers whose norm is the tensor's: torch adds up in float32, and loses 1e-3 in long sums."""
+    """Returns the norms of short rows of a tensor; their norm is the norm of the tensor.
+
+    torch adds up in float32, which has a relative error of about 1e-3 in long sums.
+    """
     strides = sorted(range(tensor.ndim), key=tensor.stride, reverse=True)
     flat = _single_precision(tensor.permute(strides).contiguous().view(-1))  # no copy if dense
     whole = flat.numel() // _ROW * _ROW
@@ -35,24 +38,24 @@ def _row_norms(tensor: Any) -> Any:
 
 @torch.no_grad()
 def squared_distances(after: Sequence[Any], before: Sequence[Any]) -> Any:
-    """Squared Euclidean distances, one a pair of tensors, in float64."""
+    """Returns the squared Euclidean distance of each pair of tensors, in float64."""
     return squared_norms(torch._foreach_sub(list(after), list(before)))
 
 
 @torch.no_grad()
 def read(variables: Sequence[Any]) -> list[Any]:
-    """Values as they are now, which later assignments do not change."""
+    """Returns the current values, which later assignments do not change."""
     return [getattr(v, "value", v).detach().clone() for v in variables]
 
 
 def have_values(variables: Sequence[keras.Variable]) -> bool:
-    """Whether variables have their first values."""
+    """Returns whether variables have their initial values, which is always so on torch."""
     return True
 
 
 def on_host(value: Any) -> np.ndarray:
-    """A variable or a tensor as an array, which later assignments do not change."""
-    return np.array(keras.ops.convert_to_numpy(value))  # a copy: on the host it shares the memory
+    """Returns a variable or tensor as an array that later assignments do not change."""
+    return np.array(keras.ops.convert_to_numpy(value))  # a copy, since torch shares the memory
 
 
 def clear(variable: keras.Variable) -> None:
@@ -61,12 +64,12 @@ def clear(variable: keras.Variable) -> None:
 
 
 def total_shape(shape: tuple[int, ...]) -> tuple[int, ...]:
-    """Shape of a variable in which `accumulate` adds up tensors of a shape."""
+    """Returns the shape of a variable in which `accumulate` adds up tensors of a given shape."""
     return shape
 
 
 def total_value(array: Any) -> Any:
-    """The sums that such a variable holds."""
+    """Returns the sums that a variable of `accumulate` holds."""
     return array
 
 
@@ -78,14 +81,14 @@ def accumulate(total: keras.Variable, amount: Any) -> Any:
 
 @torch.no_grad()
 def write_row(ring: keras.Variable, row: Any, values: Any) -> None:
-    """Replaces one row."""
-    # Not `ring[row] = ...`, which asks the device for the number.
+    """Replaces one row of a variable."""
+    # Not `ring[row] = ...`, which would wait for the device to tell the number `row`.
     ring.value.index_copy_(0, row.reshape(1).long(), values.to(ring.value.dtype)[None])
 
 
 @torch.enable_grad()
 def gradients(function: Callable[..., Any], arguments: Sequence[Any]) -> list[Any]:
-    """Derivatives of a scalar function of tensors, one a tensor."""
+    """Returns the gradients of a scalar function with respect to each of its arguments."""
     arguments = [argument.detach().requires_grad_() for argument in arguments]
     return list(
         torch.autograd.grad(
@@ -95,55 +98,58 @@ def gradients(function: Callable[..., Any], arguments: Sequence[Any]) -> list[An
 
 
 def dense(gradient: Any) -> Any:
-    """A gradient as a plain tensor."""
+    """Returns a gradient as a dense tensor."""
     return gradient.to_dense() if gradient.is_sparse else gradient
 
 
 def where(applied: Any, add: Callable[[], None], variables: Sequence[keras.Variable]) -> None:
-    """Calls a function where `applied` is true; Keras itself has waited for that in this step."""
+    """Calls a function if `applied` is true.
+
+    This waits for the device, but Keras has done so in this step anyway.
+    """
     if bool(applied):
         add()
 
 
 def outside_graph() -> contextlib.AbstractContextManager[None]:
-    """Within this context nothing becomes part of a step that is being traced."""
+    """Returns a context in which nothing becomes part of a step that is being traced."""
     return contextlib.nullcontext()
 
 
 class VariableMaker:
-    """Makes variables on the devices of a model.
+    """Creates variables on the devices of a model.
 
     Args:
         model: The model.
     """
 
     def __init__(self, model: keras.Model) -> None:
-        del model  # Keras' default device, or the distribution that is set, holds all variables
+        del model  # all variables are on Keras' default device
 
     def zeros(self, shape: tuple[int, ...], dtype: str, name: str) -> keras.Variable:
-        """A variable that begins with zeros."""
+        """Returns a new variable of zeros."""
         return _new(np.zeros(shape, dtype), dtype, name)
 
     def of(self, value: Any, like: keras.Variable, name: str) -> keras.Variable:
-        """A variable that begins with a value, beside another variable."""
+        """Returns a new variable with a given value, on the devices of another variable."""
         dtype = keras.backend.standardize_dtype(value.dtype)
         return _new(value, dtype, name)
 
 
 def is_chief(model: keras.Model) -> bool:
-    """Whether this process is the one of several that writes files."""
+    """Returns whether this process writes files, as only one of several processes does."""
     return processes() == 1 or torch.distributed.get_rank() == 0
 
 
 def processes() -> int:
-    """How many processes train together outside of what Keras' `fit` knows of."""
+    """Returns how many processes train together with torch.distributed."""
     if torch.distributed.is_available() and torch.distributed.is_initialized():
         return torch.distributed.get_world_size()
     return 1
 
 
 class Reduced:
-    """The gradients of one optimizer: those of one process, which torch reduces before."""
+    """The gradients of one optimizer. torch has already reduced them over processes."""
 
     stand_ins: dict[str, Any] = {}
 
@@ -151,7 +157,7 @@ class Reduced:
         del optimizer
 
     def of(self, gradients: list[Any]) -> list[Any]:
-        """The gradients."""
+        """Returns the gradients."""
         return gradients
 
 
@@ -162,7 +168,7 @@ def _new(value: Any, dtype: str, name: str) -> keras.Variable:
 def scale_steps(
     variables: Sequence[keras.Variable], before: Sequence[Any], factors: Any, places: Sequence[int]
 ) -> None:
-    """Takes the part `factors[place]` of each variable's step; exactly for the factors 0 and 1."""
+    """Scales the step of each variable by `factors[place]`; exactly for the factors 0 and 1."""
     for variable, start, place in zip(variables, before, places, strict=True):
         factor, end = factors[place], variable.value
         dtype = keras.backend.result_type(end.dtype, "float32")
@@ -172,8 +178,16 @@ def scale_steps(
         variable.assign(keras.ops.where(factor == 0, start, part))
 
 
+def trace_in_force() -> Any:
+    """What is being traced: where it is the same, a tensor from there can be used here.
+
+    Nothing is traced here: loops run as they stand.
+    """
+    return None
+
+
 def uncompiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    """A function that `torch.compile` leaves alone: it cannot trace it, or takes too long."""
+    """Returns a function that `torch.compile` does not trace, since that fails or takes long."""
     return torch.compiler.disable(function)
 
 

@@ -1,7 +1,7 @@
-"""Which variables a training step writes to that TensorFlow has traced before.
+"""Which variables a training step changes that TensorFlow has already traced.
 
-Keras on TensorFlow goes on with a traced step when a layer is frozen or thawed without `compile`:
-what trains is what trained when it was traced. Only the traced graph knows.
+If a layer is frozen or unfrozen without `compile`, Keras on TensorFlow keeps using the traced step,
+which trains the variables that were trainable when it was traced. Only the graph tells which.
 """
 
 from __future__ import annotations
@@ -44,12 +44,12 @@ def variables_written(train_function: Any) -> set[int] | None:
 def _written_inputs(
     nodes: Iterable[Any], functions: dict[str, Any], known: dict[str, set[int]]
 ) -> set[str]:
-    """Returns the names of those nodes that hand on a variable which is written to.
+    """Returns the names of the nodes that represent variables to which something is written.
 
     Args:
-        nodes: The nodes of a graph or of a function in it.
+        nodes: The nodes of a graph, or of a function in it.
         functions: All functions of the graph, by name.
-        known: For functions, which of their arguments are written to; added to.
+        known: A cache of `_written_arguments`, by function.
     """
     names: set[str] = set()
     for node in nodes:
@@ -63,7 +63,10 @@ def _written_inputs(
 
 
 def _called_by(node: Any) -> list[tuple[str, int]]:
-    """Returns the functions that a node calls, each with how many inputs are not its arguments."""
+    """Returns the functions that a node calls.
+
+    Each comes with the number of the node's first inputs that are not passed to the function.
+    """
     if node.op in ("If", "StatelessIf"):
         return [(node.attr[branch].func.name, 1) for branch in ("then_branch", "else_branch")]
     if node.op == "Case":

@@ -1,7 +1,8 @@
-"""What a user hands to `model.fit`, and `track` for loops that take no callbacks.
+"""Callbacks for `model.fit`, and `track` for training loops that take no callbacks.
 
-Callbacks that measure with another room's means live in that room: `LayerSharpness` and
-`GradientPredictiveness` in `landscape`, `FrequencyResponse` in `synthetic`.
+Callbacks that need the functions of a higher room live in that room: `LayerSharpness` and
+`GradientPredictiveness` in `landscape`, `RepresentationSimilarity` in `similarity`,
+`ResponseFrequency` in `response`, `FrequencyResponse` in `synthetic`.
 """
 
 from keras_lcb.callbacks.gradient_norms import GradientNorms

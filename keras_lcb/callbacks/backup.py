@@ -1,4 +1,4 @@
-"""A record on disk that survives the process: one file a record, each written in one move."""
+"""Records on disk, which survive the process: one file a record, each written atomically."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ class Backup:
     """A folder that keeps a callback's records.
 
     Args:
-        folder: Where to keep them; made if it is not there.
-        owner: Name of the callback, so that several share a folder.
+        folder: Where to keep them. It is created if it does not exist.
+        owner: Name of the callback, so that several callbacks can share a folder.
     """
 
     def __init__(self, folder: str | os.PathLike[str], owner: str) -> None:
         self.folder = pathlib.Path(folder) / owner
-        self.writes = True  # of several processes, one does
+        self.writes = True  # set to False in all processes of a distributed training but one
 
     def settle(self, run: dict[str, Any], count: dict[str, int]) -> None:
-        """Notes whose record this is, and how its updates are counted.
+        """Writes which run the records belong to, and how its updates are counted.
 
         Args:
-            run: What identifies the run, as JSON can hold it.
+            run: What identifies the run, as values for JSON.
             count: The state of its `UpdateCount`.
 
         Raises:
@@ -48,10 +48,10 @@ class Backup:
             write_atomically(self.folder / _SETTINGS, content)
 
     def count(self, run: dict[str, Any]) -> dict[str, int] | None:
-        """How the kept record counts its updates; `None` where nothing is kept.
+        """Returns how the stored run counts its updates, or `None` if nothing is stored.
 
         Raises:
-            ValueError: If what is kept is another run's, or damaged.
+            ValueError: If the folder holds another run, or a file is damaged.
         """
         path = self.folder / _SETTINGS
         if not path.exists():
@@ -65,16 +65,16 @@ class Backup:
             ) from error
         if theirs != json.loads(json.dumps(run)):
             raise ValueError(
-                f"The backup folder '{self.folder}' holds the record of another run (other "
-                "layers or settings). Choose another `backup` folder, or delete that one."
+                f"The backup folder '{self.folder}' holds the records of another run, with other "
+                "layers or settings. Choose another `backup` folder, or delete that one."
             )
         return count
 
     def append(self, step: int, record: dict[str, Any]) -> None:
-        """Keeps one record.
+        """Writes one record.
 
         Raises:
-            OSError: If it cannot be written; what was kept before stays.
+            OSError: If the record cannot be written. Earlier records stay intact.
         """
         if not self.writes:
             return
@@ -88,7 +88,7 @@ class Backup:
             write_atomically(self.folder / f"{step:012d}.npz", content.getbuffer())
 
     def records(self, until: int) -> list[dict[str, Any]]:
-        """The records of updates up to `until`, oldest first.
+        """Returns the records up to update `until`, oldest first.
 
         Raises:
             ValueError: If a file is damaged.
@@ -96,7 +96,7 @@ class Backup:
         return [_load(path) for path in self._files() if int(path.stem) <= until]
 
     def discard_after(self, step: int) -> None:
-        """Deletes the records of updates after `step`."""
+        """Deletes the records after update `step`."""
         if not self.writes:
             return
         for path in self._files():
@@ -104,7 +104,7 @@ class Backup:
                 path.unlink()
 
     def clear(self) -> None:
-        """Deletes everything that is kept."""
+        """Deletes all records."""
         if not self.writes:
             return
         (self.folder / _SETTINGS).unlink(missing_ok=True)
@@ -115,9 +115,10 @@ class Backup:
         try:
             yield
         except OSError as error:
+            reason = str(error).rstrip(".")
             raise OSError(
-                f"The backup folder '{self.folder}' cannot be written: {error} Make room there, "
-                "or choose another `backup`. What was recorded is still in `results`."
+                f"Writing to the backup folder '{self.folder}' failed: {reason}. Make room there, "
+                "or choose another `backup` folder. The records so far are still in `results`."
             ) from error
 
     def _files(self) -> list[pathlib.Path]:
@@ -128,7 +129,7 @@ def _load(path: pathlib.Path) -> dict[str, Any]:
     try:
         with np.load(path, allow_pickle=False) as file:
             return {name: array if array.ndim else array.item() for name, array in file.items()}
-    except Exception as error:  # a damaged file fails in as many ways as archives have parts
+    except Exception as error:  # NumPy, zipfile and zlib each raise their own
         ways = "the folder to start anew"
         if int(path.stem) > 0:
             ways = f"that file to go on without its record, or {ways}"

@@ -13,37 +13,40 @@ from keras_lcb.training.selection import LayerSelection
 class GradientNorms(StepQuantities):
     """Records the norms of each layer's gradients and updates, measured inside the training step.
 
-    Norms are of the effective gradient: unscaled under mixed precision, of the accumulated batch
-    where gradients are accumulated, reduced over devices, before clipping, and without the steps
-    that a loss scaler leaves out. The sums stay on the device until a record is due; the gradients
-    are those that training computes anyway. Model, optimizer and saved files stay as they are.
-    It is `StepQuantities` with two quantities.
+    The gradient measured is the one that training computes anyway, reduced over all devices and
+    before clipping. Mixed precision's loss scale is divided out, and steps that the loss scaler
+    skips do not count. Accumulated gradients are measured once they are complete. Sums stay on the
+    device until a record is due, so the cost is two sums of squares for each variable and update.
+    Model, optimizer and saved files stay as they are. The callback is `StepQuantities` with the
+    quantities `GradientNorm` and `UpdateNorm`.
 
     Args:
-        every: When a record is taken: "epoch", or a number of updates n: at the first return to
-            the host at or after each multiple of n. Defaults to "epoch".
-        per_update: Whether to keep each update's norms too. Defaults to `False`.
-        layers: `None` for every layer; "blocks" for blocks, as far as names tell them; a list of
-            layer names, of names of nested models, or of Keras layers, each read as one; or a
-            function from a Keras layer to the name of its group, `None` to leave it out. Defaults
-            to `None`.
-        log: Whether to put `gradient_norm/<layer>` and `update_norm/<layer>`, RMS over the epoch,
-            into the epoch's logs, where `History` and the loggers that stand later in the list
-            of callbacks find them. Defaults to `False`.
-        backup: A folder that keeps the record, written at each one; a new process with the same
-            folder goes on from it. Defaults to `None`.
-        optimizer: The optimizer, or a list of them, that train the model, where they are no
-            attributes of it. Defaults to `None`: they are found.
+        every: When to take a record: "epoch" for the end of each epoch, or a number n for every
+            n updates. Where one call of the step makes several updates (`steps_per_execution`),
+            the record is taken at the end of the call that reaches n. Defaults to "epoch".
+        per_update: Whether to keep the norms of each single update, too. Defaults to `False`.
+        layers: Which layers to follow: `None` for all; "blocks" to group layers into the blocks
+            that their names tell; a list of layers or nested models, or of their names, each
+            measured as one; or a function that takes a Keras layer and returns the name of its
+            group, or `None` to leave the layer out. Defaults to `None`.
+        log: Whether to add `gradient_norm/<layer>` and `update_norm/<layer>`, the root mean square
+            over the epoch, to the epoch's logs. `History` and the loggers that come later in the
+            list of callbacks write them. Defaults to `False`.
+        backup: A folder to which each record is written. A new process that is given the same
+            folder continues the run. Defaults to `None`: nothing is written.
+        optimizer: The optimizer that trains the model, or a list of optimizers. Needed only if
+            they are not attributes of the model. Defaults to `None`: they are found there.
 
     Attributes:
         results: The run, an `xarray.Dataset` with `gradient_norm` and `update_norm`
-            (step, layer): RMS over the layer's own updates since the previous record, NaN before
-            training and for a layer that no gradient reaches. With `per_update`, also
-            `gradient_norm_per_update` and `update_norm_per_update` (update, layer).
+            (step, layer): the root mean square over the layer's updates since the previous record.
+            Both are NaN before training, and for a layer that no gradient reaches. With
+            `per_update`, the run also has `gradient_norm_per_update` and `update_norm_per_update`
+            (update, layer).
 
     Raises:
-        ValueError: Before training, for a model that is not compiled, an unknown layer, or an
-            optimizer whose gradients cannot be followed.
+        ValueError: Before training, if the model is not compiled, a layer is unknown, or the
+            optimizer's gradients cannot be measured.
 
     Example:
     >>> import keras, numpy as np
@@ -80,5 +83,5 @@ class GradientNorms(StepQuantities):
     def settings(self) -> dict[str, Any]:
         """Returns the settings."""
         settings = super().settings()
-        del settings["quantities"]  # the class says them
+        del settings["quantities"]  # always the same two
         return settings

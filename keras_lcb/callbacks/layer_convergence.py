@@ -16,60 +16,63 @@ from keras_lcb.callbacks.lora import has_lora
 from keras_lcb.callbacks.recorder import LOCK, Record, Recorder
 from keras_lcb.callbacks.reference import load_reference
 from keras_lcb.callbacks.snapshots import Snapshots, kept, on_host, parameter_vector
-from keras_lcb.callbacks.vectors import norms
 from keras_lcb.callbacks.ways import Ways
+from keras_lcb.callbacks.weight_distances import norms
 from keras_lcb.training.selection import LayerSelection
 
 
 class LayerConvergence(Recorder):
     """Records the distance of each layer to its converged parameters.
 
-    The converged parameters are known only when training ends, so each record keeps what a
-    distance can be computed from later: the weights themselves, or a sketch of them. While
-    training runs, `results` measures against the newest weights and says so.
+    The converged parameters are known only when training ends. Therefore each record keeps the
+    weights, or a sketch of them, and the distances are computed later. While training runs,
+    `results` measures against the newest weights and marks the run as provisional.
 
-    Keras calls callbacks in the order of their list: this one belongs before those that change or
-    save the weights at an epoch's end, such as `SwapEMAWeights` and `BackupAndRestore`.
+    Keras calls callbacks in the order of their list. Put this one before those that change or
+    save the weights at the end of an epoch, such as `SwapEMAWeights` and `BackupAndRestore`.
 
     Args:
-        every: When a record is taken: "epoch", or a number of updates n: at the first return to
-            the host at or after each multiple of n. Defaults to "epoch".
-        reference: The converged parameters θ*. "final": the weights right after the last update.
-            "model": the weights that the model ends with, after Keras has swapped in averaged
-            (`use_ema`) or restored (`EarlyStopping`) ones. Or a list of arrays, or the path of a
-            `.weights.h5` or `.keras` file. Defaults to "final".
-        memory: "exact" keeps the weights of each record; "sketch" keeps `buckets` numbers a
-            layer. Defaults to "exact".
-        layers: `None` for every layer; "blocks" for blocks, as far as names tell them; a list of
-            layer names, of names of nested models, or of Keras layers, each read as one; or a
-            function from a Keras layer to the name of its group, `None` to leave it out. Defaults
-            to `None`.
-        buckets: Length of a layer's sketch; the relative standard error of a distance is about
-            1/√(2·buckets). Layers no larger are kept exactly. Defaults to 1024.
-        budget: Most bytes that exact records may take. Defaults to 2 GiB.
-        seed: Seed of the sketch. Defaults to 0.
+        every: When to take a record: "epoch" for the end of each epoch, or a number n for every
+            n updates. Where one call of the step makes several updates (`steps_per_execution`),
+            the record is taken at the end of the call that reaches n. Defaults to "epoch".
+        reference: The converged parameters θ*. "final" takes the weights right after the last
+            update. "model" takes the weights that the model holds after `fit`, which may be
+            averaged (`use_ema`) or restored (`EarlyStopping`) ones. A list of arrays, or the path
+            of a `.weights.h5` or `.keras` file, gives them directly. Defaults to "final".
+        memory: "exact" keeps all weights at each record; "sketch" keeps `buckets` numbers for
+            each layer. Defaults to "exact".
+        layers: Which layers to follow: `None` for all; "blocks" to group layers into the blocks
+            that their names tell; a list of layers or nested models, or of their names, each
+            measured as one; or a function that takes a Keras layer and returns the name of its
+            group, or `None` to leave the layer out. Defaults to `None`.
+        buckets: Length of a layer's sketch. The relative standard error of a distance is about
+            1/√(2·buckets). Layers with no more parameters than this are kept exactly. Defaults to
+            1024.
+        budget: The most memory, in bytes, that exact records may take. Defaults to 2 GiB.
+        seed: Random seed of the sketches. Defaults to 0.
         on_device: Whether exact records stay in the accelerator's memory. Defaults to `False`.
-        backup: A folder that keeps the record, written at each one; a new process with the same
-            folder goes on from it. Defaults to `None`.
-        optimizer: The optimizer, or a list of them, that train the model, where they are no
-            attributes of it. Defaults to `None`: they are found.
+        backup: A folder to which each record is written. A new process that is given the same
+            folder continues the run. Defaults to `None`: nothing is written.
+        optimizer: The optimizer that trains the model, or a list of optimizers. Needed only if
+            they are not attributes of the model. Defaults to `None`: they are found there.
 
     Attributes:
         results: The run, an `xarray.Dataset` with `distance`, `normalized_distance`, `angle` and
-            `parameter_norm` (step, layer). By other measures, so that one can see whether they
-            agree: `angle_to_end`, 1 − cos between kernels now and at the end, and
-            `way_from_start`, ‖θ(t) − θ(0)‖ / ‖θ* − θ(0)‖. For layers with LoRA,
-            `effective_distance` between the kernels that they really use; for sketches,
-            `distance_standard_error`. Beside them `loss`, the mean since the previous record
-            (within an epoch, a smaller last batch counts as a whole one), `validation_loss` and
-            `learning_rate` (step; also over layers, where they differ). During training the newest
-            weights stand in for the endpoint, and `attrs["provisional"]` is 1.
+            `parameter_norm` (step, layer). Two other measures of progress show whether the finding
+            depends on the measure: `angle_to_end`, 1 − cos of the angle between the kernels now
+            and at the end, and `way_from_start`, ‖θ(t) − θ(0)‖ / ‖θ* − θ(0)‖. Layers with LoRA
+            have an `effective_distance` between the kernels that they compute with. Sketches have
+            a `distance_standard_error`. The run also holds `loss`, the mean over the batches since
+            the previous record (where records are taken within an epoch, a smaller last batch
+            counts as a whole one), `validation_loss`, and `learning_rate` (step, or step and layer
+            if layers differ). During training, distances are measured to the newest weights, and
+            `attrs["provisional"]` is 1.
 
     Raises:
-        ValueError: Before training, for a model that is not compiled, an unknown layer, a
-            reference that does not fit, or records that will not fit into `budget`.
+        ValueError: Before training, if the model is not compiled, a layer is unknown, the
+            reference does not fit the model, or the records will not fit into `budget`.
 
-    A record copies the weights to the host, and `results` reads all of these copies.
+    Cost: each record copies the weights to the host, and `results` reads all copies.
 
     Reference: Chen, Yuille & Zhou (2023), "Which Layer is Learning Faster?", Definition 2.1.
 
@@ -85,7 +88,7 @@ class LayerConvergence(Recorder):
     (1.0, 0.0)
     """
 
-    needs_weights = False  # it fetches them itself, where they are not at hand
+    needs_weights = False  # `measure` brings them back itself, if it has to
 
     def __init__(
         self,
@@ -102,11 +105,14 @@ class LayerConvergence(Recorder):
         optimizer: Any = None,
     ) -> None:
         if memory not in ("exact", "sketch"):
-            raise ValueError(f"`memory` is 'exact' or 'sketch'; received {memory!r}.")
+            raise ValueError(f"`memory` must be 'exact' or 'sketch'; received {memory!r}.")
         if buckets < 1:
-            raise ValueError(f"`buckets` is 1 or more; received {buckets}.")
+            raise ValueError(f"`buckets` must be 1 or more; received {buckets}.")
         if on_device and memory == "sketch":
-            raise ValueError("Sketches are made on the host: use memory='exact' with on_device.")
+            raise ValueError(
+                "Received on_device=True with memory='sketch', but sketches are made on the host. "
+                "Use memory='exact', or leave `on_device` out."
+            )
         self.reference = reference
         self.memory = memory
         self.buckets = buckets
@@ -118,12 +124,13 @@ class LayerConvergence(Recorder):
     def reset(self) -> None:
         """Forgets everything recorded, on disk too, so that the next `fit` begins a new run."""
         super().reset()
-        self._given: list[np.ndarray | None] | None = None  # a given endpoint, one a layer
-        self._snapshots: Snapshots | None = None  # where the endpoint is not given
-        self._initial: list[np.ndarray] = []  # parameters at the start
+        self._given: list[np.ndarray | None] | None = None  # the user's endpoint of each layer
+        self._snapshots: Snapshots | None = None  # used if the user gives no endpoint
+        self._initial: list[np.ndarray] = []  # each layer's parameters at the start
         self._known_ways: Ways | None = None
-        self._unrecorded: tuple[int, Record] | None = None  # at an epoch's end, with none due
-        self._endpoint: list[np.ndarray] | None = None  # of reference="model"
+        # Step and measurement of the last epoch's end, if no record was due there.
+        self._unrecorded: tuple[int, Record] | None = None
+        self._endpoint: list[np.ndarray] | None = None  # for reference="model"
         self._endpoint_is_late = False
         self._thread = 0
 
@@ -135,7 +142,7 @@ class LayerConvergence(Recorder):
         super().set_model(model)
 
     def attached(self) -> None:
-        """Reads a given endpoint, or gets ready to keep weights."""
+        """Reads the endpoint that the user gave, or prepares to keep weights."""
         if self._given is None and self._snapshots is None:
             if isinstance(self.reference, str) and self.reference in ("final", "model"):
                 self._snapshots = Snapshots(
@@ -151,9 +158,9 @@ class LayerConvergence(Recorder):
         self._thread = threading.get_ident()
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        """Takes the record that is due, and keeps the newest weights."""
+        """Takes a record if one is due, and keeps the newest weights."""
         super().on_epoch_end(epoch, logs)
-        # Averaged or restored weights are swapped in after this, before `on_train_end`.
+        # After this and before `on_train_end`, Keras may swap in averaged or restored weights.
         step = self._validated[0]
         self._unrecorded = (step, self.measure()) if step > self._last_step() else None
 
@@ -164,7 +171,7 @@ class LayerConvergence(Recorder):
             self._snapshots.check_budget(len(self._records) + self._expected_records(epoch))
 
     def _expected_records(self, epoch: int) -> int:
-        """How many records this `fit` is known to take."""
+        """Returns how many records this `fit` will take, as far as Keras tells the lengths."""
         params = self.params or {}
         epochs = max((params.get("epochs") or 1) - epoch, 0)
         steps = params.get("steps")
@@ -187,7 +194,7 @@ class LayerConvergence(Recorder):
         self._unrecorded = None
 
     def measure(self) -> Record:
-        """Keeps the weights, or what follows from them."""
+        """Keeps the weights, or computes the distances if the endpoint is already known."""
         if self._unrecorded is not None and self._unrecorded[0] == self._updates.now():
             return self._unrecorded[1]
         internals.sync_state(self._model)
@@ -206,7 +213,7 @@ class LayerConvergence(Recorder):
             return known | to_end | {"effective_distance": effective}
         keep = self._snapshots.keep
         record: Record = {kept(place): keep(place, vector) for place, vector in enumerate(vectors)}
-        # What is kept whole is described when the run is asked for, since that takes time.
+        # Norms and angles of whole weights take time, so they wait until `results` is read.
         return record | self._ways.from_start(vectors) if self._snapshots.sketched else record
 
     @property
@@ -216,7 +223,10 @@ class LayerConvergence(Recorder):
         return self._known_ways
 
     def _describe(self, records: Sequence[Record]) -> None:
-        """Adds to whole records what does not depend on the end, where they lack it."""
+        """Adds norms, distances and angles from the start to records that lack them.
+
+        The records must hold whole parameters, not sketches.
+        """
         for record in records:
             if "parameter_norm" not in record:
                 record |= self._ways.from_start(self._kept_in(record))
@@ -225,11 +235,12 @@ class LayerConvergence(Recorder):
         return [on_host(record[kept(place)]) for place in range(len(self._rows))]
 
     def _lengths(self, ends: Sequence[np.ndarray | None]) -> np.ndarray:
-        """How long each layer's way from its start to its end is."""
+        """Returns the distance from start to end of each layer."""
         lengths = self._ways.lengths(ends)
         if self._snapshots is not None and self.reference == "final" and self._ended:
             newest = self._unrecorded[1] if self._unrecorded else self._records[-1]
-            known = newest.get("distance_from_start", lengths)  # where sketches do not tell
+            # Sketched layers have NaN here, but their last record was measured before sketching.
+            known = newest.get("distance_from_start", lengths)
             lengths = np.where(np.isnan(lengths), known, lengths)
         return lengths
 
@@ -258,7 +269,7 @@ class LayerConvergence(Recorder):
         return np.stack([record[name] for record in self._records])
 
     def _columns_to_end(self) -> dict[str, np.ndarray]:
-        """Distances and angles of all records to the end, and how much of the way is done."""
+        """Returns, for all records, the columns that depend on the endpoint."""
         names = ("distance", "angle_to_end", "way_from_start", "effective_distance")
         if self._snapshots is None:
             return {name: self._stacked(name) for name in names}
@@ -272,7 +283,7 @@ class LayerConvergence(Recorder):
         return {name: np.stack([each[name] for each in found]) for name in names}
 
     def _where_it_ends(self) -> list[np.ndarray]:
-        """The endpoint, or the newest weights while there is none."""
+        """Returns the endpoint, or the newest weights while training runs."""
         if self._ended and self.reference == "model":
             self._settle_endpoint()
             assert self._endpoint is not None
@@ -284,7 +295,7 @@ class LayerConvergence(Recorder):
         return self._now()
 
     def _settle_endpoint(self) -> None:
-        """Notes what the model ended with, before anything trains it further."""
+        """Keeps the weights that the model ended with, before it is trained further."""
         if self.reference == "model" and self._ended and self._endpoint is None:
             self._endpoint = self._now()
             self._endpoint_is_late = self._updates.now() > self._last_step()
@@ -295,7 +306,7 @@ class LayerConvergence(Recorder):
         return [self._snapshots.now(place) for place in range(len(self._rows))]
 
     def attributes(self) -> dict[str, Any]:
-        """Returns the endpoint, and when weights were first not finite."""
+        """Returns which endpoint was used, and the step at which weights were first not finite."""
         finite = np.isfinite(self._stacked("parameter_norm")).all(axis=1)
         first = -1 if finite.all() else self._records[int(np.argmin(finite))]["step"]
         given = self.reference if isinstance(self.reference, (str, os.PathLike)) else "arrays"
@@ -322,18 +333,18 @@ class LayerConvergence(Recorder):
                 }
             elif sketched and np.isnan(columns["angle_to_end"][:, place]).all():
                 self._missing[f"angle_to_end/{row.name}"] = (
-                    "Sketches do not tell kernels from other parameters: use memory='exact'."
+                    "A sketch does not separate kernels from other parameters. Use memory='exact'."
                 )
             if has_lora(row) and np.isnan(columns["effective_distance"][:, place]).all():
                 self._missing[f"effective_distance/{row.name}"] = (
-                    "The parameters of the records are not kept whole: use memory='exact'."
+                    "The records hold sketches instead of whole parameters. Use memory='exact'."
                 )
             if self._given is not None and self._given[place] is None:
                 self._missing[f"distance/{row.name}"] = "The reference does not hold this layer."
             elif not np.isfinite(columns["distance"][0, place]):
                 self._missing[f"distance/{row.name}"] = (
-                    "The layer's endpoint, or its start, is not finite. The weights of an earlier "
-                    "moment, given as `reference`, can serve as the endpoint."
+                    "The layer's first or last weights are not finite. To measure the time before "
+                    "that, pass finite weights, such as an earlier checkpoint, as `reference`."
                 )
             elif columns["distance"][0, place] == 0:
                 why = self._why_no_way()
@@ -342,21 +353,22 @@ class LayerConvergence(Recorder):
                 }
         if self.reference == "model" and self._endpoint_is_late:
             self._missing["reference"] = (
-                "The model was trained further before its weights were read as the endpoint."
+                "The model was trained further before its weights were read as the endpoint, so "
+                "the endpoint is later than the last record."
             )
         elif self.reference == "final" and self._ended and self._ends_elsewhere():
             self._missing["reference"] = (
-                "The model's weights now differ from the endpoint: averaged or restored ones were "
-                "swapped in, or it was trained further. reference='model' measures against what "
-                "the model has right after `fit`."
+                "The model's weights now differ from the endpoint: averaged or restored weights "
+                "were swapped in, or the model was trained further. Use reference='model' to "
+                "measure against the weights that the model has right after `fit`."
             )
 
     def _why_no_way(self) -> str:
-        """Says why a layer's distance is zero at the start."""
+        """Explains why a layer's distance is zero at the start."""
         if len(self._records) == 1:
-            return "No update was recorded, so the run has no end to compare its start with."
+            return "The run has only one record, so there is no distance between start and end."
         if self._ended:
-            return "The layer starts at its endpoint: it never moved."
+            return "The layer ends where it started."
         return "The layer has not moved yet."
 
     def _ends_elsewhere(self) -> bool:
@@ -374,7 +386,7 @@ class LayerConvergence(Recorder):
         super()._keep(record)
 
     def _holds_initial(self) -> bool:
-        """Whether the first record's snapshots are the initial parameters themselves."""
+        """Returns whether the first record's snapshots are the initial parameters themselves."""
         return self._snapshots is not None and not self._snapshots.sketched
 
     def _identity(self) -> dict[str, Any]:

@@ -1,7 +1,8 @@
-"""How far the kernels that LoRA layers really use are from where they end.
+"""Distances between the effective kernels of layers with LoRA (low-rank adaptation).
 
-A LoRA layer computes with W + s·A·B, of which only A and B train: with A → cA and B → B/c nothing
-would change but the distance between parameters.
+Such a layer computes with the effective kernel W + s·A·B, of which only A and B are trained.
+Replacing A by cA and B by B/c leaves the effective kernel as it is, but changes the distance
+between parameters. The distance between effective kernels does not have this ambiguity.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from keras_lcb.training.layers import TrackedLayer
 
 
 def has_lora(row: TrackedLayer) -> bool:
-    """Whether a row is one layer that had LoRA when the row was made."""
+    """Returns whether a row is a single layer that had LoRA when the row was made."""
     if len(row.layers) != 1 or not getattr(row.layers[0], "lora_enabled", False):
         return False
     factors = _factor_variables(row.layers[0])
@@ -26,12 +27,13 @@ def has_lora(row: TrackedLayer) -> bool:
 def effective_distance(row: TrackedLayer, now: np.ndarray, end: np.ndarray) -> float:
     """Returns the distance ‖s·A(t)·B(t) − s·A*·B*‖ between two effective kernels.
 
-    The product is never made: with [A, −A*] = Q₁R₁ and [B; B*]ᵀ = Q₂R₂, it is s·‖R₁R₂ᵀ‖.
+    The large products are never computed. With the QR decompositions [A, −A*] = Q₁R₁ and
+    [B; B*]ᵀ = Q₂R₂, the distance is s·‖R₁R₂ᵀ‖.
 
     Args:
         row: A layer with LoRA.
-        now: Its parameters as one vector.
-        end: Its parameters at the endpoint.
+        now: The layer's parameters as one vector.
+        end: The layer's parameters at the endpoint, as one vector.
     """
     layer = row.layers[0]
     (first, second), (first_end, second_end) = (_factors(row, vector) for vector in (now, end))
@@ -55,7 +57,7 @@ def _factor_variables(layer: keras.Layer) -> tuple[keras.Variable, keras.Variabl
 
 
 def _part(variables: Sequence[Any], wanted: Any, vector: np.ndarray) -> np.ndarray:
-    """Returns what a vector of all parameters holds of one variable."""
+    """Returns the part of a layer's parameter vector that belongs to one variable."""
     start = 0
     for variable in variables:
         size = int(np.prod(tuple(variable.shape)))

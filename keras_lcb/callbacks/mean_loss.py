@@ -1,4 +1,4 @@
-"""The mean loss between two records, from the mean over the epoch that Keras reports."""
+"""The mean loss between two records, computed from Keras' running mean over the epoch."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import Any
 
 
 class MeanLoss:
-    """Mean training loss since it was last taken.
+    """Computes the mean training loss since the last call of `take`.
 
-    Keras reports the running mean over an epoch; the difference of two of them, each times its
-    number of batches, is the sum over the batches between. A smaller last batch of an epoch is
-    counted as a whole one; over whole epochs the mean is Keras' own.
+    Keras reports the running mean over an epoch. A running mean times its number of batches is a
+    sum, and the difference of two such sums is the sum over the batches between them. A smaller
+    last batch of an epoch counts as a whole one. Over whole epochs, the mean is Keras' own.
     """
 
     def __init__(self) -> None:
@@ -21,12 +21,12 @@ class MeanLoss:
         self._observed = 0.0, 0  # sum over the epoch so far, and its batches
 
     def begin_epoch(self) -> None:
-        """Keras begins a new mean."""
+        """Starts a new epoch, in which Keras begins a new running mean."""
         self.batches = 0
         self._observed = 0.0, 0
 
     def observe(self, mean: Any, batches: int) -> None:
-        """Takes in the mean over the first `batches` batches of the epoch."""
+        """Adds a running mean, over the first `batches` batches of the epoch."""
         before, seen = self._observed
         if batches > seen:
             total = number(mean) * batches
@@ -35,12 +35,12 @@ class MeanLoss:
             self._observed = total, batches
 
     def take(self) -> float:
-        """The mean since it was last taken; NaN if there was nothing to observe."""
+        """Returns the mean since the last call, and starts anew; NaN if nothing was observed."""
         mean = self._sum / self._weight if self._weight else math.nan
         self._sum, self._weight = 0.0, 0
         return mean
 
 
 def number(value: Any) -> float:
-    """A metric as a number; NaN where there is none."""
+    """Returns a metric as a number; NaN for `None`."""
     return math.nan if value is None else float(value)

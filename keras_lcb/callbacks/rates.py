@@ -1,4 +1,4 @@
-"""Learning rates of a run, from what each optimizer said at each record."""
+"""The learning rates of a run, from the rates that each optimizer reported at each record."""
 
 from __future__ import annotations
 
@@ -9,10 +9,13 @@ import numpy as np
 
 
 def rate_of_each_layer(rates: list[np.ndarray], used: list[bool]) -> np.ndarray:
-    """Returns the rate of each layer at each record: that of the first used optimizer it has.
+    """Returns the learning rate of each layer at each record, an array (records, layers).
+
+    If several optimizers train a layer, the first of them that made updates counts.
 
     Args:
-        rates: For each record, an array (optimizers, layers), NaN where one does not train.
+        rates: For each record, an array (optimizers, layers), NaN where an optimizer does not
+            train a layer.
         used: For each optimizer, whether it made updates.
     """
     chosen = []
@@ -27,11 +30,11 @@ def rate_of_each_layer(rates: list[np.ndarray], used: list[bool]) -> np.ndarray:
 
 
 def learning_rate(rates: np.ndarray) -> dict[str, tuple[Any, ...]]:
-    """Returns the run's variable: one rate a record, or one a layer where they differ."""
+    """Returns the run's `learning_rate`: over records, and over layers if the layers differ."""
     if np.isnan(rates).all():
         return {}
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # where no layer has a rate
+        warnings.simplefilter("ignore", RuntimeWarning)  # NumPy warns if all rates are NaN
         least, most = np.nanmin(rates, axis=1), np.nanmax(rates, axis=1)
     if np.array_equal(least, most, equal_nan=True):
         return {"learning_rate": (("step",), least)}

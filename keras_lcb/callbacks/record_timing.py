@@ -1,4 +1,4 @@
-"""When a record is due: in `fit`, in loops of the user's, and when a run is taken up again."""
+"""When records are taken: in `fit`, in the user's own loops, and when a run is resumed."""
 
 from __future__ import annotations
 
@@ -27,14 +27,16 @@ from keras_lcb.training.update_count import UpdateCount
 
 Record = dict[str, Any]
 
-# Results may be read from another thread. The lock is the module's, since objects that hold one
-# cannot be copied, as tuners do with callbacks.
+# Results may be read from another thread. The lock belongs to the module, not to the callback:
+# tuners copy callbacks, and an object that holds a lock cannot be copied.
 LOCK = threading.RLock()
 _BACKUP_FORMAT = 2
 
 
 class RecordTiming(keras.callbacks.Callback):
-    """Takes a record before training and whenever one is due; `Recorder` says of what.
+    """Decides when records are taken: before training and whenever one is due.
+
+    `Recorder`, the only direct subclass, defines what a record holds.
 
     Args:
         every: See `Recorder`.
@@ -57,29 +59,29 @@ class RecordTiming(keras.callbacks.Callback):
         self.layers = layers
         self.backup = backup
         self.optimizer = optimizer
-        self._store: Backup | None = None  # none yet, for `reset` empties it
+        self._store: Backup | None = None  # set after `reset`, which would delete its records
         self.reset()
         if backup is not None:
             self._store = Backup(backup, type(self).__name__)
 
-    # What `Recorder` and its subclasses fill in.
+    # `Recorder` and its subclasses override these methods.
 
     def measure(self) -> Record:
         """Measures the followed layers as they are now."""
-        raise TypeError(f"{type(self).__name__} does not say what it measures: define `measure`.")
+        raise NotImplementedError
 
     def attached(self) -> None:
-        """Called when the model's variables exist and the followed layers are known."""
+        """Prepares the measurement, once the model's variables and the layers are known."""
 
     def settings(self) -> dict[str, Any]:
         """Returns the settings."""
         return {}
 
     def _check_ahead(self, epoch: int) -> None:
-        """Refuses, before training, what is known not to work out."""
+        """Raises an error before training if the records cannot be taken."""
 
     def _forget_unrecorded(self) -> None:
-        """Drops what was gathered since the last record."""
+        """Discards what was measured since the last record."""
         self._loss = MeanLoss()
 
     def reset(self) -> None:
@@ -95,31 +97,32 @@ class RecordTiming(keras.callbacks.Callback):
         self._training = self._ended = self._begun = self._failed = False
         self._updates = UpdateCount()
         self._loss = MeanLoss()
-        self._in_loop = False  # of the user's, rather than in `fit`
+        self._in_loop = False  # in the user's own loop, rather than in `fit`
         self._epochs = 0
-        self._executions = 0  # of the training step, in this epoch
-        self._validated = 0, math.nan  # update, validation loss
+        self._executions = 0  # calls of the compiled training step in this epoch
+        self._validated = 0, math.nan  # the update of the last validation, and its loss
         self._unseen = UnseenUpdates()
-        self._clock = time.perf_counter()  # at which the run's wall time was 0
-        self._copied: Any = None  # the run of the callback that this is a copy of
+        self._clock = time.perf_counter()  # the moment that counts as wall time 0
+        self._copied: Any = None  # in a copy: the run of the original callback
 
     # Keras' hooks.
 
     def set_model(self, model: keras.Model) -> None:
-        """Attaches to a model; a run that has begun goes on with the same one only.
+        """Attaches to a model. A run that has begun can continue only with the same model.
 
         Raises:
-            ValueError: If the model cannot be tracked, or the run is another model's.
+            ValueError: If the model cannot be tracked, or the run belongs to another model.
         """
         name = type(self).__name__
         if self._copied is not None:
             raise ValueError(
-                f"This {name} is a copy that holds a finished run, without the model it is of. "
-                f"Use a new {name}, or call `reset()` to discard that run."
+                f"This {name} is a copy. It holds the run, but not the model on which the run was "
+                f"recorded, so it cannot continue. Use a new {name}, or call `reset()` to discard "
+                "that run."
             )
         if self._records and model is not self._model:
             raise ValueError(
-                f"This {name} holds the run of the model '{self._model.name}' and cannot go on "
+                f"This {name} holds the run of the model '{self._model.name}' and cannot continue "
                 f"with '{model.name}'. Use a new {name}, or call `reset()` to discard that run."
             )
         self._tap = tap_of(model)
@@ -130,7 +133,7 @@ class RecordTiming(keras.callbacks.Callback):
             self._attach()
 
     def _attach(self) -> None:
-        """Finds the layers of the model, whose variables exist by now."""
+        """Finds the layers of the model, whose variables must exist."""
         model = self._model
         check_trainable_model(model)
         if self._store is not None:
@@ -139,9 +142,9 @@ class RecordTiming(keras.callbacks.Callback):
         rows = select_layers(order.layers, self.layers)
         if self._records and _outline(rows) != _outline(self._rows):
             raise ValueError(
-                f"The layers of the model '{model.name}' have other parameters than when this "
-                f"{type(self).__name__} began its run. Use a new {type(self).__name__}, or call "
-                "`reset()` to discard that run."
+                f"The layers of the model '{model.name}' or their parameters have changed since "
+                f"this {type(self).__name__} began its run. Use a new {type(self).__name__}, or "
+                "call `reset()` to discard that run."
             )
         self._rows = rows
         names = {"", *(row.name for row in rows)}
@@ -149,14 +152,14 @@ class RecordTiming(keras.callbacks.Callback):
         self.attached()
 
     def on_train_begin(self, logs: Any = None) -> None:
-        """Starts the clock, and takes part in the training step where that is needed."""
-        self._failed = self._training  # the `fit` before this one came to no end
+        """Starts the clock, and joins the training step if that is needed."""
+        self._failed = self._training  # the previous `fit` did not reach its end
         self._training, self._ended, self._begun = True, False, False
         self._start_clock()
         self._take_part()
 
     def _take_part(self) -> None:
-        """Asks the tap for what this callback needs of the steps."""
+        """Registers with the tap what this callback needs from the training step."""
         assert self._tap is not None
         if not self._rows:
             self._tap.before_first_update(self._attach_late, self._begin)
@@ -171,7 +174,7 @@ class RecordTiming(keras.callbacks.Callback):
         assert self._tap is not None
         if self._tap.is_open:
             self._tap.prepare()
-        # Not in `on_train_begin`: BackupAndRestore loads weights there.
+        # Not in `on_train_begin`, where BackupAndRestore may still load other weights.
         if self._rows and not self._begun:
             self._begin()
         self._loss.begin_epoch()
@@ -180,7 +183,7 @@ class RecordTiming(keras.callbacks.Callback):
             self._updates.at_execution(0)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        """Takes the record that is due."""
+        """Takes a record if one is due."""
         logs = logs or {}
         if not self._begun:
             self._begin_after_training()
@@ -192,7 +195,7 @@ class RecordTiming(keras.callbacks.Callback):
         due = self.every == "epoch" or "val_loss" in logs or step >= self._due()
         if step > self._last_step() and due:
             self._take(step)
-        elif step == self._last_step():  # taken after the last batch, or there was no update
+        elif step == self._last_step():  # already recorded: only epoch and validation are new
             self._records[-1] |= {"epoch": self._epochs, "validation_loss": self._validated[1]}
             self._keep(self._records[-1])
 
@@ -210,10 +213,10 @@ class RecordTiming(keras.callbacks.Callback):
         if self._tap is not None:
             self._tap.close()
 
-    # Loops that call no hooks, see `keras_lcb.track`.
+    # Loops that call no hooks. See `keras_lcb.track`.
 
     def track(self, model: keras.Model, optimizer: Any) -> None:
-        """Attaches to a model that is trained by other means than `fit`."""
+        """Attaches to a model that is trained without `fit`."""
         self.optimizer = optimizer if optimizer is not None else self.optimizer
         self._in_loop = True
         try:
@@ -234,7 +237,12 @@ class RecordTiming(keras.callbacks.Callback):
         self._loss.begin_epoch()
 
     def take_record(self, loss: float | None = None, validation_loss: float | None = None) -> None:
-        """Takes a record now, unless nothing was updated since the last one."""
+        """Takes a record now, unless there was no update since the last one.
+
+        Args:
+            loss: Training loss since the last record, if known.
+            validation_loss: Validation loss now, if known.
+        """
         if not self._begun:
             self._begin_after_training()
         step = self._updates.now()
@@ -249,23 +257,26 @@ class RecordTiming(keras.callbacks.Callback):
     # Records.
 
     def _attach_late(self) -> None:
-        """Attaches to a model whose variables the first step has just made."""
+        """Attaches to a model whose variables were created by its first step."""
         self._attach()
         self._take_part_late()
 
     def _take_part_late(self) -> None:
-        """Asks the tap for what this callback needs once the layers are known."""
+        """Registers with the tap what this callback needs once the layers are known."""
 
     def _begin_after_training(self) -> None:
-        """Begins where it should have begun before: no step was seen, so nothing told of it."""
+        """Begins the run too late, after training has begun, and warns.
+
+        This happens if the first step builds the model and no followed optimizer is called.
+        """
         self._attach()
         self._begin()
         warnings.warn(
-            f"{type(self).__name__} could not begin before the first update: the model "
-            f"'{self._model.name}' was built by its first step, and no optimizer that is followed "
-            "took part. Step 0 is the end of what was trained so far. Call the model on one batch, "
-            "`model(x[:1])`, before training, and name its optimizers: "
-            f"{type(self).__name__}(optimizer=[...]).",
+            f"{type(self).__name__} could not begin before the first update: the first step built "
+            f"the model '{self._model.name}', and none of the followed optimizers took part. "
+            "Step 0 of the run is therefore the model as it is now, after some training. To "
+            "record from the start, call the model on one batch, `model(x[:1])`, before training, "
+            f"and pass its optimizers: {type(self).__name__}(optimizer=[...]).",
             stacklevel=2,
         )
 
@@ -288,11 +299,14 @@ class RecordTiming(keras.callbacks.Callback):
         self._unseen.begin(self._model, self._rows)
 
     def _undone(self, step: int) -> bool:
-        """Whether updates that a failed `fit` made since the last record have been undone."""
+        """Returns whether the updates of a failed `fit` since the last record were undone."""
         return step == self._last_step()
 
     def _after_execution(self, logs: Any) -> None:
-        """Takes a record where one is due; asks the device only where one may be."""
+        """Takes a record if one is due.
+
+        The update count is on the device. To avoid waiting, it is read only if a record may be due.
+        """
         self._executions += 1
         if not self._begun or not self._updates.may_have_reached(self._due(), self._executions):
             return
@@ -303,7 +317,7 @@ class RecordTiming(keras.callbacks.Callback):
             self._take(step)
 
     def _batches(self) -> int:
-        """How many batches of this epoch are done, as far as is known."""
+        """Returns how many batches of this epoch are done, as far as Keras tells."""
         done = self._executions * getattr(self._model, "steps_per_execution", 1)
         steps = (self.params or {}).get("steps")
         return min(done, steps) if steps else done
@@ -338,14 +352,14 @@ class RecordTiming(keras.callbacks.Callback):
         self._clock = time.perf_counter() - elapsed
 
     def _go_back_to(self, step: int) -> None:
-        """Drops the records of updates that were undone, as BackupAndRestore does."""
+        """Drops the records of updates that were undone, for example by `BackupAndRestore`."""
         if step < 0:
             raise ValueError(
                 f"The optimizer of the model '{self._model.name}' has been set back to before "
                 f"this run began. Call `reset()` on this {type(self).__name__} to begin a new run."
             )
         warnings.warn(
-            f"The model has been set back to update {step}: the records after it, up to update "
+            f"The model has been set back to update {step}. The records after that, up to update "
             f"{self._last_step()}, are dropped.",
             stacklevel=2,
         )
@@ -357,7 +371,7 @@ class RecordTiming(keras.callbacks.Callback):
         self._continue()
 
     def _continue(self) -> None:
-        """Goes on from the last record."""
+        """Continues from the last record."""
         self._epochs = int(self._records[-1]["epoch"])
         self._start_clock()
 
@@ -373,12 +387,12 @@ class RecordTiming(keras.callbacks.Callback):
             self._store.append(record["step"], record)
 
     def _identity(self) -> dict[str, Any]:
-        """What must be equal for a kept record to be this run's."""
+        """Returns what must be equal for a stored record to belong to this run."""
         outline = _outline(self._rows)
         return {"format": _BACKUP_FORMAT, "rows": outline, **self.settings()}
 
     def _resume(self, store: Backup) -> None:
-        """Goes on from the records on disk, up to the update at which the model stands."""
+        """Continues from the records on disk, up to the model's current update."""
         count = store.count(self._identity())
         if count is None:
             return
@@ -395,17 +409,17 @@ class RecordTiming(keras.callbacks.Callback):
             self._updates.restore(fresh)
             store.clear()
             warnings.warn(
-                f"The backup in '{store.folder}' ends elsewhere than this model begins; a new "
-                "record is started there.",
+                f"The backup in '{store.folder}' does not end at the weights with which this model "
+                "begins. The backup was deleted, and a new run begins there.",
                 stacklevel=2,
             )
 
     def _stands_at(self, record: Record, step: int) -> bool:
-        """Whether the model, at `step`, can be the one that `record` was taken of."""
+        """Returns whether `record` can have been taken on this model, which is now at `step`."""
         return True
 
     def _restored(self, records: list[Record]) -> None:
-        """Called with the records that came from a backup."""
+        """Takes over the records that were read from a backup."""
 
 
 def _outline(rows: list[TrackedLayer]) -> list[list[Any]]:
@@ -417,4 +431,6 @@ def _checked_every(every: Any) -> str | int:
         return every
     if isinstance(every, (int, np.integer)) and not isinstance(every, bool) and every >= 1:
         return int(every)
-    raise ValueError(f"`every` is 'epoch' or a number of updates, 1 or more; received {every!r}.")
+    raise ValueError(
+        f"`every` must be 'epoch' or a number of updates, 1 or more; received {every!r}."
+    )

@@ -1,11 +1,11 @@
-"""`Recorder`: the base of callbacks that measure layers at records, and the run that they make."""
+"""`Recorder`: the base class of callbacks that measure layers from time to time, as a run."""
 
 from __future__ import annotations
 
 import importlib.metadata
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
@@ -17,40 +17,46 @@ from keras_lcb.runs import schema
 from keras_lcb.training.layers import TrackedLayer
 from keras_lcb.training.selection import LayerSelection
 
+if TYPE_CHECKING:  # xarray takes longer to import than the rest of the package together
+    import xarray as xr
+
 __all__ = ["LOCK", "Record", "Recorder"]
 
-# What each record holds beside what is measured.
-_STANDING = {"step", "epoch", "wall_time", "loss", "validation_loss", "learning_rates"}
+# Entries of every record, whatever its callback measures.
+_COMMON_ENTRIES = {"step", "epoch", "wall_time", "loss", "validation_loss", "learning_rates"}
 
 
 class Recorder(RecordTiming):
     """Base class of callbacks that measure something about each layer when a record is due.
 
-    A subclass says what it measures (`measure`) and what that is called (`variables`). The first
-    record is taken before training; several `fit` calls on one model go on with one run. What can
-    only be measured within the training step, such as gradients, is a `StepQuantity` instead.
+    A subclass defines `measure`, which returns the measured arrays, and `variables`, which names
+    and describes them. The first record is taken before training. If `fit` is called several times
+    on one model, the run continues. To measure inside the training step, where the gradients are,
+    write a `StepQuantity` instead.
 
-    A record costs what `measure` costs, and nothing is done between records.
+    A record costs what `measure` costs. Between records, the callback does no work.
 
     Args:
-        every: When a record is taken: "epoch", or a number of updates n: at the first return to
-            the host at or after each multiple of n. Defaults to "epoch".
+        every: When to take a record: "epoch" for the end of each epoch, or a number n for every
+            n updates. Where one call of the step makes several updates (`steps_per_execution`),
+            the record is taken at the end of the call that reaches n. Defaults to "epoch".
         layers: Which layers to follow: `None` for all; "blocks"; a list of layers or names; or a
             function from a Keras layer to the name of its group. Defaults to `None`.
-        backup: A folder that keeps the record, written at each one; a new process with the same
-            folder goes on from it. Defaults to `None`.
-        optimizer: The optimizer, or a list of them, that train the model, where they are no
-            attributes of it. Defaults to `None`: they are found.
+        backup: A folder to which each record is written. A new process that is given the same
+            folder continues the run. Defaults to `None`: nothing is written.
+        optimizer: The optimizer that trains the model, or a list of optimizers. Needed only if
+            they are not attributes of the model. Defaults to `None`: they are found there.
 
     Attributes:
-        variables: What `measure` returns, by name: `long_name`, `units`, and `dims`, which is
-            `("layer",)` unless said otherwise.
-        needs_weights: Whether `measure` reads weights, which on JAX have to be brought back into
-            the model first. Defaults to `True`.
-        data: Names of the arguments that were given as data, which a run does not keep.
+        variables: A mapping from the name of each array that `measure` returns to its
+            description: `long_name`, `units`, and optionally `dims`, which defaults to
+            `("layer",)`.
+        needs_weights: Whether `measure` reads weights. On JAX, `fit` keeps them outside the model,
+            so they are first copied back into it. Defaults to `True`.
+        data: Names of those arguments of the constructor that are data. A run does not store them.
         followed: The followed layers, each with its `name`, its `variables`, and `layers`, the
-            Keras layers behind it. Known from `attached` on.
-        results: The run so far, an `xarray.Dataset`; readable at any time, from any thread.
+            Keras layers that it stands for. Available in `attached` and afterwards.
+        results: The run so far, an `xarray.Dataset`. It can be read at any time, from any thread.
 
     Example:
     >>> import keras_lcb as lcb
@@ -84,32 +90,34 @@ class Recorder(RecordTiming):
         _check_names(self.variables)
         super().__init__(every, layers, backup, optimizer)
 
-    # What a subclass fills in.
+    # Subclasses define these methods.
 
     def measure(self) -> Record:
         """Measures the followed layers as they are now.
 
         Returns:
-            Arrays by name, each over the dimensions that `variables` says.
+            A dictionary of arrays by name. Each has the dimensions that `variables` declares.
         """
-        raise TypeError(f"{type(self).__name__} does not say what it measures: define `measure`.")
+        raise TypeError(
+            f"{type(self).__name__} does not define what it measures. Define its method `measure`."
+        )
 
     def attached(self) -> None:
-        """Called when the model's variables exist and `followed` is known, before training.
+        """Prepares the measurement, before training, once the model's variables exist.
 
-        This is where to refuse a model or data.
+        `followed` is known here. Raise an error here if the model or the data do not fit.
         """
 
     def coordinates(self) -> dict[str, Any]:
-        """Returns the values along the dimensions that are neither records nor layers."""
+        """Returns the coordinates of all dimensions but `step` and `layer`."""
         return {}
 
     def attributes(self) -> dict[str, Any]:
-        """Returns what is known of the run as a whole."""
+        """Returns attributes that describe the run as a whole."""
         return {}
 
     def settings(self) -> dict[str, Any]:
-        """Returns the settings, so that a run says how it was recorded."""
+        """Returns the callback's settings, which the run stores."""
         chosen = self.layers
         if callable(chosen) and not isinstance(chosen, keras.Layer):
             chosen = getattr(chosen, "__name__", "")
@@ -117,11 +125,11 @@ class Recorder(RecordTiming):
             chosen = [getattr(each, "name", each) for each in chosen]
         return {"every": self.every, "layers": chosen}
 
-    # What built-in callbacks do differently.
+    # Built-in callbacks override these methods.
 
     def _columns(self) -> dict[str, tuple[Any, ...]]:
-        """Makes the run's variables of the records."""
-        names = [name for name in self._records[0] if name not in _STANDING]
+        """Builds the run's variables from the records."""
+        names = [name for name in self._records[0] if name not in _COMMON_ENTRIES]
         return {name: self._column(name) for name in names}
 
     def _column(self, name: str) -> tuple[Any, ...]:
@@ -132,13 +140,13 @@ class Recorder(RecordTiming):
         return schema.dims_along_training(name, values.ndim), values
 
     def _explain_missing(self) -> None:
-        """Notes in `_missing` why values are missing."""
+        """Writes to `_missing` why values are missing."""
 
     # The run.
 
     @property
-    def results(self):
-        """The run so far, an `xarray.Dataset`; readable at any time, from any thread.
+    def results(self) -> xr.Dataset:
+        """The run so far, an `xarray.Dataset`. It can be read at any time, from any thread.
 
         Raises:
             RuntimeError: If nothing has been recorded yet.
@@ -155,7 +163,7 @@ class Recorder(RecordTiming):
 
     @property
     def records(self) -> tuple[Record, ...]:
-        """What was measured at each record so far, raw; as quick to read as `results` is not."""
+        """The records as `measure` returned them; much quicker to read than `results`."""
         with LOCK:
             return tuple(self._records)
 
@@ -165,7 +173,7 @@ class Recorder(RecordTiming):
         return tuple(self._rows)
 
     def __getstate__(self) -> dict[str, Any]:
-        """A copy holds the settings and the run, not the model of which it was recorded."""
+        """Returns the state for a copy or a pickle: the settings and the run, without the model."""
         recorded = self._records or self._copied is not None
         run = self.results if recorded else None
         copied = type(self).__new__(type(self))
@@ -174,7 +182,7 @@ class Recorder(RecordTiming):
         copied._copied, copied._store = run, self._store
         return copied.__dict__
 
-    def _run(self):
+    def _run(self) -> xr.Dataset:
         def column(name: str) -> list[Any]:
             return [record[name] for record in self._records]
 
@@ -196,7 +204,7 @@ class Recorder(RecordTiming):
         rates = rate_of_each_layer(column("learning_rates"), stepped)
         variables |= learning_rate(rates)
         self._explain_missing()
-        variables |= self._columns()  # before the attributes: it may note what is missing
+        variables |= self._columns()  # before the attributes, since it may add to `_missing`
         kinds = [
             each.kind for each, used in zip(self._updates.optimizers, stepped, strict=True) if used
         ]
@@ -217,14 +225,14 @@ class Recorder(RecordTiming):
         return schema.dataset(variables, coordinates | self.coordinates(), attributes)
 
     def _described(self) -> dict[str, Any]:
-        """Returns the settings, and what else it takes to make such a callback again."""
+        """Returns everything that is needed to make an equal callback again."""
         own = type(self)
         public = own.__module__.startswith("keras_lcb.")
         made_of = {} if public else {"class": f"{own.__module__}.{own.__qualname__}"}
         return made_of | ({"data": list(self.data)} if self.data else {}) | self.settings()
 
     def _used_optimizers(self) -> list[bool]:
-        """For each optimizer, whether it made updates; all of them where none did."""
+        """Returns whether each optimizer made updates; `True` for all if none did."""
         stepped = self._updates.stepped
         return stepped if any(stepped) else [True] * len(stepped)
 
@@ -233,12 +241,15 @@ def _check_names(variables: Mapping[str, Mapping[str, Any]]) -> None:
     for name, described in variables.items():
         if schema.is_taken(name):
             raise ValueError(
-                f"The name '{name}' means something else in a run. Give what you measure another "
-                "name in `variables`."
+                f"`variables` uses the name '{name}', which already has another meaning in a run. "
+                "Choose another name."
             )
-        lacking = {"long_name", "units"} - set(described)
+        lacking = sorted({"long_name", "units"} - set(described))
         if lacking:
-            raise ValueError(f"`variables` says no {' and no '.join(sorted(lacking))} of '{name}'.")
+            raise ValueError(
+                f"`variables` must describe '{name}' with a `long_name` and `units`; received "
+                f"{dict(described)!r}, which lacks {' and '.join(lacking)}."
+            )
 
 
 def _backend_version() -> str:

@@ -1,4 +1,4 @@
-"""Converged parameters that are given beforehand: arrays, or a file of weights."""
+"""Converged parameters that the user gives: arrays, or a file of weights."""
 
 from __future__ import annotations
 
@@ -19,20 +19,21 @@ from keras_lcb.training.layers import TrackedLayer
 def load_reference(
     model: keras.Model, reference: Any, rows: Sequence[TrackedLayer]
 ) -> list[np.ndarray | None]:
-    """Reads given endpoints of layers.
+    """Reads the endpoints of layers that the user gives.
 
     Args:
         model: A built model.
-        reference: A list of arrays, as `model.get_weights()` gives them or one for each trainable
-            variable; or the path of a `.weights.h5` or `.keras` file of the same network.
+        reference: A list of arrays, one for each weight as in `model.get_weights()`, or one for
+            each trainable variable; or the path of a `.weights.h5` or `.keras` file of the same
+            network.
         rows: The layers.
 
     Returns:
-        Each layer's parameters at the endpoint, as one vector; `None` where `reference` holds
-        none, as for a frozen layer when only the trainable variables are given.
+        Each layer's parameters at the endpoint, as one vector. `None` for a layer that `reference`
+        does not hold: a frozen layer, if only the trainable variables are given.
 
     Raises:
-        ValueError: If the arrays do not fit the model, or the file holds no weights of it.
+        ValueError: If the arrays or the file do not fit the model.
         FileNotFoundError: If there is no such file.
     """
     if isinstance(reference, (str, os.PathLike)):
@@ -47,35 +48,39 @@ def load_reference(
         for row in rows
     ]
     if all(endpoint is None for endpoint in endpoints):
-        raise ValueError("`reference` holds the parameters of none of the followed layers.")
+        raise ValueError(
+            "`reference` holds no parameters of the followed layers. Give the weights of the whole "
+            "model, or follow other `layers`."
+        )
     return endpoints
 
 
 def _checked_list(reference: Any) -> list[np.ndarray]:
     if not isinstance(reference, Sequence) or isinstance(reference, bytes):
         raise ValueError(
-            "`reference` is 'final', 'model', a list of arrays, or the path of a `.weights.h5` or "
-            f"`.keras` file; received {type(reference).__name__}."
+            "`reference` must be 'final', 'model', a list of arrays, or the path of a "
+            f"`.weights.h5` or `.keras` file; received {type(reference).__name__}."
         )
     return [keras.ops.convert_to_numpy(array) for array in reference]
 
 
 def _matched(model: keras.Model, arrays: list[np.ndarray]) -> dict[int, np.ndarray]:
-    """The arrays by the `id` of the variable that each stands for."""
+    """Returns the arrays by the `id` of the variable to which each belongs."""
     for variables in (model.weights, model.trainable_variables):
         if len(arrays) == len(variables):
             break
     else:
         raise ValueError(
-            f"`reference` holds {len(arrays)} arrays; the model '{model.name}' has "
-            f"{len(model.weights)} weights, of which {len(model.trainable_variables)} train. Give "
-            "one array for each, in the order of `model.get_weights()`."
+            f"`reference` holds {len(arrays)} arrays, but the model '{model.name}' has "
+            f"{len(model.weights)} weights, of which {len(model.trainable_variables)} are "
+            "trainable. Give one array for each weight, in the order of `model.get_weights()`, or "
+            "one for each trainable weight."
         )
     for variable, array in zip(variables, arrays, strict=True):
         if tuple(variable.shape) != array.shape:
             raise ValueError(
-                f"`reference` does not fit the model: the array for '{variable.path}' has shape "
-                f"{array.shape}, expected {tuple(variable.shape)}."
+                f"`reference` does not fit the model: the array for '{variable.path}' must have "
+                f"shape {tuple(variable.shape)}; received {array.shape}."
             )
     return {id(v): array for v, array in zip(variables, arrays, strict=True)}
 
@@ -84,7 +89,7 @@ def _weights_in(model: keras.Model, path: pathlib.Path) -> list[np.ndarray]:
     """Loads a file into the model, reads its weights, and puts everything back as it was."""
     if not path.exists():
         raise FileNotFoundError(
-            f"`reference` names the file '{path}', which does not exist. It is 'final', 'model', "
+            f"`reference` names the file '{path}', which does not exist. Pass 'final', 'model', "
             "a list of arrays, or the path of a `.weights.h5` or `.keras` file."
         )
     state = list({id(v): v for v in [*model.variables, *model.metrics_variables]}.values())
@@ -93,11 +98,11 @@ def _weights_in(model: keras.Model, path: pathlib.Path) -> list[np.ndarray]:
         with _weights_file(path) as file:
             model.load_weights(file, objects_to_skip=[model.optimizer])
         return model.get_weights()
-    except Exception as error:  # Keras, h5py and zipfile each have their own
+    except Exception as error:  # Keras, h5py and zipfile each raise their own
         reason = str(error).strip().splitlines()
         raise ValueError(
-            f"The file '{path}' given as `reference` holds no weights of the model "
-            f"'{model.name}': {reason[0] if reason else type(error).__name__}"
+            f"The file '{path}', received as `reference`, could not be read as weights of the "
+            f"model '{model.name}': {reason[0] if reason else type(error).__name__}"
         ) from error
     finally:
         for variable, value in zip(state, before, strict=True):
@@ -106,9 +111,9 @@ def _weights_in(model: keras.Model, path: pathlib.Path) -> list[np.ndarray]:
 
 @contextlib.contextmanager
 def _weights_file(path: pathlib.Path) -> Iterator[pathlib.Path]:
-    """The `.weights.h5` file itself, or the one in a `.keras` archive.
+    """Yields the path of a `.weights.h5` file, extracted from a `.keras` archive if need be.
 
-    Keras loads from an archive, too, but the optimizer's state with it.
+    Keras could load the archive itself, but it would load the optimizer's state as well.
     """
     if path.suffix != ".keras":
         yield path

@@ -1,4 +1,4 @@
-"""Count-sketches: vectors kept in few numbers, from which distances can still be read.
+"""Count-sketches: vectors reduced to a few numbers that still tell distances.
 
 Source: Charikar, Chen & Farach-Colton (2002), "Finding frequent items in data streams".
 """
@@ -15,9 +15,9 @@ _CHUNK = 1 << 16
 class CountSketch:
     """A seeded linear map to `buckets` numbers that preserves Euclidean distances on average.
 
-    Each coordinate is added to one random bucket with a random sign. For a difference d of two
+    Each coordinate is added to a random bucket, with a random sign. For a difference d of two
     vectors, E‖S d‖² = ‖d‖² and Var‖S d‖² ≤ 2‖d‖⁴/m, so the relative standard error of a distance
-    is at most about 1/√(2m) for m buckets. A vector no longer than m is kept as it is.
+    is at most about 1/√(2m) for m buckets. A vector of length m or less is kept as it is.
 
     Args:
         size: Length of the vectors.
@@ -45,9 +45,10 @@ class CountSketch:
         """Sketches a vector of length `size`."""
         if self.size <= self.buckets:
             return vector
-        # Drawn anew each time: kept, the places would take half as much memory as the vector.
+        # The places are drawn again in each call. Storing them would take half as much memory as
+        # the vector itself.
         generator = np.random.default_rng(self.seed)
-        sums = np.zeros(2 * self.buckets)  # bucket and sign in one number
+        sums = np.zeros(2 * self.buckets)  # each place stands for a bucket and a sign
         for start in range(0, self.size, _CHUNK):
             part = vector[start : start + _CHUNK]
             places = generator.integers(0, 2 * self.buckets, size=len(part))

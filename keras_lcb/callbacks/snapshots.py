@@ -1,4 +1,4 @@
-"""How the parameters of each record are kept until it is known where they converge."""
+"""Keeps the parameters of each record until the converged parameters are known."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ _GIB = 2**30
 
 
 class Snapshots:
-    """Keeps layers' parameters whole, or as sketches, within a budget.
+    """Keeps the parameters of layers whole, or as sketches, within a memory budget.
 
     Args:
         rows: The layers.
         memory: "exact" or "sketch".
         buckets: Length of a layer's sketch.
-        budget: Most bytes that whole parameters may take.
+        budget: The most memory, in bytes, that whole parameters may take.
         seed: Seed of the sketches.
         on_device: Whether whole parameters stay in the accelerator's memory.
     """
@@ -46,15 +46,15 @@ class Snapshots:
             CountSketch(row.parameters, buckets, [seed, place]) for place, row in enumerate(rows)
         ]
         sizes = (row.parameters * _dtype(row.variables).itemsize for row in rows)
-        self.record_bytes = sum(sizes)  # of one record that is kept whole
+        self.record_bytes = sum(sizes)  # size of one record of whole parameters
 
     @property
     def relative_errors(self) -> np.ndarray:
-        """Relative standard error of a distance between two snapshots, one a layer."""
+        """The relative standard error of a distance between two snapshots, for each layer."""
         return np.array([s.relative_error if self.sketched else 0.0 for s in self._sketches])
 
     def keep(self, place: int, vector: np.ndarray) -> Any:
-        """What a record keeps of a layer whose parameters are `vector`."""
+        """Returns the snapshot of a layer whose parameters are `vector`."""
         if self.sketched:
             return self._sketches[place](vector)
         return _on_device(self.rows[place]) if self.on_device else vector
@@ -65,19 +65,22 @@ class Snapshots:
         return self.on_device and not self.sketched
 
     def of_device(self, place: int) -> Any:
-        """A copy of the layer's parameters on the device."""
+        """Returns a copy of the layer's parameters on the device."""
         return _on_device(self.rows[place])
 
     def now(self, place: int) -> np.ndarray:
-        """The layer's parameters as they are, in the form in which records are kept."""
+        """Returns a snapshot of the layer's current parameters, on the host."""
         vector = parameter_vector(self.rows[place].variables)
         return self._sketches[place](vector) if self.sketched else vector
 
     def check_budget(self, records: int) -> None:
-        """Refuses, before training, whole records that will not fit.
+        """Checks, before training, that the records will fit into the budget.
+
+        Args:
+            records: The number of records.
 
         Raises:
-            ValueError: If `records` of them take more than the budget.
+            ValueError: If that many whole records take more than the budget.
         """
         needed = records * self.record_bytes
         if self.sketched or needed <= self.budget:
@@ -92,20 +95,20 @@ class Snapshots:
         )
 
     def have_room(self, records: Sequence[dict[str, Any]]) -> bool:
-        """Whether one more record fits into the budget."""
+        """Returns whether one more record fits into the budget."""
         return self.sketched or (len(records) + 1) * self.record_bytes <= self.budget
 
     def sketch_for_room(self, records: Sequence[dict[str, Any]]) -> None:
-        """Turns whole records into sketches, since they fill the budget."""
+        """Turns whole records into sketches, because they fill the budget."""
         warnings.warn(
-            f"{len(records):,} exact records fill the budget of {self.budget / _GIB:,.3f} GiB: "
-            f"they are kept as sketches of {self._buckets:,} numbers a layer from now on.",
+            f"{len(records):,} exact records fill the budget of {self.budget / _GIB:,.3f} GiB. "
+            f"They are now reduced to sketches of {self._buckets:,} numbers a layer.",
             stacklevel=2,
         )
         self.sketch(records)
 
     def sketch(self, records: Iterable[dict[str, Any]]) -> None:
-        """Keeps sketches from now on, of these records too."""
+        """Reduces these records to sketches, and keeps only sketches from now on."""
         self.sketched = True
         for record in records:
             for place, sketch in enumerate(self._sketches):
@@ -114,24 +117,30 @@ class Snapshots:
                     record[kept(place)] = sketch(vector)
 
     def are_whole(self, record: dict[str, Any]) -> bool:
-        """Whether a record holds all parameters of each layer."""
+        """Returns whether a record holds all parameters of each layer."""
         return all(len(record[kept(place)]) == s.size for place, s in enumerate(self._sketches))
 
 
 def kept(place: int) -> str:
-    """Name under which a record holds the snapshot of a layer."""
+    """Returns the name under which a record holds the snapshot of a layer."""
     return f"kept/{place}"
 
 
 def parameter_vector(variables: Sequence[Any]) -> np.ndarray:
-    """Variables as one vector on the host, in single precision or, where they have it, double."""
+    """Returns variables as one vector on the host.
+
+    The vector is in double precision if a variable is, otherwise in single precision.
+    """
     values = [ops.on_host(variable).ravel() for variable in variables]
     dtype = np.result_type("float32", *{value.dtype for value in values})
     return np.concatenate(values, dtype=dtype, casting="unsafe")
 
 
 def kernel_slices(row: TrackedLayer) -> list[slice]:
-    """Where the kernels, variables of rank two and more, stand in a layer's parameter vector."""
+    """Returns the slices of a layer's parameter vector that hold kernels.
+
+    A kernel is a variable of rank two or more.
+    """
     slices = []
     start = 0
     for variable in row.variables:
@@ -143,14 +152,14 @@ def kernel_slices(row: TrackedLayer) -> list[slice]:
 
 
 def on_host(snapshot: Any) -> np.ndarray:
-    """A snapshot as an array, wherever it is kept."""
+    """Returns a snapshot as a NumPy array, also if it was kept on the device."""
     return snapshot if isinstance(snapshot, np.ndarray) else keras.ops.convert_to_numpy(snapshot)
 
 
 def _on_device(row: TrackedLayer) -> Any:
     dtype = _dtype(row.variables).name
     parts = [keras.ops.cast(keras.ops.ravel(v), dtype) for v in row.variables]
-    # A copy that owns its memory: JAX hands that of the weights on to the next step.
+    # The copy needs memory of its own, since JAX reuses that of the weights in the next step.
     return keras.ops.copy(keras.ops.stop_gradient(keras.ops.concatenate(parts)))
 
 

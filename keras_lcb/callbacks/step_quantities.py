@@ -29,37 +29,38 @@ _LOGGING_PACKAGES = {"mlflow", "wandb", "comet_ml", "neptune", "clearml"}
 class StepQuantities(Recorder):
     """Records quantities of each layer that are measured inside the training step.
 
-    Sums stay on the device until a record is due, and what is computed in several callbacks is
-    computed once. Model, optimizer and saved files stay as they are. What a quantity costs is what
-    its `update` computes, in each step.
+    Sums stay on the device until a record is due. If several callbacks measure the same quantity,
+    it is computed once. Model, optimizer and saved files stay as they are. Each training step costs
+    the computation in the `update` of each quantity.
 
     Args:
         *quantities: What to record, objects of subclasses of `StepQuantity`.
-        every: When a record is taken: "epoch", or a number of updates n: at the first return to
-            the host at or after each multiple of n. Defaults to "epoch".
-        per_update: Whether to keep each update's own numbers, too. Defaults to `False`.
-        layers: `None` for every layer; "blocks" for blocks, as far as names tell them; a list of
-            layer names, of names of nested models, or of Keras layers, each read as one; or a
-            function from a Keras layer to the name of its group, `None` to leave it out. Defaults
-            to `None`.
-        log: Whether to put `<name>/<layer>`, over the epoch, into the epoch's logs, where
-            `History` and the loggers that stand later in the list of callbacks find them.
-            Defaults to `False`.
-        backup: A folder that keeps the record, written at each one; a new process with the same
-            folder goes on from it. Defaults to `None`.
-        optimizer: The optimizer, or a list of them, that train the model, where they are no
-            attributes of it. Defaults to `None`: they are found.
+        every: When to take a record: "epoch" for the end of each epoch, or a number n for every
+            n updates. Where one call of the step makes several updates (`steps_per_execution`),
+            the record is taken at the end of the call that reaches n. Defaults to "epoch".
+        per_update: Whether to keep the values of each single update, too. Defaults to `False`.
+        layers: Which layers to follow: `None` for all; "blocks" to group layers into the blocks
+            that their names tell; a list of layers or nested models, or of their names, each
+            measured as one; or a function that takes a Keras layer and returns the name of its
+            group, or `None` to leave the layer out. Defaults to `None`.
+        log: Whether to add `<name>/<layer>`, measured over the epoch, to the epoch's logs.
+            `History` and the loggers that come later in the list of callbacks write them. Defaults
+            to `False`.
+        backup: A folder to which each record is written. A new process that is given the same
+            folder continues the run. Defaults to `None`: nothing is written.
+        optimizer: The optimizer that trains the model, or a list of optimizers. Needed only if
+            they are not attributes of the model. Defaults to `None`: they are found there.
 
     Attributes:
-        results: The run, an `xarray.Dataset` with a variable (step, layer) for each quantity: over
-            the updates since the previous record in which the layer had a gradient; NaN before
-            training. With `per_update`, also `<name>_per_update` (update, layer); NaN where the
-            layer took no part.
+        results: The run, an `xarray.Dataset` with a variable (step, layer) for each quantity. It
+            covers those updates since the previous record in which the layer had a gradient, and
+            is NaN before training. With `per_update`, the run also has `<name>_per_update`
+            (update, layer), which is NaN where the layer had no gradient.
 
     Raises:
-        ValueError: If there is no quantity, or its name is one that runs use for something else;
-            before training, for a model without an optimizer, an unknown layer, or a quantity
-            that cannot be traced.
+        ValueError: If no quantity is given, or a quantity has a name that runs use for something
+            else. Before training, if the model has no optimizer, a layer is unknown, or a
+            quantity cannot be traced.
 
     Example:
     >>> import numpy as np
@@ -93,8 +94,8 @@ class StepQuantities(Recorder):
     def reset(self) -> None:
         """Forgets everything recorded, so that the next `fit` begins a new run."""
         super().reset()
-        self._reader: Reader | None = None  # since the last record
-        self._epoch_reader: Reader | None = None  # since the epoch began, for its logs
+        self._reader: Reader | None = None  # of what was measured since the last record
+        self._epoch_reader: Reader | None = None  # of what was measured in this epoch, for its logs
 
     # Keras' hooks.
 
@@ -105,7 +106,7 @@ class StepQuantities(Recorder):
             _warn_of_earlier_loggers(self)
 
     def attached(self) -> None:
-        """Says what is to be measured in the step."""
+        """Prepares to read what the training step will measure."""
         if self._reader is None:
             steps = getattr(self._model, "steps_per_execution", 1)
             ring_rows = max(RING_ROWS, 2 * steps) if self.per_update else 0
@@ -125,7 +126,7 @@ class StepQuantities(Recorder):
                 self._tap.attach(reader)
 
     def track(self, model: keras.Model, optimizer: Any) -> None:
-        """Attaches to a model that is trained by other means than `fit`."""
+        """Attaches to a model that is trained without `fit`."""
         super().track(model, optimizer)
         assert self._tap is not None
         self._take_part_late()
@@ -137,7 +138,7 @@ class StepQuantities(Recorder):
             self._take_of(self._epoch_reader)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        """Takes the record that is due, and adds to the epoch's logs if asked to."""
+        """Takes a record if one is due, and adds to the epoch's logs if `log` is set."""
         super().on_epoch_end(epoch, logs)
         if self._epoch_reader is not None and logs is not None:
             for name, values in self._take_of(self._epoch_reader).values.items():
@@ -147,14 +148,14 @@ class StepQuantities(Recorder):
     # Recording.
 
     def _take_of(self, reader: Reader) -> Taken:
-        """Takes what a reader has gathered until now."""
+        """Takes from a reader what was measured until now, and empties it."""
         assert self._tap is not None
         self._tap.drain()
         self._tap.begin_windows(reader)
         return reader.take()
 
     def measure(self) -> Record:
-        """Takes what was added up since the last record."""
+        """Takes what was measured since the last record."""
         assert self._reader is not None
         taken = self._take_of(self._reader)
         record: Record = dict(taken.values)
@@ -194,7 +195,7 @@ class StepQuantities(Recorder):
         return variables
 
     def coordinates(self) -> dict[str, Any]:
-        """Returns the values along further dimensions."""
+        """Returns the numbers of the updates, with `per_update`."""
         if not self.per_update:
             return {}
         numbers: list[int] = []
@@ -204,15 +205,15 @@ class StepQuantities(Recorder):
         return {"update": numbers}
 
     def attributes(self) -> dict[str, Any]:
-        """Returns what is known of the run as a whole."""
+        """Returns how many updates were skipped or not finite."""
         first = [
             record["step"] - record["since_nonfinite"] + 1
             for record in self._records
             if record["since_nonfinite"]
         ]
-        # Those since the last record, too: where all are skipped, there is no other.
-        waiting = self._reader.skipped if self._reader is not None else 0
-        attributes = {"skipped_updates": sum(r["skipped"] for r in self._records) + waiting}
+        # Includes those since the last record: if all updates are skipped, no record follows.
+        unrecorded = self._reader.skipped if self._reader is not None else 0
+        attributes = {"skipped_updates": sum(r["skipped"] for r in self._records) + unrecorded}
         if any(quantity.name == "gradient_norm" for quantity in self.quantities):
             attributes["first_nonfinite_update"] = first[0] if first else -1
             attributes["nonfinite_updates"] = sum(r["nonfinite"] for r in self._records)
@@ -241,42 +242,52 @@ class StepQuantities(Recorder):
         lost = sum(record["lost"] for record in self._records)
         if lost:
             self._missing[f"{first}_per_update"] = (
-                f"{lost} updates were overwritten before they were read: take a record at least "
-                f"every {self._reader.ring_rows if self._reader else RING_ROWS} updates."
+                f"The values of {lost} updates were overwritten before they were read. Take a "
+                f"record at least every {self._reader.ring_rows if self._reader else RING_ROWS} "
+                "updates."
             )
         last = self._records[-1]
         if last["step"] > self._records[0]["step"] and not measured:
             self._missing[first] = (
-                "No optimizer that is followed passed gradients through the step that is measured."
+                "None of the followed optimizers applied gradients. Pass the optimizer that trains "
+                "the model as `optimizer`."
             )
 
     def _why_no_gradient(self, place: int) -> str:
         row = self._rows[place]
         if not any(variable.trainable for variable in row.variables):
-            return "No gradient reaches the layer: it is frozen."
+            return "No gradient reaches the layer, since it is frozen."
         if self._unseen.moved is not None and self._unseen.moved[place]:
             return (
-                "No optimizer that is followed updates the layer, and yet it moves: by another "
-                "optimizer, or by assignment."
+                "None of the followed optimizers updates the layer, but its weights change: "
+                "another optimizer trains it, or its weights are assigned."
             )
-        return "No gradient reaches the layer: the loss does not depend on it, or it is left out."
+        return (
+            "No gradient reaches the layer: the loss does not depend on it, or the training step "
+            "does not train it."
+        )
 
 
 def _checked(quantities: tuple[StepQuantity, ...]) -> list[StepQuantity]:
     if not quantities:
         raise ValueError(
-            "There is nothing to record: pass a StepQuantity, such as SignAgreement()."
+            "StepQuantities received no quantity to record. Pass at least one StepQuantity, for "
+            "example SignAgreement()."
         )
     names: set[str] = set()
     for quantity in quantities:
         if not isinstance(quantity, StepQuantity):
             hint = " Did you forget the parentheses?" if isinstance(quantity, type) else ""
             raise ValueError(
-                f"StepQuantities records objects of StepQuantity; received {quantity!r}.{hint}"
+                "StepQuantities expects objects of a subclass of StepQuantity; received "
+                f"{quantity!r}.{hint}"
             )
         _check_name(quantity)
         if quantity.name in names:
-            raise ValueError(f"Two quantities are called '{quantity.name}'. Give one another name.")
+            raise ValueError(
+                f"StepQuantities received two quantities with the name '{quantity.name}'. Rename "
+                "one of them."
+            )
         names.add(quantity.name)
     return list(quantities)
 
@@ -286,14 +297,14 @@ def _check_name(quantity: StepQuantity) -> None:
     kind, name = type(quantity), quantity.name
     if not isinstance(name, str) or not name.isidentifier():
         raise ValueError(
-            f"The quantity {kind.__name__} needs a `name` that can be a variable's, of letters, "
-            f"digits and _; received {name!r}."
+            f"The `name` of the quantity {kind.__name__} must be an identifier of letters, digits "
+            f"and underscores; received {name!r}."
         )
     for used in (name, f"{name}_per_update"):
         if schema.is_taken(used) and not kind.__module__.startswith("keras_lcb."):
             raise ValueError(
-                f"The quantity {kind.__name__} is called '{name}', but '{used}' means something "
-                "else in a run. Give it another `name`."
+                f"The quantity {kind.__name__} has the name '{name}', but '{used}' already has "
+                "another meaning in a run. Choose another `name`."
             )
 
 
@@ -302,14 +313,14 @@ def _described(quantity: StepQuantity) -> dict[str, str]:
 
 
 def _reference(quantity: StepQuantity) -> dict[str, Any]:
-    """Returns where a quantity's class is, and what its object was made with, as JSON has it."""
+    """Returns a quantity's class path and its plain attributes, as values for JSON."""
     kind = type(quantity)
     plain = {n: v for n, v in vars(quantity).items() if isinstance(v, (bool, int, float, str))}
     return {"class": f"{kind.__module__}.{kind.__qualname__}", "attributes": plain}
 
 
 def _warn_of_earlier_loggers(callback: StepQuantities) -> None:
-    """Warns of loggers that write an epoch's logs before this callback has added to them."""
+    """Warns if loggers write an epoch's logs before this callback has added to them."""
     earlier = [
         type(other).__name__
         for other in _callbacks_before(callback)
@@ -318,16 +329,17 @@ def _warn_of_earlier_loggers(callback: StepQuantities) -> None:
     name = type(callback).__name__
     if earlier:
         warnings.warn(
-            f"{', '.join(earlier)} stands before {name}(log=True) in the list of callbacks and "
-            f"will not see what it logs. Put {name} first.",
+            f"{', '.join(earlier)} comes before {name}(log=True) in the list of callbacks, so it "
+            f"will not write what {name} logs. Put {name} first.",
             stacklevel=2,
         )
 
 
 def _callbacks_before(callback: keras.callbacks.Callback) -> list[keras.callbacks.Callback]:
-    """The callbacks that Keras calls before this one.
+    """Returns the callbacks that Keras calls before this one.
 
-    A callback is not told of the list it stands in, but the list is what calls `set_model`.
+    Keras does not tell a callback which list it belongs to. But the list calls `set_model`, so it
+    is found among the callers.
     """
     frame = inspect.currentframe()
     while frame is not None:

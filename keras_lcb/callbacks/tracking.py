@@ -1,4 +1,4 @@
-"""`track`: the callbacks for `train_on_batch` and hand-written loops, which take none."""
+"""`track`: callbacks for `train_on_batch` and hand-written training loops."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Tracker:
-    """Takes records when it is told to. Made by `track`.
+    """Takes records on request. Made by `track`.
 
     Args:
         callbacks: The callbacks that record.
@@ -39,17 +39,18 @@ class Tracker:
 def track(model: keras.Model, *callbacks: Recorder, optimizer: Any = None) -> Iterator[Tracker]:
     """Lets callbacks follow training that does not go through `fit`.
 
-    Inside the block, call `tracker.record()` whenever a record is due; the first is taken on
-    entry, the last on leaving. A compiled step (`tf.function`) must be made inside the block,
-    since what it was traced with is what it runs. The model may be built within the block, on
-    TensorFlow and torch; then the first record is taken before the first update.
+    Inside the block, call `tracker.record()` whenever you want a record. The first record is taken
+    on entering the block, and the last on leaving it. Define a compiled step (`tf.function`) inside
+    the block: a step that was traced before does not measure anything. On TensorFlow and torch, the
+    model may be built inside the block; then the first record is taken before the first update.
 
     Args:
         model: The model.
-        *callbacks: `LayerConvergence`, `GradientNorms` and the like; their `every` has no effect.
-        optimizer: The Keras or `torch.optim` optimizer that trains the model, or a list of them.
-            Defaults to those found in the model: the one it is compiled with, and others in its
-            attributes.
+        *callbacks: Callbacks that record, such as `LayerConvergence` and `GradientNorms`. Their
+            `every` has no effect here.
+        optimizer: The Keras or `torch.optim` optimizer that trains the model, or a list of
+            optimizers. Defaults to `None`: the optimizer that the model is compiled with, and
+            others that are attributes of the model.
 
     Yields:
         A `Tracker`.
@@ -71,9 +72,11 @@ def track(model: keras.Model, *callbacks: Recorder, optimizer: Any = None) -> It
     [0, 1, 2, 3]
     """
     if not callbacks:
-        raise ValueError("`track` needs at least one callback, such as LayerConvergence().")
+        raise ValueError(
+            "`track` received no callback. Pass at least one, for example LayerConvergence()."
+        )
     tap = tap_of(model)
-    tap.close()  # a `fit` that failed may have left it open
+    tap.close()  # a failed `fit` may have left it open
     try:
         for callback in callbacks:
             callback.track(model, optimizer)

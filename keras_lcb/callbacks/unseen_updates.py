@@ -1,4 +1,4 @@
-"""Notices weights that moved although no optimizer that is followed made an update."""
+"""Detects weights that changed although none of the followed optimizers made an update."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ class UnseenUpdates:
     """Compares the weights at the end of the first epoch with those at its beginning.
 
     Attributes:
-        moved: For each layer, whether it moved; `None` until that is known.
-        sentence: What to tell the user; "" if nothing went unseen.
+        moved: For each layer, whether its weights changed; `None` before the comparison.
+        sentence: The warning to the user; "" if no update was missed.
     """
 
     def __init__(self) -> None:
@@ -26,9 +26,9 @@ class UnseenUpdates:
         self._first: np.ndarray | None = None
 
     def begin(self, model: keras.Model, rows: Sequence[TrackedLayer]) -> None:
-        """Notes the weights before training; only the first call does."""
+        """Keeps norms of the weights before training. Only the first call has an effect."""
         if self._first is None:
-            self._first = _squared_norms(model, rows)
+            self._first = squared_norms(model, rows)
 
     def look(
         self,
@@ -38,31 +38,32 @@ class UnseenUpdates:
         optimizers: Sequence[str],
         callback: str,
     ) -> None:
-        """Warns, once, if weights moved without an update.
+        """Warns if weights changed without an update. Only the first call has an effect.
 
         Args:
             model: The model.
             rows: The followed layers.
-            updates: How many updates were seen.
-            optimizers: The classes of the followed optimizers.
-            callback: The class of the callback.
+            updates: How many updates the followed optimizers made.
+            optimizers: The names of the classes of the followed optimizers.
+            callback: The name of the callback's class.
         """
         if self.moved is not None or self._first is None:
             return
-        self.moved = _squared_norms(model, rows) != self._first
+        self.moved = squared_norms(model, rows) != self._first
         if updates or not self.moved.any():
             return
-        hint = "name them: `track(model, callback, optimizer=[...])`"
+        hint = "`track(model, callback, optimizer=[...])`"
         if keras.backend.backend() != "jax":
-            hint = f"name them: {callback}(optimizer=[...]), or {hint}"
+            hint = f"{callback}(optimizer=[...]) or {hint}"
         self.sentence = (
-            f"The weights of the model '{model.name}' moved while no optimizer that is followed "
-            f"made an update ({', '.join(optimizers)}). If other optimizers train it, {hint}."
+            f"The weights of the model '{model.name}' changed, but none of the followed optimizers "
+            f"({', '.join(optimizers)}) made an update. If other optimizers train the model, pass "
+            f"them: {hint}."
         )
         warnings.warn(self.sentence, stacklevel=3)
 
 
-def _squared_norms(model: keras.Model, rows: Sequence[TrackedLayer]) -> np.ndarray:
+def squared_norms(model: keras.Model, rows: Sequence[TrackedLayer]) -> np.ndarray:
     """Returns the squared norm of each layer's weights."""
     internals.sync_state(model)
     squares = ops.on_host(ops.squared_norms(ops.read([v for row in rows for v in row.variables])))

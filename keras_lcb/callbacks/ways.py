@@ -1,7 +1,7 @@
-"""Where layers stand on their way: by norms, from their start, and to their end.
+"""How far each layer has come on its way from its first to its last weights.
 
-Numbers of a record that do not depend on the end are computed once; those that do are computed
-again when the end is another one, as it is with each record of a training that goes on.
+What does not depend on the last weights is computed once for each record. What does depend on
+them is computed again with each new record, since the newest weights stand in for the last ones.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ import numpy as np
 
 from keras_lcb.callbacks.lora import effective_distance, has_lora
 from keras_lcb.callbacks.snapshots import kernel_slices
-from keras_lcb.callbacks.vectors import angle, distances, norms
+from keras_lcb.callbacks.weight_distances import angle, distances, norms
 from keras_lcb.training.layers import TrackedLayer
 
 
 class Ways:
-    """Computes numbers of layers from their parameters, each as one vector.
+    """Computes norms, distances and angles of layers.
 
     Args:
         rows: The layers.
-        initial: Their parameters at the start.
+        initial: The parameters of each layer at the start, as one vector.
     """
 
     def __init__(self, rows: Sequence[TrackedLayer], initial: Sequence[np.ndarray]) -> None:
@@ -35,7 +35,11 @@ class Ways:
         ]
 
     def from_start(self, vectors: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
-        """Returns norms, and distances and angles from the start: one number a layer each."""
+        """Returns norms, and distances and angles from the start: arrays of one number a layer.
+
+        Args:
+            vectors: The parameters of each layer, as one vector.
+        """
         found = []
         for place, (vector, kernels) in enumerate(zip(vectors, self._kernels, strict=True)):
             whole, kernel = norms(vector, kernels)
@@ -46,7 +50,7 @@ class Ways:
         return dict(zip(names, np.array(found).T, strict=True))
 
     def lengths(self, ends: Sequence[np.ndarray | None]) -> np.ndarray:
-        """Returns the length of each layer's way, ‖θ* − θ(0)‖; NaN where the end is not whole."""
+        """Returns ‖θ* − θ(0)‖ for each layer; NaN if its endpoint is unknown or a sketch."""
         return np.array(
             [
                 distances(end, start)[0] if end is not None and len(end) == len(start) else math.nan
@@ -61,19 +65,19 @@ class Ways:
         ends: Sequence[np.ndarray | None],
         lengths: np.ndarray,
     ) -> dict[str, np.ndarray]:
-        """Returns distances and angles to the end, and the part of the way that is done.
+        """Returns distances and angles to the end, and ‖θ(t) − θ(0)‖ / ‖θ* − θ(0)‖.
 
         Args:
-            vectors: The layers' parameters, whole, or sketches of them.
+            vectors: The parameters of each layer, or sketches of them.
             known: What `from_start` returned for these parameters.
-            ends: Their parameters at the end, or sketches; `None` where the end is not known.
-            lengths: How long each layer's way is.
+            ends: The parameters at the end, or sketches of them; `None` where they are unknown.
+            lengths: The distance from start to end of each layer, from `lengths`.
         """
         found = np.full((2, len(vectors)), math.nan)
         for place, (vector, end) in enumerate(zip(vectors, ends, strict=True)):
             if end is None:
                 continue
-            if len(end) != self._rows[place].parameters:  # sketches do not tell kernels apart
+            if len(end) != self._rows[place].parameters:  # a sketch, which mixes all parameters
                 found[0, place] = distances(vector, end)[0]
                 continue
             whole, kernels_apart = distances(vector, end, self._kernels[place])
@@ -87,7 +91,7 @@ class Ways:
     def effective(
         self, vectors: Sequence[np.ndarray], ends: Sequence[np.ndarray | None]
     ) -> np.ndarray:
-        """Returns distances between the kernels that LoRA layers use; NaN for other layers."""
+        """Returns distances to the end of the effective kernels; NaN for layers without LoRA."""
         return np.array(
             [
                 effective_distance(row, vector, end)
@@ -98,7 +102,7 @@ class Ways:
         )
 
     def why_no_angle(self, place: int) -> str:
-        """Says why a layer has no angle; "" where it has one."""
+        """Explains why a layer has no angle; returns "" if it has one."""
         if not self._kernels[place]:
             return "The layer has no kernel to compare."
         if not self._initial_norms[place][1]:

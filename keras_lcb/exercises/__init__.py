@@ -1,7 +1,7 @@
 """The checked exercises of the tutorials: `check` grades an answer, `hint` helps towards it.
 
-Answers are graded against the run that the learner has in hand, or against a fixed truth, and
-every verdict says what was checked. Nothing here gives an answer away.
+Answers are graded against the learner's own run, or against a known solution. Every verdict says
+what was checked. No message gives an answer away.
 """
 
 from keras_lcb.exercises import (  # noqa: F401  each of them registers its exercises

@@ -21,21 +21,21 @@ def number(
     right: str = "",
     slips: Mapping[float, str] | None = None,
 ) -> Grade:
-    """Grade a number.
+    """Grades a number.
 
     Args:
-        answer: What was answered.
-        expected: The truth.
-        within: Relative tolerance; absolute where the truth is 0.
-        right: What to say of a right answer.
-        slips: Wrong numbers that come from known slips, and what to say of each.
+        answer: The learner's answer.
+        expected: The right number.
+        within: The relative tolerance, or the absolute one if `expected` is 0. Defaults to 0.01.
+        right: The comment on a right answer. Defaults to "".
+        slips: A mapping from wrong numbers that typical mistakes give to comments on them.
     """
     if isinstance(answer, bool):
         return False, "The answer is a number."
     try:
         given = float(answer)
     except (TypeError, ValueError):
-        return False, f"The answer is one number, and {_short(answer)} is none."
+        return False, f"The answer is one number, but {_short(answer)} is not a number."
     if not math.isfinite(given):
         return False, f"The answer is a finite number, not {given}."
     if _close(given, expected, within):
@@ -49,18 +49,18 @@ def number(
 
 
 def name(answer: Any, expected: Iterable[str], known: Sequence[str], *, right: str = "") -> Grade:
-    """Grade a name out of several known ones, of which more than one may be right."""
+    """Grades a name out of several known ones, of which more than one may be right."""
     if not isinstance(answer, str):
         return False, f"The answer is a name in quotes: one of {', '.join(known)}."
     if answer not in known:
-        return False, f"'{answer}' is none of {', '.join(known)}."
+        return False, f"'{answer}' is not one of {', '.join(known)}."
     if answer in set(expected):
         return True, right
     return False, f"It is not {answer}."
 
 
 def order(answer: Any, values: Mapping[Any, float], *, right: str = "") -> Grade:
-    """Grade an order of names by rising values; names of equal value may stand either way.
+    """Grades an order of names by rising values. Names of equal values may be in any order.
 
     NaN counts as larger than everything.
     """
@@ -71,7 +71,7 @@ def order(answer: Any, values: Mapping[Any, float], *, right: str = "") -> Grade
     if not given:
         return False, "The answer is a list of names in order."
     if sorted(map(str, given)) != sorted(map(str, values)):
-        return False, f"The list has to hold each of {', '.join(map(str, values))} once."
+        return False, f"The list must hold each of {', '.join(map(str, values))} once."
     sizes = {str(key): _nan_last(value) for key, value in values.items()}
     ranked = [sizes[str(key)] for key in given]
     swapped = [n for n in range(len(ranked) - 1) if ranked[n] > ranked[n + 1]]
@@ -83,20 +83,21 @@ def order(answer: Any, values: Mapping[Any, float], *, right: str = "") -> Grade
 
 def function(
     answer: Any,
-    cases: Sequence[tuple],
+    cases: Sequence[tuple[Any, ...]],
     expected: Callable[..., Any],
     *,
     right: str = "",
     slips: Sequence[tuple[Callable[..., Any], str]] = (),
 ) -> Grade:
-    """Grade a function by calling it on cases and comparing with a function that is right.
+    """Grades a function by calling it, and comparing its results with those of a right function.
 
     Args:
         answer: The learner's function.
         cases: Tuples of arguments.
-        expected: Gives the truth for the same arguments.
-        right: What to say of a right function.
-        slips: Functions that make a known mistake, and what to say of one that does as they do.
+        expected: A right function.
+        right: The comment on a right function. Defaults to "".
+        slips: Pairs of a function with a typical mistake, and the comment on a learner's function
+            that gives the same results.
     """
     if not callable(answer):
         return False, "The answer is a function: pass its name, without calling it."
@@ -104,7 +105,7 @@ def function(
     for arguments in cases:
         try:
             outcomes.append(np.asarray(answer(*_copied(arguments)), dtype=float))
-        except Exception as error:  # whatever a learner's function raises is what to tell of
+        except Exception as error:  # the learner's function may raise anything
             return False, f"Your function raised {type(error).__name__}: {error}"
     if _agree(outcomes, cases, expected):
         return True, right
@@ -114,32 +115,34 @@ def function(
     for arguments, outcome in zip(cases, outcomes, strict=True):
         truth = np.asarray(expected(*_copied(arguments)), dtype=float)
         if outcome.shape != truth.shape:
-            return False, f"It gives shape {outcome.shape}, and {truth.shape} is needed."
-    return False, "Its numbers differ from the right ones in at least one case."
+            return False, f"It returns the shape {outcome.shape}; the right one is {truth.shape}."
+    return False, "Its results differ from the right ones in at least one case."
 
 
 def hidden_layers(run: xr.Dataset) -> list[str]:
-    """Return the names of the hidden layers, shallow first."""
+    """Returns the names of the hidden layers, shallow first."""
     layers = [
         str(name)
         for name, role in zip(run["layer"].values, run["role"].values, strict=True)
         if role == "hidden"
     ]
     if len(layers) < 2:
-        raise NoAnswer("This network has fewer than two hidden layers: train a deeper one.")
+        raise NoAnswer("This network has fewer than two hidden layers. Train a deeper one.")
     return layers
 
 
 def half_way(run: xr.Dataset) -> dict[str, float]:
-    """Return when each hidden layer is half-way; infinite for one that never is."""
+    """Returns when each hidden layer is half-way to its end; infinite if it never is."""
     layers = hidden_layers(run)
     times = time_to_fraction(run).sel(layer=layers).values
     if not np.isfinite(times).any():
-        raise NoAnswer("No layer of this run came half the way: train with other settings.")
+        raise NoAnswer("No layer of this run came half the way. Train with other settings.")
     return dict(zip(layers, np.where(np.isfinite(times), times, np.inf).tolist(), strict=True))
 
 
-def _agree(outcomes: Sequence, cases: Sequence[tuple], truth: Callable[..., Any]) -> bool:
+def _agree(
+    outcomes: Sequence[Any], cases: Sequence[tuple[Any, ...]], truth: Callable[..., Any]
+) -> bool:
     return all(
         outcome.shape == np.shape(expected := np.asarray(truth(*_copied(arguments)), dtype=float))
         and np.allclose(outcome, expected, rtol=1e-4, atol=1e-9, equal_nan=True)
@@ -147,7 +150,7 @@ def _agree(outcomes: Sequence, cases: Sequence[tuple], truth: Callable[..., Any]
     )
 
 
-def _copied(arguments: tuple) -> tuple:
+def _copied(arguments: tuple[Any, ...]) -> tuple[Any, ...]:
     # A function that changes its arguments must not change the next comparison.
     return tuple(np.copy(value) if isinstance(value, np.ndarray) else value for value in arguments)
 

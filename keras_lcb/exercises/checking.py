@@ -1,4 +1,4 @@
-"""How an exercise is registered, asked, checked and hinted at."""
+"""Registers exercises, checks answers to them, and gives hints."""
 
 from __future__ import annotations
 
@@ -6,22 +6,22 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-# What a grader returns: whether the answer is right, and what there is to say about it.
+# What a grader returns: whether the answer is right, and a comment.
 Grade = tuple[bool, str]
 
 
 class NoAnswer(Exception):
-    """Raised by a grader where the given evidence has no right answer at all."""
+    """Raised by a grader if the exercise has no right answer for the given run."""
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What `check` found; shown as text at the end of a cell.
+    """The result of `check`, which a notebook shows as text.
 
     Attributes:
-        exercise: Its number, such as `"02.1"`.
-        right: `True` or `False`; `None` where nothing was answered, or nothing can be.
-        said: What there is to say about this answer.
+        exercise: The number of the exercise, such as `"02.1"`.
+        right: Whether the answer is right; `None` if there is no answer, or there can be none.
+        said: A comment on the answer.
         checked: What the answer was compared with.
     """
 
@@ -31,7 +31,7 @@ class Verdict:
     checked: str
 
     def __repr__(self) -> str:
-        """The verdict in words."""
+        """Returns the verdict in words."""
         found = {True: "right", False: "not yet right", None: "open"}[self.right]
         lines = [f"Exercise {self.exercise}: {found}. {self.said}".rstrip()]
         if self.right is not None:
@@ -51,18 +51,20 @@ class _Exercise:
 _EXERCISES: dict[str, _Exercise] = {}
 
 
-def exercise(name: str, *, checked: str, hints: Sequence[str]) -> Callable[[Callable], Callable]:
-    """Register a grader, which takes the answer and the evidence and returns a `Grade`.
+def exercise(
+    name: str, *, checked: str, hints: Sequence[str]
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Registers a grader, a function that takes the answer and the evidence and returns a `Grade`.
 
     Args:
-        name: Number of the tutorial and of the exercise, such as `"02.1"`.
-        checked: What the answer is compared with; it must not give the answer away.
-        hints: Each a step further than the one before.
+        name: The numbers of the tutorial and the exercise, such as `"02.1"`.
+        checked: What the answer is compared with. It must not give the answer away.
+        hints: The hints. Each helps more than the previous one.
     """
 
     def register(grade: Callable[..., Grade]) -> Callable[..., Grade]:
         if name in _EXERCISES:
-            raise ValueError(f"There are two exercises {name}.")
+            raise ValueError(f"There is already an exercise {name}. Choose another number.")
         _EXERCISES[name] = _Exercise(grade, checked, tuple(hints))
         return grade
 
@@ -70,17 +72,17 @@ def exercise(name: str, *, checked: str, hints: Sequence[str]) -> Callable[[Call
 
 
 def names() -> list[str]:
-    """Return the numbers of all exercises, in order."""
+    """Returns the numbers of all exercises, in order."""
     return sorted(_EXERCISES)
 
 
 def check(name: str, answer: Any, **evidence: Any) -> Verdict:
-    """Grade the answer to an exercise.
+    """Grades the answer to an exercise.
 
     Args:
         name: The exercise's number.
-        answer: The answer; `...` or `None` as long as there is none.
-        **evidence: What the exercise is about, such as `run=run`.
+        answer: The answer; `...` or `None` if there is none yet.
+        **evidence: What the exercise asks about, such as `run=run`.
 
     Returns:
         The verdict, which says what was checked.
@@ -108,23 +110,27 @@ def check(name: str, answer: Any, **evidence: Any) -> Verdict:
 
 
 def hint(name: str, number: int = 1) -> str:
-    """Return a hint for an exercise; later ones say more.
+    """Returns a hint for an exercise. Later hints help more.
 
     Args:
         name: The exercise's number.
-        number: Which hint, from 1 on.
+        number: The number of the hint. Defaults to 1, the first one.
 
     Raises:
         ValueError: If there is no such exercise or no such hint.
+
+    Example:
+        >>> hint("01.3")
+        'Hint 1 of 2: In how many orders can five layers come in? More: exercises.hint("01.3", 2)'
     """
     hints = _asked(name).hints
     if not 1 <= number <= len(hints):
-        raise ValueError(f"Exercise {name} has hints 1 to {len(hints)}, not {number!r}.")
+        raise ValueError(f"Exercise {name} has hints 1 to {len(hints)}; received {number!r}.")
     more = f' More: exercises.hint("{name}", {number + 1})' if number < len(hints) else ""
     return f"Hint {number} of {len(hints)}: {hints[number - 1]}{more}"
 
 
 def _asked(name: str) -> _Exercise:
     if name not in _EXERCISES:
-        raise ValueError(f"There is no exercise {name!r}; there are {', '.join(names())}.")
+        raise ValueError(f"There is no exercise {name!r}. The exercises are {', '.join(names())}.")
     return _EXERCISES[name]

@@ -1,4 +1,4 @@
-"""Predictions that are written down before the result is seen."""
+"""Predictions that a learner writes down before seeing the result."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from typing import Any
 
 
 def predicted(prediction: Any, outcome: Any) -> str:
-    """Return a prediction and what came of it, side by side.
+    """Returns a prediction and the outcome, side by side.
 
-    A prediction is no exercise: there is nothing to get right, only something to notice.
+    A prediction is not graded. Comparing it with the outcome is what the learner learns from.
 
     Args:
-        prediction: What was expected; `...` or `None` for nothing.
+        prediction: What the learner expected; `...` or `None` if there is no prediction yet.
         outcome: What the run shows.
 
     Example:

@@ -1,4 +1,4 @@
-"""Labs for notebooks: settings to vary, and live pictures of the layers as they learn."""
+"""Labs for notebooks: settings to vary, and live pictures of the layers while they learn."""
 
 from __future__ import annotations
 

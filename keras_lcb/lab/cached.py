@@ -1,6 +1,6 @@
-"""Views of the presets' runs that come with the package, so that a lab shows something at once.
+"""Views of the presets' runs, which come with the package, so that a lab has pictures at once.
 
-`python -m keras_lcb.lab.make_runs` makes them anew.
+`python -m keras_lcb.lab.make_runs` makes them again.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ _ALONG_X = ("x", "target", "prediction", "contribution")
 
 @functools.cache
 def cached_view(settings: Settings) -> tuple[str, View] | None:
-    """Return what a preset shows in a sentence, and the view of a run that was made with it.
+    """Returns a sentence about a preset, and the view of a run that was made with it.
 
     Returns:
-        `None` if these are no preset's settings.
+        The sentence and the view; `None` if the settings are not those of a preset.
     """
     for name, preset in PRESETS.items():
         if preset.settings == settings:
@@ -40,7 +40,7 @@ def cached_view(settings: Settings) -> tuple[str, View] | None:
 
 
 def to_text(view: View) -> str:
-    """Return a view as JSON, thinned to what a picture can show."""
+    """Returns a view as JSON, with no more values than a picture can show."""
     values = dataclasses.asdict(view)
     for names, axis, most in (
         (_ALONG_STEPS, 0, _RECORDS),
@@ -54,7 +54,7 @@ def to_text(view: View) -> str:
 
 
 def from_text(text: str) -> View:
-    """Return the view that `to_text` wrote."""
+    """Returns a view from the text that `to_text` returned."""
     values: dict[str, Any] = json.loads(text)
     for name, value in values.items():
         if name == "layers":

@@ -1,8 +1,8 @@
-"""The pictures of a lab as one PNG, drawn ten times a second: only what changed is drawn again.
+"""The pictures of a lab as one PNG, drawn ten times a second.
 
-Object-oriented Matplotlib with Agg throughout: pyplot changes what all threads share. Axes, ticks
-and titles are drawn once and kept as a background; each new view is drawn over it, unless a limit
-changes.
+Axes, ticks and titles are drawn once and kept as a background. Each new view is drawn over it. The
+background is drawn again only if the limits of an axis change. pyplot is not used, since its state
+is shared by all threads.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from matplotlib.figure import Figure
 from matplotlib.transforms import Bbox
 from PIL import Image
 
-# Matplotlib's caches of fonts and text serve one thread at a time, in all labs together.
+# Matplotlib's caches of fonts and text are not thread-safe, so only one thread draws at a time.
 DRAWING = threading.RLock()
 
-DPI = 96  # at which a point is 4/3 of a CSS pixel
+DPI = 96  # a point is 4/3 of a CSS pixel at this resolution
 INK, FAINT = "#222222", "#767676"
 _MOST_ROWS_COMPARED = 2
 _RUN_LENGTHS = 3  # zlib.Z_RLE
@@ -32,13 +32,13 @@ _RUN_LENGTHS = 3  # zlib.Z_RLE
 
 @dataclass(frozen=True)
 class Look:
-    """How large things are.
+    """The sizes of text, lines and pictures.
 
     Attributes:
-        font: Size of text in points.
-        line: Width of lines in points.
-        labelled: Most layers named at the ends of their lines.
-        size: Width and height of the whole in pixels.
+        font: The size of text in points.
+        line: The width of lines in points.
+        labelled: The largest number of layers that are named at the ends of their lines.
+        size: The width and height of all pictures together, in pixels.
     """
 
     font: float
@@ -57,61 +57,61 @@ PROJECTOR = Look(font=16, line=3, labelled=6, size=(900, 590))
 
 
 class Panel:
-    """One picture on its axes. Subclasses draw what they show of a view.
+    """One picture on its axes. Subclasses draw a part of a view.
 
     Args:
-        axes: Where it is drawn.
+        axes: Where to draw.
         view: The first view.
-        look: How large things are.
+        look: The sizes of text and lines.
     """
 
     # Room beside the axes in em: left, right, below, above.
     room = (3.8, 1.0, 2.9, 1.8)
-    # Pictures from one drawing to the next while training runs: more than 1 for what is costly.
+    # While training runs, the panel is drawn in every n-th picture: more than 1 for slow panels.
     every = 1
-    # Whether pictures of two views have one vertical axis.
+    # Whether the panels of two views that are compared share their vertical axis.
     shares_height = False
 
     def __init__(self, axes: Axes, view: Any, look: Look) -> None:
         self.axes = axes
         self.look = look
         self._moving: list[Artist] = []
-        self.shown: tuple[Any, str] | None = None  # view and highlighted layer
-        self.alike: list[Any] = [self]  # the panels that have this vertical axis
+        self.shown: tuple[Any, str] | None = None  # the view and the highlighted layer
+        self.alike: list[Any] = [self]  # the panels that share this vertical axis
         axes.tick_params(labelsize=look.font, colors=INK, pad=2, which="both")
         for side in ("top", "right"):
             axes.spines[side].set_visible(False)
 
     def show(self, view: Any, highlight: str) -> bool:
-        """Take in a view; return whether the background has to be drawn again."""
-        raise TypeError(f"{type(self).__name__} shows nothing.")
+        """Updates the artists for a view, and returns whether to draw the background again."""
+        raise TypeError(f"{type(self).__name__} must define its method `show`.")
 
     def shows(self, view: Any, highlight: str) -> bool:
-        """Whether this is what it shows already."""
+        """Returns whether the panel already shows this view with this highlight."""
         return self.shown is not None and self.shown[0] is view and self.shown[1] == highlight
 
     def title(self, text: str) -> None:
-        """Set the title."""
+        """Sets the title."""
         size = self.look.font
         self.axes.set_title(text, loc="left", fontsize=size, color=INK, pad=0.35 * size)
 
     def axis(self, text: str) -> None:
-        """Say what the horizontal axis is."""
+        """Labels the horizontal axis."""
         self.axes.set_xlabel(text, fontsize=self.look.font, color=INK, labelpad=1)
 
     def draw_moving(self) -> None:
-        """Draw what changes from view to view over the background."""
+        """Draws the artists that change with each view over the background."""
         for artist in self._moving:
             if artist.get_visible():
                 self.axes.draw_artist(artist)
 
     def still(self, still: bool) -> None:
-        """Let the background hold everything, for an export, or leave out what moves."""
+        """Sets whether the moving artists belong to the background, as they do in an export."""
         for artist in self._moving:
             artist.set_animated(not still)
 
     def moving(self, artist: Any) -> Any:
-        """Return an artist that from now on is drawn over the background."""
+        """Marks an artist as drawn over the background, and returns it."""
         artist.set_animated(True)
         self._moving.append(artist)
         return artist
@@ -121,9 +121,9 @@ class Canvas:
     """Draws views, and gives the result as PNG or as a file for export.
 
     Args:
-        panels: The pictures by name, in reading order.
-        look: How large things are.
-        outline: What a view must have in common with the last one for the axes to stay.
+        panels: The classes of the panels by name, in reading order.
+        look: The sizes of text, lines and pictures.
+        outline: A function of a view. If its result changes, all axes are made anew.
     """
 
     def __init__(
@@ -138,10 +138,10 @@ class Canvas:
         width, height = look.size
         self._figure = Figure(figsize=(width / DPI, height / DPI), dpi=DPI, facecolor="white")
         self._canvas = FigureCanvasAgg(self._figure)
-        self._panels: list[tuple[Panel, int]] = []  # and which view each shows
-        self._cells: dict[Panel, Bbox] = {}  # what each panel has for itself
+        self._panels: list[tuple[Panel, int]] = []  # panels, each with the index of its view
+        self._cells: dict[Panel, Bbox] = {}  # the area of each panel
         self._arranged: Any = None
-        self._backgrounds: dict[Panel, Any] = {}  # all that does not move
+        self._backgrounds: dict[Panel, Any] = {}  # the drawn background of each panel
         self._count = 0
 
     def draw(
@@ -152,13 +152,14 @@ class Canvas:
         *,
         live: bool = False,
     ) -> bytes:
-        """Draw one view, or two side by side, and return a PNG.
+        """Draws one view, or two side by side, and returns a PNG.
 
         Args:
             views: One view, or two to compare.
-            highlight: Name of a layer that stands out everywhere.
-            titles: What stands above each view; nothing by default.
-            live: Whether there will soon be another: then costly pictures may wait for it.
+            highlight: The name of a layer to highlight in all panels. Defaults to "".
+            titles: A title for each view. Defaults to none.
+            live: Whether another view will follow soon, so that slow panels may skip this one.
+                Defaults to `False`.
         """
         with DRAWING:
             arrangement = (tuple(map(self._outline, views)), tuple(titles))
@@ -171,14 +172,14 @@ class Canvas:
                 for panel, place in self._panels
                 if not panel.shows(views[place], highlight) and self._is_due(panel, live)
             ]
-            # All of them: each takes its view in.
+            # A list, not a generator in `any`: every panel must update its artists.
             changed = [panel.show(*shown) for panel, shown in due]
             for panel, shown in due:
                 panel.shown = shown
             if any(changed) or not self._backgrounds:
                 for panel, _ in self._panels:
                     if panel.shown is not None and len(panel.alike) > 1:
-                        panel.show(*panel.shown)  # on the axis that all of them need
+                        panel.show(*panel.shown)  # with the limits that all these panels need
                 self._canvas.draw()
                 self._backgrounds = {
                     panel: self._canvas.copy_from_bbox(cell) for panel, cell in self._cells.items()
@@ -196,7 +197,7 @@ class Canvas:
         return not live or panel.shown is None or self._count % panel.every == 0
 
     def blank(self) -> bytes:
-        """Return a PNG that says there is nothing yet, so that the page keeps its shape."""
+        """Returns a PNG that says "No picture yet.", of the same size as the pictures."""
         with DRAWING:
             self._figure.clear()
             self._panels, self._arranged, self._backgrounds = [], None, {}
@@ -207,13 +208,13 @@ class Canvas:
             return self._png()
 
     def export(self, kind: str) -> bytes:
-        """Return what was drawn last as "png", at twice the resolution, or as "svg"."""
+        """Returns the last picture as "png", at twice the resolution, or as "svg"."""
         with DRAWING:
             for panel, _ in self._panels:
                 panel.still(True)
             file = io.BytesIO()
             metadata: dict[str, Any] = {"Date": None} if kind == "svg" else {}
-            # Text stays text, and the same view gives the same file.
+            # Text is kept as text, and equal views give equal files.
             with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "keras_lcb"}):
                 self._figure.savefig(file, format=kind, dpi=2 * DPI, metadata=metadata)
             for panel, _ in self._panels:
@@ -222,7 +223,7 @@ class Canvas:
             return file.getvalue()
 
     def _arrange(self, views: Sequence[Any], titles: Sequence[str]) -> None:
-        """Begin anew, with axes for each picture of each view."""
+        """Makes new axes for each panel of each view."""
         self._figure.clear()
         self._panels, self._cells, self._backgrounds = [], {}, {}
         width, height = self._look.size
@@ -276,6 +277,7 @@ class Canvas:
         size = self._canvas.get_width_height()
         pixels = Image.frombuffer("RGBA", size, self._canvas.buffer_rgba())
         file = io.BytesIO()
-        # Run lengths suit large even areas: quicker than the default, and hardly larger.
+        # Run-length encoding suits large plain areas. It is faster than the default, and the file
+        # is hardly larger.
         pixels.convert("RGB").save(file, "png", compress_level=1, compress_type=_RUN_LENGTHS)
         return file.getvalue()

@@ -1,4 +1,4 @@
-"""Labs end with the cell that made them: when it is run again, its old lab stops training."""
+"""Closes the lab of a notebook cell when the cell runs again."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Any, Protocol
 
 
 class Closable(Protocol):
-    """What can be closed."""
+    """An object that can be closed."""
 
     def close(self) -> None:
-        """End everything."""
+        """Ends everything that the object does."""
 
 
 _made_in: dict[str, weakref.WeakSet[Any]] = {}
@@ -19,7 +19,7 @@ _watched: weakref.WeakSet[Any] = weakref.WeakSet()
 
 
 def remember(lab: Closable) -> None:
-    """Note in which cell a lab was made, so that it is closed before that cell runs again."""
+    """Stores in which cell a lab was made, so that it is closed before that cell runs again."""
     shell = _shell()
     cell = _running_cell(shell)
     if shell is None or cell is None:
@@ -31,18 +31,18 @@ def remember(lab: Closable) -> None:
 
 
 def close_labs_of(cell: str | None) -> None:
-    """Close the labs that this cell made before."""
+    """Closes the labs that this cell has made."""
     for lab in list(_made_in.pop(cell or "", ())):
         lab.close()
 
 
 def _shell() -> Any:
-    """The notebook's shell; `None` outside of IPython."""
+    """Returns the notebook's shell; `None` outside of IPython."""
     module = sys.modules.get("IPython")
     return module.get_ipython() if module is not None else None
 
 
 def _running_cell(shell: Any) -> str | None:
-    """The id of the cell that runs now, which a notebook's front end sends along."""
+    """Returns the id of the running cell, if the notebook's front end has sent it."""
     header = getattr(shell, "parent_header", None) or {}
     return header.get("metadata", {}).get("cellId")

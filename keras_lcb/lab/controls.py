@@ -1,4 +1,4 @@
-"""The controls of a lab: each with a label, a box to type in, and what its term means."""
+"""The controls of a lab, each with a label and an explanation of its term."""
 
 from __future__ import annotations
 
@@ -20,30 +20,31 @@ from keras_lcb.lab.settings import (
 )
 
 TERMS = {
-    "preset": "Settings worth starting from, each with a run that was made with them.",
-    "depth": "How many hidden layers the network has, one behind the other. "
-    "layer_0 is the shallowest: it sees x itself.",
-    "learning_rate": "How far each update moves the weights along the gradient. Too small: slow. "
-    "Too large: the loss jumps about or grows without bound. It can be changed while "
-    "training runs.",
-    "optimizer": "How an update is made from gradients. SGD follows the gradient; momentum keeps "
-    "going in its running average; Adam gives each weight a step size of its own.",
+    "preset": "Interesting settings to start from, each with a run that was made with them.",
+    "depth": "How many hidden layers the network has, one after the other. "
+    "layer_0 is the shallowest: its input is x itself.",
+    "learning_rate": "How far each update moves the weights along the gradient. If it is too "
+    "small, training is slow. If it is too large, the loss jumps or grows without bound. It can be "
+    "changed while training runs.",
+    "optimizer": "How an update is computed from gradients. SGD follows the gradient; momentum "
+    "follows a running average of gradients; Adam gives each weight its own step size.",
     "width": "How many units each hidden layer has.",
-    "residual": "Plain: each layer replaces what the layer before it hands on. Residual: it adds "
-    "to it, so that the output is a sum of what the layers add.",
-    "activation": "The function at each unit. A sigmoid is flat far from 0, and passes little "
-    "gradient on; a ReLU passes all of it or none.",
+    "residual": "In a plain network, each layer replaces its input by its output. In a residual "
+    "network, each layer adds to its input, so the output is the sum of what all layers add.",
+    "activation": "The function at each unit. A sigmoid is flat far from 0 and passes on little "
+    "gradient; a ReLU passes on all of it or nothing.",
     "target": "The function that the network learns. Choose one, or type your own.",
     "formula": "A function of x from -π to π, such as sin(x) + 0.3*sin(3*x).",
-    "seed": "Where chance starts: initial weights and the order of the points. The same seed and "
-    "settings give the same training.",
-    "seeds": "Train with so many seeds in a row, and show their mean and, as a band, the lowest "
-    "and the highest.",
+    "seed": "The start of the random numbers for the initial weights and the order of the points. "
+    "The same seed and settings give the same training.",
+    "seeds": "Train with so many seeds, one after the other, and show their mean, with a band from "
+    "the lowest to the highest value.",
     "updates": "How often the weights are changed before training ends.",
-    "speed": "Slow motion: the most updates a second. It can be changed while training runs.",
-    "highlight": "One layer that stands out in all pictures.",
-    "compare": "Show a past run on the left (A), and what you train now on the right (B), with "
-    "the seed of A.",
+    "speed": "Slow motion: the largest number of updates a second. It can be changed while "
+    "training runs.",
+    "highlight": "One layer to highlight in all pictures.",
+    "compare": "Show a past run on the left (A), and the run that you train now on the right (B), "
+    "with the seed of A.",
 }
 CONTROLS = (
     "preset",
@@ -78,18 +79,18 @@ _LABELS = {
     "compare": "Compare with",
 }
 _OWN = "own formula"
-_LABEL_WIDTH = "7em"  # of the text, which is larger on a projector
-_STEP = 0.1  # of a logarithmic slider, in powers of ten
+_LABEL_WIDTH = "7em"  # relative to the text, which is larger on a projector
+_STEP = 0.1  # the step of a logarithmic slider, in powers of ten
 
 
 class Number:
     """A slider with a box beside it; both show the same number, and either can be set.
 
     Args:
-        name: Of the setting.
-        value: To begin with.
-        whole: Whether it is a whole number.
-        log: Whether the slider is logarithmic.
+        name: The name of the setting.
+        value: The initial value.
+        whole: Whether it is a whole number. Defaults to `True`.
+        log: Whether the slider is logarithmic. Defaults to `False`.
     """
 
     def __init__(self, name: str, value: float, *, whole: bool = True, log: bool = False) -> None:
@@ -125,19 +126,19 @@ class Number:
         self.box.value = value
 
     def observe(self, act: Callable[[], None]) -> None:
-        """Call `act` when the number has changed."""
+        """Calls `act` when the number has changed."""
         self.box.observe(lambda _: act(), "value")
 
     def disable(self, disabled: bool) -> None:
-        """Refuse or accept changes."""
+        """Refuses or accept changes."""
         self.box.disabled = self.slider.disabled = disabled
 
     def _typed(self, change: Any) -> None:
         self.slider.value = change["new"]
 
     def _slid(self, change: Any) -> None:
-        # A page that shows a logarithmic slider puts it on its nearest step, and says so: within
-        # half a step of what stands in the box, nobody has moved it.
+        # When a page first shows a logarithmic slider, it moves it to the nearest step and reports
+        # a change. A change of less than half a step is therefore not the user's.
         if abs(_exponent(change["new"] / self.box.value)) > _STEP / 2:
             self.box.value = float(f"{change['new']:.3g}")
 
@@ -146,9 +147,9 @@ class Choice:
     """A list to choose from.
 
     Args:
-        name: Of the setting.
-        options: (text, value) for each choice.
-        value: To begin with.
+        name: The name of the setting.
+        options: Pairs (text, value), one for each choice.
+        value: The initial value.
     """
 
     def __init__(self, name: str, options: Sequence[tuple[str, Any]], value: Any) -> None:
@@ -174,19 +175,19 @@ class Choice:
         self.widget.value = value
 
     def observe(self, act: Callable[[], None]) -> None:
-        """Call `act` when another is chosen."""
+        """Calls `act` when another is chosen."""
         self.widget.observe(lambda _: act(), "value")
 
     def disable(self, disabled: bool) -> None:
-        """Refuse or accept changes."""
+        """Refuses or accept changes."""
         self.widget.disabled = disabled
 
 
 class TargetChoice:
-    """A target with a name, or a formula that is typed; a wrong one gets a sentence.
+    """A list of named targets, and a box for a formula, with a message if the formula is wrong.
 
     Args:
-        value: The name or the formula.
+        value: The initial name or formula.
     """
 
     def __init__(self, value: str) -> None:
@@ -210,7 +211,7 @@ class TargetChoice:
 
     @property
     def value(self) -> Any:
-        """The name or the formula, the last one that was valid."""
+        """The last valid name or formula."""
         return self._valid
 
     @value.setter
@@ -224,16 +225,16 @@ class TargetChoice:
 
     @property
     def wrong(self) -> str:
-        """What is wrong with the formula, or nothing."""
+        """What is wrong with the formula; "" if it is valid."""
         return self._wrong.value
 
     def observe(self, act: Callable[[], None]) -> None:
-        """Call `act` when there is another target."""
+        """Calls `act` when there is another target."""
         self._names.observe(act)
         self._text.observe(lambda _: act(), "value")
 
     def disable(self, disabled: bool) -> None:
-        """Refuse or accept changes."""
+        """Refuses or accept changes."""
         self._names.disable(disabled)
         self._text.disabled = disabled
 
@@ -258,7 +259,7 @@ _NO_RUN = [("no other run", 0)]
 def make_controls(
     settings: Settings, presets: Sequence[tuple[str, str]], preset: str
 ) -> dict[str, Control]:
-    """Return all controls of a lab by name."""
+    """Returns all controls of a lab by name."""
     layers = _layers(settings.depth)
     return {
         "preset": Choice("preset", [("—", ""), *presets], preset),
@@ -294,17 +295,22 @@ def _layers(depth: int) -> list[tuple[str, str]]:
 
 
 def offer_layers(control: Control, depth: int) -> None:
-    """Let the layers of a network of this depth be highlighted."""
+    """Sets the layers that can be highlighted to those of a network of this depth."""
     _offer(control, _layers(depth), "")
 
 
 def offer_runs(control: Control, titles: Sequence[tuple[str, int]]) -> None:
-    """Let these past runs be compared with, by number."""
+    """Sets the past runs that can be compared.
+
+    Args:
+        control: The control "compare".
+        titles: Pairs (title, number), one for each run.
+    """
     _offer(control, [*_NO_RUN, *titles], 0)
 
 
 def _offer(control: Control, options: Sequence[tuple[str, Any]], otherwise: Any) -> None:
-    """Offer other choices; what is chosen stays so if it is still there."""
+    """Replaces the choices. The current choice stays if it is still among them."""
     chosen = control.value
     if list(control.widget.options) != list(options):
         control.widget.options = options
@@ -320,5 +326,5 @@ def _escaped(text: str) -> str:
 
 
 def _explained(label: str, term: str) -> str:
-    """A label with a tooltip: lists and text boxes that have a label show theirs nowhere."""
+    """Returns a label with a tooltip, since ipywidgets shows no tooltips of labelled boxes."""
     return f'<span title="{html.escape(term, quote=True)}">{html.escape(label)}</span>'

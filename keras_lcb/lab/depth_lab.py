@@ -1,4 +1,4 @@
-"""The lab in which depth and learning rate are varied and the layers are watched as they learn."""
+"""The lab in which users vary depth and learning rate, and watch the layers learn."""
 
 from __future__ import annotations
 
@@ -18,41 +18,43 @@ from keras_lcb.lab.view import View, view_of
 class DepthLab(Lab):
     """A lab for a notebook: networks on a function of one variable, with live pictures.
 
-    The last line of a cell shows it. Training runs beside the notebook, through `model.fit` with
-    the package's callbacks; a cell that is run again ends what its old lab was doing.
+    Make it in the last line of a cell to show it. Training runs in the background, through
+    `model.fit` with the package's callbacks. If the cell runs again, its previous lab is closed.
 
     Args:
-        preset: Name of the settings to start from, one of `lab.PRESETS`; the other arguments
-            change single ones. Defaults to "bias".
-        depth: Hidden layers, 1 to 12.
-        width: Units a layer, 4 to 256.
-        residual: Whether layers add to the layers before them.
+        preset: The name of the settings to start from, one of `lab.PRESETS`. The arguments `depth`
+            to `speed` change single settings of it. Defaults to "bias".
+        depth: The number of hidden layers, 1 to 12.
+        width: The number of units of each hidden layer, 4 to 256.
+        residual: Whether layers add to their input.
         activation: "relu", "tanh" or "sigmoid".
         optimizer: "sgd", "momentum" or "adam".
-        learning_rate: Of the optimizer, 1e-5 to 10.
+        learning_rate: The learning rate, 1e-5 to 10.
         target: "four sines", "square", "sawtooth", "step", "chirp", or a formula of x such as
             `"sin(x) + 0.3*sin(3*x)"`.
-        updates: How many updates a training takes, 100 to 20,000.
-        seed: Of the initial weights and of the order of the points.
-        seeds: How many seeds in a row make one result, shown as a band; 1 to 5.
-        speed: Most updates a second: 400, 200, 100 or 40; 0 for as fast as it goes.
-        show: Names of what to show beside the pictures, out of `lab.CONTROLS` and
-            `lab.SECTIONS`. Defaults to all, and on a projector to those that have room.
+        updates: The number of updates, 100 to 20,000.
+        seed: The random seed of the initial weights and of the order of the points, 0 to 9999.
+        seeds: The number of trainings with successive seeds that make one result, 1 to 5.
+        speed: The largest number of updates a second: 400, 200, 100 or 40; 0 for no limit.
+        show: Names of the controls and sections to show, of `lab.CONTROLS` and `lab.SECTIONS`.
+            Defaults to `None`: all of them; on a projector, those for which there is room.
         pictures: Which of "distance", "function", "gradient" and "frequency" to show. Defaults
-            to all.
-        predict: Whether Start waits for a prediction: `True` or "layer" for which layer comes
+            to `None`: all of them.
+        predict: Whether the user must predict before Start: `True` or "layer" for which layer comes
             half-way first, "frequency" for which waves are learned first. Defaults to `False`.
-        projector: Whether it is for a room: large text, thick lines, 1280 × 720 pixels.
-        driver: "thread", "asyncio", or "auto", which takes threads but on Colab.
+        projector: Whether to use large text and thick lines, for 1280 × 720 pixels. Defaults to
+            `False`.
+        driver: "thread", "asyncio", or "auto", which uses threads except on Colab. Defaults to
+            "auto".
 
     Attributes:
-        widget: The whole as one ipywidgets widget.
-        settings: What the controls say, a `lab.Settings`.
-        run: The newest run, an `xarray.Dataset`, or `None`.
+        widget: The whole lab, an ipywidgets widget.
+        settings: The current settings of the controls, a `lab.Settings`.
+        run: The newest run, an `xarray.Dataset`; `None` before the first.
         config: One line that rebuilds this lab with `from_config`.
 
     Raises:
-        ValueError: If a setting is out of its range, or a name is unknown.
+        ValueError: If a setting is out of range, or a name is unknown.
 
     Example:
         >>> lab = DepthLab(depth=3, learning_rate=0.05, show=["depth", "learning_rate"])
@@ -68,20 +70,20 @@ class DepthLab(Lab):
 
     @staticmethod
     def outline(view: View) -> Any:
-        """What a view must have in common with the last one for the axes to stay."""
+        """Returns the properties of a view that determine the axes."""
         return depth_outline(view)
 
     @staticmethod
     def view_of(run: xr.Dataset, updates: int) -> View:
-        """What the pictures show of a finished run."""
+        """Returns the view of a finished run."""
         return view_of(run, updates)
 
     @staticmethod
     def describe(view: View) -> str:
-        """What the pictures show, in words."""
+        """Returns what the pictures show, in words."""
         return describe(view)
 
     @staticmethod
     def cached(settings: Settings) -> tuple[str, View] | None:
-        """What these settings show, in a sentence, and a view of a run that comes with the lab."""
+        """Returns a sentence about a preset's settings, and the view of its run; else `None`."""
         return cached_view(settings)

@@ -26,16 +26,16 @@ class Gradient(LogLines):
         self.title("gradient norm")
 
     def values(self, view: View) -> tuple[np.ndarray, np.ndarray]:
-        """The updates, and the RMS norms since the record before."""
+        """Returns the updates, and the RMS norms since the previous record."""
         return view.steps, np.where(view.gradient > 0, view.gradient, np.nan)
 
     def at_ends(self, view: View) -> list[str]:
-        """The newest norms."""
+        """Returns the newest norms."""
         return [number(value) for value in view.gradient[-1]]
 
 
 class FunctionPicture(Panel):
-    """What is to be learned, what the network puts out, and what each layer adds to it."""
+    """The target, the output of the network, and what each layer adds to it."""
 
     room = (3.4, 1.0, 2.9, 1.8)
     shares_height = True
@@ -45,7 +45,7 @@ class FunctionPicture(Panel):
         self.axis("x")
         axes.set_xlim(view.x[0], view.x[-1])
         self.target = view.target
-        self.heights = view.target  # of all that is drawn
+        self.heights = view.target  # all values that are drawn
         room = 0.2 * np.ptp(view.target)
         axes.set_ylim(view.target.min() - room, view.target.max() + room)
         axes.xaxis.set_major_locator(MaxNLocator(4))
@@ -61,7 +61,7 @@ class FunctionPicture(Panel):
         named = {"target": target, "prediction": prediction}
         if view.contribution is not None:
             named["layers"] = self._parts[len(self._parts) // 2]
-        # In place of a title, so that nothing in the picture is covered.
+        # The legend replaces the title, so that it covers nothing.
         axes.legend(
             named.values(),
             named.keys(),
@@ -79,7 +79,7 @@ class FunctionPicture(Panel):
         )
 
     def show(self, view: View, highlight: str) -> bool:
-        """Take in a view; return whether the background has to be drawn again."""
+        """Updates the artists for a view, and returns whether to draw the background again."""
         self._prediction.set_ydata(view.prediction)
         drawn = [view.prediction]
         if view.contribution is not None:
@@ -92,7 +92,7 @@ class FunctionPicture(Panel):
         return self._make_room()
 
     def _make_room(self) -> bool:
-        """Widen the limits for what has outgrown them, up to three times the target."""
+        """Widens the limits if values exceed them, up to three times the target's range."""
         low, high = self.axes.get_ylim()
         targets = np.concatenate([panel.target for panel in self.alike])
         span = np.ptp(targets)
@@ -108,10 +108,10 @@ class FunctionPicture(Panel):
 
 
 class Frequency(Panel):
-    """Which layer carries which frequency, now."""
+    """How much of each frequency each layer carries at the newest record."""
 
     room = (5.4, 0.8, 2.9, 1.8)
-    every = 3  # it has the most text
+    every = 3  # slow to draw, since it has the most text
 
     def __init__(self, axes: Axes, view: View, look: Look) -> None:
         super().__init__(axes, view, look)
@@ -142,7 +142,7 @@ class Frequency(Panel):
         self._frame = self.moving(axes.add_patch(frame))
 
     def show(self, view: View, highlight: str) -> bool:
-        """Take in a view; return whether the background has to be drawn again."""
+        """Updates the artists for a view, and returns whether to draw the background again."""
         cells = view.carried[: len(view.hidden)]
         self._mesh.set_array(np.where(np.isfinite(cells), cells, 0.0))
         for text, value in zip(self._numbers, cells.ravel(), strict=True):
@@ -166,6 +166,6 @@ DEPTH_PANELS: dict[str, type[Panel]] = {
 
 
 def depth_outline(view: View) -> tuple[Any, ...]:
-    """What a change of makes other axes necessary."""
+    """Returns the properties of a view that determine the axes."""
     frequencies = tuple(view.frequencies.tolist())
     return view.layers, view.updates, frequencies, view.carries, view.target.tobytes()

@@ -1,8 +1,8 @@
-"""What runs a lab's jobs beside the notebook: threads, or an event loop where those do not serve.
+"""Runs a lab's jobs in the background: in threads, or on the event loop where threads fail.
 
-A job is an iterator that does a piece of work at each step and yields how many seconds it can
-wait before the next; `wake` cuts a wait short. The same jobs serve both drivers, except that one
-on the event loop must keep its pieces short, since nothing else runs meanwhile.
+A job is an iterator. Each step does a piece of work, and yields how many seconds the job can wait
+before the next step. `wake` ends such a wait. Both drivers run the same jobs. On the event loop,
+however, pieces of work must be short, since nothing else runs meanwhile.
 """
 
 from __future__ import annotations
@@ -18,24 +18,24 @@ from typing import Literal, Protocol
 Job = Iterator[float]
 DriverName = Literal["auto", "thread", "asyncio"]
 
-# A pause without which the event loop would not get to deliver anything.
+# A short pause after each step, in which the event loop can send messages.
 _BREATH = 0.001
 
 
 class Driver(Protocol):
-    """Runs jobs until they end or are told to."""
+    """Runs jobs until they end."""
 
-    # Longest piece of work between two steps of a job, in seconds; `None` for any length.
+    # The longest time that a step of a job may take, in seconds; `None` for no limit.
     piece: float | None
 
     def start(self, job: Job) -> None:
-        """Begin a job."""
+        """Starts a job."""
 
     def wake(self) -> None:
-        """Cut short what the jobs are waiting for."""
+        """Ends the current waits of all jobs."""
 
     def join(self, timeout: float) -> bool:
-        """Wait for the jobs to end, where waiting is possible; return whether they have."""
+        """Waits for the jobs to end, if that is possible, and returns whether they have ended."""
 
 
 class ThreadDriver:
@@ -49,20 +49,20 @@ class ThreadDriver:
         self._threads: list[threading.Thread] = []
 
     def start(self, job: Job) -> None:
-        """Begin a job."""
+        """Starts a job."""
         self._threads = [thread for thread in self._threads if thread.is_alive()]
         thread = threading.Thread(target=self._work, args=(job,), name="keras_lcb.lab", daemon=True)
         self._threads.append(thread)
         thread.start()
 
     def wake(self) -> None:
-        """Cut short what the jobs are waiting for."""
+        """Ends the current waits of all jobs."""
         with self._wake:
             self._woken += 1
             self._wake.notify_all()
 
     def join(self, timeout: float) -> bool:
-        """Wait for the jobs to end; return whether they have."""
+        """Waits for the jobs to end, and returns whether they have ended."""
         until = time.monotonic() + timeout
         for thread in self._threads:
             if thread is not threading.current_thread():
@@ -89,17 +89,17 @@ class AsyncioDriver:
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self, job: Job) -> None:
-        """Begin a job."""
+        """Starts a job."""
         self._tasks = [task for task in self._tasks if not task.done()]
         self._tasks.append(asyncio.get_running_loop().create_task(self._work(job)))
 
     def wake(self) -> None:
-        """Cut short what the jobs are waiting for."""
+        """Ends the current waits of all jobs."""
         self._woken.set()
         self._woken = asyncio.Event()
 
     def join(self, timeout: float) -> bool:
-        """Return whether the jobs have ended; the loop cannot wait for its own tasks."""
+        """Returns whether the jobs have ended; the loop cannot wait for its own tasks."""
         return all(task.done() for task in self._tasks)
 
     async def _work(self, job: Job) -> None:
@@ -109,9 +109,11 @@ class AsyncioDriver:
 
 
 def make_driver(name: DriverName = "auto") -> Driver:
-    """Return a driver: by default threads, but the event loop on Colab.
+    """Returns a driver.
 
-    Colab is reported not to deliver what threads send to widgets.
+    Args:
+        name: "thread", "asyncio", or "auto", which uses threads except on Colab. Colab is reported
+            not to deliver what threads send to widgets. Defaults to "auto".
 
     Raises:
         ValueError: If there is no such driver.
@@ -122,4 +124,4 @@ def make_driver(name: DriverName = "auto") -> Driver:
         return AsyncioDriver()
     if name == "thread":
         return ThreadDriver()
-    raise ValueError(f'`driver` is "auto", "thread" or "asyncio", got {name!r}.')
+    raise ValueError(f'`driver` must be "auto", "thread" or "asyncio"; received {name!r}.')

@@ -1,4 +1,4 @@
-"""What a lab hands out: figures, data, a film, each as bytes and as a link that saves them."""
+"""The exports of a lab: figures, data and a film, as bytes and as links that save them."""
 
 from __future__ import annotations
 
@@ -32,22 +32,22 @@ KINDS = (
 
 
 def exported(kind: str, canvas: Canvas, run: xr.Dataset | None) -> bytes:
-    """Return the figure, or the run, as a file holds it.
+    """Returns the figure or the run as the content of a file.
 
     Args:
         kind: "png" or "svg" for the figure; "csv", "nc" or "gif" for the run.
-        canvas: What draws the figure.
-        run: The run, or `None`.
+        canvas: The canvas that holds the figure.
+        run: The run, or `None` if there is none.
 
     Raises:
         ValueError: If there is no such kind, or no run yet.
     """
     if kind not in _TYPES:
-        raise ValueError(f"An export is one of {', '.join(_TYPES)}, got {kind!r}.")
+        raise ValueError(f"`kind` must be one of {', '.join(_TYPES)}; received {kind!r}.")
     if kind in ("png", "svg"):
         return canvas.export(kind)
     if run is None:
-        raise ValueError("There is no finished run to export yet: press Start first.")
+        raise ValueError("There is no finished run to export yet. Press Start first.")
     if kind == "csv":
         return _table(run).encode()
     with tempfile.TemporaryDirectory() as folder:
@@ -62,7 +62,7 @@ def exported(kind: str, canvas: Canvas, run: xr.Dataset | None) -> bytes:
 
 
 def link(content: bytes, kind: str, name: str) -> str:
-    """Return a link, as HTML, that saves the content under this name."""
+    """Returns a link, as HTML, that saves the content under this name."""
     data = base64.b64encode(content).decode()
     file = html.escape(f"{name}.{kind}", quote=True)
     size = f"{len(content) / 1000:,.0f} kB"
@@ -70,7 +70,7 @@ def link(content: bytes, kind: str, name: str) -> str:
 
 
 def _table(run: xr.Dataset) -> str:
-    """One row a record and layer, with everything that is known of both."""
+    """Returns a table as CSV, with a row for each record and layer."""
     names = (
         "normalized_distance",
         "distance",

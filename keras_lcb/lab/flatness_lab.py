@@ -1,4 +1,4 @@
-"""The lab in which the loss around each layer is watched along training."""
+"""The lab in which users watch the loss around each layer along training."""
 
 from __future__ import annotations
 
@@ -21,28 +21,29 @@ from keras_lcb.lab.settings import Settings
 class FlatnessLab(Lab):
     """A lab for a notebook: how flat the loss is around each layer, along training.
 
-    At the start, at the end and at seven moments between, training rests while the loss around
-    each layer is measured on the training data: its slices along random directions, how much the
-    gradient changes after a step along it, and the largest learning rate that the layer, moved
-    alone, bears. The first measurement of a training takes some seconds longer, since it is
-    compiled: the status says so.
+    At the start, at the end, and at seven moments between, training pauses while the loss around
+    each layer is measured on the training data: slices along random directions, how much the
+    gradient changes after a step along it, and the largest learning rate at which training is
+    stable if this layer alone moves. The first measurement of a training takes some seconds longer,
+    because it is compiled; the status says so.
 
     Args:
-        pictures: Which of "rate", "slice", "change" and "distance" to show. Defaults to all.
-        predict: Whether Start waits for a prediction: `True` or "rate" for which layer bears the
-            largest learning rate at the end. Defaults to `False`.
+        pictures: Which of "rate", "slice", "change" and "distance" to show. Defaults to `None`:
+            all of them.
+        predict: Whether the user must predict before Start: `True` or "rate" for which layer has
+            the largest stable learning rate at the end. Defaults to `False`.
         preset, depth, width, residual, activation, optimizer, learning_rate, target, updates,
             seed, seeds, speed, show, projector, driver: See `DepthLab`.
 
     Attributes:
-        widget: The whole as one ipywidgets widget.
-        settings: What the controls say, a `lab.Settings`.
-        run: The newest run, an `xarray.Dataset`, or `None`; `layer_slice`,
+        widget: The whole lab, an ipywidgets widget.
+        settings: The current settings of the controls, a `lab.Settings`.
+        run: The newest run, an `xarray.Dataset`; `None` before the first. `layer_slice`,
             `relative_gradient_change` and `stable_learning_rate` are NaN between the moments.
         config: One line that rebuilds this lab with `from_config`.
 
     Raises:
-        ValueError: If a setting is out of its range, or a name is unknown.
+        ValueError: If a setting is out of range, or a name is unknown.
 
     Example:
         >>> lab = FlatnessLab(depth=3, show=["depth", "learning_rate"])
@@ -56,19 +57,19 @@ class FlatnessLab(Lab):
 
     @staticmethod
     def outline(view: FlatnessView) -> Any:
-        """What a view must have in common with the last one for the axes to stay."""
+        """Returns the properties of a view that determine the axes."""
         return flatness_outline(view)
 
     @staticmethod
     def make_training(settings: Settings, seed: int) -> FlatnessTraining:
-        """Make the training of these settings with this seed."""
+        """Makes the training of these settings with this seed."""
         return FlatnessTraining(settings.config(seed))
 
     @staticmethod
     def opening(settings: Settings) -> str:
-        """What happens before the first picture, where that takes long."""
+        """Returns what happens before the first picture, and how long it takes."""
         layers = settings.depth + 1
-        # A rough guess, compiling included: what it says is that this takes seconds, not for ever.
+        # A rough estimate, which includes compiling.
         return (
             f"compiling the measurement, and measuring around {layers} layers for the first time: "
             f"about {layers} s"
@@ -76,10 +77,10 @@ class FlatnessLab(Lab):
 
     @staticmethod
     def view_of(run: xr.Dataset, updates: int) -> FlatnessView:
-        """What the pictures show of a finished run."""
+        """Returns the view of a finished run."""
         return flatness_view_of(run, updates)
 
     @staticmethod
     def describe(view: FlatnessView) -> str:
-        """What the pictures show, in words."""
+        """Returns what the pictures show, in words."""
         return describe_flatness(view)

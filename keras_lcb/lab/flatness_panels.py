@@ -1,4 +1,4 @@
-"""The pictures of `FlatnessLab`: slices of the loss, gradients that hold, rates that are borne."""
+"""The pictures of `FlatnessLab`: stable learning rates, slices of the loss, gradient changes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from keras_lcb.lab.layer_lines import Distance, LogLines, number
 
 
 class Slices(LogLines):
-    """The loss along random directions within each layer, now."""
+    """The loss along random directions within each layer, at the newest moment."""
 
     def __init__(self, axes: Axes, view: FlatnessView, look: Look) -> None:
         super().__init__(axes, view, look)
@@ -23,16 +23,16 @@ class Slices(LogLines):
         self.axis("filter norms away")
 
     def values(self, view: FlatnessView) -> tuple[np.ndarray, np.ndarray]:
-        """The positions, and each layer's losses at them."""
+        """Returns the positions, and the losses of each layer at them."""
         return view.alphas, view.slices.T
 
     def at_ends(self, view: FlatnessView) -> list[str]:
-        """The losses at the right end."""
+        """Returns the losses at the right end."""
         return [number(value) for value in view.slices[:, -1]]
 
 
 class _AtMoments(LogLines):
-    """Lines with a mark at each moment that was measured."""
+    """Lines with a mark at each measured moment."""
 
     def __init__(self, axes: Axes, view: FlatnessView, look: Look) -> None:
         super().__init__(axes, view, look)
@@ -41,7 +41,7 @@ class _AtMoments(LogLines):
 
 
 class Rates(_AtMoments):
-    """The largest learning rate at which each layer, moved alone, still descends."""
+    """The largest stable learning rate of each layer if it alone moves."""
 
     def __init__(self, axes: Axes, view: FlatnessView, look: Look) -> None:
         super().__init__(axes, view, look)
@@ -62,20 +62,20 @@ class Rates(_AtMoments):
         )
 
     def values(self, view: FlatnessView) -> tuple[np.ndarray, np.ndarray]:
-        """The moments, and the rates at them."""
+        """Returns the moments, and the rates at them."""
         return view.moments, view.rates
 
     def limits(self, values: np.ndarray) -> tuple[float, float] | None:
-        """Room for the rate in force, too."""
+        """Returns limits that also include the current learning rate."""
         in_force = [panel._in_force.get_ydata()[0] for panel in self.alike]
         return super().limits(np.concatenate([values, in_force]))
 
     def at_ends(self, view: FlatnessView) -> list[str]:
-        """The newest rates."""
+        """Returns the newest rates."""
         return [number(value) for value in view.rates[-1]]
 
     def show(self, view: FlatnessView, highlight: str) -> bool:
-        """Take in a view; return whether the background has to be drawn again."""
+        """Updates the artists for a view, and returns whether to draw the background again."""
         self._in_force.set_ydata([view.learning_rate] * 2)
         self._its_name.set_y(view.learning_rate)
         return super().show(view, highlight)
@@ -89,11 +89,11 @@ class Change(_AtMoments):
         self.title("gradient change")
 
     def values(self, view: FlatnessView) -> tuple[np.ndarray, np.ndarray]:
-        """The moments, and the relative changes at them."""
+        """Returns the moments, and the relative changes at them."""
         return view.moments, np.where(view.change > 0, view.change, np.nan)
 
     def at_ends(self, view: FlatnessView) -> list[str]:
-        """The newest changes."""
+        """Returns the newest changes."""
         return [number(value) for value in view.change[-1]]
 
 
@@ -106,5 +106,5 @@ FLATNESS_PANELS: dict[str, type[Panel]] = {
 
 
 def flatness_outline(view: FlatnessView) -> tuple[Any, ...]:
-    """What a change of makes other axes necessary."""
+    """Returns the properties of a view that determine the axes."""
     return view.layers, view.updates

@@ -1,4 +1,4 @@
-"""A training that rests at some moments, to measure the loss around each of its layers."""
+"""A training that pauses at some moments to measure the loss around each of its layers."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from keras_lcb.lab.surroundings import Surroundings
 from keras_lcb.lab.training import Training
 from keras_lcb.synthetic import Config
 
-_MOMENTS = 9  # along a training, its start and its end among them
+_MOMENTS = 9  # the number of measurements along a training, with its start and its end
 
 
 class FlatnessTraining(Training):
-    """Trains one network, measures along the way, and can stop after any piece of either.
+    """Trains one network and measures along the way, in pieces between which it can stop.
 
     Args:
         config: The experiment.
@@ -27,20 +27,23 @@ class FlatnessTraining(Training):
         self._surroundings = Surroundings(self._model, self._x[:, np.newaxis], self._y)
         records = config.updates // config.record_every
         self._moments = set(np.linspace(0, records, _MOMENTS).round().astype(int).tolist())
-        self._pieces: Iterator[None] | None = None  # of a measurement that is under way
+        self._pieces: Iterator[None] | None = None  # the rest of an unfinished measurement
 
     @property
     def done(self) -> bool:
-        """Whether all is trained and measured, or the loss is no number any more."""
+        """Whether training and measurements are complete, or the loss is not finite."""
         return super().done and not self._is_due()
 
     @property
     def news(self) -> int:
-        """Grows with all that `view` shows; 0 while there is nothing to see."""
+        """A number that grows with everything that `view` shows; 0 if there is no view yet."""
         return self._records and self._records + len(self._surroundings.moments)
 
     def advance(self, enough: Callable[[], bool]) -> None:
-        """Measure and train on, until all is done or `enough`, asked at each piece of either."""
+        """Continues to train and to measure until all is done or `enough()` is true.
+
+        `enough` is called after each record and each piece of a measurement.
+        """
         while not self.done:
             if self._is_due():
                 self._pieces = self._pieces or self._surroundings.measure(self.step)
@@ -54,7 +57,7 @@ class FlatnessTraining(Training):
                 return
 
     def view(self) -> FlatnessView:
-        """Return what can be seen now, from any thread; its endpoint is provisional."""
+        """Returns the current view, with a provisional endpoint. Any thread may call this."""
         moments = tuple(self._surroundings.moments)
         return with_moments(super().view(), moments, self._surroundings.alphas, self.learning_rate)
 
@@ -62,6 +65,6 @@ class FlatnessTraining(Training):
         return (*super()._parts(), self._surroundings)
 
     def _is_due(self) -> bool:
-        """Whether this is a moment to measure at that is not measured yet."""
+        """Returns whether a measurement is due now and not yet complete."""
         measured = {moment.step for moment in self._surroundings.moments}
         return not self.diverged and self._records in self._moments and self.step not in measured

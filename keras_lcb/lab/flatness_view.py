@@ -1,4 +1,4 @@
-"""What the pictures of `FlatnessLab` show at one moment, and what can be said of it."""
+"""The data of the pictures of `FlatnessLab` at one moment, and sentences about them."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ class FlatnessView(View):
     """One state of a training, with the loss around its layers.
 
     Attributes:
-        moments: Updates at which was measured.
-        alphas: Positions along the slices.
+        moments: The updates at which the loss was measured.
+        alphas: The positions along the slices.
         slices: The newest slices (layers, alphas).
-        change: Relative change of the gradients after a step along them (moments, layers).
-        rates: Largest stable learning rates (moments, layers).
-        learning_rate: The one in force.
+        change: The relative change of the gradients after a step along them (moments, layers).
+        rates: The largest stable learning rates (moments, layers).
+        learning_rate: The current learning rate.
     """
 
     moments: np.ndarray
@@ -40,7 +40,7 @@ class FlatnessView(View):
 def with_moments(
     view: View, moments: Sequence[Moment], alphas: np.ndarray, learning_rate: float
 ) -> FlatnessView:
-    """Return a view of a training with what was measured around its layers."""
+    """Returns a view of a training, extended by the measurements around its layers."""
     return _extended(
         view,
         moments=np.array([moment.step for moment in moments]),
@@ -53,11 +53,11 @@ def with_moments(
 
 
 def flatness_view_of(run: xr.Dataset, updates: int | None = None) -> FlatnessView:
-    """Return what a finished run shows; of runs stacked over seeds, their mean.
+    """Returns the view of a finished run; for runs stacked over seeds, that of their mean.
 
     Args:
         run: A run of this lab.
-        updates: How many updates the training was to take; as many as it took by default.
+        updates: The planned number of updates. Defaults to `None`: the number in the run.
     """
     view = view_of(run, updates)
     mean = run.mean("seed", keep_attrs=True) if "seed" in run.dims else run
@@ -81,7 +81,7 @@ def _extended(view: View, **more: Any) -> FlatnessView:
 
 
 def describe_flatness(view: FlatnessView) -> str:
-    """Return a few sentences on what a view shows."""
+    """Returns a few sentences about what a view shows."""
     said = [half_way(view), _rates(view), _rises(view), _change(view)]
     return " ".join(sentence for sentence in said if sentence)
 
@@ -93,9 +93,9 @@ def _rates(view: FlatnessView) -> str:
         return ""
     most, least = known[rates[known].argmax()], known[rates[known].argmin()]
     return (
-        f"At update {view.moments[-1]:,} {view.layers[most]} bears the largest learning rate, "
-        f"moved alone: {rates[most]:.2g}; {view.layers[least]} the smallest: {rates[least]:.2g}. "
-        f"All are trained at {view.learning_rate:.2g}."
+        f"At update {view.moments[-1]:,} {view.layers[most]} has the largest stable learning rate "
+        f"if it alone moves, {rates[most]:.2g}; {view.layers[least]} the smallest, "
+        f"{rates[least]:.2g}. All layers are trained at {view.learning_rate:.2g}."
     )
 
 
@@ -107,9 +107,9 @@ def _rises(view: FlatnessView) -> str:
     most, least = known[rise[known].argmax()], known[rise[known].argmin()]
     without = ", ".join(np.delete(view.layers, known))
     return (
-        f"A filter's norm away, the loss rises most for {view.layers[most]}, least for "
-        f"{view.layers[least]}."
-    ) + (f" No slice of {without}, which has no filters to compare." if without else "")
+        f"At a distance of one filter norm, the loss rises most for {view.layers[most]}, and least "
+        f"for {view.layers[least]}."
+    ) + (f" There is no slice of {without}, which has no filters to compare." if without else "")
 
 
 def _change(view: FlatnessView) -> str:
@@ -118,18 +118,19 @@ def _change(view: FlatnessView) -> str:
         return ""
     most = int(change.argmax())
     return (
-        f"A step of {STEP_SIZE:g} along it changes {view.layers[most]}'s gradient most, "
-        f"by {change[most]:.0%}."
+        f"After a step of size {STEP_SIZE:g} along its gradient, {view.layers[most]}'s gradient "
+        f"changes most, by {change[most]:.0%}."
     )
 
 
 def most_stable_layer(view: FlatnessView) -> tuple[str, str]:
-    """Tell where in the network the layer is that bears the largest learning rate at the end."""
+    """Returns where the layer with the largest stable learning rate at the end is, and why."""
     rates = view.rates[-1][: len(view.hidden)]
 
     def seen(most: int, least: int) -> str:
         return (
-            f"{view.layers[most]} bears {rates[most]:.2g}, {view.layers[least]} {rates[least]:.2g}."
+            f"The largest stable learning rate of {view.layers[most]} is {rates[most]:.2g}, that "
+            f"of {view.layers[least]} {rates[least]:.2g}."
         )
 
     return where_least(-rates, seen, "No largest stable learning rate was found.")
@@ -137,6 +138,6 @@ def most_stable_layer(view: FlatnessView) -> tuple[str, str]:
 
 FLATNESS_QUESTIONS: dict[str, Question] = {
     "rate": Question(
-        "Which layer will bear the largest learning rate?", LAYER_ANSWERS, most_stable_layer
+        "Which layer will have the largest stable learning rate?", LAYER_ANSWERS, most_stable_layer
     )
 }

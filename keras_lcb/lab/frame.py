@@ -1,9 +1,8 @@
-"""What all labs share: controls, buttons, live pictures, past runs, comparing, sharing.
+"""`Lab`, the base class of all labs: controls, buttons, live pictures, past runs, sharing.
 
-A lab is this frame with pictures and words of its own. It says what it is called (`name`), which
-panels it draws (`panels`, `outline`), what it trains (`make_training`), what its pictures show of
-a run (`view_of`, `describe`), which runs come along with it (`cached`) and what can be predicted
-(`questions`).
+A subclass defines its name (`name`), the panels that it draws (`panels`, `outline`), what it trains
+(`make_training`), how it shows a run (`view_of`, `describe`), which runs come with it (`cached`),
+and what users can predict (`questions`).
 """
 
 from __future__ import annotations
@@ -33,9 +32,9 @@ from keras_lcb.lab.style import style
 from keras_lcb.lab.training import Training
 from keras_lcb.lab.view import stacked
 
-# What can be hidden beside the controls.
+# Sections that can be hidden, like the controls.
 SECTIONS = ("history", "share")
-# On a projector the room for controls is small.
+# The controls and sections that are shown on a projector, where there is little room.
 _ON_PROJECTOR = (
     "preset",
     "depth",
@@ -48,25 +47,25 @@ _ON_PROJECTOR = (
     "history",
     "share",
 )
-_LIVE = ("learning_rate", "speed", "highlight")  # can be changed while training runs
+_LIVE = ("learning_rate", "speed", "highlight")  # controls that work while training runs
 _SETTINGS = tuple(field.name for field in dataclasses.fields(Settings))
 _BUTTONS = {
-    "Start": "Begin to train, or go on",
-    "Pause": "Pause the training; Start goes on",
+    "Start": "Start or continue the training",
+    "Pause": "Pause the training; Start continues it",
     "Step": "Train up to the next record, then pause",
-    "Stop": "End the training; what was recorded stays",
-    "Reset": "End the training and forget it",
+    "Stop": "End the training and keep its records",
+    "Reset": "End the training and discard its records",
 }
 
 
 class Lab:
-    """The frame of a lab; see `DepthLab`, and there what the arguments mean.
+    """The base class of labs. `DepthLab` describes the arguments.
 
     Attributes:
-        widget: The whole as one ipywidgets widget.
+        widget: The whole lab, an ipywidgets widget.
     """
 
-    name: ClassVar[str]  # in the address of a page
+    name: ClassVar[str]  # used in the address of a page
     panels: ClassVar[Mapping[str, type[Panel]]]
     questions: ClassVar[Mapping[str, Question]]
 
@@ -122,56 +121,56 @@ class Lab:
         named = preset if settings == PRESETS[preset].settings else ""
         self._controls = make_controls(settings, titles, named)
         self._view: Any = None
-        self._shown = settings  # that the view is of
-        self._note = ""  # that stands before what the pictures show
+        self._shown = settings  # the settings to which the view belongs
+        self._note = ""  # the text before the description of the pictures
         self._applying = False
         self._closed = False
         self._build()
         self._show_cached()
         remember(self)
 
-    # What a lab fills in.
+    # Subclasses define these.
 
     @staticmethod
     def outline(view: Any) -> Any:
-        """What a view must have in common with the last one for the axes to stay."""
-        raise TypeError("This lab has no outline.")
+        """Returns the properties of a view that determine the axes."""
+        raise TypeError("This lab must define its method `outline`.")
 
     @staticmethod
     def make_training(settings: Settings, seed: int) -> Training:
-        """Make the training of these settings with this seed."""
+        """Makes the training of these settings with this seed."""
         return Training(settings.config(seed))
 
     @staticmethod
     def opening(settings: Settings) -> str:
-        """What happens before the first picture, where that takes long."""
+        """Returns what happens before the first picture, if that takes long; otherwise ""."""
         return ""
 
     @staticmethod
     def view_of(run: xr.Dataset, updates: int) -> Any:
-        """What the pictures show of a finished run."""
-        raise TypeError("This lab shows nothing.")
+        """Returns the view of a finished run."""
+        raise TypeError("This lab must define its method `view_of`.")
 
     @staticmethod
     def describe(view: Any) -> str:
-        """What the pictures show, in words."""
-        raise TypeError("This lab says nothing.")
+        """Returns what the pictures show, in words."""
+        raise TypeError("This lab must define its method `describe`.")
 
     @staticmethod
     def cached(settings: Settings) -> tuple[str, Any] | None:
-        """What these settings show, in a sentence, and a view of a run that comes with the lab."""
+        """Returns a sentence about a preset's settings, and the view of its run; else `None`."""
         return None
 
-    # The public side.
+    # Public attributes and methods.
 
     @property
     def settings(self) -> Settings:
-        """What the controls say."""
+        """The current settings of the controls."""
         return Settings(**{name: self._controls[name].value for name in _SETTINGS})
 
     @property
     def run(self) -> xr.Dataset | None:
-        """The newest run, stacked along `seed` where there were several; `None` before one."""
+        """The newest run, stacked along `seed` if it has several seeds; `None` before the first."""
         return self._history.entries[-1].run if self._history.entries else None
 
     @property
@@ -200,42 +199,44 @@ class Lab:
 
     @classmethod
     def from_config(cls, text: str, *, driver: DriverName = "auto") -> Self:
-        """Return the lab that a line describes; what it leaves out has its default.
+        """Returns the lab that a line describes. Settings that it does not name have defaults.
 
         Args:
-            text: What "copy settings" gave, such as `depth=3&learning_rate=0.1`, or the query of
+            text: A line from "Copy settings", such as `depth=3&learning_rate=0.1`, or the query of
                 an address. It may also name a `preset` to start from.
-            driver: See the lab.
+            driver: See `DepthLab`.
 
         Raises:
-            ValueError: If it names what a lab does not have, or a value is none of its kind.
+            ValueError: If the line names an unknown setting, or a value is not valid.
 
         Example:
-            >>> lab = DepthLab.from_config("depth=3&learning_rate=0.05")  # doctest: +SKIP
+            >>> from keras_lcb.lab import DepthLab
+            >>> DepthLab.from_config("depth=3&learning_rate=0.05").settings.depth
+            3
         """
         preset, settings, look = read_line(text, cls.name)
         return cls(preset, **dataclasses.asdict(settings), **look, driver=driver)
 
     def start(self) -> None:
-        """Begin to train, or go on."""
+        """Starts or continues the training."""
         if self._may_start():
             self._session.start(self._to_train())
 
     def pause(self) -> None:
-        """Pause after the next record."""
+        """Pauses the training after the next record."""
         self._session.pause()
 
     def step(self) -> None:
-        """Train up to the next record, then pause."""
+        """Trains up to the next record, then pauses."""
         if self._may_start():
             self._session.start(self._to_train(), records=1)
 
     def stop(self) -> None:
-        """End the training; what was recorded stays."""
+        """Ends the training and keeps its records."""
         self._session.stop()
 
     def reset(self) -> None:
-        """End the training and forget it."""
+        """Ends the training and discards its records."""
         self._session.reset()
         if self._prediction is not None:
             self._prediction.ask()
@@ -243,7 +244,7 @@ class Lab:
         self._show_cached()
 
     def export(self, kind: str) -> bytes:
-        """Return what is shown, as a file holds it.
+        """Returns the figure or the newest run as the content of a file.
 
         Args:
             kind: "png" or "svg" for the figure, "csv", "nc" (netCDF) or "gif" for the newest run.
@@ -254,15 +255,15 @@ class Lab:
         return exported(kind, self._canvas, self.run)
 
     def close(self) -> None:
-        """End the training, wait for its threads, and take the lab off the page."""
+        """Ends the training, waits for its threads, and removes the lab from the page."""
         self._closed = True
         self._session.close()
         self.widget.close()
 
     def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any]:
-        """The widget for notebooks, and a picture for what shows no widgets."""
+        """Returns the widget for notebooks, and a picture for programs that show no widgets."""
         shown = self.widget._repr_mimebundle_(**kwargs) or {}
-        # A bundle has to hold text: ipykernel passes raw bytes on as a list of numbers.
+        # Encoded as text, since ipykernel would pass raw bytes on as a list of numbers.
         picture = base64.b64encode(self._image.value).decode()
         return {**shown, "image/png": picture, "text/plain": f"{self!r}\n{self._said}"}
 
@@ -309,7 +310,7 @@ class Lab:
             ],
             layout={"width": width, "flex": f"0 0 {width}", "max_width": "100%"},
         )
-        # On a projector there is more room for words below everything than beside the controls.
+        # On a projector, there is more room for the sentence below than beside the controls.
         pictures = widgets.Box([self._image])
         pictures.add_class("keras-lcb-pictures")
         beside, under = [pictures, self._sentence], []
@@ -347,7 +348,7 @@ class Lab:
     # What the controls do.
 
     def _changed(self) -> None:
-        """A setting has changed: it is no preset's any more, and waits for a new prediction."""
+        """Handles a changed setting: leaves the preset, and asks for a new prediction."""
         offer_layers(self._controls["highlight"], self._controls["depth"].value)
         self._sharing.show(self.config)
         if self._applying or self._session.active:
@@ -377,16 +378,16 @@ class Lab:
         self._sharing.show(self.config)
 
     def _to_train(self) -> Settings:
-        """What the controls say; beside another run, with the seed of that one."""
+        """Returns the settings to train; if a run is compared, with the seed of that run."""
         settings, beside = self.settings, self._beside()
         if beside is not None and beside.settings.seed != settings.seed:
             settings = dataclasses.replace(settings, seed=beside.settings.seed)
-            self._apply(settings)  # nobody has changed his mind: a prediction stays
+            self._apply(settings)  # not a change by the user, so the prediction stays
             self._controls["preset"].value = ""
         return settings
 
     def _beside(self) -> Entry | None:
-        """The past run that is shown on the left, if any."""
+        """Returns the past run that is shown on the left, if any."""
         number = self._controls["compare"].value
         return self._history.entry(number) if number else None
 
@@ -412,7 +413,7 @@ class Lab:
         content = exported(kind, self._canvas, entry.run)
         return link(content, kind, f"run-{entry.number}")
 
-    # What the session says, from its threads.
+    # Called by the session, from its threads.
 
     def _live(self, view: Any) -> None:
         self._note, self._shown = "", self._session.settings
@@ -432,7 +433,7 @@ class Lab:
         offer_runs(
             self._controls["compare"], [(kept.title, kept.number) for kept in self._history.entries]
         )
-        self._note = f"Run {entry.number}, measured to where it ended."
+        self._note = f"Run {entry.number}, with distances to its final weights."
         self._shown = settings
         self._view = view
         self._redraw()
@@ -476,11 +477,11 @@ class Lab:
     # Pictures.
 
     def _show_cached(self) -> None:
-        """Show the run that comes with the package for these settings, if there is one."""
+        """Shows the run that comes with the package for these settings, if there is one."""
         self._changed_quietly()
         self._shown = settings = self.settings
         cached = self.cached(dataclasses.replace(settings, speed=0))
-        # A run would give the answer away.
+        # If the user must predict, a finished run would give the answer away.
         if cached is None or self._prediction is not None:
             self._view, self._note = None, ""
             self._image.value = self._canvas.blank()
@@ -522,7 +523,9 @@ def _chosen(
     chosen = (given,) if isinstance(given, str) else tuple(given)
     unknown = [part for part in chosen if part not in known]
     if unknown:
-        raise ValueError(f"`{name}` has no '{unknown[0]}'; it has {', '.join(known)}.")
+        raise ValueError(
+            f"`{name}` must hold names out of {', '.join(known)}; received '{unknown[0]}'."
+        )
     return chosen
 
 
@@ -532,7 +535,6 @@ def _question(predict: bool | str, questions: Mapping[str, Question]) -> str:
     name = next(iter(questions)) if predict is True else predict
     if name not in questions:
         raise ValueError(
-            f"`predict` is true, false or a question, one of {', '.join(questions)}; "
-            f"got {predict!r}."
+            f"`predict` must be true, false or one of {', '.join(questions)}; received {predict!r}."
         )
     return str(name)

@@ -1,4 +1,4 @@
-"""Past runs of a lab: a table of them, and what can be done with each."""
+"""Past runs of a lab: a table, and buttons to restore and export each run."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import xarray as xr
 from keras_lcb.lab.exports import KINDS
 from keras_lcb.lab.settings import Settings
 
-MOST = 20  # runs kept; a run takes a few megabytes
+MOST = 20  # how many runs are kept; each takes a few megabytes
 
 
 @dataclass(frozen=True)
@@ -23,12 +23,12 @@ class Entry:
     """One past run.
 
     Attributes:
-        number: Counted from 1.
-        settings: What was trained.
-        run: The run, stacked over seeds where there were several.
-        view: What the pictures show of it.
-        ended: How it ended.
-        predicted: Prediction and outcome, where there was a prediction.
+        number: The number of the run, from 1.
+        settings: The settings of the training.
+        run: The run, stacked over seeds if there are several.
+        view: The view of the run.
+        ended: How the training ended.
+        predicted: Prediction and outcome, if there was a prediction. Defaults to "".
     """
 
     number: int
@@ -48,8 +48,8 @@ class History:
     """The table of past runs, with restoring and exporting.
 
     Args:
-        restore: Called with an entry to bring back.
-        export: Called with an entry and a kind of file; returns a link as HTML.
+        restore: A function that shows an entry again.
+        export: A function of an entry and a kind of file that returns a link as HTML.
     """
 
     def __init__(
@@ -68,7 +68,7 @@ class History:
         )
         again = widgets.Button(
             description="Restore",
-            tooltip="Bring back its settings and pictures",
+            tooltip="Show its settings and pictures again",
             layout={"width": "auto"},
         )
         self._kind = widgets.Dropdown(
@@ -80,7 +80,7 @@ class History:
         )
         out = widgets.Button(
             description="Export",
-            tooltip="Make a file of it, to be saved",
+            tooltip="Make a file that you can save",
             layout={"width": "auto"},
         )
         self._link = widgets.HTML()
@@ -92,14 +92,14 @@ class History:
             [self._chosen, again, self._kind, out, self._link],
             layout={"flex_flow": "row wrap", "align_items": "center"},
         )
-        self._empty = widgets.HTML("No run yet: they are listed here.")
+        self._empty = widgets.HTML("No run yet. Finished runs are listed here.")
         self._full = widgets.VBox([self._table, row], layout={"display": "none"})
         self.widget = widgets.VBox([self._empty, self._full])
 
     def add(
         self, settings: Settings, run: xr.Dataset, view: Any, ended: str, predicted: str
     ) -> Entry:
-        """Keep a run; the oldest goes where there are too many."""
+        """Adds a run, and drops the oldest one if there are too many."""
         self._count += 1
         entry = Entry(self._count, settings, run, view, ended, predicted)
         self.entries = [*self.entries, entry][-MOST:]
@@ -110,7 +110,7 @@ class History:
         return entry
 
     def entry(self, number: int) -> Entry | None:
-        """Return the run with this number, if it is still kept."""
+        """Returns the run with this number; `None` if it is no longer kept."""
         return next((entry for entry in self.entries if entry.number == number), None)
 
     def _with_chosen(self, act: Callable[[Entry], None]) -> None:
@@ -119,7 +119,7 @@ class History:
             act(entry)
 
     def _forget(self, change: Any) -> None:
-        """Take away the link to what is not chosen any more: a click can overtake a choice."""
+        """Removes the link, so that nobody clicks on the link of a previous choice."""
         self._link.value = f"Press Export for the {self._kind.label}."
 
     def _offer(self, entry: Entry) -> None:
@@ -131,7 +131,7 @@ class History:
 
 
 def in_words(settings: Settings, beside: Settings | None = None) -> str:
-    """Return settings in a few words: all, or those that differ from others."""
+    """Returns settings in a few words: all of them, or those that differ from `beside`."""
     words = {
         "depth": f"depth {settings.depth}",
         "width": f"width {settings.width}",
@@ -152,7 +152,7 @@ def in_words(settings: Settings, beside: Settings | None = None) -> str:
 
 
 def table(entries: list[Entry]) -> str:
-    """Return the runs as an HTML table, the newest first."""
+    """Returns the runs as an HTML table, the newest first."""
     heads = ("run", "settings", "half-way: first layer", "last layer", "loss", "ended", "")
     rows = []
     for entry in reversed(entries):
@@ -174,7 +174,7 @@ def table(entries: list[Entry]) -> str:
 
 
 def _half_way(view: Any) -> tuple[str, str]:
-    """When the shallowest and the deepest hidden layer are half-way."""
+    """Returns when the shallowest and the deepest hidden layer are half-way, as text."""
     when = view.half_way[: len(view.hidden)]
     first, last = (f"{w:,.0f}" if np.isfinite(w) else "never" for w in (when[0], when[-1]))
     return first, last

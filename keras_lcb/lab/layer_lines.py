@@ -1,4 +1,4 @@
-"""Lines along training, one a layer, with its name and a value at the end: what labs share."""
+"""Panels with a line for each layer along training, with a name and a value at its end."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from keras_lcb.plotting.style import PROVISIONAL, depth_colors
 
 _HEAD = (0, (6, 1.5, 1.5, 1.5))
 _TALLEST = 10.0
-_LARGE = 14  # text in points, of which fewer numbers fit below an axis
+_LARGE = 14  # from this text size on, in points, an axis has fewer numbers
 
 
 class LayerLines(Panel):
-    """One line a layer along training, with its number and a value at the end."""
+    """One line for each layer along training, with the layer's number and a value at its end."""
 
     room = (3.4, 6.3, 2.9, 1.8)
     shares_height = True
 
     def __init__(self, axes: Axes, view: Any, look: Look) -> None:
         super().__init__(axes, view, look)
-        self.heights = np.empty(0)  # of all that is drawn
+        self.heights = np.empty(0)  # all values that are drawn
         axes.set_xlim(0, view.updates)
         axes.xaxis.set_major_locator(MaxNLocator(4 if look.font < _LARGE else 2))
         axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
@@ -47,19 +47,19 @@ class LayerLines(Panel):
         self._labelled = evenly(len(view.layers), look.labelled)
 
     def values(self, view: Any) -> tuple[np.ndarray, np.ndarray]:
-        """The updates, and the values of each layer at them."""
-        raise TypeError(f"{type(self).__name__} has no values.")
+        """Returns the updates, and the values of each layer at them."""
+        raise TypeError(f"{type(self).__name__} must define its method `values`.")
 
     def limits(self, values: np.ndarray) -> tuple[float, float] | None:
-        """Limits of the vertical axis, or `None` where the present ones do."""
+        """Returns new limits of the vertical axis; `None` if the present ones fit."""
         return None
 
     def at_ends(self, view: Any) -> list[str]:
-        """What stands at the end of each line."""
-        raise TypeError(f"{type(self).__name__} says nothing at its ends.")
+        """Returns the text at the end of each line, after the layer's number."""
+        raise TypeError(f"{type(self).__name__} must define its method `at_ends`.")
 
     def show(self, view: Any, highlight: str) -> bool:
-        """Take in a view; return whether the background has to be drawn again."""
+        """Updates the artists for a view, and returns whether to draw the background again."""
         steps, values = self.values(view)
         self.heights = values.ravel()
         limits = self.limits(np.concatenate([panel.heights for panel in self.alike]))
@@ -76,7 +76,7 @@ class LayerLines(Panel):
         return limits is not None
 
     def _label(self, said: list[str], view: Any, highlight: str) -> None:
-        """Put names and values beside the ends of the lines, apart from each other."""
+        """Writes names and values beside the ends of the lines, without overlaps."""
         gap, box = 1.1 * self.look.em, self.axes.bbox
         wanted = []
         for place, (line, text) in enumerate(zip(self._lines, self._ends, strict=True)):
@@ -86,7 +86,7 @@ class LayerLines(Panel):
             if text.get_visible():
                 heights = self.axes.transData.transform(ends)[:, 1]
                 end = float(np.clip(heights[-1], box.y0, box.y1))
-                # Where lines end together, names stand in the order in which they came down.
+                # If lines end at the same height, their names are in the order of their means.
                 wanted.append((round(end / gap), heights.mean(), place, end))
         wanted.sort()
         ends_at = [end for *_, end in wanted]
@@ -102,7 +102,7 @@ class LayerLines(Panel):
 
 
 class Distance(LayerLines):
-    """How far each layer is from where it ends."""
+    """The distance of each layer to its end."""
 
     def __init__(self, axes: Axes, view: View, look: Look) -> None:
         super().__init__(axes, view, look)
@@ -134,11 +134,11 @@ class Distance(LayerLines):
         )
 
     def values(self, view: View) -> tuple[np.ndarray, np.ndarray]:
-        """The updates, and the normalised distances at them."""
+        """Returns the updates, and the normalised distances at them."""
         return view.distance_steps, view.distance
 
     def limits(self, values: np.ndarray) -> tuple[float, float] | None:
-        """Room for layers that go away from where they end before they come back."""
+        """Returns limits with room for layers that first move away from their end."""
         top = self.axes.get_ylim()[1]
         highest = float(np.max(values, initial=1.0, where=np.isfinite(values)))
         wanted = 1.12 if highest <= 1.1 else min(_TALLEST, 1.3 * highest)
@@ -146,11 +146,11 @@ class Distance(LayerLines):
         return None if fits else (0, wanted)
 
     def at_ends(self, view: View) -> list[str]:
-        """When each layer is half-way: the distances themselves all end at 0."""
+        """Returns when each layer is half-way, since the distances themselves all end at 0."""
         return [f"{when:,.0f}" if np.isfinite(when) else "–" for when in view.half_way]
 
     def show(self, view: View, highlight: str) -> bool:
-        """Take in a view; return whether the background has to be drawn again."""
+        """Updates the artists for a view, and returns whether to draw the background again."""
         changed = super().show(view, highlight)
         self._note.set_visible(view.provisional)
         for place, (line, band) in enumerate(zip(self._lines, self._bands, strict=True)):
@@ -175,7 +175,7 @@ class LogLines(LayerLines):
         axes.yaxis.set_minor_formatter(NullFormatter())
 
     def limits(self, values: np.ndarray) -> tuple[float, float] | None:
-        """Whole powers of ten around all values."""
+        """Returns powers of ten that enclose all values."""
         finite = values[np.isfinite(values) & (values > 0)]
         if not finite.size:
             return None
@@ -186,21 +186,21 @@ class LogLines(LayerLines):
 
 
 def stressed(layer: str, highlight: str) -> tuple[float, float]:
-    """How strong and how opaque a layer is drawn beside the one that is highlighted."""
+    """Returns the relative line width and the opacity of a layer, given the highlighted one."""
     if not highlight:
         return 1.0, 1.0
     return (1.7, 1.0) if layer == highlight else (1.0, 0.25)
 
 
 def evenly(count: int, most: int) -> set[int]:
-    """Which of `count` layers are named where there is room for `most`."""
+    """Returns the indices of at most `most` out of `count` layers, at equal intervals."""
     if count <= most:
         return set(range(count))
     return {round(place) for place in np.linspace(0, count - 1, most)}
 
 
 def number(value: float) -> str:
-    """A value in few letters."""
+    """Returns a value as a short text."""
     if not np.isfinite(value):
         return "–"
     if value == 0 or 0.01 <= abs(value) < 1000:

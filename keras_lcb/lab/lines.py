@@ -1,4 +1,4 @@
-"""A lab in one line, as "copy settings" and the address of a page give it."""
+"""Reads a lab from one line of text, as "Copy settings" and the address of a page give it."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from typing import Any
 from keras_lcb.lab.presets import preset_named
 from keras_lcb.lab.settings import Settings, from_query
 
-DEFAULT = "depth"  # the lab of a line that names none
+DEFAULT = "depth"  # the lab of a line without a `lab`
 
 
 def read_line(text: str, name: str) -> tuple[str, Settings, dict[str, Any]]:
-    """Reads what a line says of a lab; what it leaves out has its default.
+    """Reads the description of a lab. Settings that it does not name have their defaults.
 
     Args:
         text: The line.
-        name: Which lab it is for.
+        name: The name of the lab that reads it.
 
     Returns:
-        The preset, all settings, and how the lab is to look.
+        The name of the preset, all settings, and the arguments of the lab's appearance.
 
     Raises:
-        ValueError: If it is another lab's, names what a lab does not have, or a value is none of
-            its kind.
+        ValueError: If the line belongs to another lab, names an unknown setting, or has a value
+            that is not valid.
 
     Example:
         >>> preset, settings, look = read_line("depth=3&projector=true", "depth")
@@ -33,20 +33,22 @@ def read_line(text: str, name: str) -> tuple[str, Settings, dict[str, Any]]:
     given = from_query(text)
     lab = given.pop("lab", name)
     if lab != name:
-        raise ValueError(f"That line is of a lab named '{lab}'; this one is '{name}'.")
+        raise ValueError(
+            f"The line must describe the lab '{name}'; received one for the lab '{lab}'."
+        )
     look = _look(given)
     preset = given.pop("preset", "bias")
     start = dataclasses.asdict(preset_named(preset).settings)
     unknown = [setting for setting in given if setting not in start]
     if unknown:
         known = ", ".join(["preset", *start, "show", "pictures", "predict", "projector"])
-        raise ValueError(f"A lab has no setting '{unknown[0]}'; it has {known}.")
+        raise ValueError(f"The settings of a lab are {known}; received '{unknown[0]}'.")
     changed: dict[str, Any] = {**start, **given}
     return preset, Settings(**changed), look
 
 
 def _look(given: dict[str, str]) -> dict[str, Any]:
-    """Takes what concerns the look out of a line's values."""
+    """Removes the values about appearance from a line's values, and returns them."""
     look: dict[str, Any] = {}
     for name in ("show", "pictures"):
         if name in given:
@@ -57,5 +59,5 @@ def _look(given: dict[str, str]) -> dict[str, Any]:
             truth = {"true": True, "false": False}.get(value.lower())
             look[name] = value if truth is None else truth
     if not isinstance(look.get("projector", False), bool):
-        raise ValueError(f"`projector` is true or false, got {look['projector']!r}.")
+        raise ValueError(f"`projector` must be true or false; received {look['projector']!r}.")
     return look

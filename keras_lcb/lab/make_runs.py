@@ -1,4 +1,4 @@
-"""Trains every preset and keeps what its pictures show beside the package's code.
+"""Trains every preset, and stores its view as a file of the package.
 
 python -m keras_lcb.lab.make_runs [PRESET ...]
 """
@@ -15,7 +15,7 @@ from keras_lcb.lab.view import view_of
 
 
 def main(names: list[str]) -> None:
-    """Train these presets, or all."""
+    """Trains the presets of these names; all if there are none."""
     FOLDER.mkdir(exist_ok=True)
     for name in names or PRESETS:
         began = time.perf_counter()

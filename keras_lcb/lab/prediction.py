@@ -1,4 +1,4 @@
-"""Predict, then observe: a prediction unlocks Start, and the outcome stands beside it."""
+"""Predictions: the user must predict before Start, and later sees prediction and outcome."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ import numpy as np
 
 from keras_lcb.lab.view import View
 
-_CLOSE = 0.15  # times that differ by less, relative to their median, are about the same
+_CLOSE = 0.15  # times count as equal if they differ by less than this part of their median
 _NOT_YET = "none of them"
 
 
 @dataclass(frozen=True)
 class Question:
-    """What is to be predicted.
+    """A question whose answer the user predicts.
 
     Attributes:
         text: The question.
-        answers: What can be answered.
-        outcome: Which of the answers a view of the finished training shows to be right, or
-            another text where it is none of them, and what was seen, as a sentence.
+        answers: The possible answers.
+        outcome: A function of the view of a finished training. It returns the right answer, or
+            another text if none of the answers is right; and a sentence about what was observed.
     """
 
     text: str
@@ -33,7 +33,7 @@ class Question:
 
 
 def first_layer(view: View) -> tuple[str, str]:
-    """Tell where in the network the layer is that comes half-way first."""
+    """Returns where the layer is that comes half-way first, and a sentence about it."""
     when = view.half_way[: len(view.hidden)]
 
     def seen(first: int, last: int) -> str:
@@ -48,12 +48,13 @@ def first_layer(view: View) -> tuple[str, str]:
 def where_least(
     values: np.ndarray, seen: Callable[[int, int], str], nowhere: str
 ) -> tuple[str, str]:
-    """Tell where in the network the layer with the least value is.
+    """Returns where in the network the layer with the smallest value is, and a sentence about it.
 
     Args:
-        values: One a hidden layer; what is not finite does not count.
-        seen: What was seen, of the layers with the least and with the largest value.
-        nowhere: What was seen where no value is finite.
+        values: One value for each hidden layer. Values that are not finite do not count.
+        seen: A function of the layers with the smallest and the largest value that returns the
+            sentence.
+        nowhere: The sentence if no value is finite.
     """
     known = np.flatnonzero(np.isfinite(values))
     if not known.size:
@@ -66,7 +67,7 @@ def where_least(
 
 
 def first_frequency(view: View) -> tuple[str, str]:
-    """Tell which frequencies are learned by half first."""
+    """Returns which frequencies are learned by half first, and a sentence about it."""
     known = np.isfinite(view.learned)
     if not known.any():
         return _NOT_YET, "No wave was learned by half."
@@ -92,11 +93,10 @@ QUESTIONS: dict[str, Question] = {
 
 
 class Prediction:
-    """The widget that asks, and that shows the outcome beside the answer.
+    """The widget that asks a question, and later shows the outcome beside the answer.
 
     Args:
-        question: What to ask.
-        width: Of what stands before the answers.
+        question: The question.
     """
 
     def __init__(self, question: Question) -> None:
@@ -104,7 +104,7 @@ class Prediction:
         self._answers = widgets.RadioButtons(
             options=question.answers,
             value=None,
-            tooltip="Choose an answer: then the training can start.",
+            tooltip="Choose an answer. Then you can start the training.",
             layout={"width": "100%"},
         )
         self._ask = widgets.HTML(f"<b>Predict:</b> {html.escape(question.text)}")
@@ -114,24 +114,24 @@ class Prediction:
 
     @property
     def answer(self) -> str | None:
-        """What was predicted."""
+        """The user's prediction; `None` if there is none yet."""
         return self._answers.value
 
     def observe(self, act: Callable[[], None]) -> None:
-        """Call `act` when there is another answer."""
+        """Calls `act` when the answer changes."""
         self._answers.observe(lambda _: act(), "value")
 
     def ask(self) -> None:
-        """Ask again."""
+        """Asks again, without an answer."""
         self._answers.value = None
         self._outcome.value = ""
 
     def lock(self, locked: bool) -> None:
-        """Keep an answer from being changed once training has begun."""
+        """Locks the answer while training runs, or unlocks it."""
         self._answers.disabled = locked
 
     def compare(self, view: Any) -> str:
-        """Show the outcome beside the prediction, and return both in a few words."""
+        """Shows the outcome beside the prediction, and returns both in a few words."""
         right, seen = self.question.outcome(view)
         predicted = self.answer or "nothing"
         self._outcome.value = (

@@ -1,4 +1,4 @@
-"""Settings worth starting from, each with what it shows."""
+"""Interesting settings to start from, each with a sentence about what it shows."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ class Preset:
     """Settings under a name.
 
     Attributes:
-        title: What the lab calls it.
-        shows: What to look for, in a sentence.
+        title: The title in the lab.
+        shows: A sentence about what to look for.
         settings: The settings.
     """
 
@@ -52,11 +52,11 @@ PRESETS: dict[str, Preset] = {
 
 
 def preset_named(name: str) -> Preset:
-    """Return the preset of this name.
+    """Returns the preset of this name.
 
     Raises:
         ValueError: If there is none.
     """
     if name not in PRESETS:
-        raise ValueError(f"There is no preset '{name}'; there are {', '.join(PRESETS)}.")
+        raise ValueError(f"There is no preset '{name}'. The presets are {', '.join(PRESETS)}.")
     return PRESETS[name]

@@ -1,4 +1,4 @@
-"""The lab that the address of a page asks for, where Voilà serves it."""
+"""The lab that the address of a page describes, if Voilà serves it."""
 
 from __future__ import annotations
 
@@ -14,25 +14,23 @@ from keras_lcb.lab.frame import Lab
 from keras_lcb.lab.lines import DEFAULT
 from keras_lcb.lab.settings import as_query, from_query
 
-# What else stands in such an address: the key to the page, which is nobody else's to see, and
-# how Voilà shows it.
+# Other parts of such an address: the secret key to the page, and settings of Voilà.
 _NOT_OURS = ("token", "template", "theme")
 _LABS: dict[str, type[Lab]] = {lab.name: lab for lab in (DepthLab, FlatnessLab)}
 
 
 def requested_lab() -> Any:
-    """Return the lab that the query of the page's address describes, as a notebook shows it.
+    """Returns the lab that the query of the page's address describes, for a notebook.
 
-    `lab` in it says which: "depth", as where there is none, or "flatness". What no lab can make
-    sense of gets a sentence above the lab as it is by default. The server says whether it is for
-    a projector.
+    `lab` in the query is "depth", which is the default, or "flatness". If the query is not valid,
+    an error message is shown above the default lab. The server tells whether it is for a projector.
     """
     look = {"projector": "true"} if os.environ.get("KERAS_LCB_PROJECTOR") else {}
     try:
         wanted = from_query(_ours(os.environ.get("QUERY_STRING", "")))
         name = wanted.get("lab", DEFAULT)
         if name not in _LABS:
-            raise ValueError(f"There is no lab '{name}'; there are {', '.join(_LABS)}.")
+            raise ValueError(f"There is no lab '{name}'. The labs are {', '.join(_LABS)}.")
         return _LABS[name].from_config(as_query(look | wanted))
     except ValueError as refusal:
         sentence = widgets.HTML(f"<p role='alert'>{html.escape(str(refusal))}</p>")

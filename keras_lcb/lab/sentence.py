@@ -1,4 +1,4 @@
-"""What the pictures of a lab show, in words: for whoever does not see them."""
+"""What the pictures of a lab show, in words, for users who do not see them."""
 
 from __future__ import annotations
 
@@ -8,18 +8,20 @@ from keras_lcb.lab.view import View
 
 
 def describe(view: View) -> str:
-    """Return a few sentences on what a view shows.
+    """Returns a few sentences about what a view shows.
 
     Example:
-        >>> describe(view)  # doctest: +SKIP
-        'layer_0 half-way at update 420, layer_4 at 1,310.'
+        >>> from keras_lcb.lab.view import view_of
+        >>> from keras_lcb.runs import example_run
+        >>> describe(view_of(example_run(layers=3, frequencies=(1, 3)))).split(". ")[0]
+        'layer_0 half-way at update 17, layer_1 last, at 25'
     """
     said = [half_way(view), _gradients(view), _frequencies(view)]
     return " ".join(sentence for sentence in said if sentence)
 
 
 def half_way(view: View) -> str:
-    """Which layers came half-way first and last."""
+    """Returns which layers came half-way first and last."""
     when = view.half_way[: len(view.hidden)]
     known = np.flatnonzero(np.isfinite(when))
     if not known.size:

@@ -1,7 +1,7 @@
-"""Serves the lab with Voilà: to this machine only, with a token, and leaving no kernel behind.
+"""Serves the lab with Voilà: to this machine only, with a token, and without leftover kernels.
 
-The command line loads this file by its path: importing the package would import Keras, which is
-the kernels' business. So nothing of the package is imported here.
+The command line loads this file by its path, because importing the package would import Keras,
+which only the kernels need. Therefore this file imports nothing of the package.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ PORT = 8866
 
 
 class LabKernels(AsyncMappingKernelManager):
-    """Kernels that end soon after their page is closed, whatever they do.
+    """Ends kernels soon after their page is closed, even if they are busy.
 
-    jupyter_server takes a message from a kernel as a sign of use, so one that trains and sends
-    pictures to nobody would never look idle to it. Here the connections of the page decide.
+    jupyter_server considers a kernel that sends messages as used. A kernel that trains would never
+    be idle, even if nobody sees its pictures. Here, the connections of the page decide.
     """
 
     unopened_after = Float(300.0, help="Seconds that a page may take to load.").tag(config=True)
@@ -45,13 +45,13 @@ class LabKernels(AsyncMappingKernelManager):
         self._last_seen: dict[str, float] = {}
 
     async def start_kernel(self, **kwargs: Any) -> str:  # type: ignore[override]
-        """Start a kernel that warns of nothing that concerns only networks."""
+        """Starts a kernel that logs errors only, since its warnings concern networked kernels."""
         kernel_id = await super().start_kernel(extra_arguments=["--log-level=ERROR"], **kwargs)
         self._started[kernel_id] = time.monotonic()
         return kernel_id
 
     async def cull_kernel_if_idle(self, kernel_id: str) -> None:
-        """End a kernel that nobody sees any more; it is asked every `cull_interval` seconds."""
+        """Ends a kernel whose page is closed. It is called every `cull_interval` seconds."""
         now = time.monotonic()
         started = self._started.get(kernel_id, now)
         if self.kernel_model(kernel_id)["connections"]:
@@ -62,35 +62,35 @@ class LabKernels(AsyncMappingKernelManager):
         elif now - self._last_seen[kernel_id] > self.orphaned_after:
             return await self._end(kernel_id, "Its page was closed")
         if now - started > self.longest_run:
-            return await self._end(kernel_id, "It ran for as long as it may")
+            return await self._end(kernel_id, "It reached the time limit")
         await super().cull_kernel_if_idle(kernel_id)
 
     async def _end(self, kernel_id: str, reason: str) -> None:
         self.log.info("%s: ending kernel %s.", reason, kernel_id)
         del self._started[kernel_id]
         self._last_seen.pop(kernel_id, None)
-        # At once: a kernel that is asked to end finishes its training step first, if ever.
+        # With `now`, since a kernel that is asked to end may first finish its training step.
         await self.shutdown_kernel(kernel_id, now=True)
 
 
 class ThisPython(KernelSpecManager):
-    """Kernels run in the Python that serves them, whatever else is registered."""
+    """Runs kernels in the Python that serves them, and ignores other registered kernels."""
 
     kernel_dirs: list[str] = []
 
 
 class LabServer(Voila):
-    """Voilà, which tells its address with the token in it and opens the browser there."""
+    """Voilà, with an address that includes the token, which it prints and opens in the browser."""
 
     def initialize(self, argv: list[str] | None = None) -> None:
-        """Read no settings but those given here, and end properly with the terminal, too."""
+        """Sets up the server, so that it also ends when its terminal is closed."""
         super().initialize(argv)
         self.template_paths.insert(0, str(PAGE))
         if hasattr(signal, "SIGHUP"):
             signal.signal(signal.SIGHUP, self._handle_signal_stop)
 
     def launch_browser(self) -> None:
-        """Open the browser, where there is one."""
+        """Prints the address, and opens it in the browser if there is one."""
         print(f"The lab is at {self.display_url}\nCtrl-C ends it.", flush=True)
         threading.Thread(target=webbrowser.open, args=[self.display_url], daemon=True).start()
 
@@ -98,12 +98,13 @@ class LabServer(Voila):
 def serve(
     *, port: int | None = None, projector: bool = False, settings: Config | None = None
 ) -> None:
-    """Serve the lab until Ctrl-C.
+    """Serves the lab until Ctrl-C.
 
     Args:
-        port: Where, on this machine; by default 8866, or a free one near it.
-        projector: Whether labs are drawn for a projector.
-        settings: Of Voilà and `LabKernels`, over those made here.
+        port: The port. Defaults to `None`: 8866, or a free one near it.
+        projector: Whether labs are drawn for a projector. Defaults to `False`.
+        settings: Settings of Voilà and `LabKernels`, which override those made here. Defaults to
+            `None`.
 
     Raises:
         ValueError: If the port cannot be used.
@@ -121,8 +122,8 @@ def serve(
         port=PORT if port is None else port,
         port_retries=50 if port is None else 0,
         auto_token=True,
-        # In milliseconds: longer than between pings, which is jupyter_server's own setting, tornado
-        # warns of.
+        # In milliseconds. tornado warns if it is longer than the interval between pings, as
+        # jupyter_server's default is.
         tornado_settings={"ws_ping_timeout": 30_000},
     )
     server.initialize([])
@@ -131,11 +132,11 @@ def serve(
 
 def _config() -> Config:
     config = Config()
-    # Below that are warnings that a notebook of ours is not signed.
+    # Only errors: otherwise there is a warning that the lab's notebook is not signed.
     config.Voila.log_level = "ERROR"
     config.VoilaConfiguration.multi_kernel_manager_class = LabKernels
     config.VoilaConfiguration.kernel_spec_manager_class = ThisPython
-    # Others' extensions are made for JupyterLab, and some fail in Voilà.
+    # No other extensions, since they are made for JupyterLab, and some fail in Voilà.
     config.VoilaConfiguration.extension_allowlist = [
         "@jupyter-widgets/jupyterlab-manager",
         "@voila-dashboards/widgets-manager8",
@@ -149,13 +150,14 @@ def _config() -> Config:
 
 def _check_port(port: int) -> None:
     with socket.socket() as probe:
-        # As the server does: a port that has just been given up can be taken again.
+        # As the server does, so that a port that was just released can be used again.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((ADDRESS, port))
         except OSError as error:
             if error.errno == errno.EADDRINUSE:
                 raise ValueError(
-                    f"Port {port} is in use: end what uses it, choose another, or leave --port out."
+                    f"Port {port} is in use. End the program that uses it, choose another port, or "
+                    "leave --port out."
                 ) from None
             raise ValueError(f"Port {port} cannot be used: {error.strerror}.") from None

@@ -1,4 +1,4 @@
-"""A lab's trainings, one after another, off the main thread: start, pause, step, stop, reset."""
+"""Runs a lab's trainings in the background: start, pause, step, stop, reset."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from keras_lcb.lab.drivers import Driver, Job
 from keras_lcb.lab.settings import Settings
 from keras_lcb.lab.training import Training
 
-PICTURE_EVERY = 0.1  # seconds
-_IDLE = 60.0
-_FIRST_PICTURE = 2.0  # seconds; drawing takes a small part of it
+PICTURE_EVERY = 0.1  # seconds between two pictures
+_IDLE = 60.0  # seconds between two looks at a paused training, unless it is woken
+_FIRST_PICTURE = 2.0  # the most seconds to wait for the first picture, which takes much less
 
 
 class State(enum.Enum):
-    """What a session is doing, as a lab says it."""
+    """What a session is doing, in the words of the lab."""
 
     READY = "ready"
     RUNNING = "training"
@@ -35,22 +35,23 @@ class State(enum.Enum):
 
 
 class Session:
-    """Runs the trainings of a lab and hands out what can be seen of them.
+    """Runs the trainings of a lab, and passes their views on.
 
-    The callbacks are called from the driver's threads as well as from the caller's, never two at
-    once: what they draw last is what holds.
+    The functions `on_…` are called from the driver's threads and from the caller's thread, but
+    never two at the same time.
 
     Args:
-        driver: What runs the jobs.
-        make_training: Makes the training of these settings with this seed.
-        on_view: Called with a view about ten times a second, while there is something new.
-        on_state: Called after each change of `state`, and when the turn of the next seed comes.
-        on_end: Called with the runs, one a seed, when a training has ended, however it did.
+        driver: Runs the jobs.
+        make_training: A function of settings and a seed that makes a training.
+        on_view: Called with a view about ten times a second, if there is something new.
+        on_state: Called after each change of `state`, and when the next seed begins.
+        on_end: Called with a list of runs, one for each seed, when the training has ended in any
+            way.
 
     Attributes:
         state: What the session is doing.
-        settings: What it trains, or trained last.
-        error: What went wrong, where `state` is `FAILED`.
+        settings: The settings of the current or last training.
+        error: The error message, if `state` is `FAILED`.
     """
 
     def __init__(
@@ -66,15 +67,15 @@ class Session:
         self._on_view = on_view
         self._on_state = on_state
         self._on_end = on_end
-        # One thread at a time changes the state or draws what belongs to it.
+        # Only one thread at a time may change the state, or draw.
         self._turn = threading.RLock()
-        self._seen = threading.Event()  # the first picture, or there is none to wait for
-        self._generation = 0  # jobs of an earlier one end
+        self._seen = threading.Event()  # set once training need not wait for the first picture
+        self._generation = 0  # number of the current start; jobs of earlier ones end
         self._training: Training | None = None
-        self._runs: list[xr.Dataset] = []
+        self._seeds_done = 0  # trainings that ended before the current one
         self._drawn = 0
-        self._busy = 0.0  # seconds that the records of this training took
-        self._records_left: int | None = None  # before a pause
+        self._busy = 0.0  # seconds of work for the records of this training
+        self._records_left: int | None = None  # how many records to take before a pause
         self.state = State.READY
         self.settings = Settings()
         self.learning_rate = self.settings.learning_rate
@@ -84,24 +85,24 @@ class Session:
 
     @property
     def active(self) -> bool:
-        """Whether a training is under way, paused or not."""
+        """Whether a training is running or paused."""
         return self.state in (State.RUNNING, State.PAUSED)
 
     @property
     def opening(self) -> bool:
-        """Whether the training under way has shown nothing yet."""
+        """Whether the running training has no picture yet."""
         return self.state is State.RUNNING and not self._drawn
 
     @property
     def progress(self) -> tuple[int, int]:
-        """Updates made and to make, over all seeds."""
+        """The updates made so far, and all updates to make, over all seeds."""
         updates = self.settings.config().updates
         now = self._training.step if self._training is not None else 0
-        return updates * len(self._runs) + now, updates * self.settings.seeds
+        return updates * self._seeds_done + now, updates * self.settings.seeds
 
     @property
     def seconds_left(self) -> float | None:
-        """How long training will still take, or `None` while that is unknown."""
+        """How many seconds training will still take; `None` if unknown."""
         training = self._training
         if training is None or training.records < 2:
             return None
@@ -110,11 +111,11 @@ class Session:
         return (all_of_them - done) / training.config.record_every * a_record
 
     def start(self, settings: Settings, *, records: int | None = None) -> None:
-        """Begin a training, or go on with one that is paused.
+        """Starts a training, or continues one that is paused.
 
         Args:
-            settings: What to train; a paused training goes on with its own.
-            records: Pause after so many records.
+            settings: The settings to train. A paused training continues with its own settings.
+            records: Pause after so many records. Defaults to `None`: do not pause.
         """
         with self._turn:
             if self.state is State.RUNNING:
@@ -127,27 +128,27 @@ class Session:
             self._generation += 1
             self.settings = settings
             self.learning_rate, self.speed = settings.learning_rate, settings.speed
-            self._training, self._runs, self._drawn, self.error = None, [], 0, ""
+            self._training, self._seeds_done, self._drawn, self.error = None, 0, 0, ""
             self._seen.clear()
             self._enter(State.RUNNING)
         self._driver.start(self._train(self._generation))
         self._driver.start(self._draw(self._generation))
 
     def pause(self) -> None:
-        """Pause the training after the record it is at."""
+        """Pauses the training after the current record."""
         with self._turn:
             if self.state is State.RUNNING:
                 self._enter(State.PAUSED)
 
     def stop(self) -> None:
-        """End the training after the record it is at; what was recorded stays."""
+        """Ends the training after the current record, and keeps its records."""
         with self._turn:
             if self.active:
                 self._enter(State.STOPPED)
         self._driver.wake()
 
     def reset(self) -> None:
-        """End the training and forget it."""
+        """Ends the training and discards its records."""
         with self._turn:
             self._generation += 1
             self._training = None
@@ -155,18 +156,22 @@ class Session:
         self._driver.wake()
 
     def close(self, timeout: float = 5.0) -> bool:
-        """End all jobs and wait for them; return whether they have ended."""
+        """Ends all jobs, waits for them, and returns whether they have ended.
+
+        Args:
+            timeout: The longest wait in seconds. Defaults to 5.
+        """
         self.reset()
         return self._driver.join(timeout)
 
     def set_learning_rate(self, rate: float) -> None:
-        """Change the rate of the training under way."""
+        """Changes the learning rate of the current training."""
         self.learning_rate = rate
         if self._training is not None:
             self._training.learning_rate = rate
 
     def set_speed(self, speed: int) -> None:
-        """Change how many updates a second are made at most; 0 for no limit."""
+        """Changes the largest number of updates a second; 0 for no limit."""
         self.speed = speed
         self._driver.wake()
 
@@ -185,7 +190,7 @@ class Session:
                     if not self._ours(generation):
                         break
                     training.learning_rate = self.learning_rate
-                    self._training, self._runs = training, runs
+                    self._training, self._seeds_done = training, len(runs)
                     self._drawn, self._busy = 0, 0.0
                     if runs:
                         self._on_state()
@@ -194,7 +199,7 @@ class Session:
                     runs.append(training.run())
                 if training.diverged:
                     end = State.DIVERGED
-        except Exception as error:  # in a thread it would reach nobody
+        except Exception as error:  # raised in a thread, it would not reach the user
             self.error = f"{type(error).__name__}: {error}"
             end = State.FAILED
         with self._turn:
@@ -217,7 +222,7 @@ class Session:
             yield max(0.0, made * self._pause(training) - took)
 
     def _count(self, records: int) -> None:
-        """Pause after the last of the records that were asked for."""
+        """Counts records down, and pauses after the last one of `start(records=…)`."""
         with self._turn:
             if self._records_left is not None and self.state is State.RUNNING:
                 self._records_left -= records
@@ -226,7 +231,7 @@ class Session:
                     self._enter(State.PAUSED)
 
     def _enough(self, generation: int, began: float) -> bool:
-        """Whether `fit` is to come back after this record."""
+        """Returns whether `fit` should return after this record."""
         piece = self._driver.piece
         if piece is None and not self._seen.is_set():
             self._let_see()
@@ -239,7 +244,7 @@ class Session:
         )
 
     def _let_see(self) -> None:
-        """Leave the processor to the first picture, which takes the most to draw."""
+        """Waits for the first picture, which takes longest to draw, so that it appears soon."""
         if self._training is not None and self._training.news:
             self._driver.wake()
             self._seen.wait(_FIRST_PICTURE)
@@ -273,7 +278,7 @@ _sessions: weakref.WeakSet[Session] = weakref.WeakSet()
 
 @atexit.register
 def _end_all() -> None:
-    """End what still trains: an interpreter that ends under a thread in TensorFlow crashes."""
+    """Ends all trainings, since Python crashes if it exits while a thread runs TensorFlow."""
     for session in list(_sessions):
         if session.active:
             session.close()

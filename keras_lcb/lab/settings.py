@@ -1,4 +1,4 @@
-"""All settings of a lab in one record, and as one line of text."""
+"""The settings of a lab, also as one line of text."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from keras_lcb.synthetic import (
     default_target,
 )
 
-# Targets with a name; any other text is read as a formula of x.
+# Named targets. Any other text is read as a formula of x.
 TARGETS: dict[str, Target] = {
     "four sines": default_target(),
     "square": Square(),
@@ -29,7 +29,7 @@ TARGETS: dict[str, Target] = {
 }
 ACTIVATIONS = ("relu", "tanh", "sigmoid")
 OPTIMIZERS = ("sgd", "momentum", "adam")
-SPEEDS = (0, 400, 200, 100, 40)  # updates a second, 0 for as fast as it goes
+SPEEDS = (0, 400, 200, 100, 40)  # updates a second; 0 for no limit
 LIMITS: dict[str, tuple[float, float]] = {
     "depth": (1, 12),
     "width": (4, 256),
@@ -38,8 +38,8 @@ LIMITS: dict[str, tuple[float, float]] = {
     "seeds": (1, 5),
     "updates": (100, 20_000),
 }
-_RECORDS = 100  # along a training: enough for a smooth line
-_FEWEST_UPDATES = 10  # between two records, each of which takes as long as some updates
+_RECORDS = 100  # records of a training: enough for a smooth line
+_FEWEST_UPDATES = 10  # between two records, since a record takes as long as some updates
 
 
 @dataclass(frozen=True)
@@ -47,20 +47,22 @@ class Settings:
     """What a lab trains, and how.
 
     Args:
-        depth: Hidden layers, 1 to 12.
-        width: Units a layer, 4 to 256.
-        residual: Whether layers add to the layers before them.
-        activation: `"relu"`, `"tanh"` or `"sigmoid"`.
-        optimizer: `"sgd"`, `"momentum"` or `"adam"`.
-        learning_rate: 1e-5 to 10.
-        target: The name of a target in `TARGETS`, or a formula of x.
-        updates: How many updates the training takes, 100 to 20,000.
-        seed: Of the initial weights and of the order of the points.
-        seeds: How many trainings, of seeds in a row, make one result; 1 to 5.
-        speed: Most updates a second; 0 for as fast as it goes.
+        depth: The number of hidden layers, 1 to 12. Defaults to 5.
+        width: The number of units of each hidden layer, 4 to 256. Defaults to 64.
+        residual: Whether layers add to their input. Defaults to `False`.
+        activation: "relu", "tanh" or "sigmoid". Defaults to "relu".
+        optimizer: "sgd", "momentum" or "adam". Defaults to "sgd".
+        learning_rate: The learning rate, 1e-5 to 10. Defaults to 0.1.
+        target: The name of a target in `TARGETS`, or a formula of x. Defaults to "four sines".
+        updates: The number of updates, 100 to 20,000. Defaults to 4000.
+        seed: The random seed of the initial weights and of the order of the points, 0 to 9999.
+            Defaults to 0.
+        seeds: The number of trainings with successive seeds that make one result, 1 to 5.
+            Defaults to 1.
+        speed: The largest number of updates a second; 0 for no limit. Defaults to 0.
 
     Raises:
-        ValueError: If a setting is out of its range, or the formula is none.
+        ValueError: If a setting is out of range, or the formula is not valid.
 
     Example:
         >>> settings = Settings(depth=3, target="sin(x) + 0.3*sin(3*x)")
@@ -87,7 +89,7 @@ class Settings:
         for name, (low, high) in LIMITS.items():
             value = getattr(self, name)
             if not low <= value <= high:
-                raise ValueError(f"`{name}` is from {low:g} to {high:g}, got {value:g}.")
+                raise ValueError(f"`{name}` must be from {low:g} to {high:g}; received {value:g}.")
         for name, choices in (
             ("activation", ACTIVATIONS),
             ("optimizer", OPTIMIZERS),
@@ -95,7 +97,9 @@ class Settings:
         ):
             if getattr(self, name) not in choices:
                 known = ", ".join(map(str, choices))
-                raise ValueError(f"`{name}` is one of {known}, got {getattr(self, name)!r}.")
+                raise ValueError(
+                    f"`{name}` must be one of {known}; received {getattr(self, name)!r}."
+                )
         target_of(self.target)
 
     @property
@@ -104,10 +108,10 @@ class Settings:
         return max(_FEWEST_UPDATES, math.ceil(self.updates / _RECORDS))
 
     def config(self, seed: int | None = None) -> Config:
-        """Return the experiment that these settings stand for.
+        """Returns the configuration of the experiment.
 
         Args:
-            seed: Another seed than that of the settings.
+            seed: The seed. Defaults to `None`: that of the settings.
         """
         blocks = math.ceil(self.updates / self.record_every)
         return Config(
@@ -124,55 +128,57 @@ class Settings:
         )
 
     def to_text(self) -> str:
-        """Return the settings as one line, which is also the query of an address."""
+        """Returns the settings as one line, which is also the query of an address."""
         return as_query(dataclasses.asdict(self))
 
     @classmethod
     def from_text(cls, text: str) -> Settings:
-        """Return the settings that `to_text` wrote; those it does not name have their defaults.
+        """Returns settings from a line of `to_text`. Those it does not name have their defaults.
 
         Raises:
-            ValueError: If a name is unknown or a value is none of its kind.
+            ValueError: If a name is unknown, or a value is not valid.
         """
         given: dict[str, Any] = dict(from_query(text))
         known = [field.name for field in dataclasses.fields(cls)]
         for name in given:
             if name not in known:
-                raise ValueError(f"A lab has no setting '{name}'; it has {', '.join(known)}.")
+                raise ValueError(
+                    f"The settings of a lab are {', '.join(known)}; received '{name}'."
+                )
         return cls(**given)
 
 
 def as_query(values: dict[str, Any]) -> str:
-    """Return names and values as `a=1&b=2`, readable where an address allows it."""
+    """Returns names and values as `a=1&b=2`, with as few escaped characters as possible."""
     texts = {name: _as_text(value) for name, value in values.items()}
     return urlencode(texts, safe="()*,/", quote_via=quote)
 
 
 def from_query(text: str) -> dict[str, str]:
-    """Return the names and values of `a=1&b=2`.
+    """Returns the names and values of a text such as `a=1&b=2`.
 
     Raises:
-        ValueError: If the text is no such list, or names something twice.
+        ValueError: If the text has another form, or a name occurs twice.
     """
     text = text.strip().lstrip("?")
     try:
         pairs = parse_qsl(text, keep_blank_values=True, strict_parsing=True) if text else []
     except ValueError:
         raise ValueError(
-            f"A lab's settings are a line such as depth=3&learning_rate=0.1, got {text!r}."
+            f"A lab's settings must be a line such as depth=3&learning_rate=0.1; received {text!r}."
         ) from None
     given = dict(pairs)
     if len(given) < len(pairs):
         twice = next(name for name, _ in pairs if [n for n, _ in pairs].count(name) > 1)
-        raise ValueError(f"The setting '{twice}' stands twice in {text!r}.")
+        raise ValueError(f"The setting '{twice}' occurs twice in {text!r}. Remove one of them.")
     return given
 
 
 def target_of(text: str) -> Target:
-    """Return the target with this name, or the one that this formula describes.
+    """Returns the target with this name, or the one that this formula describes.
 
     Raises:
-        ValueError: If the formula is none; the message is a sentence for whoever typed it.
+        ValueError: If the formula is not valid. The message is meant for the user.
     """
     return TARGETS[text] if text in TARGETS else Expression(text)
 
@@ -186,21 +192,21 @@ def _as_text(value: Any) -> str:
 
 
 def _typed(name: str, kind: str, value: Any) -> Any:
-    """Return a value as its field has it, from itself or from its text."""
+    """Returns a value in the type of its field, also from a text."""
     if kind == "bool":
         if str(value).lower() not in ("true", "false"):
-            raise ValueError(f"`{name}` is true or false, got {value!r}.")
+            raise ValueError(f"`{name}` must be true or false; received {value!r}.")
         return str(value).lower() == "true"
     if kind == "str":
         if not isinstance(value, str):
-            raise ValueError(f"`{name}` is a text, got {value!r}.")
+            raise ValueError(f"`{name}` must be a text; received {value!r}.")
         return value.strip()
     try:
         number = float(value)
     except (TypeError, ValueError):
         number = math.nan
     if isinstance(value, bool) or not math.isfinite(number):
-        raise ValueError(f"`{name}` is a number, got {value!r}.")
+        raise ValueError(f"`{name}` must be a number; received {value!r}.")
     if kind == "int" and number != round(number):
-        raise ValueError(f"`{name}` is a whole number, got {value!r}.")
+        raise ValueError(f"`{name}` must be a whole number; received {value!r}.")
     return int(number) if kind == "int" else number

@@ -6,7 +6,7 @@ import html
 
 import ipywidgets as widgets
 
-# A handler in an attribute runs where a script element would not.
+# In an attribute, since pages run a handler there, but would not run a script element.
 _COPY = (
     "const line = this.previousElementSibling; line.select(); "
     "navigator.clipboard ? navigator.clipboard.writeText(line.value) : "
@@ -15,10 +15,10 @@ _COPY = (
 
 
 class Sharing:
-    """A line that rebuilds the lab, with a button that copies it.
+    """A line of code that rebuilds the lab, with a button that copies it.
 
     Args:
-        constructor: The call that the line stands in.
+        constructor: The function that the line calls.
     """
 
     def __init__(self, constructor: str) -> None:
@@ -27,7 +27,7 @@ class Sharing:
         self.line = ""
 
     def show(self, config: str) -> None:
-        """Show the line for this config."""
+        """Shows the line for this config."""
         self.line = f'{self._constructor}("{config}")'
         line = html.escape(self.line, quote=True)
         self.widget.value = (

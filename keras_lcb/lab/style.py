@@ -1,9 +1,9 @@
-"""How a lab's controls look: at a desk, and from the last row of a room."""
+"""The style sheets of a lab, for a desk and for a projector."""
 
 from __future__ import annotations
 
-# A handler in an attribute runs where a script element would not. Handles of sliders come without
-# a name, and when they like.
+# In an attribute, since pages run a handler there, but would not run a script element. It gives
+# names to the handles of sliders for screen readers, also to handles that are added later.
 _NAME_SLIDERS = (
     "const lab = this.closest('.keras-lcb-lab'); "
     "const name = () => lab.querySelectorAll('[role=slider]:not([aria-label])').forEach("
@@ -24,7 +24,7 @@ _COMMON = """
 .keras-lcb-share button { margin-left: 4px; }
 .keras-lcb-lab .widget-image { height: auto; max-width: 100%; }
 .keras-lcb-pictures { container-type: inline-size; overflow-x: auto; }
-/* On a phone one column of pictures is in sight at a time, large enough to be read. */
+/* On a phone, one column of pictures is visible at a time, large enough to read. */
 @container (max-width: 480px) {
   .keras-lcb-lab .keras-lcb-pictures .widget-image { width: 712px; max-width: none; flex: none; }
 }
@@ -43,5 +43,5 @@ _PROJECTOR = """
 
 
 def style(projector: bool) -> str:
-    """Return the style as an HTML element."""
+    """Returns the style as an HTML element."""
     return f'<style onload="{_NAME_SLIDERS}">{_COMMON}{_PROJECTOR if projector else ""}</style>'

@@ -1,4 +1,4 @@
-"""The loss around each layer of a network that trains, measured in pieces short enough to stop."""
+"""Measures the loss around each layer during training, in short pieces, so that it can stop."""
 
 from __future__ import annotations
 
@@ -19,22 +19,23 @@ from keras_lcb.landscape import (
 from keras_lcb.landscape.filters import has_filters
 from keras_lcb.runs import schema
 
-STEP_SIZE = 0.03  # along the gradient, for its predictiveness
+STEP_SIZE = 0.03  # of the step along the gradient after which its change is measured
 _DIRECTIONS, _POINTS = 3, 21
-# Coarser than the functions' own defaults: what is asked for is a picture, soon.
+# Less precise than the functions' defaults, since this is for a picture that should appear soon.
 _STEPS, _TOLERANCE = 20, 0.1
 
 
 @dataclass(frozen=True)
 class Moment:
-    """What the loss looks like around each layer after so many updates.
+    """The loss around each layer at one moment of training.
 
     Attributes:
-        step: Updates so far.
-        slices: Mean loss over random directions within a layer (layers, positions); NaN for a
-            layer without filters to compare, as the first one has with one input.
-        change: Change of each layer's gradient after a step along it, relative to its norm.
-        rates: Largest stable learning rate of each layer, moved alone; NaN where there is none.
+        step: The number of updates so far.
+        slices: The mean loss over random directions within a layer (layers, positions). NaN for a
+            layer without filters to compare, such as the first layer with its single input.
+        change: The relative change of each layer's gradient after a step along it (layers).
+        rates: The largest stable learning rate of each layer if it alone moves (layers); NaN if
+            none was found.
     """
 
     step: int
@@ -44,7 +45,7 @@ class Moment:
 
 
 class Surroundings:
-    """Measures the loss around the layers of a model, again and again.
+    """Measures the loss around the layers of a model at several moments.
 
     Args:
         model: A built and compiled model.
@@ -52,21 +53,21 @@ class Surroundings:
         y: Targets.
 
     Attributes:
-        moments: What was measured so far, complete ones only.
-        alphas: Positions along the slices, in norms of the filters.
+        moments: The complete measurements so far.
+        alphas: The positions along the slices, in units of the filters' norms.
     """
 
     def __init__(self, model: keras.Model, x: Any, y: Any) -> None:
-        # Made once, so that nothing is compiled twice.
+        # Made only once, so that it is compiled only once.
         self._objective = Objective(model, x, y)
         self.moments: list[Moment] = []
         self.alphas = np.linspace(-1, 1, _POINTS)
 
     def measure(self, step: int) -> Iterator[None]:
-        """Measure around the weights as they are, one quantity of one layer at each step.
+        """Measures around the current weights. Each step measures one quantity of one layer.
 
         Args:
-            step: Updates so far.
+            step: The number of updates so far.
         """
         objective = self._objective
         names = [row.name for row in objective.layers]
@@ -86,7 +87,7 @@ class Surroundings:
 
     @property
     def results(self) -> xr.Dataset:
-        """What was measured, as a run has it."""
+        """The measurements so far, as a run."""
         moments = self.moments
         over = ("step", "layer")
         return schema.dataset(

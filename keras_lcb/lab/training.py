@@ -1,4 +1,4 @@
-"""One training of a lab, through `model.fit` and the package's callbacks, in pieces of any size."""
+"""One training of a lab, with `model.fit` and the package's callbacks, in pieces of any length."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from keras_lcb.synthetic.frequency_response import FrequencyResponse
 
 
 class Training:
-    """Trains one network, and can stop after any record and go on later.
+    """Trains one network. It can stop after any record and continue later.
 
     Args:
         config: The experiment.
 
     Attributes:
-        learning_rate: The rate from the next record on; may be set from any thread.
-        changes: Learning rates that were set while it ran: update and rate.
+        learning_rate: The learning rate from the next record on. Any thread may set it.
+        changes: Pairs of an update and the learning rate that was set there.
         diverged: Whether the loss has become infinite or NaN, which ends the training.
     """
 
@@ -43,11 +43,11 @@ class Training:
         self._model = compiled_model(config)
         self._pace = _Pace(self)
         self._rate_in_force = config.learning_rate
-        self._records = 0  # beyond the first, which is taken before any update
+        self._records = 0  # without the first, which is taken before training
 
     @property
     def records(self) -> int:
-        """Records so far, the one before training not counted."""
+        """The number of records so far, without the one before training."""
         return self._records
 
     @property
@@ -57,22 +57,25 @@ class Training:
 
     @property
     def done(self) -> bool:
-        """Whether all updates are made, or the loss is no number any more."""
+        """Whether all updates are made, or the loss is not finite."""
         return self.diverged or self.step >= self.config.updates
 
     @property
     def news(self) -> int:
-        """Grows with all that `view` shows; 0 while there is nothing to see."""
+        """A number that grows with everything that `view` shows; 0 if there is no view yet."""
         return self._records
 
     def advance(self, enough: Callable[[], bool]) -> None:
-        """Train on, in one `fit`, until all updates are made or `enough`, asked at each record."""
+        """Continues to train, in one `fit`, until all updates are made or `enough()` is true.
+
+        `enough` is called after each record.
+        """
         self._pace.enough = enough
         callbacks = [self._convergence, self._gradients, self._response, self._pace]
         train(self._model, self.config, callbacks, records=self._records)
 
     def view(self) -> View:
-        """Return what can be seen now, from any thread; its endpoint is provisional."""
+        """Returns the current view, with a provisional endpoint. Any thread may call this."""
         return live_view(
             self._convergence.records,
             self._gradients.records,
@@ -85,13 +88,13 @@ class Training:
         )
 
     def run(self) -> xr.Dataset:
-        """Return the run so far, measured against the newest weights."""
-        # No engine: what was trained in pieces, at changing rates, `synthetic.run` cannot repeat.
+        """Returns the run so far, with distances to the newest weights."""
+        # No engine, since `synthetic.run` cannot repeat a training with changing learning rates.
         changed = {"learning_rate_changes": self.changes} if self.changes else {}
         return schema.of_experiment(collect(*self._parts()), None, self.config, **changed)
 
     def _parts(self) -> tuple[Any, ...]:
-        """Whatever has recorded something."""
+        """Returns everything that has recorded a part of the run."""
         return self._convergence, self._gradients, self._response
 
     def _layers(self) -> tuple[str, ...]:
@@ -99,7 +102,7 @@ class Training:
 
 
 class _Pace(keras.callbacks.Callback):
-    """Sets the learning rate, counts the records, and ends a `fit` that has gone far enough."""
+    """Sets the learning rate, counts the records, and ends `fit` when `enough` says so."""
 
     def __init__(self, training: Training) -> None:
         super().__init__()

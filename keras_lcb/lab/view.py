@@ -1,7 +1,7 @@
-"""What the pictures of a lab show at one moment: plain arrays, quick to make while training runs.
+"""The data of a lab's pictures at one moment, as plain arrays.
 
-A run as `collect` returns it takes longer to build than ten pictures a second allow, so a live
-view is read from the records themselves. A finished run is shown through the same record.
+`collect` is too slow for ten pictures a second. Therefore a view during training is made from the
+callbacks' records, and not from a run. Finished runs are converted to the same kind of view.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from keras_lcb.analysis.convergence import first_below, normalized_distance
 from keras_lcb.callbacks.recorder import Record
 from keras_lcb.callbacks.snapshots import kept
 
-_MOST_DISTANCES = 60  # along a live line; the newest endpoint changes all of them
+_MOST_DISTANCES = 60  # in a view during training, since each new endpoint changes all distances
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,25 +25,25 @@ class View:
     """One state of a training.
 
     Attributes:
-        layers: Names, shallow first, the read-out last.
-        updates: How many the training will take.
-        steps: Updates at each record.
-        distance: Normalised distance (steps, layers) to the newest or the true endpoint.
-        distance_steps: Updates at which `distance` is known.
-        gradient: RMS gradient norms (steps, layers), NaN at the start.
-        loss: Mean training loss before each record (steps).
-        x: Positions.
-        target: Target (x).
-        prediction: Output of the network (x).
-        contribution: What each layer adds to it (layers, x), or `None` in a plain network.
-        frequencies: Wave numbers.
-        carried: Layers against frequencies: shares, or R² in a plain network; NaN for the
-            read-out.
-        carries: `"share"` or `"r2"`.
-        error: Error at each frequency, along the steps (steps, frequencies).
-        provisional: Whether the endpoint is still to come.
-        spread: Lowest and highest distance over several seeds, or `None`.
-        seeds: How many trainings this shows.
+        layers: The names of the layers, shallow first, the last layer ("readout") at the end.
+        updates: The planned number of updates.
+        steps: The updates at which records were taken.
+        distance_steps: The updates at which `distance` is known.
+        distance: The normalised distance to the newest or final endpoint (distance_steps, layers).
+        gradient: The RMS gradient norms (steps, layers); NaN at the start.
+        loss: The mean training loss before each record (steps).
+        x: The positions.
+        target: The target (x).
+        prediction: The output of the network (x).
+        contribution: What each layer adds to the output (layers, x); `None` in a plain network.
+        frequencies: The wave numbers.
+        carried: The shares of each frequency, or R² in a plain network (layers, frequencies); NaN
+            for the last layer.
+        carries: "share" or "r2".
+        error: The error at each frequency (steps, frequencies).
+        provisional: Whether the training continues, so that the endpoint is not final.
+        spread: The lowest and highest distance over several seeds; `None` for one seed.
+        seeds: The number of trainings in the view.
     """
 
     layers: tuple[str, ...]
@@ -67,17 +67,17 @@ class View:
 
     @property
     def step(self) -> int:
-        """Updates so far."""
+        """The number of updates so far."""
         return int(self.steps[-1])
 
     @property
     def hidden(self) -> tuple[str, ...]:
-        """The layers without the read-out."""
+        """The hidden layers: all but the last."""
         return self.layers[:-1]
 
     @functools.cached_property
     def half_way(self) -> np.ndarray:
-        """The first update at which each layer is half-way; NaN for one that never is."""
+        """The first update at which each layer is half-way; NaN for a layer that never is."""
         known = np.isfinite(self.distance)
         return np.array(
             [
@@ -88,7 +88,7 @@ class View:
 
     @functools.cached_property
     def learned(self) -> np.ndarray:
-        """The first update at which each frequency is learned by half; NaN for never."""
+        """The first update at which each frequency is learned by half; NaN if it never is."""
         return np.array([first_below(self.steps, errors, 0.5) for errors in self.error.T])
 
 
@@ -103,7 +103,7 @@ def live_view(
     target: np.ndarray,
     frequencies: np.ndarray,
 ) -> View:
-    """Return what is known while training runs, from the records of the three callbacks."""
+    """Returns the view during training, from the records of the three callbacks."""
     records = min(len(convergence), len(gradients), len(responses))
     convergence, gradients = convergence[:records], gradients[:records]
     responses = responses[:records]
@@ -132,7 +132,7 @@ def live_view(
 
 
 def stacked(runs: Sequence[xr.Dataset]) -> xr.Dataset:
-    """Return one run: the only one, or several along `seed`, as far as all of them went."""
+    """Returns one run: the only one, or several stacked along `seed`, up to their shortest."""
     if len(runs) == 1:
         return runs[0]
     records = min(run.sizes["step"] for run in runs)
@@ -148,11 +148,11 @@ def stacked(runs: Sequence[xr.Dataset]) -> xr.Dataset:
 
 
 def view_of(run: xr.Dataset, updates: int | None = None) -> View:
-    """Return what a finished run shows; of runs stacked over seeds, their mean and a band.
+    """Returns the view of a finished run; for runs stacked over seeds, with mean and band.
 
     Args:
-        run: A run with its functions.
-        updates: How many updates the training was to take; as many as it took by default.
+        run: A run with functions.
+        updates: The planned number of updates. Defaults to `None`: the number in the run.
     """
     distance = normalized_distance(run)
     spread = None
@@ -193,7 +193,7 @@ def _evenly(count: int) -> list[int]:
 
 
 def _distances(records: Sequence[Record], layers: int) -> np.ndarray:
-    """Normalised distances of the records to the last one."""
+    """Returns the normalised distances of the records to the last one."""
     distances = np.empty((len(records), layers))
     with np.errstate(all="ignore"):
         for layer in range(layers):

@@ -1,4 +1,9 @@
-"""What the loss looks like around a layer: how far its gradient holds, curvature, slices, rates."""
+"""Measures the loss around a layer's weights.
+
+How far the gradient stays valid (`gradient_predictiveness`), how curved the loss is (`curvature`,
+`filter_curvature`), its values along random lines and planes (`loss_slice`), and which learning
+rates are stable (`largest_stable_learning_rate`). All of them are functions of an `Objective`.
+"""
 
 from keras_lcb.landscape.curvature import curvature
 from keras_lcb.landscape.filter_curvature import filter_curvature

@@ -1,4 +1,4 @@
-"""Curvature of blocks of the Hessian: searches that share the passes of their products."""
+"""Curvature of blocks of the Hessian: one search for each block, with shared passes."""
 
 from __future__ import annotations
 
@@ -11,34 +11,35 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_lcb.landscape.dialogue import Search, Vectors
 from keras_lcb.landscape.hessian import BlockProducts
+from keras_lcb.landscape.host_search import Search, Vectors
+from keras_lcb.landscape.host_vectors import norm
 from keras_lcb.landscape.lanczos import lanczos
 from keras_lcb.landscape.objective import ALL, Objective
 from keras_lcb.landscape.subspace import Spectrum
 from keras_lcb.landscape.trace import remaining_trace
-from keras_lcb.landscape.vectors import norm
 from keras_lcb.training.layers import TrackedLayer
 
-# Lanczos and the trace take this many products or more, after which a block is known exactly.
+# Blocks of up to this many parameters are computed as a whole, with one product for each
+# parameter. Lanczos and the trace would need at least as many products.
 _DENSE_UP_TO = 40
-_DENSE_FOR_ONE = 12
+_DENSE_UP_TO_FOR_LARGEST = 12  # when only the largest eigenvalue is wanted
 
 
 @dataclasses.dataclass(frozen=True)
 class Accuracy:
-    """How well the curvature of a block is to be known, and at what cost.
+    """How accurately to measure the curvature of a block, and at what cost.
 
     Attributes:
-        top_k: How many of the largest eigenvalues.
-        tolerance: Largest relative residual of an eigenvalue.
-        trace_samples: Random vectors for the trace; 0 for none.
+        top_k: Number of largest eigenvalues to find.
+        tolerance: Relative residual at which an eigenvalue counts as found.
+        trace_samples: Number of random vectors for the trace; 0 for no trace.
         both_ends: Whether the smallest eigenvalue has to converge, too.
-        most_products: Products after which the search for eigenvalues ends.
-        dense_up_to: Number of parameters up to which the whole block is computed.
+        most_products: Number of products after which the search for eigenvalues ends.
+        dense_up_to: Blocks of up to this many parameters are computed as a whole.
 
     Raises:
-        ValueError: For numbers out of range.
+        ValueError: If a number is out of its range.
     """
 
     top_k: int = 1
@@ -53,18 +54,26 @@ class Accuracy:
         _check_count("trace_samples", self.trace_samples, least=0)
         if self.trace_samples == 1:
             raise ValueError(
-                "`trace_samples` is 2 or more, since one vector has no standard error, or 0 for no "
-                "trace; received 1."
+                "`trace_samples` must be 0 (no trace), or 2 or more, because one sample gives no "
+                "standard error; received 1."
             )
         if not 0 < float(self.tolerance) < 1:
             raise ValueError(
-                f"`tolerance` is a residual between 0 and 1; received {self.tolerance!r}."
+                "`tolerance` is a relative residual and must lie between 0 and 1; received "
+                f"{self.tolerance!r}."
             )
 
 
 @dataclasses.dataclass(frozen=True)
 class BlockCurvature:
-    """The curvature of a block of the Hessian."""
+    """The curvature of a block of the Hessian.
+
+    Attributes:
+        spectrum: What the products have shown of its eigenvalues.
+        trace: Its trace; NaN if it was not measured.
+        trace_standard_error: Standard error of the trace; 0 if the trace is exact.
+        products: Number of Hessian-vector products.
+    """
 
     spectrum: Spectrum
     trace: float
@@ -75,18 +84,18 @@ class BlockCurvature:
 def largest_eigenvalues(
     objective: Objective, rows: Sequence[TrackedLayer], *, seed: int = 0, tolerance: float = 1e-3
 ) -> np.ndarray:
-    """The largest eigenvalue of each layer's block of the Hessian.
+    """Returns the largest eigenvalue of each layer's block of the Hessian.
 
     Args:
         objective: The loss.
         rows: The layers.
-        seed: Of the vectors to begin with.
-        tolerance: Largest residual, relative to the eigenvalue.
+        seed: Seed of the start vectors.
+        tolerance: Residual, relative to the eigenvalue, at which the search ends.
 
     Returns:
-        One number a layer.
+        An array with one eigenvalue for each layer.
     """
-    accuracy = Accuracy(tolerance=tolerance, both_ends=False, dense_up_to=_DENSE_FOR_ONE)
+    accuracy = Accuracy(tolerance=tolerance, both_ends=False, dense_up_to=_DENSE_UP_TO_FOR_LARGEST)
     found = measure(objective, rows, accuracy, seed=seed)
     return np.array([block.spectrum.eigenvalues[0] for block in found])
 
@@ -100,31 +109,32 @@ def measure(
     starts: Sequence[np.ndarray | None] | None = None,
     progress: bool = False,
 ) -> list[BlockCurvature]:
-    """Measures the curvature of several blocks, their products taken together.
+    """Measures the curvature of several blocks, which share the passes of their products.
 
     Args:
         objective: The loss.
-        rows: The layers, or groups of them.
-        accuracy: How well.
-        seed: Of the random vectors.
-        starts: Vectors to begin with, random ones for those rows that have none. By default
-            searches begin between gradient and random vector.
-        progress: Whether to show a bar.
+        rows: The layers, or groups of layers, one for each block.
+        accuracy: How accurately to measure.
+        seed: Seed of the random vectors.
+        starts: Start vector of each search; `None` in this list means a random vector. By default
+            each search starts from the sum of the gradient and a random vector.
+        progress: Whether to show a progress bar.
 
     Returns:
-        One result a row.
+        One result for each row.
     """
     given = [None] * len(rows) if starts is None else starts
     bar = keras.utils.Progbar(len(rows), unit_name="layer") if progress else None
     found: dict[int, BlockCurvature] = {}
-    # A pass for the whole model goes all the way down: layers are better off without it.
+    # The backward pass of the whole model reaches its first layer. Products of single layers end
+    # earlier, so they do not share a pass with the whole model.
     parts = [place for place, row in enumerate(rows) if row.name != ALL]
     whole = [place for place, row in enumerate(rows) if row.name == ALL]
     for places in filter(None, (parts, whole)):
         products = BlockProducts(objective, [rows[place] for place in places])
         searches = [
             functools.partial(
-                _measured,
+                _search,
                 size,
                 products.dtype,
                 accuracy,
@@ -140,28 +150,35 @@ def measure(
             if bar is not None:
                 bar.add(1)
 
-        products.answer(_in_step(searches, from_gradients, done))
+        products.answer(_together(searches, from_gradients, done))
     return [found[place] for place in range(len(rows))]
 
 
-Steps = Generator[np.ndarray, np.ndarray, BlockCurvature]
+# A search for one block. It yields vectors, and is sent the product of the Hessian with each.
+BlockSearch = Generator[np.ndarray, np.ndarray, BlockCurvature]
 
 
-def _in_step(
-    searches: Sequence[Callable[[np.ndarray | None], Steps]],
+def _together(
+    searches: Sequence[Callable[[np.ndarray | None], BlockSearch]],
     from_gradients: bool,
     done: Callable[[int, BlockCurvature], None],
 ) -> Search:
-    """Searches all blocks as one, since one pass multiplies the vectors of all of them."""
+    """Joins the searches of all blocks into one search, because their products share a pass.
+
+    Args:
+        searches: Functions that start a search, given the gradient of its block or `None`.
+        from_gradients: Whether to ask for the gradients first.
+        done: Called with the index and the result of each block that has been measured.
+    """
     gradients: Vectors = (yield None) if from_gradients else [None] * len(searches)
-    steps = [search(gradient) for search, gradient in zip(searches, gradients, strict=True)]
-    vectors: Vectors = [next(search) for search in steps]
+    started = [search(gradient) for search, gradient in zip(searches, gradients, strict=True)]
+    vectors: Vectors = [next(search) for search in started]
     while any(vector is not None for vector in vectors):
         for place, product in enumerate((yield vectors)):
             if product is None:
                 continue
             try:
-                vectors[place] = steps[place].send(_checked(product))
+                vectors[place] = started[place].send(_checked(product))
             except StopIteration as end:
                 vectors[place] = None
                 done(place, end.value)
@@ -170,21 +187,22 @@ def _in_step(
 def _checked(product: np.ndarray) -> np.ndarray:
     if not np.isfinite(product).all():
         raise FloatingPointError(
-            "The second derivatives of the loss are NaN or infinite at these weights, so there "
-            "is no curvature to measure. Has training diverged, or do the data hold NaN?"
+            "Received second derivatives of the loss that are NaN or infinite, so the curvature "
+            "cannot be measured at these weights. Check whether training has diverged, or whether "
+            "the data contain NaN."
         )
     return product
 
 
-def _measured(
+def _search(
     size: int,
     dtype: np.dtype,
     accuracy: Accuracy,
     random: np.random.Generator,
     start: np.ndarray | None,
     gradient: np.ndarray | None,
-) -> Steps:
-    """The search for one block's curvature; yields vectors and is sent their products."""
+) -> BlockSearch:
+    """Searches for the curvature of one block."""
     if size <= accuracy.dense_up_to:
         spectrum = yield from _dense(size, dtype)
     else:
@@ -207,11 +225,12 @@ def _measured(
 
 
 def _start(size: int, random: np.random.Generator, gradient: np.ndarray | None) -> np.ndarray:
-    """A random vector and the gradient, as long as each other, added.
+    """Returns the sum of a random vector and the gradient, both scaled to length 1.
 
     Most of a gradient lies along the few directions of large curvature (Gur-Ari and others 2018,
-    "Gradient Descent Happens in a Tiny Subspace"), which saves products. It may have nothing of
-    the largest one, so that as much comes from a vector that has something of all of them.
+    "Gradient Descent Happens in a Tiny Subspace"), so that a search from the gradient needs fewer
+    products. But the gradient may be orthogonal to the direction of largest curvature, and the
+    search would then miss this direction. A random vector has a component along every direction.
     """
     vector = random.standard_normal(size)
     length = 0.0 if gradient is None else norm(gradient)
@@ -221,7 +240,7 @@ def _start(size: int, random: np.random.Generator, gradient: np.ndarray | None) 
 
 
 def _dense(size: int, dtype: np.dtype) -> Generator[np.ndarray, np.ndarray, Spectrum]:
-    """All of a small block, column by column."""
+    """Computes a small block as a whole, column by column."""
     basis = np.eye(size, dtype=dtype)
     columns = []
     for vector in basis:
@@ -242,20 +261,21 @@ def _dense(size: int, dtype: np.dtype) -> Generator[np.ndarray, np.ndarray, Spec
 
 
 def check_top_k(top_k: int, rows: Sequence[TrackedLayer]) -> None:
-    """Refuses to look for more eigenvalues than there are.
+    """Checks that every layer has at least `top_k` eigenvalues.
 
     Raises:
-        ValueError: If a layer has fewer parameters.
+        ValueError: If a layer has fewer parameters, and therefore fewer eigenvalues.
     """
     small = min(rows, key=lambda row: row.parameters)
     if top_k > small.parameters:
         raise ValueError(
-            f"`top_k` is {top_k}, and the layer '{small.name}' has only {small.parameters} "
-            "parameters, so as many eigenvalues: ask for fewer, or choose other `layers`."
+            f"`top_k` must not exceed the number of parameters of a layer, which is the number of "
+            f"its eigenvalues. The layer '{small.name}' has {small.parameters} parameters; "
+            f"received top_k={top_k}. Use a smaller `top_k`, or choose other `layers`."
         )
 
 
 def _check_count(name: str, value: Any, least: int) -> None:
     whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
     if not whole or value < least:
-        raise ValueError(f"`{name}` is a whole number, {least} or more; received {value!r}.")
+        raise ValueError(f"`{name}` must be a whole number, {least} or more; received {value!r}.")

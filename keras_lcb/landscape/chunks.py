@@ -1,4 +1,4 @@
-"""Samples on the device, and how they are cut into chunks along their axis."""
+"""Cuts samples into chunks, so that the device works on a bounded number of samples at once."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from keras_lcb.landscape.samples import Batch, length
 
 @dataclasses.dataclass(frozen=True)
 class Cut:
-    """How the samples of one shape are cut.
+    """How the samples of one shape are cut into chunks.
 
     Attributes:
-        samples: How many there are.
-        size: How many are in a chunk; the last one may have fewer.
+        samples: Number of samples.
+        size: Number of samples in a chunk; the last chunk may have fewer.
     """
 
     samples: int
@@ -25,24 +25,27 @@ class Cut:
 
     @property
     def chunks(self) -> int:
-        """Number of chunks."""
+        """Returns the number of chunks."""
         return -(-self.samples // self.size)
 
 
 def cut(part: Batch, most: int) -> Cut:
-    """Cuts samples into chunks of at most so many."""
+    """Returns how to cut samples into chunks of at most `most` samples."""
     samples = length(*part)
     return Cut(samples, chunk_size(samples, most))
 
 
 def chunk_size(samples: int, most: int) -> int:
-    """A size that leaves no smaller chunk at the end, where one is near: it is compiled apart.
+    """Returns the size of a chunk, at most `most`.
+
+    A smaller chunk at the end would be compiled separately. So the size is a divisor of the number
+    of samples if there is one between `most / 2` and `most`.
 
     Raises:
-        ValueError: If `most` is no number of samples.
+        ValueError: If `most` is not a positive whole number.
     """
     if isinstance(most, bool) or not isinstance(most, (int, np.integer)) or most < 1:
-        raise ValueError(f"`batch_size` is a number of samples, 1 or more; received {most!r}.")
+        raise ValueError(f"`batch_size` must be a number of samples, 1 or more; received {most!r}.")
     if samples <= most:
         return samples
     for size in range(int(most), int(most) // 2, -1):
@@ -52,7 +55,7 @@ def chunk_size(samples: int, most: int) -> int:
 
 
 def to_device(part: Batch) -> Batch:
-    """The arrays as tensors."""
+    """Converts arrays to tensors."""
 
     def convert(array: Any) -> Any:
         return None if array is None else keras.ops.convert_to_tensor(array)
@@ -61,7 +64,7 @@ def to_device(part: Batch) -> Batch:
 
 
 def chunk(part: Batch, start: Any, size: int) -> Batch:
-    """Those samples of all arrays that begin at `start`."""
+    """Returns `size` samples of each array, beginning at the sample `start`."""
 
     def cut(array: Any) -> Any:
         if array is None:

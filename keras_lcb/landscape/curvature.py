@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     import xarray as xr
 
 _NOT_CONVERGED = (
-    "The search ended after {} products, before all was found to the tolerance: the residuals "
-    "say how far estimates may be from eigenvalues, and there may be larger ones than these."
+    "The search ended after {} products, before all eigenvalues had converged. Each residual "
+    "bounds how far the estimate is from an eigenvalue. There may be larger eigenvalues."
 )
 
 
@@ -42,54 +42,68 @@ def curvature(
     seed: int = 0,
     progress: bool = False,
 ) -> xr.Dataset:
-    """Measures how curved the loss over the data is along each layer, and along all of them.
+    """Measures how curved the loss over the data is along each layer, and along all layers.
 
-    A layer's block of the Hessian holds the second derivatives of the loss with respect to that
-    layer's weights, all others fixed. Its largest and smallest eigenvalues come from one Krylov
-    space (Lanczos with full re-orthogonalisation, begun between the gradient and a random
-    vector), its trace from that space and random vectors (Hutch++). Blocks of up to 40 parameters
-    are computed as a whole, so that their trace is exact. The Hessian is never stored: all blocks
-    share the passes through the model that their products with vectors take.
+    A layer's block of the Hessian holds the second derivatives of the loss with respect to the
+    weights of that layer, with all other weights fixed. Its largest and smallest eigenvalues come
+    from one Krylov space: Lanczos with full re-orthogonalisation, started from the sum of the
+    gradient and a random vector. Its trace comes from that space and from random vectors (Hutch++).
+    Blocks of up to 40 parameters are computed as a whole, so that their trace is exact. The Hessian
+    is never stored.
 
-    Curvature is not flatness: rescaling a layer, which a following ReLU or normalisation can
-    undo, changes it (Dinh et al., "Sharp Minima Can Generalize For Deep Nets", 2017). So
-    `scaled_eigenvalue`, which such a rescaling leaves as it is, stands beside `eigenvalue`. Being a
-    sum over parameters it grows with their number: layers of different sizes are compared by
-    `analysis.eigenvalue_per_parameter` or `landscape.filter_curvature`.
+    The cost is one Hessian-vector product for each vector of the search, typically some dozens for
+    a layer, and `trace_samples` products for the trace. All layers share the forward and backward
+    passes of their products. The result `products` says how many products there were.
+
+    Large curvature does not mean that a minimum is sharp in a useful sense: rescaling a layer
+    changes its curvature, even if a following ReLU or normalisation undoes the rescaling (Dinh et
+    al., "Sharp Minima Can Generalize For Deep Nets", 2017). `scaled_eigenvalue` does not change
+    under such a rescaling. It is a sum over parameters, and so it grows with their number. To
+    compare layers of different sizes, use `analysis.eigenvalue_per_parameter` or
+    `landscape.filter_curvature`.
 
     Args:
-        model: A built and compiled model; or an `Objective`, which has the data and the loss
-            already, and whose compiled functions a second call does not compile again.
-        x: Inputs: arrays, or a data set as `fit` takes it, which is read once into memory; see
-            `Objective`.
+        model: A built and compiled model; or an `Objective`, which already has the data and the
+            loss. A second call with the same `Objective` does not compile again.
+        x: Inputs: arrays, or a data set as `fit` takes it. A data set is read once into memory,
+            see `Objective`.
         y: Targets; `None` for a data set.
-        layers: Which layers, see `keras_lcb.training.selection.select_layers`; in a list, "(all)"
-            stands for the whole model. Defaults to all that train, and the whole model.
-        top_k: How many of the largest eigenvalues. Defaults to 1.
-        trace_samples: Random vectors for the trace, two or more; 0 for no trace. Defaults to 10.
-        tolerance: Largest residual of an eigenvalue, relative to it. The smallest eigenvalue's
-            is relative to the largest magnitude. Defaults to 0.001.
+        layers: The layers to measure, see `keras_lcb.training.selection.select_layers`. In a list,
+            "(all)" stands for the whole model. Defaults to all layers that train, and the whole
+            model.
+        top_k: Number of largest eigenvalues to find. Defaults to 1.
+        trace_samples: Number of random vectors for the trace: two or more, or 0 for no trace.
+            Defaults to 10.
+        tolerance: Residual at which an eigenvalue counts as found, relative to the eigenvalue. For
+            the smallest eigenvalue it is relative to the largest magnitude. Defaults to 0.001.
         sample_weight: Weights of the samples; `None` for a data set.
-        steps: How many batches to take of a data set. Defaults to `None`: all of them.
-        loss: A loss in place of the compiled one, see `Objective`. Defaults to `None`.
-        training: Whether layers behave as in training: normalisation with the statistics of the
-            data, dropout. Defaults to `False`.
-        batch_size: Most samples at once, which bounds the memory. Defaults to 512.
-        seed: Of the vectors to begin with and of those for the trace. Defaults to 0.
-        progress: Whether to show a bar. Defaults to `False`.
+        steps: Number of batches to read from a data set. Defaults to `None`: all batches.
+        loss: A loss to use instead of the compiled one, see `Objective`. Defaults to `None`.
+        training: Whether layers behave as in training: normalisation uses the statistics of the
+            data, and dropout is active. Defaults to `False`.
+        batch_size: Largest number of samples processed at once, which bounds the memory. Defaults
+            to 512.
+        seed: Seed of the start vectors and of the vectors for the trace. Defaults to 0.
+        progress: Whether to show a progress bar. Defaults to `False`.
 
     Returns:
-        An `xarray.Dataset` with `eigenvalue` (layer, rank), the largest in the sense of their
-        sign, in descending order, equal ones as often as there are; `residual` (layer, rank),
-        ‖Hv − λv‖ / |λ| of each with its unit vector v; `scaled_eigenvalue` (layer, rank), λ times
-        the squared norm of the weights of the block; and, for each layer, `smallest_eigenvalue`
-        and `smallest_residual`, its residual relative to the largest magnitude of an eigenvalue;
-        `trace` and `trace_standard_error`; and `products`, how many products were taken. The
-        attribute `mode` is "evaluation" or "training".
+        An `xarray.Dataset`. With H the block, λ an eigenvalue and v its unit eigenvector, it holds:
+
+        * `eigenvalue` (layer, rank): the largest λ, with their sign, in descending order; an
+          eigenvalue that the block has several times appears several times;
+        * `residual` (layer, rank): ‖Hv − λv‖ / |λ|;
+        * `scaled_eigenvalue` (layer, rank): λ times the squared norm of the weights of the block;
+        * `smallest_eigenvalue` (layer);
+        * `smallest_residual` (layer): the residual of the smallest eigenvalue, relative to the
+          largest magnitude of an eigenvalue;
+        * `trace` and `trace_standard_error` (layer), unless `trace_samples` is 0;
+        * `products` (layer): number of Hessian-vector products.
+
+        The attribute `mode` is "evaluation" or "training".
 
     Raises:
-        ValueError: For an unknown layer, more eigenvalues than a block has, settings out of
-            range, and what `Objective` refuses.
+        ValueError: If a layer is unknown, a block has fewer than `top_k` eigenvalues, a setting is
+            out of its range, or `Objective` refuses the model or the data.
 
     Example:
     >>> inputs = keras.Input((2,))
@@ -139,17 +153,17 @@ def tabulate(
     norms: np.ndarray,
     accuracy: Accuracy,
 ) -> tuple[dict[str, tuple[tuple[str, ...], np.ndarray]], dict[str, str]]:
-    """The results as variables of a run, and what is to be said of them.
+    """Arranges the results as variables of a run.
 
     Args:
         rows: The layers.
-        found: Their curvature.
-        norms: Squared norm of the weights of each.
-        accuracy: What was asked for.
+        found: The curvature of each layer.
+        norms: Squared norm of the weights of each layer.
+        accuracy: The accuracy that was requested.
 
     Returns:
-        Name to dims and values, and `{"variable/layer": reason}` for values that are missing or
-        did not converge.
+        A dict from the name of a variable to its dims and values, and a dict
+        `{"variable/layer": reason}` for values that did not converge.
     """
     spectra = [block.spectrum for block in found]
     top_k = accuracy.top_k
@@ -178,13 +192,13 @@ def tabulate(
 
 
 def _smallest_residual(spectrum: Spectrum) -> float:
-    """Relative to the largest magnitude, since the smallest may well be zero."""
+    """Returns the residual relative to the largest magnitude: the smallest eigenvalue may be 0."""
     scale = float(np.abs(spectrum.eigenvalues).max())
     return float(spectrum.residuals[-1]) / scale if scale else 0.0
 
 
 def squared_norms(objective: Objective, rows: Sequence[TrackedLayer]) -> np.ndarray:
-    """Squared norm of the weights of each layer."""
+    """Returns the squared norm of the weights of each layer."""
     squares = {
         id(variable): _squared_norm(weight)
         for variable, weight in zip(objective.whole.variables, objective.weights(), strict=True)

@@ -1,4 +1,4 @@
-"""Curvature along filter-normalised directions: one that no rescaling of filters changes."""
+"""Curvature along filter-normalised directions, which does not change if filters are rescaled."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from keras_lcb.training.selection import LayerSelection
 if TYPE_CHECKING:
     import xarray as xr
 
-_NO_FILTERS = "The layer has no filters to compare, or they are zero."
+_NO_FILTERS = "The layer has no filters to compare, or all its filters are zero."
 
 
 def filter_curvature(
@@ -36,32 +36,39 @@ def filter_curvature(
 ) -> xr.Dataset:
     """Estimates how curved the loss is along random filter-normalised directions within layers.
 
-    It is the mean of dᵀHd over directions d in which each filter has the norm of the layer's own
-    filter (`filters.random_direction`), H being the layer's block of the Hessian: the second
-    derivative of the loss at the middle of `loss_slice`. With w_f a filter of n_f numbers, its
-    expectation is Σ_f ‖w_f‖² tr(H_ff) / n_f. Rescaling a filter, which a following ReLU or
-    normalisation can undo, leaves it as it is, and unlike λ‖θ‖² it does not grow by itself with the
-    number of inputs of a layer. It costs a Hessian-vector product for each direction.
+    The estimate is the mean of dᵀHd over random directions d, where H is the layer's block of the
+    Hessian, and each filter of d has the norm of the layer's own filter
+    (`filters.random_direction`). dᵀHd is the second derivative of the loss at the centre of a
+    `loss_slice`. The expected value is Σ_f ‖w_f‖² tr(H_ff) / n_f, where w_f is a filter of the
+    layer with n_f numbers.
+
+    The result does not change if a filter is rescaled and a following ReLU or normalisation undoes
+    the rescaling. Unlike λ‖θ‖², it does not grow merely because a layer has more inputs.
+
+    The cost is one Hessian-vector product for each direction; all layers share its passes.
 
     Args:
-        model: A built and compiled model; or an `Objective`, which has the data already.
+        model: A built and compiled model; or an `Objective`, which already has the data.
         x: Inputs.
         y: Targets.
-        layers: Which layers, see `keras_lcb.training.selection.select_layers`. Defaults to all that
-            train.
-        directions: How many random directions, two or more. Defaults to 10.
+        layers: The layers to measure, see `keras_lcb.training.selection.select_layers`. Defaults to
+            all layers that train.
+        directions: Number of random directions, two or more. Defaults to 10.
         sample_weight: Weights of the samples.
         training: Whether layers behave as in training. Defaults to `False`.
-        batch_size: Most samples at once, which bounds the memory. Defaults to 512.
-        seed: Of the directions. Defaults to 0.
-        progress: Whether to show a bar. Defaults to `False`.
+        batch_size: Largest number of samples processed at once, which bounds the memory. Defaults
+            to 512.
+        seed: Seed of the directions. Defaults to 0.
+        progress: Whether to show a progress bar. Defaults to `False`.
 
     Returns:
-        An `xarray.Dataset` with `filter_curvature` and `filter_curvature_standard_error` (layer);
-        NaN for layers without filters to compare, as those with one input.
+        An `xarray.Dataset` with `filter_curvature` and `filter_curvature_standard_error`, both
+        over (layer). Layers without filters to compare have NaN, for example a Dense layer with
+        one input.
 
     Raises:
-        ValueError: For an unknown layer, fewer than two directions, and what `Objective` refuses.
+        ValueError: If a layer is unknown, there are fewer than two directions, or `Objective`
+            refuses the model or the data.
 
     Source: the directions are those of Li et al. (2018), "Visualizing the Loss Landscape of Neural
     Nets"; the mean over them is an estimate in the manner of Hutchinson (1990).
@@ -76,7 +83,7 @@ def filter_curvature(
     100.0
     """
     if int(directions) < 2:
-        raise ValueError(f"`directions` is a number of two or more; received {directions!r}.")
+        raise ValueError(f"`directions` must be 2 or more; received {directions!r}.")
     objective = as_objective(
         model, x, y, sample_weight=sample_weight, training=training, batch_size=batch_size
     )
@@ -114,7 +121,7 @@ def _along_directions(
     random: np.random.Generator,
     progress: bool,
 ) -> np.ndarray:
-    """dᵀHd (directions, layers); NaN for layers without filters."""
+    """Returns dᵀHd (directions, layers); NaN for layers without filters."""
     weights = [
         [keras.ops.convert_to_numpy(weight) for weight in objective.weights(row)] for row in rows
     ]

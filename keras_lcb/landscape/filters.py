@@ -7,25 +7,32 @@ import math
 import keras
 import numpy as np
 
+from keras_lcb.backend import internals
 from keras_lcb.training.layers import TrackedLayer
 
 
 def filter_axes(layer: keras.layers.Layer, variable: keras.Variable) -> tuple[int, ...] | None:
-    """Finds the axes of a variable along which a layer's filters are counted.
+    """Finds the axes of a variable that count a layer's filters.
 
-    A filter is what stands at one index of these axes: what makes one output. They are the last
-    axis of dense, convolution, grouped convolution and recurrent kernels (a gate's column), the
-    last two of depthwise kernels, the last but one of transposed convolutions, all axes that the
-    output of an `EinsumDense` has, and the first (a row) of embeddings.
+    A filter holds the weights that compute one output. Each index of the returned axes selects one
+    filter. The axes are:
+
+    * the last axis of dense, convolution, grouped convolution and recurrent kernels (in a recurrent
+      kernel, a filter is one column of a gate);
+    * the last two axes of depthwise kernels;
+    * the last axis but one of transposed convolutions;
+    * all axes of an `EinsumDense` kernel that its output has, too;
+    * the first axis of embeddings (a filter is a row).
 
     Args:
-        layer: The layer that owns the variable; of a recurrent layer, its cell.
-        variable: One of its variables.
+        layer: The layer that owns the variable. For a recurrent layer, this is its cell.
+        variable: One of the layer's variables.
 
     Returns:
-        Axes, or `None` for what has no filters to compare: biases, vectors, all of a normalisation,
-        and kernels whose filters hold a single number each, as those of a Dense layer with one
-        input do. Scaled to its norm, such a filter's direction is ±w whatever is drawn.
+        The axes. `None` if the variable has no filters to compare: biases, vectors, all variables
+        of a normalisation, and kernels whose filters hold only one number, as in a Dense layer
+        with one input. A random direction for one number w, scaled to the norm of w, is always
+        w or −w.
 
     Example:
     >>> layer = keras.layers.DepthwiseConv2D(3, depth_multiplier=2)
@@ -56,12 +63,12 @@ def _output_axes(layer: keras.layers.Layer, variable: keras.Variable) -> tuple[i
 
 
 def _within(shape: tuple[int, ...], axes: tuple[int, ...]) -> list[int]:
-    """The shape of one filter."""
+    """Returns the shape of one filter."""
     return [int(size) for axis, size in enumerate(shape) if axis not in axes]
 
 
 def _einsum_axes(equation: str) -> tuple[int, ...]:
-    """The places of the kernel's labels that the output has, too."""
+    """Returns the axes of the kernel whose labels also appear in the output."""
     inputs, output = equation.replace(" ", "").split("->")
     kernel = inputs.split(",")[1]
     return tuple(place for place, label in enumerate(kernel) if label in output)
@@ -70,20 +77,29 @@ def _einsum_axes(equation: str) -> tuple[int, ...]:
 def random_direction(
     row: TrackedLayer, weights: list[np.ndarray], random: np.random.Generator
 ) -> list[np.ndarray]:
-    """Draws a direction in which each filter has the norm of the same filter of the weights.
+    """Draws a random direction in which each filter has the norm of the layer's own filter.
 
-    Each filter d of a Gaussian direction becomes d·‖w‖/‖d‖, w being the layer's filter (Li et
-    al., "Visualizing the Loss Landscape of Neural Nets", 2018): networks that differ only in the
-    scale of their filters, as ReLU networks and normalised ones may without computing anything
-    else, have the same picture. What has no filters is not moved.
+    Each filter d of a Gaussian direction becomes d·‖w‖/‖d‖, where w is the layer's filter (Li et
+    al., "Visualizing the Loss Landscape of Neural Nets", 2018). In networks with ReLUs or
+    normalisation, filters can have another scale although the network computes the same function.
+    With these directions, such networks have the same picture. Variables without filters do not
+    move.
 
     Args:
         row: The layer.
-        weights: Its weights, an array for each of its variables.
-        random: What to draw with.
+        weights: The layer's weights, an array for each of its variables.
+        random: The random generator to draw with.
 
     Returns:
-        An array for each variable, of its shape.
+        An array for each variable, with the shape of the variable.
+
+    Example:
+    >>> from keras_lcb.training.layers import tracked_layers
+    >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1, name="line")])
+    >>> row, weights = tracked_layers(model).layers[0], [np.array([[3.0], [4.0]]), np.zeros(1)]
+    >>> kernel, bias = random_direction(row, weights, np.random.default_rng(0))
+    >>> round(float(np.linalg.norm(kernel)), 6), bias.tolist()
+    (5.0, [0.0])
     """
     owners = _owners(row)
     direction = []
@@ -98,7 +114,7 @@ def random_direction(
 
 
 def has_filters(row: TrackedLayer, weights: list[np.ndarray]) -> bool:
-    """Tells whether any filter of a layer can move: its directions are not all zero."""
+    """Returns whether a layer has a filter that is not zero, so that a direction can move it."""
     owners = _owners(row)
     return any(
         np.any(weight) and filter_axes(owners[id(variable)], variable) is not None
@@ -107,6 +123,7 @@ def has_filters(row: TrackedLayer, weights: list[np.ndarray]) -> bool:
 
 
 def _scale(weight: np.ndarray, drawn: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
+    """Returns the factor for each filter that gives the drawn direction the norm of the weight."""
     within = tuple(axis for axis in range(weight.ndim) if axis not in axes)
 
     def norms(array: np.ndarray) -> np.ndarray:
@@ -116,10 +133,10 @@ def _scale(weight: np.ndarray, drawn: np.ndarray, axes: tuple[int, ...]) -> np.n
 
 
 def _owners(row: TrackedLayer) -> dict[int, keras.layers.Layer]:
-    """The layer that made each variable: of recurrent layers, a cell."""
+    """Returns the layer that owns each variable, by the variable's id."""
     return {
         id(variable): part
         for layer in row.layers
-        for part in layer._flatten_layers()
-        for variable in part._trainable_variables
+        for part in (layer, *internals.flattened(layer))
+        for variable in internals.own_variables(part)
     }

@@ -1,17 +1,19 @@
-"""Products of vectors with blocks of the Hessian, those of several blocks in one pass.
+"""Products of vectors with diagonal blocks of the Hessian, several blocks in one pass.
 
-Each backend has a module with two functions:
+`BlockProducts` multiplies. Each backend has a module, such as `tensorflow_hessian`, with two
+functions:
 
-- `block_products(loss, own, blocks)` passes forward and backward once for all products that
-  follow. `loss(*own)` is a scalar, and `blocks` say which of the weights `own` make up each
-  block. It returns the gradient, for each block a tensor for each of its weights, and
-  `products(vectors, asked)`, which multiplies a vector with each block of the Hessian that is
-  asked for. Vectors and products are like the gradient, zeros where none is asked for.
-- `repeated(gradients, products, request, answer)` does what a `Request` asks for and goes on with
-  what the host answers, as long as that asks for anything; it returns `None` then. Where a
-  backend cannot go on, it returns what it has found. `gradients()` and `products(vector, asked)`
-  are as above, with all blocks in one flat vector, and `gradients` is `None` where no search asks
-  for them; `answer(number, found)` is that of `dialogue`.
+- `block_products(loss, own, blocks)` computes one forward and one backward pass, which all later
+  products share. `loss(*own)` is a scalar, and `blocks` says which of the weights `own` belong to
+  each block. It returns two things. The first is the gradient: a list for each block, with a tensor
+  for each of its weights. The second is a function `products(vectors, active)`, which multiplies
+  the vector of each active block by that block of the Hessian. Vectors and products have the
+  structure of the gradient. Products of inactive blocks have no meaning.
+- `run(gradients, products, request, resume)` computes what a `Request` asks for, and calls
+  `resume(search_id, results)` of `host_search` for the next vectors, until no block is active. It
+  then returns `None`. A backend that cannot call the host from a compiled program computes one
+  request and returns the results. `gradients()` and `products(vector, active)` are as above, but
+  join all blocks into one vector. `gradients` is `None` if the search does not ask for gradients.
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_lcb.landscape.dialogue import Dialogue, Request, Search, Vectors, answer
+from keras_lcb.landscape.host_search import HostSearch, Request, Search, Vectors, resume
 from keras_lcb.landscape.objective import Around, Objective
 from keras_lcb.training.layers import TrackedLayer
 
@@ -33,18 +35,18 @@ _module = importlib.import_module(f"keras_lcb.landscape.{keras.backend.backend()
 
 
 class BlockProducts:
-    """Multiplies vectors with the blocks that layers have on the diagonal of the Hessian.
+    """Multiplies vectors by the diagonal blocks of the Hessian that belong to layers.
 
-    The blocks share one pass forward and one backward; what each adds to them goes no further
-    down than its layer, and only those take time that have a vector.
+    All blocks share one forward and one backward pass. The second differentiation, which each block
+    needs for itself, ends at the layer of the block. It is skipped for blocks without a vector.
 
     Args:
         objective: The loss.
-        rows: The layers, or groups of them.
+        rows: The layers, or groups of layers, one for each block.
 
     Attributes:
-        sizes: Number of parameters of each.
-        dtype: Type of the vectors: that of the weights, or single precision if that is less.
+        sizes: Number of parameters of each block.
+        dtype: Type of the vectors: float64 if a weight has that type, otherwise float32.
 
     Example:
     >>> inputs = keras.Input((2,))
@@ -70,13 +72,13 @@ class BlockProducts:
         self._objective, self._blocks, self._together = objective, blocks, together
 
     def __call__(self, vectors: Vectors) -> Vectors:
-        """Multiplies.
+        """Multiplies one vector for each block.
 
         Args:
-            vectors: A vector for each block; `None` for those to leave out.
+            vectors: A vector for each block; `None` for a block to leave out.
 
         Returns:
-            The products, `None` where there was no vector.
+            The product for each block; `None` for a block without a vector.
         """
         found: list[Vectors] = []
 
@@ -89,32 +91,32 @@ class BlockProducts:
     def answer(self, search: Search) -> None:
         """Sends a search the products of the vectors that it yields, until it ends.
 
-        The weights must stay as they are meanwhile: the passes forward and backward that all
-        products begin with are taken once, or seldom, where all samples are one chunk.
+        The weights of the model must not change before the search ends: if all samples fit into
+        one chunk, the shared forward and backward pass is computed only once, or a few times.
 
         Args:
-            search: A generator of lists of vectors, as those of a call, which is sent the
-                products. It may begin with `None`, and is then sent the gradients. What it
-                raises comes through.
+            search: A generator that yields lists of vectors as `__call__` takes them, and
+                receives the lists of products. If it first yields `None`, it receives the
+                gradients. Exceptions of the search are raised unchanged.
         """
-        with Dialogue(search, self.sizes, self.dtype) as dialogue:
-            # What a program can be asked for takes its time whether it is or not.
-            kind = _Program(self._blocks, gradients=dialogue.request.wants_gradients)
+        with HostSearch(search, self.sizes, self.dtype) as running:
+            # A program that can return gradients is slower, even when it does not return them.
+            kind = _Program(self._blocks, gradients=running.request.wants_gradients)
             program = self._objective.compiled(kind, self._together)
-            while dialogue.goes_on:
-                dialogue.begin()
-                found = program(None, dialogue.request)
-                if found is not None:  # on a backend whose programs do not go on by themselves
-                    dialogue.take(keras.ops.convert_to_numpy(found))
+            while running.is_waiting:
+                running.start_timer()
+                results = program(None, running.request)
+                if results is not None:  # on a backend whose programs cannot call `resume`
+                    running.receive(keras.ops.convert_to_numpy(results))
 
 
 @dataclasses.dataclass(frozen=True)
 class _Program:
-    """What is compiled; equal, so compiled once, for the same blocks.
+    """The function to compile. Programs with equal attributes are equal, and compiled only once.
 
     Attributes:
-        blocks: Which of the weights make up each.
-        gradients: Whether a search may ask for them.
+        blocks: Indices of the weights that belong to each block.
+        gradients: Whether a search may ask for gradients.
     """
 
     blocks: tuple[tuple[int, ...], ...]
@@ -130,29 +132,30 @@ class _Program:
                 return known[0]
             return around.summed(lambda loss: [self._of_chunk(loss, own, zero)[0]], [zero])[0]
 
-        def products(vector: Any, asked: Any) -> Any:
+        def products(vector: Any, active: Any) -> Any:
             if known is not None:
-                return known[1](vector, asked)
+                return known[1](vector, active)
             return around.summed(
-                lambda loss: [self._of_chunk(loss, own, zero)[1](vector, asked)], [zero]
+                lambda loss: [self._of_chunk(loss, own, zero)[1](vector, active)], [zero]
             )[0]
 
-        return _module.repeated(gradients if self.gradients else None, products, request, answer)
+        return _module.run(gradients if self.gradients else None, products, request, resume)
 
     def _of_chunk(
         self, loss: Callable[..., Any], own: Sequence[Any], like: Any
     ) -> tuple[Any, Callable[..., Any]]:
-        """The gradient of all blocks, and products with them, each as one flat vector."""
+        """Returns the gradient of all blocks as one vector, and a function for their products."""
         weights = [[own[place] for place in block] for block in self.blocks]
         gradients, multiply = _module.block_products(loss, own, self.blocks)
 
-        def products(vector: Any, asked: Any) -> Any:
-            return _joined(multiply(_split(vector, weights), asked), like)
+        def products(vector: Any, active: Any) -> Any:
+            return _joined(multiply(_split(vector, weights), active), like)
 
         return _joined(gradients, like), products
 
 
 def _split(vector: Any, like: Sequence[Sequence[Any]]) -> list[list[Any]]:
+    """Cuts one vector into tensors with the shapes and types of the weights of each block."""
     parts: list[list[Any]] = []
     start = 0
     for block in like:
@@ -166,6 +169,7 @@ def _split(vector: Any, like: Sequence[Sequence[Any]]) -> list[list[Any]]:
 
 
 def _joined(blocks: Sequence[Sequence[Any]], like: Any) -> Any:
+    """Joins the tensors of all blocks into one vector of the type of `like`."""
     return keras.ops.concatenate(
         [
             keras.ops.cast(keras.ops.reshape(part, (-1,)), like.dtype)

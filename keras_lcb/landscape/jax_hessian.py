@@ -1,4 +1,4 @@
-"""Products with blocks of the Hessian on JAX: forward over reverse."""
+"""Products with blocks of the Hessian on JAX: forward-mode over reverse-mode differentiation."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from keras_lcb.landscape.dialogue import Request
+from keras_lcb.landscape.host_search import Request
 
 
 def block_products(
     loss: Callable[..., Any], own: Sequence[Any], blocks: Sequence[Sequence[int]]
 ) -> tuple[list[list[Any]], Callable[..., list[list[Any]]]]:
-    """The gradient of each block, and a function that multiplies blocks with vectors."""
-    # Linearised outside of the conditions, where XLA sees that all blocks share the same pass.
+    """Returns the gradient of each block, and a function that multiplies vectors by the blocks."""
+    # Outside of `jax.lax.cond`, so that XLA sees that all blocks share the same passes.
     gradients, multiply = zip(*(_linearized(loss, own, block) for block in blocks), strict=True)
 
-    def products(vectors: Sequence[Sequence[Any]], asked: Any) -> list[list[Any]]:
+    def products(vectors: Sequence[Sequence[Any]], active: Any) -> list[list[Any]]:
         return [
             jax.lax.cond(
-                asked[place],
+                active[place],
                 lambda vector, place=place: list(multiply[place](*vector)),
                 lambda vector: [jnp.zeros_like(part) for part in vector],
                 list(vector),
@@ -35,6 +35,8 @@ def block_products(
 def _linearized(
     loss: Callable[..., Any], own: Sequence[Any], block: Sequence[int]
 ) -> tuple[Sequence[Any], Callable[..., Any]]:
+    """Returns the gradient of one block, and its derivative as a function of a direction."""
+
     def of_block(*moved: Any) -> Any:
         weights = list(own)
         for place, weight in zip(block, moved, strict=True):
@@ -45,16 +47,19 @@ def _linearized(
     return jax.linearize(gradient, *(own[place] for place in block))
 
 
-def repeated(
+def run(
     gradients: Callable[[], Any] | None,
     products: Callable[..., Any],
     request: Request,
-    answer: Callable[..., Any],
+    resume: Callable[..., Any],
 ) -> Any:
-    """Does what is asked, once."""
-    # Callbacks out of compiled loops can hang on CPUs: https://github.com/jax-ml/jax/issues/25861
+    """Computes what one request asks for, and returns it to the host.
+
+    It does not call `resume`: calls from compiled loops to the host can hang on CPUs, see
+    https://github.com/jax-ml/jax/issues/25861.
+    """
     if gradients is None:
-        return products(request.vector, request.asked)
+        return products(request.vector, request.active)
     return jax.lax.cond(
-        request.wants_gradients, gradients, lambda: products(request.vector, request.asked)
+        request.wants_gradients, gradients, lambda: products(request.vector, request.active)
     )

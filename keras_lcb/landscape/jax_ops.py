@@ -10,18 +10,18 @@ import jax
 
 
 def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The function, compiled by XLA."""
+    """Compiles a function with XLA."""
     return jax.jit(function)
 
 
 def value_and_gradients(
     function: Callable[..., Any], arguments: Sequence[Any]
 ) -> tuple[Any, list[Any]]:
-    """A scalar function of tensors, and its derivatives, one a tensor."""
+    """Computes a scalar function of tensors, and its gradient with respect to each tensor."""
     value, found = jax.value_and_grad(function, tuple(range(len(arguments))))(*arguments)
     return value, list(found)
 
 
 def draws_undone() -> contextlib.AbstractContextManager[None]:
-    """Nothing to undo: layers draw from states that are variables."""
+    """Does nothing: random layers of Keras keep their state in variables on this backend."""
     return contextlib.nullcontext()

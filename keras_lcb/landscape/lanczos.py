@@ -1,7 +1,8 @@
-"""Both ends of a symmetric matrix's spectrum from products with vectors (Lanczos 1950).
+"""Finds both ends of a symmetric matrix's spectrum from matrix-vector products (Lanczos 1950).
 
-What takes products is written as a generator here: it yields vectors, and is sent the matrix
-times each. Whoever drives it may then compute the products of several matrices at once.
+The search is a generator: it yields a vector, and receives the product of the matrix with this
+vector. The caller can so run the searches for several matrices at once, and compute their products
+together.
 """
 
 from __future__ import annotations
@@ -10,12 +11,12 @@ from collections.abc import Generator
 
 import numpy as np
 
+from keras_lcb.landscape.host_vectors import norm
 from keras_lcb.landscape.subspace import Spectrum, Subspace
-from keras_lcb.landscape.vectors import norm
 
 Products = Generator[np.ndarray, np.ndarray, Spectrum]
 
-# Of a basis, unless a handful of vectors takes more.
+# The basis takes at most so many bytes, but always holds at least `_LEAST_VECTORS` vectors.
 MOST_BYTES = 2**30
 _LEAST_VECTORS = 12
 
@@ -30,32 +31,33 @@ def lanczos(
     both_ends: bool = True,
     most_vectors: int | None = None,
 ) -> Products:
-    """The largest eigenvalues, and the smallest, from Krylov spaces.
+    """Finds the largest eigenvalues, and the smallest, in Krylov spaces.
 
-    Each new vector is orthogonalised twice against all others, so that no eigenvalue comes up a
-    second time (Parlett 1998, chapter 13). A basis that has grown to its bound is replaced by
-    its vectors at both ends of the spectrum (thick restart, Wu and Simon 2000). Residuals follow
-    from the products already taken.
+    Each new vector is orthogonalised twice against all others, so that rounding errors do not
+    produce copies of an eigenvalue (Parlett 1998, chapter 13). When the basis is full, the
+    eigenvectors at both ends of the spectrum replace it (thick restart, Wu and Simon 2000). The
+    residuals follow from products that have already been computed.
 
-    The space of one vector has one eigenvector of each eigenvalue, however often the matrix has
-    it. So where several are asked for, the search begins again from random vectors orthogonal to
-    those found, until the largest eigenvalue that is left changes nothing.
+    A Krylov space of one start vector holds only one eigenvector of each eigenvalue, even if the
+    matrix has the eigenvalue several times. So if several eigenvalues are wanted, the search starts
+    again from a random vector orthogonal to the eigenvectors found so far. It repeats this until
+    the eigenvalues no longer rise.
 
     Args:
-        start: The vector to begin with; its type is that of the basis.
-        count: How many of the largest eigenvalues.
-        tolerance: Largest residual of these, relative to the eigenvalue; of the smallest,
-            relative to the largest in magnitude.
-        most_products: How many products at most, reached where tolerances are not.
-        random: Where further vectors come from.
-        both_ends: Whether the smallest eigenvalue has to converge too.
-        most_vectors: Bound of the basis; by default what fits in `MOST_BYTES`.
+        start: The start vector. The basis has its type.
+        count: Number of largest eigenvalues to find.
+        tolerance: Residual at which an eigenvalue counts as found, relative to the eigenvalue. For
+            the smallest eigenvalue it is relative to the largest magnitude.
+        most_products: Number of products after which the search ends in any case.
+        random: The random generator for further start vectors.
+        both_ends: Whether the smallest eigenvalue has to converge, too.
+        most_vectors: Largest size of the basis. By default as many as fit into `MOST_BYTES`.
 
     Yields:
-        Unit vectors, to be multiplied.
+        Unit vectors to multiply by the matrix.
 
     Returns:
-        What is known in the end.
+        What the products have shown of the spectrum.
 
     Example:
     >>> steps = lanczos(np.ones(3), 2, tolerance=1e-6, most_products=9,
@@ -73,29 +75,28 @@ def lanczos(
     room = min(most_vectors or _room(size, dtype), size, most_products)
     space = Subspace(max(room, min(size, 2 * count + 4)), size, dtype)
 
-    def search(vector: np.ndarray, further: int = 0) -> Products:
-        above = count + further
+    def search(vector: np.ndarray, wanted: int) -> Products:
         while True:
             space.add(vector, (yield vector))
             found = space.spectrum()
             if (
                 space.exhausted
                 or space.products >= most_products
-                or _converged(found, count, further, tolerance, space.floor, both_ends)
+                or _converged(found, count, wanted, tolerance, space.rounding, both_ends)
             ):
                 return found
-            ranks = [*range(min(above, space.known)), *([-1] if both_ends else [])]
+            ranks = [*range(min(wanted, space.known)), *([-1] if both_ends else [])]
             vector = space.direction(found, ranks)
             if space.known == space.room:
-                space.shrink(found, _ends(space.known, above))
+                space.shrink(found, _kept_at_restart(space.known, wanted))
 
-    found = yield from search(start / dtype.type(norm(start)))
+    found = yield from search(start / dtype.type(norm(start)), wanted=count)
     while count > 1 and space.known < size and space.products < most_products:
         before = found.eigenvalues[:count]
         space.shrink(found, np.unique(np.r_[: len(before), space.known - 1]))
         vector = random.standard_normal(size).astype(dtype)
         space.orthogonalise(vector)
-        found = yield from search(vector / dtype.type(norm(vector)), further=1)
+        found = yield from search(vector / dtype.type(norm(vector)), wanted=count + 1)
         if len(before) == count:
             risen = found.eigenvalues[:count] - before > tolerance * np.abs(before)
             if not risen.any():
@@ -104,24 +105,38 @@ def lanczos(
 
 
 def _room(size: int, dtype: np.dtype) -> int:
+    """Returns how many vectors of this size and type fit into `MOST_BYTES`."""
     return max(_LEAST_VECTORS, MOST_BYTES // (size * dtype.itemsize))
 
 
 def _converged(
-    found: Spectrum, count: int, further: int, tolerance: float, floor: float, both_ends: bool
+    found: Spectrum, count: int, wanted: int, tolerance: float, rounding: float, both_ends: bool
 ) -> bool:
-    """Whether those wanted are known; one further only has to be told from the last of them."""
-    sizes, above = np.abs(found.eigenvalues), count + further
-    if len(sizes) < above:
+    """Returns whether the residuals are small enough.
+
+    The first `count` eigenvalues must reach the tolerance. If `wanted` is larger, the search only
+    has to show that no further copy of the last of them exists. The eigenvalues after `count` may
+    therefore have the same absolute error as that one.
+
+    Args:
+        found: The spectrum so far.
+        count: Number of largest eigenvalues to find.
+        wanted: Number of largest eigenvalues to look at: `count`, or one more.
+        tolerance: Relative residual at which an eigenvalue counts as found.
+        rounding: Absolute residual that rounding errors alone may cause.
+        both_ends: Whether the smallest eigenvalue has to converge, too.
+    """
+    sizes = np.abs(found.eigenvalues)
+    if len(sizes) < wanted:
         return False
-    allowed = tolerance * sizes[:above]
+    allowed = tolerance * sizes[:wanted]
     allowed[count:] = allowed[count - 1 :].max()
-    if (found.residuals[:above] > np.maximum(allowed, floor)).any():
+    if (found.residuals[:wanted] > np.maximum(allowed, rounding)).any():
         return False
-    return not both_ends or bool(found.residuals[-1] <= max(tolerance * sizes.max(), floor))
+    return not both_ends or bool(found.residuals[-1] <= max(tolerance * sizes.max(), rounding))
 
 
-def _ends(known: int, count: int) -> np.ndarray:
-    """Which vectors a restart keeps: about half of them, more of the large end."""
-    above, below = max(known // 3, count + 1), max(known // 6, 1)
-    return np.r_[:above, known - below : known]
+def _kept_at_restart(known: int, wanted: int) -> np.ndarray:
+    """Returns the ranks that a restart keeps: a third at the large end, a sixth at the small."""
+    large, small = max(known // 3, wanted + 1), max(known // 6, 1)
+    return np.r_[:large, known - small : known]

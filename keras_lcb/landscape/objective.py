@@ -1,4 +1,4 @@
-"""The loss over a data set as a function of weights: what every landscape is drawn from."""
+"""The loss over a data set as a function of weights, which every function of this room uses."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 import keras
 
+from keras_lcb.backend import internals
 from keras_lcb.landscape import ops
 from keras_lcb.landscape.chunks import Cut, chunk, cut, to_device
 from keras_lcb.landscape.loss import loss_name, loss_of
@@ -17,61 +18,65 @@ from keras_lcb.training.selection import LayerSelection, select_layers
 
 BATCH_SIZE = 512
 ALL = "(all)"
+_OF_OBJECTIVE = ("sample_weight", "steps", "loss")
 
 Tensors = Sequence[Any]
-# What is compiled: a function of the loss around the model's weights, of the weights of the layer
-# in question, and of further tensors.
+# A function to compile: `program(around, own, *arguments)`, see `Objective.compiled`.
 Program = Callable[..., Any]
 
 
 class Objective:
     """A model's loss, averaged over data, as a function of its weights.
 
-    The value is the one that Keras gives for all of the data in one batch: penalties count once,
-    and sample weights are not normalised by their sum unless the loss says so. The work is done
-    in chunks of the data, which bounds the memory, and inside functions that are compiled once.
-    Nothing of the model is changed: neither weights, moving statistics and seeds, nor optimizer,
-    metrics and what `compile` has prepared.
+    The value equals the loss that Keras computes for all of the data in one batch: regularisation
+    penalties count once, and sample weights are divided by their sum only if the loss does so.
+    Functions are compiled once, and process the data in chunks, which bounds the memory. The model
+    stays unchanged: its weights, moving statistics, seeds, optimizer, metrics and compilation.
 
-    Weights that are not given are the model's at the time of the call.
+    Where no weights are given, the model's weights at the time of the call are used.
 
-    Data come as `fit` takes them. A data set is read once, so that each evaluation sees the same
-    samples, also of one that shuffles: into memory, up to 2 GiB, and from there onto the device.
-    Its batches may differ in size, the mean is over samples. They may differ in other axes too,
-    if outputs and targets do not; each shape is then compiled apart, which takes its time.
+    Data are given as for `fit`. A data set is read once, into at most 2 GiB of memory, and copied
+    from there to the device. So each evaluation sees the same samples, even if the data set
+    shuffles. Its batches may differ in size, since the mean is over samples. They may also differ
+    in other axes, if outputs and targets do not; then each shape is compiled separately.
+
+    The cost of the construction is one evaluation of the loss on one chunk of each shape. The cost
+    of the first call of each function, for each layer, is its compilation.
 
     Args:
         model: A built and compiled model.
         x: Inputs: an array, or a list or dict of arrays. Or a data set of batches `x`, `(x, y)`
             or `(x, y, sample_weight)`: a `tf.data.Dataset`, a `keras.utils.PyDataset`, a torch
             `DataLoader`, or a generator.
-        y: Targets; `None` for a data set, and for a model whose losses need none.
-        sample_weight: Weights of the samples, as `fit` takes them; `None` for a data set. (Class
-            weights are weights of samples: give each that of its class.)
-        steps: How many batches to take of a data set; needed for generators and data sets
-            without an end. Defaults to `None`: all of them.
-        loss: A loss in place of the compiled one, for a model with a `train_step` of its own,
-            which is not looked into: what `compile(loss=...)` takes. Or a function
-            `loss(model, x, y, sample_weight, training)`, with `model` and some of the others
-            under these names, that returns the whole loss of a batch as a scalar tensor; then all
-            samples must be in one chunk. Defaults to `None`: the compiled loss.
-        training: Whether layers behave as in training (batch statistics; dropout, with the masks
-            that the present seed states draw). Defaults to `False`: as in evaluation.
-        batch_size: Most samples in a chunk. Defaults to 512.
+        y: Targets; `None` for a data set, and for a model whose losses need no targets.
+        sample_weight: Weights of the samples, as `fit` takes them; `None` for a data set. (To use
+            class weights, give each sample the weight of its class.)
+        steps: Number of batches to read from a data set. Generators and endless data sets need it.
+            Defaults to `None`: all batches.
+        loss: A loss to use instead of the compiled one. A model whose own `train_step` computes its
+            loss needs it. Either what `compile(loss=...)` takes, or a function
+            `loss(model, x, y, sample_weight, training)`, which returns the whole loss of a batch as
+            a scalar tensor and may leave out all parameters but `model`. Such a function needs all
+            samples in one chunk. Defaults to `None`: the compiled loss.
+        training: Whether layers behave as in training. Normalisation then uses the statistics of
+            the data, and dropout draws its masks from the current seed states, the same masks in
+            each evaluation. Defaults to `False`: as in evaluation.
+        batch_size: Largest number of samples in a chunk. Defaults to 512.
 
     Attributes:
         model: The model.
         layers: The layers that train, as `keras_lcb.training.layers.TrackedLayer`, in the order
-            of their calls, each with the variables that train.
-        whole: All of them as one, called "(all)".
+            of their calls. Each has only its variables that train.
+        whole: All these layers as one, called "(all)".
         samples: Number of samples.
         chunks: Number of chunks.
-        loss_name: "compiled", or the name of the loss that is given.
+        loss_name: "compiled", or the name of the given loss.
 
     Raises:
-        ValueError: If the model is not built, has no loss or trains nothing; if the data have
-            different lengths, lack targets that the loss needs, do not end or do not fit into
-            memory; or if they take several chunks and the loss is no mean over samples.
+        ValueError: If the model is not built, has no loss, or has no variable that trains; if
+            arrays of the data have different lengths, the loss needs targets and there are none,
+            or a data set is endless or too large for the memory; or if the data need several
+            chunks and the loss is not a mean over samples.
 
     Example:
     >>> import numpy as np
@@ -119,34 +124,41 @@ class Objective:
     # Values.
 
     def weights(self, layer: str | TrackedLayer | None = None) -> list[Any]:
-        """Copies of a layer's weights as they are now, as tensors; of all layers for `None`."""
+        """Returns copies of a layer's current weights, as tensors; of all layers for `None`."""
         return self._own(self._trainable_now(), self._places(self.row(layer)))
 
     def loss(
         self, weights: Tensors | None = None, *, layer: str | TrackedLayer | None = None
     ) -> float:
-        """The loss where a layer has other weights than in the model.
+        """Computes the loss with other weights in one layer.
 
         Args:
-            weights: An array for each variable of the layer; the model's own for `None`.
-            layer: The layer that moves; all of them by default.
+            weights: An array for each variable of the layer; `None` for the model's own weights.
+            layer: The layer with these weights. Defaults to `None`: all layers.
 
         Returns:
             The loss, regularisation penalties included.
+
+        Raises:
+            ValueError: If a layer is unknown, or an array has another shape than its variable.
         """
         return float(keras.ops.convert_to_numpy(self.compiled(_loss, layer)(weights)))
 
     def gradients(
         self, weights: Tensors | None = None, *, layer: str | TrackedLayer | None = None
     ) -> dict[str, list[Any]]:
-        """The gradient of the loss where a layer has other weights than in the model.
+        """Computes the gradient of the loss with other weights in one layer.
 
         Args:
-            weights: An array for each variable of the layer; the model's own for `None`.
-            layer: The layer that moves, and whose gradient is taken; all of them by default.
+            weights: An array for each variable of the layer; `None` for the model's own weights.
+            layer: The layer with these weights, whose gradient is computed. Defaults to `None`:
+                all layers.
 
         Returns:
-            A tensor for each variable, by the name of its layer.
+            A dict from the name of a layer to a list with a tensor for each of its variables.
+
+        Raises:
+            ValueError: If a layer is unknown, or an array has another shape than its variable.
         """
         row = self.row(layer)
         found = self.compiled(_gradients, row)(weights)
@@ -163,14 +175,26 @@ class Objective:
         """Compiles a function of the loss around the model's weights, once for each layer.
 
         Args:
-            program: `program(around, own, *arguments)` with an `Around` and the layer's weights
-                as tensors; returns tensors. It is traced, so it must be made of `keras.ops` and
-                the like. Compiled code is kept by this function and the layer: pass the same
-                function each time, and what varies as arguments.
-            layer: The layer that moves; all of them by default.
+            program: A function `program(around, own, *arguments)`, which receives an `Around` and
+                the layer's weights as tensors, and returns tensors. It is traced, so it must
+                consist of operations such as `keras.ops`. The compiled code is stored under the
+                function and the layer. So pass the same function each time, and pass values that
+                change as arguments.
+            layer: The layer whose weights may differ from the model's. Defaults to `None`: all
+                layers.
 
         Returns:
-            `function(weights=None, *arguments)`, where `weights` are the layer's.
+            `function(weights=None, *arguments)`, where `weights` are those of the layer.
+
+        Example:
+        >>> import numpy as np
+        >>> def squared_gradient(around, own):
+        ...     return sum(keras.ops.sum(g**2) for g in around.gradients(own))
+        >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1, use_bias=False)])
+        >>> model.compile(loss="mse")
+        >>> objective = Objective(model, np.ones((4, 2)), np.zeros((4, 1)))
+        >>> float(objective.compiled(squared_gradient)([[[1.0], [1.0]]]))
+        32.0
         """
         row = self.row(layer)
         places = self._places(row)
@@ -179,7 +203,7 @@ class Objective:
 
             def traced(state: Any, data: Any, arguments: Any) -> Any:
                 own = self._own(state[0], places)
-                with self._loss.apart():
+                with self._loss.separated():
                     return program(Around(self, places, state, data), own, *arguments)
 
             self._programs[key] = ops.compiled(traced)
@@ -191,7 +215,7 @@ class Objective:
                 for place, given in zip(places, weights, strict=True):
                     trainable[place] = _like(given, trainable[place])
             arguments = keras.tree.map_structure(keras.ops.convert_to_tensor, list(arguments))
-            with self._loss.apart():  # on torch there is no other time of tracing
+            with self._loss.separated():  # torch does not trace, but calls the function here
                 return compiled((trainable, others), self._data, arguments)
 
         return run
@@ -199,25 +223,25 @@ class Objective:
     # Layers.
 
     def select(self, layers: LayerSelection) -> list[TrackedLayer]:
-        """Chooses layers by name, or groups them: see `keras_lcb.training.selection.select_layers`.
+        """Returns layers by name or in groups, see `keras_lcb.training.selection.select_layers`.
 
         Raises:
-            ValueError: For a name that fits no layer that trains.
+            ValueError: If no layer that trains has a given name.
         """
         return select_layers(self.layers, layers)
 
     def row(self, layer: str | TrackedLayer | None) -> TrackedLayer:
-        """A layer by its name, or a group by the prefix of its layers' names.
+        """Returns a layer by its name, or a group of layers by the prefix of their names.
 
         Raises:
-            ValueError: For a name that fits no layer that trains.
+            ValueError: If no layer that trains has this name or prefix.
         """
         if layer is None or layer == ALL:
             return self.whole
         return layer if isinstance(layer, TrackedLayer) else self.select([layer])[0]
 
     def moving(self, row: TrackedLayer) -> TrackedLayer | None:
-        """What of a layer trains, `None` if it is frozen."""
+        """Returns the layer with only its variables that train; `None` if it is frozen."""
         training = tuple(v for v in row.variables if id(v) in self._place)
         return dataclasses.replace(row, variables=training) if training else None
 
@@ -237,11 +261,10 @@ class Objective:
         now = self.model.trainable_variables
         if [id(v) for v in now] != [id(v) for v in self._trainable]:
             raise ValueError(
-                f"Other layers of the model '{self.model.name}' train now than when this "
-                "objective was made. Make a new one after freezing or unfreezing layers."
+                f"Received the model '{self.model.name}' with other trainable variables than when "
+                "this objective was made. Make a new objective after freezing or unfreezing layers."
             )
-        if hasattr(self.model, "jax_state_sync"):
-            self.model.jax_state_sync()  # in mid-epoch the state is not in its variables
+        internals.sync_state(self.model)  # during an epoch on JAX, the variables are out of date
         return ops.read(self._trainable)
 
     @staticmethod
@@ -249,33 +272,39 @@ class Objective:
         return [trainable[place] for place in places]
 
     def _try_out(self) -> None:
-        """Builds the loss on a chunk of each shape, and refuses what chunks would make inexact."""
+        """Computes the loss on a chunk of each shape, and checks that chunks give the exact loss.
+
+        Raises:
+            ValueError: If the mean over the chunks is not the loss of all samples.
+        """
         state = self._state()
         trials = [
             self._loss.tried(*state, chunk(part, 0, sizes.size))
             for part, sizes in zip(self._data, self._cuts, strict=True)
         ]
-        reason = next((trial.whole_only for trial in trials if trial.whole_only), None)
+        reason = next((trial.why_not_mean for trial in trials if trial.why_not_mean), None)
         if self.chunks == 1 or reason is None and len({trial.shapes for trial in trials}) == 1:
             return
         if len(trials) > 1:
             raise ValueError(
-                f"The batches have {len(trials)} shapes, and "
-                f"{reason or 'outputs, targets or weights differ in shape, too'}, so that the "
-                "mean over them is not the loss of all samples. Pad the data to one shape."
+                f"Received batches of {len(trials)} shapes. The mean over them is not the loss of "
+                f"all samples, because "
+                f"{reason or 'outputs, targets or weights differ in shape, too'}. Pad the data to "
+                "one shape."
             )
         (sizes,) = self._cuts
         raise ValueError(
-            f"The {self.samples} samples take {self.chunks} chunks of {sizes.size}, and "
-            f"{reason}, so that the mean over chunks is not the loss of all samples. Pass "
-            f"batch_size={self.samples} to take them at once, or fewer samples."
+            f"Received {self.samples} samples, which need {self.chunks} chunks of {sizes.size}. "
+            f"The mean over chunks is not the loss of all samples, because {reason}. Pass "
+            f"batch_size={self.samples} to process all samples at once, or pass fewer samples."
         )
 
 
 class Around:
-    """The loss around a model's weights as a function of some of them, in a compiled function.
+    """The loss as a function of the weights of one layer, for use inside a compiled function.
 
-    `Objective.compiled` gives one to the functions it compiles.
+    `Objective.compiled` passes one to each function that it compiles. The other layers have the
+    weights of the model.
     """
 
     def __init__(self, objective: Objective, places: list[int], state: Any, data: Any) -> None:
@@ -285,16 +314,16 @@ class Around:
         self._data = data
 
     def loss(self, own: Tensors) -> Any:
-        """The loss, a scalar tensor of the weights' type."""
+        """Computes the loss, a scalar tensor of the weights' type."""
         zero = self._zero(own)
         return self.summed(lambda loss: [keras.ops.cast(loss(*own), zero.dtype)], [zero])[0]
 
     def gradients(self, own: Tensors) -> list[Any]:
-        """The gradient with respect to these weights, a tensor each."""
+        """Computes the gradient of the loss, a tensor for each weight."""
         return self.loss_and_gradients(own)[1]
 
     def loss_and_gradients(self, own: Tensors) -> tuple[Any, list[Any]]:
-        """Both, at little more than the cost of the gradient."""
+        """Computes the loss and its gradient, at little more than the cost of the gradient."""
         zeros = [self._zero(own), *map(keras.ops.zeros_like, own)]
 
         def of_chunk(loss: Callable[..., Any]) -> list[Any]:
@@ -309,22 +338,22 @@ class Around:
         return keras.ops.zeros((), own[0].dtype)
 
     def all_at_once(self) -> Callable[..., Any] | None:
-        """`loss(*own)` of all samples; `None` where they take more than one chunk."""
+        """Returns a function `loss(*own)` of all samples; `None` if they need several chunks."""
         objective = self._objective
         if objective.chunks > 1:
             return None
         return self._part(self._data[0], 1.0)
 
     def summed(self, function: Callable[[Callable[..., Any]], list[Any]], zeros: Tensors) -> Any:
-        """Adds up what a function makes of each chunk's part in the loss.
+        """Applies a function to the loss of each chunk, and adds up the results.
 
         Args:
-            function: `function(loss)`, where `loss(*own)` is what a chunk adds to the loss, a
-                scalar that can be differentiated; returns tensors.
-            zeros: Tensors of zeros, of the shapes and types that the function returns.
+            function: A function `function(loss)` that returns tensors. `loss(*own)` is the
+                contribution of one chunk to the loss, a scalar that can be differentiated.
+            zeros: Tensors of zeros, with the shapes and types of the function's results.
 
         Returns:
-            The sums.
+            The sum of the results over all chunks.
         """
         sums = None
         for part, sizes in zip(self._data, self._objective._cuts, strict=True):
@@ -358,7 +387,12 @@ class Around:
         return _added(sums, of_chunk(whole * size, rest)) if rest else sums
 
     def _part(self, data: Batch, share: float) -> Callable[..., Any]:
-        """What some of the samples add to the loss, as a function of the weights."""
+        """Returns the contribution of some samples to the loss, as a function of the weights.
+
+        Args:
+            data: The samples.
+            share: Their number divided by the number of all samples.
+        """
         trainable, others = self._state
 
         def loss(*own: Any) -> Any:
@@ -374,38 +408,41 @@ class Around:
 def as_objective(
     model: keras.Model | Objective, x: Any = None, y: Any = None, **options: Any
 ) -> Objective:
-    """The objective itself, whose functions are compiled already, or one of a model and data.
+    """Returns an objective unchanged, or makes one from a model and data.
 
     Raises:
-        ValueError: If an objective comes with other data, and what `Objective` refuses.
+        ValueError: If data or a loss are given together with an objective, or `Objective` refuses
+            the model or the data.
     """
     if not isinstance(model, Objective):
         return Objective(model, x, y, **options)
-    beside = [x, y, *(options.get(name) for name in ("sample_weight", "steps", "loss"))]
-    if any(given is not None for given in beside):
+    others = {"x": x, "y": y, **{name: options.get(name) for name in _OF_OBJECTIVE}}
+    given = [f"`{name}`" for name, value in others.items() if value is not None]
+    if given:
         raise ValueError(
-            "An Objective has its data already, and its loss: pass it alone, or a model with `x` "
-            "and `y`."
+            f"Received {', '.join(given)} together with an Objective, which already has its data "
+            "and its loss. Pass the Objective alone, or pass a model with `x` and `y`."
         )
     return model
 
 
 def check_has_loss(model: keras.Model, loss: Any) -> None:
-    """Refuses a model that has no loss to be a function of weights, where none is given.
+    """Checks that a model has a loss and weights that train.
 
     Raises:
-        ValueError: If the model is not built, not compiled, or nothing trains.
+        ValueError: If the model is not built, is not compiled and no loss is given, or has no
+            trainable variables.
     """
     check_built(model)
     if loss is None and not getattr(model, "compiled", False):
         raise ValueError(
-            f"The model '{model.name}' is not compiled, so it has no loss. Call "
-            "`model.compile(loss=...)` first, where the optimizer does not matter, or pass `loss`."
+            f"Received the model '{model.name}', which is not compiled and so has no loss. Call "
+            "`model.compile(loss=...)` first (the optimizer does not matter), or pass `loss`."
         )
     if not model.trainable_variables:
         raise ValueError(
-            f"The model '{model.name}' has no trainable variables: every layer is frozen or "
-            "without parameters. Set `layer.trainable = True` on at least one layer."
+            f"Received the model '{model.name}', which has no trainable variables: every layer is "
+            "frozen or has no parameters. Set `layer.trainable = True` on at least one layer."
         )
 
 
@@ -418,6 +455,7 @@ def _gradients(around: Around, own: Tensors) -> list[Any]:
 
 
 def _as_one(layers: Sequence[TrackedLayer]) -> TrackedLayer:
+    """Joins all layers into one, called "(all)"."""
     return TrackedLayer(
         name=ALL,
         kind="+".join(dict.fromkeys(layer.kind for layer in layers)),
@@ -432,10 +470,11 @@ def _added(sums: Tensors, found: Tensors) -> list[Any]:
 
 
 def _like(given: Any, now: Any) -> Any:
+    """Converts an array to a tensor of the type of a weight, and checks its shape."""
     tensor = keras.ops.convert_to_tensor(given, dtype=now.dtype)
     if tuple(tensor.shape) != tuple(now.shape):
         raise ValueError(
-            f"The weights have the shape {tuple(tensor.shape)}, and the layer's variable "
-            f"{tuple(now.shape)}. Pass an array for each variable of the layer, in its order."
+            f"Received weights of shape {tuple(tensor.shape)} for a variable of shape "
+            f"{tuple(now.shape)}. Pass one array for each variable of the layer, in their order."
         )
     return tensor

@@ -1,4 +1,4 @@
-"""What differs between backends where a loss is a function of tensors."""
+"""Compiles and differentiates functions of tensors, on the backend that Keras uses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How far each layer's gradient stays true along its own direction."""
+"""How much each layer's gradient changes along its own direction."""
 
 from __future__ import annotations
 
@@ -38,40 +38,45 @@ def gradient_predictiveness(
 ) -> xr.Dataset:
     """Measures how much each layer's gradient changes when that layer alone follows it.
 
-    With g the gradient of the loss over the data with respect to a layer's weights θ, and g(η)
-    the same at θ − ηg, all other layers and the data unchanged (Santurkar et al., "How Does Batch
-    Normalization Help Optimization?", 2018, for each layer by itself):
+    Let g be the gradient of the loss over the data with respect to a layer's weights θ, and g(η)
+    the gradient at θ − ηg, with all other layers unchanged. The quantities are those of Santurkar
+    et al., "How Does Batch Normalization Help Optimization?" (2018), for each layer separately:
 
-    * `gradient_change` is ‖g(η) − g‖,
-    * `relative_gradient_change` the same divided by ‖g‖, which does not grow with the gradient,
-    * `gradient_cosine` the cosine between g(η) and g,
-    * `smoothness` the largest ‖g(η) − g‖ / (η‖g‖) over the step sizes: the effective β of
+    * `gradient_change` is ‖g(η) − g‖.
+    * `relative_gradient_change` is ‖g(η) − g‖ / ‖g‖.
+    * `gradient_cosine` is the cosine of the angle between g(η) and g.
+    * `smoothness` is the largest ‖g(η) − g‖ / (η‖g‖) over the step sizes: the effective β of
       β-smoothness along the gradient.
 
+    The cost is one gradient over the data for each layer and step size, and one more for each
+    layer.
+
     Args:
-        model: A built and compiled model; or an `Objective`, which has the data and the loss
-            already, and whose compiled functions a second call does not compile again.
-        x: Inputs: arrays, or a data set as `fit` takes it, which is read once into memory; see
-            `Objective`.
+        model: A built and compiled model; or an `Objective`, which already has the data and the
+            loss. A second call with the same `Objective` does not compile again.
+        x: Inputs: arrays, or a data set as `fit` takes it. A data set is read once into memory,
+            see `Objective`.
         y: Targets; `None` for a data set.
-        step_sizes: The η, positive and ascending. Defaults to five from 0.001 to 0.1.
-        layers: Which layers, see `keras_lcb.training.selection.select_layers`; all that train by
-            default.
+        step_sizes: The step sizes η, positive and ascending. Defaults to five step sizes from 0.001
+            to 0.1.
+        layers: The layers to measure, see `keras_lcb.training.selection.select_layers`. Defaults to
+            all layers that train.
         sample_weight: Weights of the samples; `None` for a data set.
-        steps: How many batches to take of a data set. Defaults to `None`: all of them.
-        loss: A loss in place of the compiled one, see `Objective`. Defaults to `None`.
+        steps: Number of batches to read from a data set. Defaults to `None`: all batches.
+        loss: A loss to use instead of the compiled one, see `Objective`. Defaults to `None`.
         training: Whether layers behave as in training. Defaults to `False`.
-        batch_size: Most samples at once, which bounds the memory. Defaults to 512.
-        progress: Whether to show a bar. Defaults to `False`.
+        batch_size: Largest number of samples processed at once, which bounds the memory. Defaults
+            to 512.
+        progress: Whether to show a progress bar. Defaults to `False`.
 
     Returns:
         An `xarray.Dataset` with `gradient_change`, `relative_gradient_change` and
-        `gradient_cosine` (layer, step_size) and `smoothness` (layer). A layer whose gradient is
-        zero has a change of 0 and otherwise NaN.
+        `gradient_cosine` (layer, step_size), and `smoothness` (layer). If the gradient of a layer
+        is zero, its `gradient_change` is 0, and the other quantities are NaN.
 
     Raises:
-        ValueError: For step sizes that are not positive and ascending, an unknown layer, and
-            what `Objective` refuses.
+        ValueError: If step sizes are not positive and ascending, a layer is unknown, or `Objective`
+            refuses the model or the data.
 
     Example:
     >>> inputs = keras.Input((2,))
@@ -116,9 +121,9 @@ def measure(
     step_sizes: np.ndarray,
     progress: bool = False,
 ) -> dict[str, np.ndarray]:
-    """The quantities of `gradient_predictiveness` as arrays, a row a layer.
+    """Returns the quantities of `gradient_predictiveness` as arrays, with one row for each layer.
 
-    An objective that is used again has its functions compiled already.
+    A second call with the same objective does not compile again.
     """
     moments = np.array([_moments(objective, row, step_sizes) for row in followed(rows, progress)])
     before, after, product, change = np.moveaxis(moments, -1, 0)
@@ -136,7 +141,7 @@ def measure(
 
 
 def missing(rows: Sequence[TrackedLayer], found: dict[str, np.ndarray]) -> dict[str, str]:
-    """Why there is no value for a layer: `{"variable/layer": reason}`."""
+    """Returns why a layer has no value, as a dict `{"variable/layer": reason}`."""
     names = ("relative_gradient_change", "gradient_cosine", "smoothness")
     return {
         f"{name}/{row.name}": _NO_GRADIENT
@@ -147,18 +152,19 @@ def missing(rows: Sequence[TrackedLayer], found: dict[str, np.ndarray]) -> dict[
 
 
 def checked_step_sizes(step_sizes: ArrayLike) -> np.ndarray:
-    """Step sizes as an array.
+    """Returns step sizes as an array.
 
     Raises:
-        ValueError: If they are not positive, finite and ascending.
+        ValueError: If step sizes are not positive, finite and ascending.
     """
     steps = np.asarray(step_sizes, dtype=np.float64)
     if steps.ndim != 1 or not steps.size or not np.isfinite(steps).all() or steps[0] <= 0:
         raise ValueError(
-            f"`step_sizes` are positive numbers, one or more; received {step_sizes!r}."
+            "`step_sizes` must be a list of positive numbers with at least one element; received "
+            f"{step_sizes!r}."
         )
     if np.any(np.diff(steps) <= 0):
-        raise ValueError(f"`step_sizes` must ascend and differ; received {step_sizes!r}.")
+        raise ValueError(f"`step_sizes` must ascend, without repetitions; received {step_sizes!r}.")
     return steps
 
 
@@ -168,9 +174,10 @@ def _moments(objective: Objective, row: TrackedLayer, step_sizes: np.ndarray) ->
 
 
 def _inner_products(around: Around, own: Sequence[Any], step_sizes: Any) -> Any:
-    """‖g‖², ‖g(η)‖², ⟨g, g(η)⟩ and ‖g(η) − g‖² for each η, the first of which is zero.
+    """Returns ‖g‖², ‖g(η)‖², ⟨g, g(η)⟩ and ‖g(η) − g‖² for each η; the first η must be 0.
 
-    One loop takes g as well, at the zero, since what is compiled is so the smaller.
+    The first round of the loop, at η = 0, computes g itself. So the code that computes a gradient
+    is compiled only once.
     """
     count = step_sizes.shape[0]
     places = keras.ops.arange(count)
@@ -188,8 +195,8 @@ def _inner_products(around: Around, own: Sequence[Any], step_sizes: Any) -> Any:
         found = keras.ops.stack([_inner(one, other) for one, other in pairs])
         return keras.ops.where((places == place)[:, None], found, table), before
 
-    nothing = keras.ops.zeros((count, 4), own[0].dtype), [keras.ops.zeros_like(w) for w in own]
-    return keras.ops.fori_loop(0, count, at, nothing)[0]
+    zeros = keras.ops.zeros((count, 4), own[0].dtype), [keras.ops.zeros_like(w) for w in own]
+    return keras.ops.fori_loop(0, count, at, zeros)[0]
 
 
 def _inner(one: Sequence[Any], other: Sequence[Any]) -> Any:

@@ -1,4 +1,4 @@
-"""What the landscape's functions share: the dataset they return, and a bar while they work."""
+"""Makes the dataset that the functions of this room return, and their progress bar."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ def dataset(
     coords: Mapping[str, Any] | None = None,
     missing: Mapping[str, str] | None = None,
 ) -> xr.Dataset:
-    """Build the dataset of a measurement, with what is known of its layers and its loss.
+    """Builds the dataset of a measurement, with a description of its layers and its loss.
 
     Args:
-        objective: What was measured.
-        rows: The layers along `layer`; none for results that have no such dimension.
-        variables: Name to `(dims, values)`.
-        name: The function that measured; its settings stand under this name.
-        settings: What it was asked for.
-        coords: Coordinates beside those of the layers.
-        missing: Why values are missing: `{"variable/layer": reason}`.
+        objective: The loss that was measured.
+        rows: The layers along the dimension `layer`; empty for results without this dimension.
+        variables: A dict from the name of a variable to `(dims, values)`.
+        name: Name of the function that measured. Its settings are stored under this name.
+        settings: The settings of that function.
+        coords: Coordinates other than those of the layers.
+        missing: Why values are missing, as a dict `{"variable/layer": reason}`.
 
     Returns:
         An `xarray.Dataset` under the names of `keras_lcb.runs.schema`.
@@ -62,9 +62,10 @@ def dataset(
 
 
 def _layer_coordinates(objective: Objective, rows: Sequence[TrackedLayer]) -> dict[str, Any]:
-    """Each layer's place in the whole model, frozen layers counted, as in every other run.
+    """Returns the coordinates that describe each layer.
 
-    The whole model stands after its layers.
+    `depth` is the layer's place in the model. As in every other run, frozen layers count, too. The
+    depth of the whole model is that of its last layer plus one.
     """
     known = tracked_layers(objective.model).layers
     place = {id(v): depth for depth, layer in enumerate(known) for v in layer.variables}
@@ -81,7 +82,7 @@ def _layer_coordinates(objective: Objective, rows: Sequence[TrackedLayer]) -> di
 
 
 def followed(items: Iterable[Item], progress: bool, unit: str = "layer") -> Iterator[Item]:
-    """Yields items one after the other, with a progress bar on request."""
+    """Yields the items, and shows a progress bar if `progress` is true."""
     items = list(items)
     bar = keras.utils.Progbar(len(items), unit_name=unit) if progress else None
     for item in items:

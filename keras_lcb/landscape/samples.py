@@ -1,4 +1,4 @@
-"""Samples as `fit` takes them: arrays, or a data set, which is read once."""
+"""Reads samples into memory, given as arrays or as a data set."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ import keras
 import numpy as np
 
 MOST_BYTES = 2 * 2**30
-MOST_BATCHES = 100_000  # unless `steps` asks for more: of what may have no end, this is seen soon
+# Without `steps`, at most this many batches are read, so that an endless data set soon gives an
+# error. `steps` may be larger.
+MOST_BATCHES = 100_000
 _INFINITE = -1  # tf.data.INFINITE_CARDINALITY
 
 Batch = tuple[Any, Any, Any]
@@ -26,76 +28,78 @@ class Samples:
     """Samples in memory, as NumPy arrays.
 
     Attributes:
-        parts: Inputs, targets and weights, `None` where there are none, of all samples of one
-            shape; one such triple for each shape. Arrays may stand in lists, tuples and dicts.
+        parts: A triple (inputs, targets, weights) for each shape of samples. Targets and weights
+            may be `None`. Each may be an array, or a list, tuple or dict of arrays.
     """
 
     parts: tuple[Batch, ...]
 
     @property
     def count(self) -> int:
-        """The number of samples."""
+        """Returns the number of samples."""
         return sum(length(*part) for part in self.parts)
 
 
 def read(x: Any, y: Any = None, sample_weight: Any = None, steps: int | None = None) -> Samples:
-    """Takes samples into memory, so that each evaluation of a loss sees the same ones.
+    """Reads samples into memory, so that each evaluation of a loss sees the same samples.
 
     A data set is read once, batch after batch (a `PyDataset` without its workers), into at most
-    2 GiB (`MOST_BYTES`); for a moment that takes twice as much. Without `steps` it may have up to
-    100,000 batches (`MOST_BATCHES`). The random states of Python, NumPy and torch are set back
-    afterwards, so that what is drawn later is what it would have been. A state that a data set
-    has of its own, as the order of a shuffled `tf.data.Dataset`, moves on as it does with each
-    iteration.
+    2 GiB (`MOST_BYTES`). While its batches are joined, this takes twice the memory. Without `steps`
+    a data set may have up to 100,000 batches (`MOST_BATCHES`). The random states of Python, NumPy
+    and torch are restored afterwards, so that reading does not change random numbers drawn later.
+    But a data set may have a random state of its own, such as the order of a shuffled
+    `tf.data.Dataset`. This state advances, as with every iteration over the data set.
 
     Args:
         x: Inputs: an array, or a list, tuple or dict of arrays. Or a data set of batches `x`,
             `(x, y)` or `(x, y, sample_weight)`: a `tf.data.Dataset`, a `keras.utils.PyDataset`, a
-            torch `DataLoader`, a generator, or any other object that yields batches. Or `Samples`.
-        y: Targets, beside arrays only.
-        sample_weight: Weights of the samples, beside arrays only.
-        steps: How many batches to take of a data set. Defaults to `None`: all of them.
+            torch `DataLoader`, a generator, or any other object that yields batches. Or `Samples`,
+            which are returned unchanged.
+        y: Targets; only together with arrays.
+        sample_weight: Weights of the samples; only together with arrays.
+        steps: Number of batches to read from a data set. Defaults to `None`: all batches.
 
     Returns:
-        The samples, floating point numbers in Keras' precision.
+        The samples. Floating point numbers have the type `keras.config.floatx()`.
 
     Raises:
-        ValueError: If the data are of another kind, have different lengths, are none, do not end,
-            or do not fit into memory; if targets or weights come beside a data set, or `steps`
-            with arrays.
+        ValueError: If `x` is neither arrays nor a data set, arrays have different lengths, there
+            are no samples, or a data set is endless or too large for the memory; or if `y` or
+            `sample_weight` are given together with a data set, or `steps` together with arrays.
 
     Example:
     >>> samples = read(((np.ones((2, 3)), np.zeros(2)) for _ in range(5)), steps=4)
     >>> samples.count, samples.parts[0][0].shape
     (8, (8, 3))
     """
-    beside = [
-        name for name, given in (("y", y), ("sample_weight", sample_weight)) if given is not None
+    given = [
+        name for name, value in (("y", y), ("sample_weight", sample_weight)) if value is not None
     ]
     if isinstance(x, Samples) or _is_data_set(x):
-        if beside:
+        if given:
             raise ValueError(
-                f"Received {' and '.join(f'`{name}`' for name in beside)} beside a data set "
-                f"({type(x).__name__}). A data set holds them in its batches, (x, y) or "
-                "(x, y, sample_weight): leave them out."
+                f"Received {' and '.join(f'`{name}`' for name in given)} together with a data set "
+                f"({type(x).__name__}). Put targets and weights into the batches of the data set, "
+                "as (x, y) or (x, y, sample_weight)."
             )
         return x if isinstance(x, Samples) else Samples(_read_batches(x, _checked(steps, x)))
     if steps is not None:
         raise ValueError(
-            f"`steps` counts batches of a data set, and `x` is {type(x).__name__}: leave `steps` "
-            "out, or pass fewer samples."
+            f"`steps` counts the batches of a data set, and cannot be used with arrays; received "
+            f"steps={steps!r} and `x` of type {type(x).__name__}. Leave `steps` out, and pass "
+            "fewer samples if you want fewer."
         )
     part = _as_batch(x, y, sample_weight)
     if length(*part) == 0:
-        raise ValueError("The data hold no samples, so there is no loss.")
+        raise ValueError("Received arrays without samples; at least one sample is needed.")
     return Samples((part,))
 
 
 def length(x: Any, y: Any, sample_weight: Any) -> int:
-    """The number of samples, which all arrays have.
+    """Returns the number of samples, which must be the same in all arrays.
 
     Raises:
-        ValueError: If they do not, or there are no arrays.
+        ValueError: If arrays have different numbers of samples, or there are no arrays.
     """
     lengths = {
         name: sorted({len(array) for array in keras.tree.flatten(values) if array is not None})
@@ -106,7 +110,9 @@ def length(x: Any, y: Any, sample_weight: Any) -> int:
         named = ", ".join(
             f"{name} {' and '.join(map(str, found))}" for name, found in lengths.items() if found
         )
-        raise ValueError(f"The data must have as many samples each; received {named or 'none'}.")
+        raise ValueError(
+            f"All arrays must have the same number of samples; received {named or 'no arrays'}."
+        )
     return counts.pop()
 
 
@@ -120,15 +126,15 @@ def _as_batch(x: Any, y: Any, sample_weight: Any) -> Batch:
 
 
 def _as_arrays(values: Any) -> Any:
-    """Arrays as `fit` would make them: floating point numbers in Keras' precision."""
-    # A list of numbers is an array, a list of arrays is several.
+    """Converts values to arrays as `fit` would: floating point numbers in Keras' precision."""
+    # A list of numbers becomes one array. A list of arrays stays a list.
     leaves = keras.tree.flatten(values)
     several = isinstance(values, Mapping) or any(len(getattr(v, "shape", ())) for v in leaves)
     return keras.tree.map_structure(_as_array, values) if several else _as_array(values)
 
 
 def _as_array(values: Any) -> np.ndarray | None:
-    """A copy, since generators may well fill the same array again for their next batch."""
+    """Copies values to an array: a generator may reuse the same array for its next batch."""
     if values is None:
         return None
     values = _on_host(values)
@@ -137,9 +143,9 @@ def _as_array(values: Any) -> np.ndarray | None:
     texts = array.dtype == object and all(isinstance(v, (str, bytes)) for v in array.flat)
     if array.ndim == 0 or (array.dtype == object and not texts):
         raise ValueError(
-            "The data are arrays whose first axis counts samples, lists or dicts of such arrays, "
-            "or a data set that yields batches of them, as tf.data.Dataset, "
-            f"keras.utils.PyDataset and torch's DataLoader do; received {type(values).__name__}."
+            "The data must be arrays whose first axis counts samples, lists or dicts of such "
+            "arrays, or a data set that yields batches of them, for example a tf.data.Dataset, a "
+            f"keras.utils.PyDataset or a torch DataLoader; received {type(values).__name__}."
         )
     return array.astype(keras.config.floatx() if array.dtype.kind == "f" else array.dtype)
 
@@ -147,16 +153,16 @@ def _as_array(values: Any) -> np.ndarray | None:
 def _on_host(values: Any) -> Any:
     if keras.ops.is_tensor(values):
         return keras.ops.convert_to_numpy(values)
-    if hasattr(values, "detach"):  # torch's, on another backend
+    if hasattr(values, "detach"):  # a torch tensor, on another backend
         return values.detach().cpu()
-    return values.toarray() if hasattr(values, "toarray") else values  # SciPy's sparse matrices
+    return values.toarray() if hasattr(values, "toarray") else values  # a SciPy sparse matrix
 
 
 # Data sets.
 
 
 def _is_data_set(x: Any) -> bool:
-    """Whether it yields batches."""
+    """Returns whether `x` is an object that yields batches, and not arrays."""
     arrays = isinstance(x, (list, tuple, Mapping, str, bytes)) or hasattr(x, "shape")
     return isinstance(x, Iterable) and not arrays
 
@@ -165,19 +171,18 @@ def _checked(steps: int | None, data: Any) -> int | None:
     if steps is None:
         if _may_be_endless(data):
             raise ValueError(
-                f"The data set ({type(data).__name__}) does not end, or cannot say whether it "
-                "does. Pass `steps`, the number of batches to take. (`steps` of "
-                "`largest_stable_learning_rate` are others: give it an "
-                "`Objective(model, data, steps=...)`.)"
+                f"Received a data set ({type(data).__name__}) that may be endless. Pass `steps`, "
+                "the number of batches to read. (In `largest_stable_learning_rate`, `steps` means "
+                "something else: pass it an `Objective(model, data, steps=...)`.)"
             )
         return None
     if isinstance(steps, bool) or not isinstance(steps, (int, np.integer)) or steps < 1:
-        raise ValueError(f"`steps` is a number of batches, 1 or more; received {steps!r}.")
+        raise ValueError(f"`steps` must be a number of batches, 1 or more; received {steps!r}.")
     return int(steps)
 
 
 def _may_be_endless(data: Any) -> bool:
-    """Whether a data set says that it has no end; generators cannot say."""
+    """Returns whether a data set is endless, or is a generator, whose end is not known."""
     if isinstance(data, Iterator):
         return True
     if isinstance(data, keras.utils.PyDataset):
@@ -197,19 +202,19 @@ def _read_batches(data: Any, steps: int | None) -> tuple[Batch, ...]:
             size += sum(a.nbytes for a in keras.tree.flatten(arrays) if a is not None)
             if size > MOST_BYTES or (steps is None and batches > MOST_BATCHES):
                 raise ValueError(
-                    f"The first {batches} batches of the data set are more than the "
-                    f"{MOST_BYTES / 2**30:g} GiB, or {MOST_BATCHES:,} batches, that are read into "
-                    "memory at most. Pass `steps`, the number of batches to take."
+                    f"Received a data set that is too large: at most {MOST_BYTES / 2**30:g} GiB "
+                    f"and {MOST_BATCHES:,} batches are read into memory, and its first {batches} "
+                    "batches exceed this. Pass `steps`, the number of batches to read."
                 )
     _check_forms(by_shape)
     parts = tuple(map(_joined, by_shape.values()))
     parts = tuple(part for part in parts if length(*part))
     if not parts:
-        raise ValueError("The data set holds no samples, so there is no loss.")
+        raise ValueError("Received a data set without samples; at least one sample is needed.")
     if steps is not None and batches < steps:
         warnings.warn(
-            f"The data set ended after {batches} batches, before the {steps} of `steps`: the "
-            "loss is that of these.",
+            f"The data set ended after {batches} batches, but `steps` is {steps}. The loss is "
+            f"computed from these {batches} batches.",
             stacklevel=2,
         )
     return parts
@@ -218,14 +223,14 @@ def _read_batches(data: Any, steps: int | None) -> tuple[Batch, ...]:
 def _unpacked(batch: Any) -> Batch:
     if isinstance(batch, (list, tuple)) and not 1 <= len(batch) <= 3:
         raise ValueError(
-            "A batch is `x`, `(x,)`, `(x, y)` or `(x, y, sample_weight)`; received a "
-            f"{type(batch).__name__} of {len(batch)}."
+            "A batch must be `x`, `(x,)`, `(x, y)` or `(x, y, sample_weight)`; received a "
+            f"{type(batch).__name__} with {len(batch)} elements."
         )
     return keras.utils.unpack_x_y_sample_weight(batch)
 
 
 def _form(batch: Batch) -> tuple[Any, ...]:
-    """What batches have in common that are of the same kind and shape."""
+    """Returns the structure and shapes of a batch; batches with an equal form can be joined."""
     paths = keras.tree.flatten_with_path(batch)
     return tuple((path, None if a is None else a.shape[1:]) for path, a in paths)
 
@@ -235,8 +240,8 @@ def _check_forms(forms: Iterable[Any]) -> None:
     if len(kinds) > 1:
         names = [_described(kind) for kind in kinds]
         raise ValueError(
-            f"The batches of the data set differ in what they hold: {' and '.join(names)}. All "
-            "must hold the same inputs, targets and weights."
+            "All batches of a data set must have the same inputs, targets and weights; received "
+            f"batches with {' and '.join(names)}."
         )
 
 
@@ -256,7 +261,10 @@ def _joined(batches: list[Batch]) -> Batch:
 
 @contextlib.contextmanager
 def _random_states_kept() -> Iterator[None]:
-    """Sets the global random states back: a torch `DataLoader` draws from torch's for each pass."""
+    """Restores the global random states afterwards.
+
+    A torch `DataLoader`, for example, draws from torch's global state in each pass.
+    """
     torch = sys.modules.get("torch")
     of_python, of_numpy = random.getstate(), np.random.get_state()
     with torch.random.fork_rng(devices=[]) if torch else contextlib.nullcontext():

@@ -36,40 +36,47 @@ def loss_slice(
     batch_size: int = BATCH_SIZE,
     progress: bool = False,
 ) -> xr.Dataset:
-    """Computes the loss along filter-normalised random directions within one layer, or all.
+    """Computes the loss along filter-normalised random directions within one or all layers.
 
-    Directions are drawn as `keras_lcb.landscape.filters.random_direction` says, so that α = 1
-    moves each filter by its own norm, and slices of layers can be laid beside each other. Filters
-    of a single number, as in a Dense layer with one input, are left out with biases and
-    normalisation parameters: there is but one direction for them, so that nothing is random.
+    `keras_lcb.landscape.filters.random_direction` draws the directions. A position α = 1 moves each
+    filter by a vector of its own norm, so that slices of different layers can be compared. Biases
+    and normalisation parameters do not move, nor do filters that hold only one number, as in a
+    Dense layer with one input: for one number, no direction is random.
+
+    The cost is one evaluation of the loss over the data for each position: `directions * points`
+    evaluations for lines, `points**2` for a plane.
 
     Args:
-        model: A built and compiled model; or an `Objective`, which has the data and the loss
-            already, and whose compiled functions a second call does not compile again.
-        x: Inputs: arrays, or a data set as `fit` takes it, which is read once into memory; see
-            `Objective`.
+        model: A built and compiled model; or an `Objective`, which already has the data and the
+            loss. A second call with the same `Objective` does not compile again.
+        x: Inputs: arrays, or a data set as `fit` takes it. A data set is read once into memory,
+            see `Objective`.
         y: Targets; `None` for a data set.
-        layer: The layer that moves, or a prefix that moves all layers below it; all layers that
-            train by default.
-        directions: How many random lines; or "plane" for the plane of two random directions.
+        layer: The layer that moves; or a prefix, so that all layers whose names begin with it move.
+            Defaults to `None`: all layers that train.
+        directions: Number of random lines; or "plane" for the plane of two random directions.
             Defaults to 5.
-        span: Positions reach from −`span` to `span`. Defaults to 1.
-        points: Positions along a direction, an odd number, so that 0 is among them. Defaults
-            to 21.
-        seed: Of the directions. Defaults to 0.
+        span: The positions reach from −`span` to `span`. Defaults to 1.
+        points: Number of positions along a direction. It must be odd, so that 0 is one of them.
+            Defaults to 21.
+        seed: Seed of the directions. Defaults to 0.
         sample_weight: Weights of the samples; `None` for a data set.
-        steps: How many batches to take of a data set. Defaults to `None`: all of them.
-        loss: A loss in place of the compiled one, see `Objective`. Defaults to `None`.
-        training: Whether layers behave as in training. Defaults to `False`: what is drawn is the
-            network as it predicts, moving statistics of batch normalisation as they are.
-        batch_size: Most samples at once, which bounds the memory. Defaults to 512.
-        progress: Whether to show a bar. Defaults to `False`.
+        steps: Number of batches to read from a data set. Defaults to `None`: all batches.
+        loss: A loss to use instead of the compiled one, see `Objective`. Defaults to `None`.
+        training: Whether layers behave as in training. Defaults to `False`: as in evaluation, with
+            the current moving statistics of batch normalisation.
+        batch_size: Largest number of samples processed at once, which bounds the memory. Defaults
+            to 512.
+        progress: Whether to show a progress bar. Defaults to `False`.
 
     Returns:
-        An `xarray.Dataset` with `loss` (direction, alpha), or (alpha, beta) for a plane.
+        An `xarray.Dataset` with `loss` over (direction, alpha), or over (alpha, beta) for a plane.
 
     Raises:
-        ValueError: For an unknown layer, one without filters, or settings out of range.
+        ValueError: If the layer is unknown or has no filters, a setting is out of its range, or
+            `Objective` refuses the model or the data.
+
+    Source: Li et al. (2018), "Visualizing the Loss Landscape of Neural Nets".
 
     Example:
     >>> inputs = keras.Input((2,))
@@ -78,7 +85,7 @@ def loss_slice(
     >>> found = loss_slice(model, np.eye(2), np.ones((2, 1)), directions=3, points=5)
     >>> dict(found.loss.sizes)
     {'direction': 3, 'alpha': 5}
-    >>> float(found.loss.sel(alpha=0).std()) == 0  # where all lines meet
+    >>> float(found.loss.sel(alpha=0).std()) == 0  # all lines meet at the weights of the model
     True
     """
     _check(directions, span, points)
@@ -99,8 +106,8 @@ def loss_slice(
     count = 2 if directions == PLANE else int(directions)
     if not has_filters(row, weights):
         raise ValueError(
-            f"The layer '{row.name}' has no filters that slices can compare: biases, normalisation "
-            "parameters, filters of zeros and filters of a single number are not moved. Choose "
+            f"Received the layer '{row.name}', which has no filters to move. Biases, normalisation "
+            "parameters, filters that are zero and filters of a single number do not move. Choose "
             "another layer."
         )
     drawn = [random_direction(row, weights, random) for _ in range(count)]
@@ -119,12 +126,13 @@ def loss_slice(
 def _check(directions: int | str, span: float, points: int) -> None:
     if directions != PLANE and (isinstance(directions, str) or int(directions) < 1):
         raise ValueError(
-            f"`directions` is a number of lines, 1 or more, or '{PLANE}'; received {directions!r}."
+            f"`directions` must be a number of lines, 1 or more, or '{PLANE}'; received "
+            f"{directions!r}."
         )
     if not (np.isfinite(span) and span > 0):
-        raise ValueError(f"`span` is a positive number; received {span!r}.")
+        raise ValueError(f"`span` must be a positive number; received {span!r}.")
     if int(points) < 3 or int(points) % 2 == 0:
-        raise ValueError(f"`points` is an odd number, 3 or more; received {points!r}.")
+        raise ValueError(f"`points` must be an odd number, 3 or more; received {points!r}.")
 
 
 def _lines(
@@ -167,7 +175,7 @@ def _on_line(
 
 
 def _losses(around: Around, own: Sequence[Any], alphas: Any, *direction: Any) -> Any:
-    """The loss at each position, one after the other, so that memory does not grow."""
+    """Computes the loss at one position after the other, so that memory does not grow."""
     count = alphas.shape[0]
     places = keras.ops.arange(count)
 

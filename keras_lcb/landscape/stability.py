@@ -1,4 +1,4 @@
-"""The largest learning rate that each layer bears, moved alone."""
+"""The largest learning rate at which gradient descent on a single layer is stable."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from keras_lcb.training.selection import LayerSelection
 if TYPE_CHECKING:
     import xarray as xr
 
-_FIRST = 0.1  # where the search begins when the curvature says nothing
-_FARTHEST = 2.0**16  # from where it begins, up or down, that a bracket is looked for
+_FIRST = 0.1  # the first learning rate to try if the curvature does not suggest one
+_FARTHEST = 2.0**16  # factor from the first learning rate, up or down, at which the search gives up
 _FLAT = "The loss did not fall at any learning rate tried, down to {:.1e}."
 _ENDLESS = "The layer was stable at every learning rate tried, up to {:.1e}."
-_NOT_CONVEX = "The largest eigenvalue is not positive, so theory sets no limit."
+_NOT_CONVEX = "The largest eigenvalue is not positive, so 2 / λ_max sets no limit."
 
 
 def largest_stable_learning_rate(
@@ -40,59 +40,68 @@ def largest_stable_learning_rate(
     seed: int = 0,
     progress: bool = False,
 ) -> xr.Dataset:
-    """Finds the largest learning rate at which each layer, moved alone, still descends.
+    """Finds the largest learning rate at which gradient descent on one layer alone is stable.
 
-    A layer is moved alone by `steps` steps of gradient descent over all of the data. A rate is
-    stable if the loss ends below its start and the last step did not raise it (by more than
-    rounding does where the layer has come to its minimum). From
-    2 / λ_max, the limit of stability on a quadratic bowl, the rate is doubled (or halved) until
-    it is not (or is), and the bracket is then bisected on a logarithmic scale.
+    Only one layer moves, by `steps` steps of gradient descent over all of the data. A learning rate
+    is stable if the final loss is below the initial loss, and the last step did not raise the loss
+    by more than rounding errors can. The search starts at 2 / λ_max, the limit of stability for a
+    quadratic loss. It doubles the learning rate until it is unstable, or halves it until it is
+    stable. It then bisects between the last two learning rates on a logarithmic scale.
 
-    Stability need not end at one rate for good: what is found is the first end that doubling
-    meets. On a quadratic bowl the rate exceeds 2 / λ_max by less the more steps are made, since
-    a start with little along the top eigenvector takes long to show that it diverges.
+    A loss that is not quadratic may be stable again at even larger learning rates; the result is
+    the first limit that doubling meets. On a quadratic loss, the result exceeds 2 / λ_max, because
+    divergence along the top eigenvector takes many steps to show if the start is close to the
+    minimum along it. The excess shrinks with more `steps`.
+
+    The cost for each layer is at most `steps + 1` gradients over the data for each learning rate
+    tried, typically about ten, and the search for λ_max.
 
     Args:
-        model: A built and compiled model; or an `Objective`, which has the data and the loss
-            already, and whose compiled functions a second call does not compile again.
-        x: Inputs: arrays, or a data set as `fit` takes it, which is read once into memory; see
-            `Objective`.
+        model: A built and compiled model; or an `Objective`, which already has the data and the
+            loss. A second call with the same `Objective` does not compile again.
+        x: Inputs: arrays, or a data set as `fit` takes it. A data set is read once into memory,
+            see `Objective`.
         y: Targets; `None` for a data set.
-        layers: Which layers, see `keras_lcb.training.selection.select_layers`; all that train by
-            default.
-        steps: Steps of gradient descent. Defaults to 100. (To take some batches of a data set
-            only, make an `Objective(model, data, steps=...)` and pass it as `model`.)
+        layers: The layers to measure, see `keras_lcb.training.selection.select_layers`. Defaults to
+            all layers that train.
+        steps: Number of steps of gradient descent. Defaults to 100. (To read only some batches of
+            a data set, make an `Objective(model, data, steps=...)` and pass it as `model`.)
         tolerance: Width of the final bracket, relative to its lower end. Defaults to 0.01.
-        theory: Whether to compute λ_max, too. Defaults to `True`.
+        theory: Whether to compute λ_max. Without it, the search starts at 0.1. Defaults to `True`.
         sample_weight: Weights of the samples; `None` for a data set.
-        loss: A loss in place of the compiled one, see `Objective`. Defaults to `None`.
+        loss: A loss to use instead of the compiled one, see `Objective`. Defaults to `None`.
         training: Whether layers behave as in training. Defaults to `False`.
-        batch_size: Most samples at once, which bounds the memory. Defaults to 512.
-        seed: Of the search for λ_max. Defaults to 0.
-        progress: Whether to show a bar. Defaults to `False`.
+        batch_size: Largest number of samples processed at once, which bounds the memory. Defaults
+            to 512.
+        seed: Seed of the search for λ_max. Defaults to 0.
+        progress: Whether to show a progress bar. Defaults to `False`.
 
     Returns:
-        An `xarray.Dataset` with, for each layer: `learning_rate`, the middle of the bracket;
-        `lower`, the largest rate seen to be stable; `upper`, the smallest seen to be unstable
-        above it; and `theory`, 2 / λ_max, NaN where λ_max is not positive. Where no bracket was
-        found, `learning_rate` is NaN, and `lower` is 0 or `upper` infinite.
+        An `xarray.Dataset` with, for each layer:
+
+        * `learning_rate`: the geometric mean of `lower` and `upper`; NaN if no bracket was found;
+        * `lower`: the largest learning rate that was found to be stable; 0 if there was none;
+        * `upper`: the smallest larger one that was found to be unstable; infinite if there was
+          none;
+        * `theory`: 2 / λ_max; NaN if λ_max is not positive.
 
     Raises:
-        ValueError: For settings out of range, an unknown layer, and what `Objective` refuses.
+        ValueError: If a setting is out of its range, a layer is unknown, or `Objective` refuses the
+            model or the data.
 
     Example:
     >>> inputs = keras.Input((1,))
     >>> model = keras.Model(inputs, keras.layers.Dense(1, use_bias=False, name="line")(inputs))
     >>> model.compile(loss="mse")
-    >>> x = np.ones((1, 1))  # so that the loss is (w - 5)², whose second derivative is 2
+    >>> x = np.ones((1, 1))  # the loss is (w - 5)², and its second derivative is 2
     >>> found = largest_stable_learning_rate(model, x, 5 * x, theory=False)
     >>> bool(found.lower[0] <= 1.0 <= found.upper[0])
     True
     """
     if int(steps) < 1 or not 0 < tolerance < 1:
         raise ValueError(
-            f"`steps` is a number of updates, 1 or more, and `tolerance` lies between 0 and 1; "
-            f"received {steps!r} and {tolerance!r}."
+            "`steps` must be a number of updates, 1 or more, and `tolerance` must lie between 0 "
+            f"and 1; received steps={steps!r} and tolerance={tolerance!r}."
         )
     objective = as_objective(
         model,
@@ -117,7 +126,7 @@ def largest_stable_learning_rate(
         if theory and math.isnan(expected):
             missing[f"theory/{row.name}"] = _NOT_CONVEX
     if not theory:
-        missing["theory"] = "It was not asked for."
+        missing["theory"] = "Not measured, because `theory` was `False`."
     lower, upper = np.array(brackets).T
     found = (lower > 0) & np.isfinite(upper)
     rate = np.where(found, np.sqrt(lower) * np.sqrt(np.where(found, upper, 1.0)), math.nan)
@@ -136,13 +145,14 @@ def bracket(stable: Callable[[float], bool], start: float, tolerance: float) -> 
     """Finds where stability ends: first by factors of two from `start`, then by bisection.
 
     Args:
-        stable: Whether a rate is.
-        start: The first rate that is tried.
-        tolerance: Relative width of the interval at which the search ends.
+        stable: A function that returns whether a learning rate is stable.
+        start: The first learning rate to try.
+        tolerance: Relative width of the bracket at which the search ends.
 
     Returns:
-        The largest rate seen to be stable, and the smallest above it seen not to be: 0 and the
-        last one tried, if none was stable; the last one tried and infinity, if all were.
+        The largest learning rate found to be stable, and the smallest larger one found to be
+        unstable. If no learning rate was stable: 0 and the last one tried. If all were stable: the
+        last one tried and infinity.
 
     Example:
         >>> lower, upper = bracket(lambda rate: rate < 3, 1.0, 0.01)
@@ -163,19 +173,20 @@ def bracket(stable: Callable[[float], bool], start: float, tolerance: float) -> 
 
 
 def _stability(objective: Objective, row: TrackedLayer, steps: int) -> Callable[[float], bool]:
+    """Returns a function that tells whether a learning rate is stable for a layer."""
     descend = objective.compiled(_descend, row)
 
     def stable(rate: float) -> bool:
         losses = keras.ops.convert_to_numpy(descend(None, np.float64(rate), np.int32(steps)))
         first, before_last, last = losses.tolist()
         rounding = 8 * np.finfo(losses.dtype).eps * abs(first)
-        return last < first and last <= before_last + rounding  # neither holds for NaN
+        return last < first and last <= before_last + rounding  # both are false for NaN
 
     return stable
 
 
 def _descend(around: Around, own: Sequence[Any], rate: Any, steps: Any) -> Any:
-    """The loss before the first, before the last and after the last step of descent."""
+    """Returns the loss before the first step, before the last step, and after the last step."""
     rate = keras.ops.cast(rate, own[0].dtype)
 
     def step(made: Any, first: Any, before: Any, last: Any, *weights: Any) -> tuple[Any, ...]:
@@ -184,7 +195,7 @@ def _descend(around: Around, own: Sequence[Any], rate: Any, steps: Any) -> Any:
         return made + 1, keras.ops.where(made == 0, loss, first), last, loss, *moved
 
     def goes_on(made: Any, first: Any, before: Any, last: Any, *weights: Any) -> Any:
-        # A loss that is infinite or NaN stays so: the steps that are left need not be made.
+        # An infinite or NaN loss does not recover, so that no further steps are needed.
         return keras.ops.logical_and(made <= steps, keras.ops.isfinite(last))
 
     zero = keras.ops.zeros((), own[0].dtype)
@@ -194,7 +205,7 @@ def _descend(around: Around, own: Sequence[Any], rate: Any, steps: Any) -> Any:
 
 
 def _theory(objective: Objective, rows: Sequence[TrackedLayer], seed: int) -> np.ndarray:
-    """2 / λ_max of each layer, NaN where λ_max is not positive."""
+    """Returns 2 / λ_max of each layer; NaN if λ_max is not positive."""
     largest = np.asarray(_largest_eigenvalues(objective, rows, seed), dtype=np.float64)
     return np.divide(2.0, largest, out=np.full(len(rows), math.nan), where=largest > 0)
 

@@ -1,4 +1,4 @@
-"""Products with blocks of the Hessian on TensorFlow: one tape within another."""
+"""Products with blocks of the Hessian on TensorFlow: nested gradient tapes."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from typing import Any
 
 import tensorflow as tf
 
-from keras_lcb.landscape.dialogue import Request
+from keras_lcb.landscape.host_search import Request
 
 
 def block_products(
     loss: Callable[..., Any], own: Sequence[Any], blocks: Sequence[Sequence[int]]
 ) -> tuple[list[list[Any]], Callable[..., list[list[Any]]]]:
-    """The gradient of each block, and a function that multiplies blocks with vectors.
+    """Returns the gradient of each block, and a function that multiplies vectors by the blocks.
 
-    It multiplies all of them where `asked` is `None`.
+    The function multiplies all blocks if its argument `active` is `None`.
     """
     with tf.GradientTape(persistent=True, watch_accessed_variables=False) as outer:
         outer.watch(own)
@@ -24,7 +24,8 @@ def block_products(
             inner.watch(own)
             value = loss(*own)
         found = inner.gradient(value, own, unconnected_gradients="zero")
-        gradients = [tf.convert_to_tensor(gradient) for gradient in found]  # none stays sparse
+        # Embeddings have sparse gradients; here all become dense.
+        gradients = [tf.convert_to_tensor(gradient) for gradient in found]
 
     def product(block: Sequence[int], vector: Sequence[Any]) -> list[Any]:
         return outer.gradient(
@@ -33,46 +34,48 @@ def block_products(
             output_gradients=list(vector),
         )
 
-    def products(vectors: Sequence[Sequence[Any]], asked: Any) -> list[list[Any]]:
-        found = [functools.partial(product, block) for block in blocks]
-        if asked is None or len(blocks) == 1:
+    def products(vectors: Sequence[Sequence[Any]], active: Any) -> list[list[Any]]:
+        multiply = [functools.partial(product, block) for block in blocks]
+        if active is None or len(blocks) == 1:
             return [
-                _with_zeros(f(vector), vector) for f, vector in zip(found, vectors, strict=True)
+                _with_zeros(f(vector), vector) for f, vector in zip(multiply, vectors, strict=True)
             ]
         return [
-            _if_asked(asked[place], f, vector)
-            for place, (f, vector) in enumerate(zip(found, vectors, strict=True))
+            _if_active(active[place], f, vector)
+            for place, (f, vector) in enumerate(zip(multiply, vectors, strict=True))
         ]
 
     return [[gradients[place] for place in block] for block in blocks], products
 
 
 class _Stateful(Exception):
-    """A product has operations which TensorFlow keeps in order with others of their kind."""
+    """A product contains stateful operations, which TensorFlow executes in a fixed order."""
 
 
-def _if_asked(
-    asked: Any, product: Callable[[Sequence[Any]], list[Any]], vector: Sequence[Any]
+def _if_active(
+    active: Any, product: Callable[[Sequence[Any]], list[Any]], vector: Sequence[Any]
 ) -> list[Any]:
-    """The product, or the vector as it is, with no work done.
+    """Returns the product if the block is active. Otherwise returns the vector, without any work.
 
-    A branch of `tf.cond` would hand in all that a product is made of through switches, which
-    takes long to compile, and in small layers a good part of the time. Here only the vector goes
-    through them: what is made of it is not computed where it does not come.
+    `tf.cond` would pass every tensor that the product depends on through a switch. This takes long
+    to compile, and in small layers also a good part of the run time. Here only the vector passes
+    through a switch. TensorFlow does not execute operations whose input a switch has blocked.
 
     Raises:
-        _Stateful: If others would wait for what is not computed.
+        _Stateful: If the product contains stateful operations. Later stateful operations would
+            wait for them forever if the block is not active.
     """
     if tf.executing_eagerly():
-        return _with_zeros(product(vector), vector) if asked else list(vector)
+        return _with_zeros(product(vector), vector) if active else list(vector)
     graph = tf.compat.v1.get_default_graph()
-    switches = [tf.raw_ops.Switch(data=part, pred=asked) for part in vector]
+    switches = [tf.raw_ops.Switch(data=part, pred=active) for part in vector]
     passed = [tf.identity(switch.output_true) for switch in switches]
     before = len(graph.get_operations())
     found = _with_zeros(product(passed), passed)
     if any(operation.op_def.is_stateful for operation in graph.get_operations()[before:]):
         raise _Stateful
-    with tf.control_dependencies(passed):  # zeros, too, come only where they are asked for
+    # `tf.zeros_like` does not need the values of the vector, and must be blocked, too.
+    with tf.control_dependencies(passed):
         found = list(map(tf.identity, found))
     return [
         tf.raw_ops.Merge(inputs=[switch.output_false, made]).output
@@ -81,42 +84,47 @@ def _if_asked(
 
 
 def _with_zeros(found: Sequence[Any], like: Sequence[Any]) -> list[Any]:
-    """Tensors; zeros where the loss is linear in a weight."""
+    """Returns dense tensors. A product is `None`, and here zero, if the loss is linear in a weight.
+
+    Args:
+        found: The product, a tensor or `None` for each weight.
+        like: Tensors of the same shapes.
+    """
     return [
         tf.zeros_like(part) if made is None else tf.convert_to_tensor(made)
         for made, part in zip(found, like, strict=True)
     ]
 
 
-def repeated(
+def run(
     gradients: Callable[[], Any] | None,
     products: Callable[..., Any],
     request: Request,
-    answer: Callable[..., Any],
+    resume: Callable[..., Any],
 ) -> None:
-    """Does what is asked, and what the host asks then, in a loop of the graph."""
-    waiting = request.vector, request.asked
-    types = [tensor.dtype for tensor in waiting]
+    """Computes requests in a loop of the graph, until the host has no further request."""
+    current = request.vector, request.active
+    types = [tensor.dtype for tensor in current]
 
-    def told(found: Any) -> list[Any]:
-        answers = tf.numpy_function(answer, [request.number, found], types)
-        return [
-            tf.ensure_shape(a, tensor.shape) for a, tensor in zip(answers, waiting, strict=True)
-        ]
+    def next_request(results: Any) -> list[Any]:
+        received = tf.numpy_function(resume, [request.search_id, results], types)
+        return [tf.ensure_shape(new, old.shape) for new, old in zip(received, current, strict=True)]
 
-    first = list(waiting)
+    first = list(current)
     if gradients is not None:
-        first = tf.cond(request.wants_gradients, lambda: told(gradients()), lambda: list(waiting))
+        first = tf.cond(
+            request.wants_gradients, lambda: next_request(gradients()), lambda: list(current)
+        )
 
-    def loop(of_all: bool) -> None:
+    def loop(all_blocks: bool) -> None:
         tf.while_loop(
-            lambda vector, asked: tf.reduce_any(asked),
-            lambda vector, asked: told(products(vector, None if of_all else asked)),
+            lambda vector, active: tf.reduce_any(active),
+            lambda vector, active: next_request(products(vector, None if all_blocks else active)),
             first,
             parallel_iterations=1,
         )
 
     try:
-        loop(of_all=False)
-    except _Stateful:  # nothing of that loop is in the graph
-        loop(of_all=True)
+        loop(all_blocks=False)
+    except _Stateful:  # raised before TensorFlow has added the loop to the graph
+        loop(all_blocks=True)

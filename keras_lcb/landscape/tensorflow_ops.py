@@ -11,26 +11,27 @@ import tensorflow as tf
 
 
 def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The function as a graph; on CPUs that is faster than XLA, and traced in less time."""
-    # TensorFlow warns of functions that are traced too often, and counts by their code, which
-    # here is the same for all of them: a `partial` has none.
+    """Compiles a function to a graph, which on CPUs runs and compiles faster than XLA."""
+    # TensorFlow warns if it traces the same code object often. All functions that are compiled
+    # here share one code object. A `partial` has no code object, so there is no warning.
     return tf.function(functools.partial(function), autograph=False)
 
 
 def value_and_gradients(
     function: Callable[..., Any], arguments: Sequence[Any]
 ) -> tuple[Any, list[Any]]:
-    """A scalar function of tensors, and its derivatives, one a tensor."""
-    # In a loop's body a tensor from outside may have been captured before this tape: without a
-    # name of its own here, the tape would not see it used.
+    """Computes a scalar function of tensors, and its gradient with respect to each tensor."""
+    # The body of a loop may have captured a tensor from outside before this tape starts. The tape
+    # would not see that the function uses it. A new tensor, made here, is always seen.
     arguments = [tf.identity(argument) for argument in arguments]
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(arguments)
         value = function(*arguments)
     found = tape.gradient(value, arguments, unconnected_gradients="zero")
-    return value, [tf.convert_to_tensor(gradient) for gradient in found]  # none stays sparse
+    # Embeddings have sparse gradients; here all become dense.
+    return value, [tf.convert_to_tensor(gradient) for gradient in found]
 
 
 def draws_undone() -> contextlib.AbstractContextManager[None]:
-    """Nothing to undo: layers draw from states that are variables."""
+    """Does nothing: random layers of Keras keep their state in variables on this backend."""
     return contextlib.nullcontext()

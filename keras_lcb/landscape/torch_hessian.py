@@ -1,4 +1,4 @@
-"""Products with blocks of the Hessian on torch: twice backward."""
+"""Products with blocks of the Hessian on torch: a backward pass through a backward pass."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import Any
 import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from keras_lcb.landscape.dialogue import Request
+from keras_lcb.landscape.host_search import Request
 
 
 @torch.enable_grad()
 def block_products(
     loss: Callable[..., Any], own: Sequence[Any], blocks: Sequence[Sequence[int]]
 ) -> tuple[list[list[Any]], Callable[..., list[list[Any]]]]:
-    """The gradient of each block, and a function that multiplies blocks with vectors."""
+    """Returns the gradient of each block, and a function that multiplies vectors by the blocks."""
     weights = [weight.detach().requires_grad_() for weight in own]
     gradients = torch.autograd.grad(
         _twice_differentiable(loss, weights),
@@ -25,12 +25,12 @@ def block_products(
         materialize_grads=True,
     )
 
-    def products(vectors: Sequence[Sequence[Any]], asked: Any) -> list[list[Any]]:
+    def products(vectors: Sequence[Sequence[Any]], active: Any) -> list[list[Any]]:
         return [
             _product(weights, gradients, block, vector)
-            if wanted
+            if is_active
             else [torch.zeros_like(part) for part in vector]
-            for block, vector, wanted in zip(blocks, vectors, asked.tolist(), strict=True)
+            for block, vector, is_active in zip(blocks, vectors, active.tolist(), strict=True)
         ]
 
     detached = [[gradients[place].detach() for place in block] for block in blocks]
@@ -40,8 +40,10 @@ def block_products(
 def _product(
     weights: Sequence[Any], gradients: Sequence[Any], block: Sequence[int], vector: Sequence[Any]
 ) -> list[Any]:
+    """Multiplies a vector by one block."""
+    # The gradient of a weight that the loss depends on linearly is constant.
     curved = [i for i, place in enumerate(block) if gradients[place].requires_grad]
-    if not curved:  # the loss is linear in these weights
+    if not curved:
         return [torch.zeros_like(part) for part in vector]
     return list(
         torch.autograd.grad(
@@ -55,28 +57,29 @@ def _product(
     )
 
 
-def repeated(
+def run(
     gradients: Callable[[], Any] | None,
     products: Callable[..., Any],
     request: Request,
-    answer: Callable[..., Any],
+    resume: Callable[..., Any],
 ) -> None:
-    """Does what is asked, and what the host asks then."""
-    vector, asked, wants_gradients, number = request
+    """Computes requests in a loop, until the host has no further request."""
+    vector, active, wants_gradients, search_id = request
     device = vector.device
-    while wants_gradients or asked.any():
+    while wants_gradients or active.any():
         wanted = gradients if wants_gradients else None
-        found = products(vector, asked) if wanted is None else wanted()
-        further, still = answer(number, found.cpu().numpy())
-        vector, asked = torch.as_tensor(further, device=device), torch.as_tensor(still)
+        results = products(vector, active) if wanted is None else wanted()
+        next_vector, next_active = resume(search_id, results.cpu().numpy())
+        vector, active = torch.as_tensor(next_vector, device=device), torch.as_tensor(next_active)
         wants_gradients = False
 
 
 def _twice_differentiable(loss: Callable[..., Any], weights: Sequence[Any]) -> Any:
-    """The loss, made of operations that have a second derivative.
+    """Computes the loss with operations that have a second derivative.
 
-    Fused attention has none, nor have cuDNN's recurrent layers, where another pass does without
-    cuDNN; its convolutions have one, and are faster than others.
+    Fused attention has no second derivative, so it is switched off. cuDNN's recurrent layers have
+    none either. If the model contains them, the loss is computed a second time without cuDNN.
+    cuDNN stays on otherwise, since its convolutions can be differentiated twice and are faster.
     """
     with sdpa_kernel(SDPBackend.MATH):
         value = loss(*weights)
@@ -91,7 +94,7 @@ def _twice_differentiable(loss: Callable[..., Any], weights: Sequence[Any]) -> A
 
 
 def _has_node(value: Any, kind: str) -> bool:
-    """Whether the graph behind a tensor has a node of this kind."""
+    """Returns whether the graph that computed a tensor has a node of this kind."""
     reached, left = set(), [value.grad_fn]
     while left:
         node = left.pop()
@@ -99,5 +102,5 @@ def _has_node(value: Any, kind: str) -> bool:
             if node.name().startswith(kind):
                 return True
             reached.add(node)
-            left += [further for further, _ in node.next_functions]
+            left += [source for source, _ in node.next_functions]
     return False

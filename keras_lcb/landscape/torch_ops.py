@@ -10,7 +10,10 @@ import torch
 
 
 def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The function, run as it stands; what needs derivatives turns them on for itself."""
+    """Returns the function without compiling it, and with gradients switched off.
+
+    Code inside the function that needs gradients switches them on itself.
+    """
     return torch.no_grad()(function)
 
 
@@ -18,7 +21,7 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
 def value_and_gradients(
     function: Callable[..., Any], arguments: Sequence[Any]
 ) -> tuple[Any, list[Any]]:
-    """A scalar function of tensors, and its derivatives, one a tensor."""
+    """Computes a scalar function of tensors, and its gradient with respect to each tensor."""
     arguments = [argument.detach().requires_grad_() for argument in arguments]
     value = function(*arguments)
     found = torch.autograd.grad(value, arguments, allow_unused=True, materialize_grads=True)
@@ -26,5 +29,5 @@ def value_and_gradients(
 
 
 def draws_undone() -> contextlib.AbstractContextManager[None]:
-    """Sets torch's own generator back afterwards: dropout without a seed draws from it."""
+    """Restores torch's global random state afterwards: dropout without a seed draws from it."""
     return torch.random.fork_rng()

@@ -1,8 +1,8 @@
 """Figures of a run: each function takes a run and an optional `ax`, and returns the artists.
 
-Whatever function `plot_...` or `animate_...` stands in a file of this folder is public here: no
-other place lists them. Nothing here shows a figure or changes Matplotlib's settings. Without `ax`
-a pyplot figure is made.
+Every function `plot_...` or `animate_...` in a file of this folder is public here; there is no list
+of them. No function shows a figure or changes Matplotlib's settings. Without `ax`, a function makes
+a new pyplot figure.
 """
 
 from __future__ import annotations

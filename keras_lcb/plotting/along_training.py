@@ -1,4 +1,4 @@
-"""Layers along training: as lines, or as a map where there are too many for lines."""
+"""Draws layers along training: as lines, or as a map if there are too many for lines."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import matplotlib
 import numpy as np
 
 from keras_lcb.analysis.records import first_nonfinite_update, over_seeds
-from keras_lcb.plotting.layer_lines import MOST_LABELLED, Anchor, draw_layer_lines, legend
+from keras_lcb.plotting.labels import Anchor
+from keras_lcb.plotting.layer_lines import MOST_LABELLED, draw_layer_lines, legend
 from keras_lcb.plotting.layer_map import draw_layer_map
 from keras_lcb.plotting.style import axis_label, short_name
 
@@ -34,24 +35,24 @@ def draw_layers(
     margin_label: str | None = None,
     named_at: Anchor | None = None,
 ) -> list[Artist]:
-    """Draws a quantity of each layer along training, with all that stands around it.
+    """Draws a quantity of each layer along training, with title, remarks, labels and legend.
 
-    Up to `MOST_LINES` layers are lines, more are a map. The scale is logarithmic where `ax` has
-    been told so.
+    Up to `MOST_LINES` layers are drawn as lines, more as a map. The scale is logarithmic if the
+    y-axis of `ax` is.
 
     Args:
         run: The run.
-        values: What to draw, over `step`, `layer` and perhaps `seed`.
+        values: The values to draw, over `step`, `layer` and optionally `seed`.
         ax: Where to draw.
         title: The title.
-        remarks: What the reader has to know, beside what holds for every figure.
-        label: What the values are; by default what they say of themselves.
-        margin: Half the width of a band around each line, shaped like `values`.
-        margin_label: What the band is.
-        named_at: Where a line gets its name; its right end by default.
+        remarks: Sentences beneath the title, before those that every figure has.
+        label: The label of the values. Defaults to their own description.
+        margin: Half the width of a band around each line, of the shape of `values`.
+        margin_label: What the band means.
+        named_at: A function that returns where a line gets its name. Defaults to its right end.
 
     Returns:
-        One line a layer in the order of the run, or the map.
+        One line for each layer in the order of the run, or the map.
     """
     label = label or axis_label(values)
     artists: list[Artist] = []
@@ -70,33 +71,33 @@ def draw_layers(
 
 
 def is_map(run: xr.Dataset) -> bool:
-    """Tells whether a run has more layers than lines can show."""
+    """Returns whether a run has more layers than lines can show."""
     return run.sizes["layer"] > MOST_LINES
 
 
 def how_to_read(run: xr.Dataset, lines: str, cells: str, named: str = "at its end") -> str:
-    """Returns how a figure of layers is to be read, whichever way it is drawn.
+    """Returns how to read a figure of layers that is drawn by `draw_layers`.
 
     Args:
         run: The run.
-        lines: What a line says.
-        cells: What a row of the map says.
-        named: Where lines have their names.
+        lines: How to read a line.
+        cells: How to read a row of the map.
+        named: Where a line has its name. Defaults to "at its end".
     """
     if is_map(run):
         return f"{cells} A row is a layer, shallow at the bottom."
     if run.sizes["layer"] > MOST_LABELLED:
-        return f"{lines} The bar of colours names the layers by depth, shallow at the top."
+        return f"{lines} The colour bar names the layers by depth, shallow at the top."
     return f"{lines} Each line has its name {named}."
 
 
 def remark(ax: Axes, title: str, remarks: Sequence[str]) -> None:
-    """Sets the title and, small beneath it, what the reader has to know of the figure."""
-    size = matplotlib.font_manager.FontProperties(size="small").get_size_in_points()
+    """Sets the title, and remarks in small print beneath it."""
     points = ax.get_window_extent().width / ax.figure.dpi * 72
-    width = max(30, int(points / (0.55 * size)))  # 0.55 em is a letter's width, give or take
-    lines = [line for text in remarks for line in textwrap.wrap(text, width)]
-    ax.set_title(title, loc="left", pad=6 + 1.35 * size * len(lines))
+    size = _points("small")
+    heading = _wrapped(title, points, _points(matplotlib.rcParams["axes.titlesize"]))
+    lines = [line for text in remarks for line in _wrapped(text, points, size)]
+    ax.set_title("\n".join(heading), loc="left", pad=6 + 1.35 * size * len(lines))
     if lines:
         ax.annotate(
             "\n".join(lines),
@@ -110,8 +111,18 @@ def remark(ax: Axes, title: str, remarks: Sequence[str]) -> None:
         )
 
 
+def _points(size: str | float) -> float:
+    """Returns a font size, such as "small", in points."""
+    return matplotlib.font_manager.FontProperties(size=size).get_size_in_points()
+
+
+def _wrapped(text: str, points: float, size: float) -> list[str]:
+    """Breaks a text into lines that fit into a width; a letter is about 0.55 em wide."""
+    return textwrap.wrap(text, max(30, int(points / (0.55 * size))))
+
+
 def frame_training(run: xr.Dataset, ax: Axes) -> None:
-    """Shows the whole of training, and marks from which update on it was NaN or infinite."""
+    """Makes the x-axis show the whole training, and marks where it became NaN or infinite."""
     label = axis_label(run["step"])
     start, stop = float(run["step"].min()), float(run["step"].max())
     room = 0.02 * max(1.0, stop - start)
@@ -123,13 +134,13 @@ def frame_training(run: xr.Dataset, ax: Axes) -> None:
 
 
 def remarks_on(run: xr.Dataset, values: xr.DataArray) -> list[str]:
-    """Returns what every figure of these values has to say beneath its title."""
+    """Returns the remarks that every figure of these values has beneath its title."""
     remarks = []
     if run.attrs.get("provisional"):
         remarks.append("Provisional: training was not over when this was recorded.")
     first = first_nonfinite_update(run)
     if first is not None:
-        remarks.append(f"NaN or infinity from update {first:,} on.")
+        remarks.append(f"Values are NaN or infinite from update {first:,} on.")
     if "seed" in values.dims:
         remarks.append(f"Mean of {values.sizes['seed']} seeds.")
     absent = [
@@ -139,5 +150,5 @@ def remarks_on(run: xr.Dataset, values: xr.DataArray) -> list[str]:
     ]
     if absent:
         named = ", ".join(absent[:3]) + (f" and {len(absent) - 3} more" if absent[3:] else "")
-        remarks.append(f"Not drawn, since nothing could be measured: {named}.")
+        remarks.append(f"Not drawn, since they have no values: {named}.")
     return remarks

@@ -1,4 +1,4 @@
-"""What a network of one variable puts out, and what each layer adds to it."""
+"""The output of a network of one variable, and what each layer adds to it."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ def _showing(run: xr.Dataset) -> str:
     needs=("prediction", "x"),
     recorded_by="keras_lcb.FrequencyResponse(x, target=target, functions=True)",
     place=6,
-    reading="The prediction is dashed, the target broad and pale. What the layers add sums to the "
-    "prediction in a residual network; a plain network has no such parts.",
+    reading="The prediction is dashed; the target is broad and pale. In a residual network, the "
+    "contributions of the layers add up to the prediction. A plain network has no contributions.",
     showing=_showing,
 )
 def plot_contributions(
@@ -35,17 +35,17 @@ def plot_contributions(
 ) -> dict[str, Line2D]:
     """Plots the target, the prediction and what each layer adds to it, as functions.
 
-    The contributions of a residual network add up to its prediction; the read-out's is its bias.
-    A plain network has a prediction only.
+    The contributions of the layers of a residual network add up to its prediction; the
+    contribution of the last layer is its bias. A plain network has a prediction only.
 
     Args:
         run: A run with `prediction`, as `FrequencyResponse(..., functions=True)` records it.
-        step: The record to show, the nearest to this update; the last one by default.
-        ax: Where to draw; a new pyplot figure by default.
+        step: An update. The nearest record is shown. Defaults to `None`: the last record.
+        ax: Where to draw. Defaults to `None`: a new pyplot figure.
 
     Returns:
-        The lines: `"target"` (where the run has one), `"prediction"`, and each layer's by its
-        name.
+        The lines by name: `"target"` (if the run has one), `"prediction"`, and the names of the
+        layers.
 
     Raises:
         ValueError: If the run holds no functions.

@@ -1,4 +1,4 @@
-"""How far each layer still is from where it ends."""
+"""The figure of how far each layer still is from its end."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ def _reading(run: xr.Dataset) -> str:
         run,
         "A line that falls sooner belongs to a layer that converges sooner; the dotted line marks "
         "half the way.",
-        "A row that grows dark sooner belongs to a layer that converges sooner; the white steps "
-        "mark where each has come half the way.",
+        "A row that grows dark sooner belongs to a layer that converges sooner; the white marks "
+        "show when each layer has come half the way.",
         "where it has come half the way",
     )
 
@@ -51,19 +51,19 @@ def _showing(run: xr.Dataset) -> str:
 def plot_convergence(run: xr.Dataset, ax: Axes | None = None) -> list[Artist]:
     """Plots each layer's normalised distance to its converged parameters along training.
 
-    Every line starts at 1. A line that falls sooner belongs to a layer that converges sooner;
-    the dotted line marks half the way. Sketched distances have a band of one standard error to
-    each side; runs stacked over seeds have their mean and a band from the lowest to the highest.
-    More than 20 layers are drawn as a map of layers against updates.
+    Every line starts at 1. A line that falls sooner belongs to a layer that converges sooner; the
+    dotted line marks half the way. Sketched distances have a band of one standard error to each
+    side. Of runs stacked over seeds, the mean is drawn, with a band from the lowest to the highest
+    value. More than 20 layers are drawn as a map of layers against updates.
 
     Args:
         run: A run with `distance`, as `LayerConvergence` records it.
-        ax: Where to draw; a new pyplot figure by default. Names stand to the right of the axes:
-            a figure made with `layout="constrained"` leaves room for them.
+        ax: Where to draw. The names are to the right of the axes; a figure that is made with
+            `layout="constrained"` leaves room for them. Defaults to `None`: a new pyplot figure.
 
     Returns:
-        One `matplotlib.lines.Line2D` a layer, in the order of the run's layers, or the map, a
-        `matplotlib.collections.QuadMesh`.
+        One `matplotlib.lines.Line2D` for each layer, in the order of the run's layers; or the map,
+        a `matplotlib.collections.QuadMesh`.
 
     Raises:
         ValueError: If the run holds no distances.

@@ -1,4 +1,4 @@
-"""How curved the loss is along each layer, from the first to the last."""
+"""The figure of how curved the loss is along each layer."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 WHOLE = "(all)"
 _MOST_NAMES = 16
 _MOST_STEPS = 3
-_SMALLER = 0.55  # markers of further eigenvalues
+_SMALLER = 0.55  # relative size of the markers of eigenvalues after the largest
 
 
 def _showing(run: xr.Dataset) -> str:
@@ -38,24 +38,24 @@ def _showing(run: xr.Dataset) -> str:
     recorded_by="keras_lcb.LayerSharpness(x, y), or measure it with "
     "keras_lcb.landscape.curvature(model, x, y)",
     place=9,
-    reading="The larger the eigenvalue, the more the loss curves as that layer alone moves, and "
-    "the smaller the learning rate that it bears.",
+    reading="The larger the eigenvalue, the more the loss curves if that layer alone moves, and "
+    "the smaller the largest stable learning rate of the layer.",
     showing=_showing,
     shows=("eigenvalue", "smallest_eigenvalue", "scaled_eigenvalue", "residual"),
 )
 def plot_curvature(run: xr.Dataset, ax: Axes | None = None) -> list[Line2D]:
-    """Plots the eigenvalues of each layer's block of the Hessian by depth, logarithmically.
+    """Plots the eigenvalues of each layer's block of the Hessian by depth, on a logarithmic axis.
 
-    Filled circles are the largest eigenvalues; further ones are smaller circles. Where the
-    smallest eigenvalue is known and negative, a hollow triangle stands at its magnitude. Bars
-    reach as far as the residual allows an eigenvalue to be from the estimate. The whole model,
-    if it was measured, is a dashed line. Of a run along training, the first, the middle and the
-    last record are drawn, each as a line over depth. Runs stacked over seeds are drawn as their
-    median, with bars from the lowest to the highest.
+    Large filled circles are the largest eigenvalues, smaller circles the next ones. A hollow
+    triangle marks the absolute value of the smallest eigenvalue if it is negative. Bars show how
+    far an eigenvalue may be from its estimate, as the residual tells. A dashed line is the whole
+    model, if it was measured. Of a run along training, the first, the middle and the last record
+    are drawn, each as a line over depth. Of runs stacked over seeds, the median is drawn, with
+    bars from the lowest to the highest value.
 
     Args:
         run: What `landscape.curvature` returns, or a run of `LayerSharpness`.
-        ax: Where to draw; a new pyplot figure by default.
+        ax: Where to draw. Defaults to `None`: a new pyplot figure.
 
     Returns:
         One `matplotlib.lines.Line2D` through the largest eigenvalues for each record drawn.
@@ -87,7 +87,7 @@ def plot_curvature(run: xr.Dataset, ax: Axes | None = None) -> list[Line2D]:
 
 
 def _one_time(layers: xr.Dataset, ax: Axes) -> Line2D:
-    """All that is known of each layer, in its colour."""
+    """Draws all eigenvalues of each layer, in the layer's colour."""
     places = np.arange(layers.sizes["layer"])
     plain = ax.xaxis.label.get_color()
     colors = layer_colors(layers, is_dark(ax))
@@ -112,7 +112,7 @@ def _one_time(layers: xr.Dataset, ax: Axes) -> Line2D:
 
 
 def _smallest(layers: xr.Dataset, places: np.ndarray, ax: Axes) -> None:
-    """The magnitudes of those smallest eigenvalues that are negative."""
+    """Draws the absolute values of those smallest eigenvalues that are negative."""
     if "smallest_eigenvalue" not in layers:
         return
     smallest = layers["smallest_eigenvalue"]
@@ -131,7 +131,7 @@ def _smallest(layers: xr.Dataset, places: np.ndarray, ax: Axes) -> None:
 
 
 def _along_training(layers: xr.Dataset, ax: Axes) -> list[Line2D]:
-    """The largest eigenvalues at the first, the middle and the last record that has any."""
+    """Draws the largest eigenvalues at the first, the middle and the last record with values."""
     values = layers["eigenvalue"].transpose("step", ...).values
     known = np.flatnonzero(np.isfinite(values).reshape(len(values), -1).any(axis=1))
     chosen = known[np.unique(np.linspace(0, len(known) - 1, _MOST_STEPS).round().astype(int))]
@@ -152,7 +152,10 @@ def _along_training(layers: xr.Dataset, ax: Axes) -> list[Line2D]:
 
 
 def _spread(layers: xr.Dataset) -> tuple[Any, Any, Any]:
-    """Lowest, middle and highest (layer, rank): over seeds, else as the residuals allow."""
+    """Returns lowest, middle and highest eigenvalues (layer, rank).
+
+    They are over seeds; without seeds, the residuals tell how far the eigenvalues may be off.
+    """
     values = layers["eigenvalue"].transpose(..., "layer", "rank")
     if "seed" in values.dims:
         return values.min("seed").values, values.median("seed").values, values.max("seed").values
@@ -175,7 +178,7 @@ def _whole(run: xr.Dataset, ax: Axes) -> None:
 
 
 def _positive(values: Any) -> Any:
-    """NaN where a logarithmic axis has no place."""
+    """Returns the values with NaN for those that a logarithmic axis cannot show."""
     values = np.asarray(values, dtype=float)
     return np.where(values > 0, values, np.nan)
 
@@ -205,7 +208,8 @@ def _remarks(run: xr.Dataset, layers: xr.Dataset) -> list[str]:
         remarks.append(f"Measured in {mode} mode. {said}" if mode else said)
     if "seed" in run["eigenvalue"].dims:
         remarks.append(
-            f"Median of {run['eigenvalue'].sizes['seed']} seeds, lowest to highest as bars."
+            f"Median of {run['eigenvalue'].sizes['seed']} seeds, with bars from the lowest to the "
+            "highest."
         )
     largest = layers["eigenvalue"].isel(rank=0)
     over = [dim for dim in largest.dims if dim != "layer"]
@@ -213,5 +217,5 @@ def _remarks(run: xr.Dataset, layers: xr.Dataset) -> list[str]:
     if never.size:
         named = ", ".join(map(short_name, map(str, never[:3])))
         more = f" and {never.size - 3} more" if never.size > 3 else ""
-        remarks.append(f"Not drawn, since no eigenvalue is positive: {named}{more}.")
+        remarks.append(f"Not drawn, since they have no positive eigenvalue: {named}{more}.")
     return remarks

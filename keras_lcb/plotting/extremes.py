@@ -1,4 +1,4 @@
-"""Layers that stand out, in words, for those who do not see a figure."""
+"""The layers with the smallest and largest values, in words, for readers who see no figure."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ def least_and_most(values: xr.DataArray) -> tuple[str, str]:
     """Returns the layers with the smallest and the largest value, each with its value.
 
     Args:
-        values: Values over `layer`; their mean is taken over other dimensions.
+        values: Values over `layer`. They are averaged over all other dimensions.
 
     Example:
     >>> import xarray as xr

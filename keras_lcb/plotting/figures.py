@@ -1,8 +1,8 @@
 """Figures declare themselves: what each needs of a run, how to read it, and what it shows.
 
-A figure is a function `plot_...` in a file of this folder, with `@figure(...)` above it. The
-report and `plot_overview` show whatever declared figures a run has the data for, so that nothing
-else names them.
+A figure is a function `plot_...` in a file of this folder, with the decorator `@figure(...)`. The
+report and `plot_overview` show all declared figures for which a run has the data. There is no list
+of figures.
 """
 
 from __future__ import annotations
@@ -23,17 +23,18 @@ Plot = TypeVar("Plot", bound=Callable[..., Any])
 
 @dataclasses.dataclass(frozen=True)
 class Figure:
-    """What a figure says of itself.
+    """The declaration of a figure.
 
     Attributes:
-        name: Its name, which the function has after `plot_`.
-        plot: The function: takes a run and `ax`, and returns the artists.
-        needs: Names that the run must hold: variables or dimensions.
-        recorded_by: What records them, as code.
-        place: Where it stands among the figures of a report; the smallest comes first.
-        reading: Takes a run and returns how its figure is to be read.
-        showing: Takes a run and returns what its figure shows, for those who do not see it.
-        shows: The variables that it shows; by default those that it needs.
+        name: The figure's name: the name of the function without `plot_`.
+        plot: The function. It takes a run and `ax`, and returns the artists.
+        needs: Names of variables or dimensions that the run must hold.
+        recorded_by: The code that records them.
+        place: The position in reports. Figures are sorted by it, the smallest first.
+        reading: A function that takes a run and returns how to read its figure.
+        showing: A function that takes a run and returns what its figure shows, in words, for
+            readers who do not see it.
+        shows: The variables that the figure shows. Defaults to those that it needs.
     """
 
     name: str
@@ -46,12 +47,12 @@ class Figure:
     shows: tuple[str, ...]
 
     def lacks(self, run: xr.Dataset) -> list[str]:
-        """Returns the names that the figure needs and the run does not hold."""
+        """Returns the names that the figure needs, but that the run does not hold."""
         held = {*run.data_vars, *run.dims}
         return [name for name in self.needs if name not in held]
 
     def fits(self, run: xr.Dataset) -> bool:
-        """Tells whether the run holds what the figure needs, with any value to draw."""
+        """Returns whether the run holds what the figure needs, with values to draw."""
         return not self.lacks(run) and all(
             bool(run[name].notnull().any()) for name in self.needs if name in run.data_vars
         )
@@ -66,13 +67,15 @@ def figure(
     showing: Sentence,
     shows: tuple[str, ...] = (),
 ) -> Callable[[Plot], Plot]:
-    """Declares a function to be a figure, and has it refuse runs that lack what it needs.
+    """Declares a function to be a figure.
+
+    The function then raises a `ValueError` for runs that lack what the figure needs.
 
     Args:
         needs: See `Figure`.
         recorded_by: See `Figure`.
         place: See `Figure`.
-        reading: See `Figure`; a text where it is the same for each run.
+        reading: See `Figure`; or a text, if it is the same for all runs.
         showing: See `Figure`.
         shows: See `Figure`.
 
@@ -118,7 +121,7 @@ def figure(
 
 @functools.cache
 def functions() -> dict[str, Callable[..., Any]]:
-    """Returns the functions of this folder that draw, by name: `plot_...` and `animate_...`."""
+    """Returns all functions `plot_...` and `animate_...` of this folder, by name."""
     package = importlib.import_module(__package__)
     modules = [
         importlib.import_module(f"{__package__}.{found.name}")

@@ -17,6 +17,7 @@ from keras_lcb.plotting.frequency_maps import draw_map
 
 if TYPE_CHECKING:
     import xarray as xr
+    from matplotlib.artist import Artist
 
 _TITLES = {"frequency_share": "Share of each layer", "r2": "R² of each layer"}
 
@@ -27,14 +28,14 @@ def animate_frequencies(
     """Writes a film of functions, shares of frequencies and errors along training.
 
     Args:
-        run: A run with its functions: `synthetic.run(config, functions=True)`.
-        path: The file, `….gif`, or `….mp4` where ffmpeg is installed.
-        frames: Most frames; records are chosen evenly. Default 60.
-        per_second: Frames a second. Default 10.
+        run: A run with functions, as `synthetic.run(config, functions=True)` makes it.
+        path: The file to write: `….gif`, or `….mp4` if ffmpeg is installed.
+        frames: The largest number of frames. They show records at equal intervals. Defaults to 60.
+        per_second: Frames per second. Defaults to 10.
 
     Raises:
-        ValueError: If the run holds no functions, it is another kind of file, or there is no
-            ffmpeg.
+        ValueError: If the run holds no functions, the file's name has another ending, or ffmpeg
+            is needed but not installed.
 
     Example:
     >>> import pathlib, tempfile
@@ -56,12 +57,12 @@ def animate_frequencies(
     titles = "Functions", _TITLES[str(values.name)], "Error at each frequency"
     for ax, title in zip((functions, shares, errors), titles, strict=True):
         ax.set_title(title, loc="left", pad=6)
-    for said in functions.texts:  # of one record, beneath the title
+    for said in functions.texts:  # remarks about one record
         said.remove()
     steps = run["step"].values
     functions.set_ylim(_limits(run))
 
-    def draw(place: int) -> list:
+    def draw(place: int) -> list[Artist]:
         at = run.isel(step=place)
         for name, line in lines.items():
             if name == "prediction":
@@ -81,14 +82,16 @@ def _writer(path: Path, per_second: int) -> PillowWriter | FFMpegWriter:
     if path.suffix.lower() == ".gif":
         return PillowWriter(fps=per_second)
     if path.suffix.lower() != ".mp4":
-        raise ValueError(f"A film is a .gif or an .mp4 file, got '{path}'.")
+        raise ValueError(f"`path` must end in .gif or .mp4; received '{path}'.")
     if not FFMpegWriter.isAvailable():
-        raise ValueError(f"'{path}' needs ffmpeg, which was not found. A .gif needs none.")
+        raise ValueError(
+            f"Writing '{path}' needs ffmpeg, which was not found. Install it, or write a .gif."
+        )
     return FFMpegWriter(fps=per_second)
 
 
 def _limits(run: xr.Dataset) -> tuple[float, float]:
-    """Room for all that is drawn, but not for what a few records overshoot."""
+    """Returns limits that hold the functions of nearly all records, without rare outliers."""
     names = [name for name in ("target", "prediction", "contribution") if name in run]
     values = np.concatenate([run[name].values.ravel() for name in names])
     low, high = np.percentile(values[np.isfinite(values)], [0.2, 99.8])

@@ -1,4 +1,4 @@
-"""When each frequency is learned."""
+"""The figure of when each frequency is learned."""
 
 from __future__ import annotations
 
@@ -43,13 +43,14 @@ def _showing(run: xr.Dataset) -> str:
 def plot_frequency_error(run: xr.Dataset, ax: Axes | None = None) -> list[Line2D]:
     """Plots how far the prediction is from the target at each frequency, along training.
 
-    A line at 1 has nothing of its frequency, at 0 it is learned; the dotted line marks one half.
-    Runs stacked over seeds have their mean and a band from the lowest to the highest.
+    At 1, the prediction holds nothing of the frequency; at 0, the frequency is learned. The dotted
+    line marks one half. Of runs stacked over seeds, the mean is drawn, with a band from the lowest
+    to the highest value.
 
     Args:
         run: A run with `frequency_error`, as `FrequencyResponse` records it.
-        ax: Where to draw; a new pyplot figure by default. Names stand to the right of the axes:
-            a figure made with `layout="constrained"` leaves room for them.
+        ax: Where to draw. The names are to the right of the axes; a figure that is made with
+            `layout="constrained"` leaves room for them. Defaults to `None`: a new pyplot figure.
 
     Returns:
         One `matplotlib.lines.Line2D` a frequency, low to high.
@@ -90,6 +91,6 @@ def plot_frequency_error(run: xr.Dataset, ax: Axes | None = None) -> list[Line2D
 
 def frequency_colors(count: int, dark: bool = False) -> list[str]:
     """Returns a colour for each frequency, low to high."""
-    # Another colour map than that of depth, which these lines are not about.
+    # Not the colour map of layers, since these lines do not stand for layers.
     start, stop = (0.35, 1.0) if dark else (0.0, 0.75)
     return [to_hex(c) for c in matplotlib.colormaps["viridis"](np.linspace(start, stop, count))]

@@ -86,7 +86,7 @@ def plot_frequency_map(
 
 
 def draw_map(values: xr.DataArray, at: xr.DataArray, ax: Axes) -> QuadMesh:
-    """Draws one record of `carried(run)` in the colours that serve all of them."""
+    """Draws one record of `carried(run)`, with the same colour scale for all records."""
     cells = at.transpose("layer", "frequency")
     mesh = ax.pcolormesh(cells.values, **_scale(values))
     frequencies = [str(k) for k in cells["frequency"].values]

@@ -1,4 +1,4 @@
-"""How large each layer's gradient is."""
+"""The figure of how large each layer's gradient is."""
 
 from __future__ import annotations
 
@@ -43,17 +43,17 @@ def plot_gradient_norms(run: xr.Dataset, ax: Axes | None = None) -> list[Artist]
     """Plots each layer's gradient norm along training, on a logarithmic axis.
 
     A norm is the root mean square over the updates since the previous record. Norms of exactly
-    zero have no place on the axis and are left out. More than 20 layers are drawn as a map of
-    layers against updates.
+    zero are left out, since a logarithmic axis cannot show them. More than 20 layers are drawn as
+    a map of layers against updates.
 
     Args:
         run: A run with `gradient_norm`, as `GradientNorms` records it.
-        ax: Where to draw; a new pyplot figure by default. Names stand to the right of the axes:
-            a figure made with `layout="constrained"` leaves room for them.
+        ax: Where to draw. The names are to the right of the axes; a figure that is made with
+            `layout="constrained"` leaves room for them. Defaults to `None`: a new pyplot figure.
 
     Returns:
-        One `matplotlib.lines.Line2D` a layer, in the order of the run's layers, or the map, a
-        `matplotlib.collections.QuadMesh`.
+        One `matplotlib.lines.Line2D` for each layer, in the order of the run's layers; or the map,
+        a `matplotlib.collections.QuadMesh`.
 
     Raises:
         ValueError: If the run holds no gradient norms.

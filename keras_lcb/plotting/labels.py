@@ -1,7 +1,7 @@
-"""Names beside what they name, without one covering another.
+"""Labels of lines and points that do not cover each other.
 
-Where a name fits depends on the size of the figure and on the limits of its axes, both of which
-change until the figure is drawn. So each artist here places its names as it is drawn.
+Where a label fits depends on the size of the figure and on the limits of its axes, which may
+change until the figure is drawn. Therefore the artists here place their labels while being drawn.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from matplotlib.lines import Line2D
     from matplotlib.text import Annotation
 
-_ROOM = 18  # points between the axes and the names, for the leaders
+_ROOM = 18  # points between the axes and the names, for the leader lines
 _LINE_HEIGHT = 1.25
 _SIDES = ((1, 0), (-1, 0), (0, 1), (0, -1), (1, 1), (1, -1), (-1, 1), (-1, -1))
 _ALIGNED: dict[int, Literal["left", "center", "right"]] = {1: "left", 0: "center", -1: "right"}
@@ -32,18 +32,18 @@ _RAISED: dict[int, Literal["bottom", "center", "top"]] = {1: "bottom", 0: "cente
 def spread(wanted: Sequence[float], gap: float, low: float, high: float) -> np.ndarray:
     """Moves sorted positions apart as little as possible.
 
-    The least squares answer: without `gap * i`, keeping the i-th position `gap` above the one
-    before is keeping the order, so pooling the neighbours that violate it is exact (isotonic
-    regression), and so is clipping afterwards.
+    The result is the exact least squares solution. Subtract `gap * i` from the i-th position. Then
+    the positions only have to stay in ascending order, which is isotonic regression: neighbours in
+    the wrong order are replaced by their mean. Clipping afterwards keeps the solution exact.
 
     Args:
         wanted: Positions in ascending order.
-        gap: Least distance between neighbours.
-        low: Least position.
-        high: Greatest position; exceeded where there is not enough room.
+        gap: The smallest distance between neighbours.
+        low: The smallest position.
+        high: The largest position. It is exceeded if there is not enough room.
 
     Returns:
-        As many positions.
+        The new positions, in the same order.
 
     Example:
         >>> spread([0.0, 0.0, 5.0], gap=1.0, low=0.0, high=9.0)
@@ -81,17 +81,17 @@ def half_way(points: np.ndarray) -> np.ndarray:
 
 
 class LineLabels(Artist):
-    """Names lines to the right of the axes, with a leader from each line to its name.
+    """Writes the names of lines to the right of the axes, with a leader from line to name.
 
-    Names follow their lines when data or limits change. Where leaders begin at the same height,
-    the name of the one further to the left stands higher, so that leaders do not cross. Where
-    there is no room for all names, evenly chosen ones stay.
+    Names follow their lines if data or limits change. Of leaders that begin at the same height,
+    the one that begins further left leads to the higher name, so that leaders do not cross. If
+    there is no room for all names, some are left out at equal intervals.
 
     Args:
         ax: The axes of the lines.
-        lines: The lines, none of them empty, in order of depth; each one's label is its name.
-        anchor: Takes a line's points and returns where its leader begins: `line_end` or
-            `half_way`. Defaults to `line_end`.
+        lines: The lines, in the order of depth. None may be empty. A line's label is its name.
+        anchor: A function that takes a line's points and returns where its leader begins:
+            `line_end` or `half_way`. Defaults to `line_end`.
     """
 
     def __init__(self, ax: Axes, lines: Sequence[Line2D], anchor: Anchor | None = None) -> None:
@@ -99,7 +99,7 @@ class LineLabels(Artist):
         self._ax = ax
         self._anchor = anchor or line_end
         self.set_in_layout(False)
-        self.set_zorder(-1)  # before the names, which are then drawn where they belong
+        self.set_zorder(-1)  # drawn before the names, whose positions it sets
         self._named = [(line, self._name(ax, line)) for line in lines]
         ax.add_artist(self)
 
@@ -147,12 +147,14 @@ class LineLabels(Artist):
 
 
 class PointLabels(Artist):
-    """Names points, each on the first side where it covers nothing; one without room has none.
+    """Writes the names of points beside them, on the first side where the name covers nothing.
+
+    A name for which there is no room is left out.
 
     Args:
         ax: The axes of the points.
         points: The points.
-        names: One name a point; those that come first get room first.
+        names: One name for each point. Earlier names are placed first.
     """
 
     def __init__(self, ax: Axes, points: PathCollection, names: Sequence[str]) -> None:
@@ -225,7 +227,7 @@ def _pixels(renderer: RendererBase, points: float) -> float:
 
 
 def _evenly(count: int, room: int) -> set[int]:
-    """Returns which of `count` stay where there is room for `room`, the outermost included."""
+    """Returns the indices of `room` out of `count` items at equal intervals, with both ends."""
     if room >= count:
         return set(range(count))
     return {round(place) for place in np.linspace(0, count - 1, room)}

@@ -1,9 +1,9 @@
-"""One line a layer along training: colour by depth, style by role, names where they fit."""
+"""Draws one line for each layer along training: colour by depth, style by role, and names."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import matplotlib
 import numpy as np
@@ -37,20 +37,21 @@ def draw_layer_lines(
     margin: xr.DataArray | None = None,
     named_at: Anchor | None = None,
 ) -> list[Line2D]:
-    """Draws one line a layer: colour by depth, style by role, with its name.
+    """Draws one line with its name for each layer: colour by depth, style by role.
 
-    Runs stacked over seeds are drawn as their mean, with a band from the lowest to the highest.
-    Beyond `MOST_LABELLED` lines, a key of the colours takes the place of names.
+    Of runs stacked over seeds, the mean is drawn, with a band from the lowest to the highest
+    value. With more than `MOST_LABELLED` lines, a colour key replaces the names.
 
     Args:
-        run: The run, for the layers' depths and roles and for what is to be remarked.
-        values: What to draw over `step`, `layer` and perhaps `seed`.
+        run: The run, which holds the depths and roles of the layers.
+        values: The values to draw, over `step`, `layer` and optionally `seed`.
         ax: Where to draw.
-        margin: Half the width of a band around each line, shaped like `values`.
-        named_at: Where a line gets its name; its right end by default.
+        margin: Half the width of a band around each line, of the shape of `values`.
+        named_at: A function that returns where a line gets its name. Defaults to its right end.
 
     Returns:
-        One line a layer, in the order of the run; a layer without finite values has an empty one.
+        One line for each layer, in the order of the run. A layer without finite values has an
+        empty line.
     """
     low, middle, high = over_seeds(values)
     if margin is not None:
@@ -66,7 +67,7 @@ def draw_layer_lines(
 
 
 def legend(run: xr.Dataset, values: xr.DataArray, ax: Axes, margin: str | None = None) -> None:
-    """Says which line styles and bands stand for what, where there is more than one kind."""
+    """Adds a legend of line styles and bands, if there is more than one kind."""
     color = ax.xaxis.label.get_color()
     present = [role for role in ROLES if role in roles(run)]
     handles: list[Line2D | Patch] = [
@@ -82,7 +83,7 @@ def legend(run: xr.Dataset, values: xr.DataArray, ax: Axes, margin: str | None =
         ax.legend(handles=handles, fontsize="small", frameon=False, loc="best", handlelength=3)
 
 
-def _style(role: str, run: xr.Dataset) -> dict:
+def _style(role: str, run: xr.Dataset) -> dict[str, Any]:
     dashes, width = ROLES.get(role, ROLES["hidden"])
     if role == "hidden" and run.attrs.get("provisional"):
         dashes = PROVISIONAL

@@ -1,4 +1,4 @@
-"""Layers against updates, as a map of colours: for more layers than lines can show."""
+"""Draws layers against updates as a map of colours, for more layers than lines can show."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def draw_layer_map(
         values: What to draw, over `step` and `layer`.
         ax: Where to draw.
         logarithmic: Whether colours follow the logarithm of the values.
-        label: What the colours mean; by default what the values say of themselves.
+        label: The label of the colour bar. Defaults to the values' own description.
 
     Returns:
         The map.
@@ -37,7 +37,7 @@ def draw_layer_map(
     finite = rows.values[np.isfinite(rows.values)]
     low, high = (finite.min(), finite.max()) if finite.size else (0.0, 1.0)
     scale = LogNorm(low, max(high, low * 1.01)) if logarithmic and low > 0 else Normalize(low, high)
-    # As a picture: a page with one element for each cell would be too heavy.
+    # Rasterized, since an SVG with one element for each cell would be too large.
     mesh = ax.pcolormesh(*corners, rows.values, norm=scale, cmap="viridis", rasterized=True)
     ax.figure.colorbar(mesh, ax=ax, pad=0.02, label=label or axis_label(values))
     name_rows(rows["layer"].values, ax)
@@ -54,7 +54,7 @@ def name_rows(names: np.ndarray, ax: Axes) -> None:
 
 
 def edges(steps: np.ndarray) -> np.ndarray:
-    """Returns where each record's cell begins and ends: half-way to its neighbours."""
+    """Returns the borders of the records' cells, half-way between neighbouring records."""
     if len(steps) == 1:
         return np.array([steps[0] - 0.5, steps[0] + 0.5])
     between = (steps[1:] + steps[:-1]) / 2

@@ -1,4 +1,4 @@
-"""How training went."""
+"""The figure of the loss along training."""
 
 from __future__ import annotations
 
@@ -31,22 +31,22 @@ def _showing(run: xr.Dataset) -> str:
     needs=("loss", "step"),
     recorded_by="any callback of keras_lcb",
     place=2,
-    reading="As long as the loss falls, layers are still on their way, wherever they are said to "
-    "end.",
+    reading="As long as the loss falls, the layers have not converged, whatever the distances to "
+    "their final weights say.",
     showing=_showing,
     shows=("loss", "validation_loss"),
 )
 def plot_loss(run: xr.Dataset, ax: Axes | None = None) -> list[Line2D]:
-    """Plots the training loss and, where there is one, the validation loss.
+    """Plots the training loss and, if there is one, the validation loss.
 
-    Distances to the final weights say little as long as the loss still falls, and a falling
-    learning rate lets anything look converged: the figure tells of both. Runs stacked over
-    seeds have their mean and a band from the lowest to the highest. The axis is logarithmic where
-    the loss is positive and spans more than a factor of ten.
+    Distances to the final weights mean little as long as the loss still falls, and with a falling
+    learning rate everything seems to converge. The figure shows the loss and names the learning
+    rate. Of runs stacked over seeds, the mean is drawn, with a band from the lowest to the highest
+    value. The axis is logarithmic if the loss is positive and spans more than a factor of ten.
 
     Args:
         run: A run with `loss`.
-        ax: Where to draw; a new pyplot figure by default.
+        ax: Where to draw. Defaults to `None`: a new pyplot figure.
 
     Returns:
         One `matplotlib.lines.Line2D` a loss, training first.
@@ -62,7 +62,10 @@ def plot_loss(run: xr.Dataset, ax: Axes | None = None) -> list[Line2D]:
     """
     held = [name for name in _STYLES if name in run and np.isfinite(run[name]).any()]
     if not held:
-        raise ValueError("The run holds no loss: none was recorded, or none was finite.")
+        raise ValueError(
+            "The run holds no finite loss. Train with any callback of keras_lcb in `fit`, or pass "
+            "the loss to `tracker.record(loss=...)`."
+        )
     ax = new_axes(ax)
     color = ax.xaxis.label.get_color()
     lines = []

@@ -1,4 +1,4 @@
-"""Slices of the loss, beside each other on one scale."""
+"""The figure of slices of the loss, side by side on one scale."""
 
 from __future__ import annotations
 
@@ -23,36 +23,43 @@ def plot_loss_slices(
 ) -> dict[str, list[Artist]]:
     """Plots slices of the loss side by side, all on the same scale.
 
-    Lines are drawn one by one, thin, and their mean thick; planes as filled contours at levels
-    that all panels share. Panels are coloured shallow to deep in the order given.
+    A slice along lines is drawn as a thin line for each direction, and their mean as a thick line.
+    A slice over a plane is drawn as filled contours, with the same levels in all panels. Colours
+    go from shallow to deep, in the order of the slices.
 
     Args:
-        slices: What `landscape.loss_slice` returned for each layer, by the layer's name, all lines
-            or all planes.
-        ax: As many axes as slices, as `pyplot.subplots(1, n, layout="constrained")` returns them;
-            a new pyplot figure by default.
+        slices: A mapping from the names of layers to what `landscape.loss_slice` returned. Either
+            all are lines, or all are planes.
+        ax: As many axes as slices, as `pyplot.subplots(1, n, layout="constrained")` returns them.
+            Defaults to `None`: a new pyplot figure.
 
     Returns:
-        For each name its lines, the mean last, or its contours.
+        For each name, its lines, the mean last; or its contours.
 
     Raises:
-        ValueError: If there are no slices, lines and planes are mixed, or there are other axes.
+        ValueError: If there are no slices, lines and planes are mixed, or the number of axes does
+            not fit.
 
     Example:
-        >>> slices = {
-        ...     name: landscape.loss_slice(model, x, y, layer=name) for name in ("conv_0", "head")
-        ... }  # doctest: +SKIP
-        >>> artists = plot_loss_slices(slices)  # doctest: +SKIP
+        >>> import xarray as xr
+        >>> alpha = np.linspace(-1.0, 1.0, 5)
+        >>> loss = xr.DataArray([alpha**2, 2 * alpha**2], dims=("direction", "alpha"))
+        >>> found = xr.Dataset({"loss": loss}, {"alpha": alpha})
+        >>> artists = plot_loss_slices({"conv_0": found, "head": 3 * found})
+        >>> len(artists["head"])
+        3
     """
     planes = {"beta" in found["loss"].dims for found in slices.values()}
     if len(planes) != 1:
         raise ValueError(
-            "Pass slices of one kind, all lines or all planes, by name: "
-            "{name: landscape.loss_slice(model, x, y, layer=name)}."
+            "`slices` must hold at least one slice, and either lines only or planes only; received "
+            f"{len(slices)}. Pass {{name: landscape.loss_slice(model, x, y, layer=name)}}."
         )
     panels = np.ravel(_new_axes(len(slices)) if ax is None else ax)
     if len(panels) != len(slices):
-        raise ValueError(f"{len(slices)} slices need as many axes, got {len(panels)}.")
+        raise ValueError(
+            f"`ax` must hold one axes for each of the {len(slices)} slices; received {len(panels)}."
+        )
     draw = _plane if planes.pop() else _lines
     lowest, highest = _range(slices)
     colors = depth_colors(len(slices), is_dark(panels[0]))
@@ -74,11 +81,13 @@ def _new_axes(count: int) -> Any:
 
 
 def _range(slices: Mapping[str, xr.Dataset]) -> tuple[float, float]:
-    """Returns the finite losses' range, over all slices."""
+    """Returns the range of the finite losses over all slices."""
     losses = np.concatenate([found["loss"].values.ravel() for found in slices.values()])
     finite = losses[np.isfinite(losses)]
     if not finite.size:
-        raise ValueError("Every loss is NaN or infinite, so there is nothing to draw.")
+        raise ValueError(
+            "All losses are NaN or infinite, so there is nothing to draw. Choose a smaller range."
+        )
     return float(finite.min()), float(finite.max())
 
 

@@ -13,22 +13,22 @@ if TYPE_CHECKING:
 
 
 def plot_overview(run: xr.Dataset, ax: np.ndarray | None = None) -> dict[str, Any]:
-    """Plots all figures that a run has the data for, side by side.
+    """Plots all figures for which a run has the data, side by side.
 
-    Of a run of `LayerConvergence` and `GradientNorms` these are distances, loss, gradient norms,
+    For a run of `LayerConvergence` and `GradientNorms`, these are distances, loss, gradient norms,
     and speed against gradient norm.
 
     Args:
         run: A run.
-        ax: Axes, such as `pyplot.subplots(2, 2, layout="constrained")` returns. The first figures
-            are drawn if there are fewer axes than figures, and axes that are left over are
-            switched off. Defaults to a new pyplot figure with room for all.
+        ax: Axes, as `pyplot.subplots(2, 2, layout="constrained")` returns them. If there are fewer
+            axes than figures, only the first figures are drawn; axes that are not needed are
+            switched off. Defaults to `None`: a new pyplot figure with room for all.
 
     Returns:
         What each figure returns, by the figure's name, such as `"convergence"`.
 
     Raises:
-        ValueError: If the run holds nothing that a figure shows.
+        ValueError: If the run has no data for any figure.
 
     Example:
     >>> from keras_lcb.runs import example_run
@@ -37,7 +37,9 @@ def plot_overview(run: xr.Dataset, ax: np.ndarray | None = None) -> dict[str, An
     """
     wanted = figures_of(run)
     if not wanted:
-        raise ValueError("The run holds nothing that a figure shows.")
+        raise ValueError(
+            "The run has no data for any figure. Train with a callback such as LayerConvergence."
+        )
     panels = np.ravel(_new_axes(len(wanted)) if ax is None else ax)
     for panel in panels[len(wanted) :]:
         panel.set_axis_off()

@@ -1,4 +1,4 @@
-"""How far each layer's gradient holds, along training."""
+"""The figure of how well each layer's gradient predicts the gradient after a step."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _TITLES = {
 
 
 def _reading(run: xr.Dataset) -> str:
-    what = "The lower, the further the layer's gradient holds as the layer follows it."
+    what = "The lower, the less the layer's gradient changes when the layer takes a step along it."
     return how_to_read(run, what, what)
 
 
@@ -51,20 +51,21 @@ def plot_predictiveness(
 ) -> list[Artist]:
     """Plots each layer's gradient predictiveness along training, as a band over the step sizes.
 
-    A layer's band reaches from the lowest to the highest value of all step sizes, its line is the
-    middle one's. The narrower and lower the band, the further the gradient holds. More than 20
-    layers are drawn as a map of layers against updates, at the middle step size.
+    A layer's band reaches from the lowest to the highest value over all step sizes; its line is
+    the value at the middle step size. The lower and narrower the band, the less the gradient
+    changes. More than 20 layers are drawn as a map of layers against updates, at the middle step
+    size.
 
     Args:
         run: A run of `GradientPredictiveness`. Runs stacked over seeds are drawn as their mean.
-        ax: Where to draw; a new pyplot figure by default. Names stand to the right of the axes:
-            a figure made with `layout="constrained"` leaves room for them.
+        ax: Where to draw. The names are to the right of the axes; a figure that is made with
+            `layout="constrained"` leaves room for them. Defaults to `None`: a new pyplot figure.
         quantity: "relative_gradient_change", "gradient_change" (both on a logarithmic axis) or
             "gradient_cosine". Defaults to the first.
 
     Returns:
-        One `matplotlib.lines.Line2D` a layer, in the order of the run's layers, or the map, a
-        `matplotlib.collections.QuadMesh`.
+        One `matplotlib.lines.Line2D` for each layer, in the order of the run's layers; or the map,
+        a `matplotlib.collections.QuadMesh`.
 
     Raises:
         ValueError: If the run does not hold the quantity along training.
@@ -76,7 +77,7 @@ def plot_predictiveness(
     'log'
     """
     if quantity not in _TITLES:
-        raise ValueError(f"`quantity` is one of {', '.join(_TITLES)}; received {quantity!r}.")
+        raise ValueError(f"`quantity` must be one of {', '.join(_TITLES)}; received {quantity!r}.")
     if quantity not in run:
         raise ValueError(f"The run holds no {quantity}. Choose another `quantity`.")
     values = run[quantity]

@@ -1,4 +1,4 @@
-"""Any quantity of layers along training."""
+"""The figure of any quantity of layers along training."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ _ALONG = ("step", "update")
 
 
 def plot_quantity(run: xr.Dataset, name: str, ax: Axes | None = None) -> list[Artist]:
-    """Plots one quantity of each layer along training, whatever it is.
+    """Plots any quantity of each layer along training.
 
-    Title and axis come from the quantity's own description. The axis is logarithmic where values
-    are positive and span more than a factor of ten. Runs stacked over seeds have their mean and a
-    band from the lowest to the highest. More than 20 layers are drawn as a map of layers against
-    updates.
+    Title and axis label come from the quantity's own description. The axis is logarithmic if the
+    values are positive and span more than a factor of ten. Of runs stacked over seeds, the mean is
+    drawn, with a band from the lowest to the highest value. More than 20 layers are drawn as a map
+    of layers against updates.
 
     Args:
         run: A run.
-        name: One of its variables over records or updates, and layers, such as `"gradient_norm"`
-            or what a `StepQuantity` of one's own records.
-        ax: Where to draw; a new pyplot figure by default. Names stand to the right of the axes:
-            a figure made with `layout="constrained"` leaves room for them.
+        name: A variable of the run over layers and records or updates, such as `"gradient_norm"`,
+            or the name of your own `StepQuantity`.
+        ax: Where to draw. The names are to the right of the axes; a figure that is made with
+            `layout="constrained"` leaves room for them. Defaults to `None`: a new pyplot figure.
 
     Returns:
-        One `matplotlib.lines.Line2D` a layer, in the order of the run's layers, or the map, a
-        `matplotlib.collections.QuadMesh`.
+        One `matplotlib.lines.Line2D` for each layer, in the order of the run's layers; or the map,
+        a `matplotlib.collections.QuadMesh`.
 
     Raises:
         ValueError: If the run holds no such quantity.
@@ -63,11 +63,11 @@ def plot_quantity(run: xr.Dataset, name: str, ax: Axes | None = None) -> list[Ar
 
 
 def quantity_figure(run: xr.Dataset, name: str) -> Figure:
-    """Returns the figure of any quantity of a run, as others declare themselves.
+    """Returns a declaration of the figure of any quantity of a run.
 
     Args:
         run: The run.
-        name: One of its variables over records and layers.
+        name: A variable of the run over records and layers.
     """
     title = _title(run[name])
 
@@ -91,7 +91,7 @@ def _title(values: xr.DataArray) -> str:
 
 
 def is_quantity(values: xr.DataArray) -> bool:
-    """Tells whether values are one number a layer along training, as `plot_quantity` draws."""
+    """Returns whether `plot_quantity` can draw values: one number for each layer and moment."""
     own = set(values.dims) - {"seed"}
     return "layer" in own and len(own) == 2 and bool(own.intersection(_ALONG))
 
@@ -99,6 +99,6 @@ def is_quantity(values: xr.DataArray) -> bool:
 def _values(run: xr.Dataset, name: str) -> xr.DataArray:
     drawn = [str(each) for each in run.data_vars if is_quantity(run[each])]
     if name not in drawn:
-        held = f"it holds {', '.join(drawn)}" if drawn else "it holds none"
-        raise ValueError(f"The run holds no quantity '{name}' of layers along training; {held}.")
+        held = f"Choose one of: {', '.join(drawn)}." if drawn else "It holds no such quantities."
+        raise ValueError(f"The run holds no quantity '{name}' of layers along training. {held}")
     return run[name]

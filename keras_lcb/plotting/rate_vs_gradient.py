@@ -1,4 +1,4 @@
-"""Whether layers with larger gradients converge faster."""
+"""The figure of whether layers with larger gradients converge faster."""
 
 from __future__ import annotations
 
@@ -40,20 +40,22 @@ def _showing(run: xr.Dataset) -> str:
 def plot_rate_vs_gradient(run: xr.Dataset, ax: Axes | None = None) -> list[PathCollection]:
     """Plots the speed of convergence of each layer against its gradient norm.
 
-    The speed is the reciprocal of the time to half the distance (0 for a layer that never came so
-    far), the gradient norm its RMS over the run. Section 3 of Chen, Yuille and Zhou, "Which Layer
-    is Learning Faster?" (ICLR 2023), claims no reliable positive correlation between the two. The
-    rank correlation over the hidden layers stands beneath the title; other layers are hollow.
-    Runs stacked over seeds have their mean, and a small point for each seed.
+    The speed is the reciprocal of the time to half the distance, or 0 for a layer that never came
+    so far. The gradient norm is the root mean square over the run. Section 3 of Chen, Yuille and
+    Zhou, "Which Layer is Learning Faster?" (ICLR 2023), claims no reliable positive correlation
+    between the two. The rank correlation over the hidden layers is given beneath the title; the
+    points of other layers are hollow. Of runs stacked over seeds, the mean is drawn, with a small
+    point for each seed.
 
     Args:
-        run: A run with `distance` and `gradient_norm`, from both callbacks.
-        ax: Where to draw; a new pyplot figure by default.
+        run: A run with `distance` and `gradient_norm`, recorded by `LayerConvergence` and
+            `GradientNorms`.
+        ax: Where to draw. Defaults to `None`: a new pyplot figure.
 
     Returns:
-        One `matplotlib.collections.PathCollection` with one point a layer, in the order of the
-        run's layers; NaN where a layer has no speed or no norm. For stacked runs, a second one
-        with all seeds' points.
+        A list of one `matplotlib.collections.PathCollection` with one point for each layer, in the
+        order of the run's layers; NaN for a layer without speed or norm. For stacked runs, the
+        list also has a second one, with the points of all seeds.
 
     Raises:
         ValueError: If the run lacks distances or gradient norms.
@@ -68,7 +70,7 @@ def plot_rate_vs_gradient(run: xr.Dataset, ax: Axes | None = None) -> list[PathC
     norms, speeds = rms_over_run(run, "gradient_norm"), _speed(run)
     ax = new_axes(ax)
     ax.set_xscale("log")
-    # Matplotlib's own labels between powers of ten run into each other on a narrow axis.
+    # Matplotlib's own labels between powers of ten overlap on a narrow axis.
     ax.xaxis.set_minor_locator(LogLocator(subs=(2, 5)))
     ax.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
     ax.xaxis.set_minor_formatter(StrMethodFormatter("{x:g}"))
@@ -135,5 +137,5 @@ def _legend(ax: Axes) -> None:
 def _correlation(run: xr.Dataset, layers: int) -> list[str]:
     found = gradient_rate_correlation(run)
     if np.isnan(found.spearman):
-        return ["No rank correlation: it takes at least 3 hidden layers that differ."]
+        return ["No rank correlation, which needs at least 3 hidden layers with different values."]
     return [f"Rank correlation over {layers} hidden layers (Spearman): {found}."]

@@ -1,4 +1,4 @@
-"""The largest learning rate that each layer bears, beside what theory expects."""
+"""The figure of the largest stable learning rate of each layer, and what theory expects."""
 
 from __future__ import annotations
 
@@ -8,8 +8,6 @@ import numpy as np
 from matplotlib.lines import Line2D
 
 from keras_lcb.plotting.along_training import remark
-from keras_lcb.plotting.extremes import least_and_most
-from keras_lcb.plotting.figures import figure
 from keras_lcb.plotting.style import depths, is_dark, layer_colors, new_axes, short_name
 
 if TYPE_CHECKING:
@@ -18,38 +16,22 @@ if TYPE_CHECKING:
     from matplotlib.container import BarContainer
 
 
-def _showing(run: xr.Dataset) -> str:
-    least, most = least_and_most(run["learning_rate"])
-    return (
-        "Bar chart: the largest stable learning rate of each layer, by depth, on a logarithmic "
-        f"axis. Least: {least}; most: {most}."
-    )
-
-
-@figure(
-    needs=("lower", "upper"),
-    recorded_by="keras_lcb.landscape.largest_stable_learning_rate(model, x, y)",
-    place=10,
-    reading="The taller the bar, the larger the steps that the layer bears when it alone moves.",
-    showing=_showing,
-    shows=("learning_rate", "lower", "upper", "theory"),
-)
 def plot_stable_rates(run: xr.Dataset, ax: Axes | None = None) -> BarContainer:
     """Plots the largest stable learning rate of each layer as a bar, with a mark for 2 / λ_max.
 
-    Bars stand on a logarithmic axis, shallow to the left. Datasets stacked over `seed` have the
-    geometric mean as their bar, and a small point for each seed.
+    The axis is logarithmic, and shallow layers are on the left. Of datasets stacked over `seed`,
+    the bar is the geometric mean, with a small point for each seed.
 
     Args:
         run: What `landscape.largest_stable_learning_rate` returns.
-        ax: Where to draw; a new pyplot figure by default.
+        ax: Where to draw. Defaults to `None`: a new pyplot figure.
 
     Returns:
-        The bars, a `matplotlib.container.BarContainer` in the order of the layers; of height NaN
-        where no rate was found.
+        The bars, a `matplotlib.container.BarContainer` in the order of the layers. A bar's height
+        is NaN if no rate was found.
 
     Raises:
-        ValueError: If there are no rates by layer.
+        ValueError: If the run holds no stable learning rates.
 
     Example:
     >>> from keras_lcb.runs import schema
@@ -58,6 +40,11 @@ def plot_stable_rates(run: xr.Dataset, ax: Axes | None = None) -> BarContainer:
     >>> len(plot_stable_rates(run))
     2
     """
+    if "learning_rate" not in run or "layer" not in run["learning_rate"].dims:
+        raise ValueError(
+            "The run holds no learning_rate of each layer. Compute it with "
+            "keras_lcb.landscape.largest_stable_learning_rate(model, x, y)."
+        )
     ax = new_axes(ax)
     ink = ax.xaxis.label.get_color()
     places = np.argsort(np.argsort(depths(run), kind="stable"))
@@ -83,7 +70,7 @@ def _middle(values: xr.DataArray) -> np.ndarray:
     if "seed" not in values.dims:
         return values.values
     logarithm = values.copy(data=np.log(values.values))
-    return np.exp(logarithm.mean("seed").values)  # of the seeds in which there is one
+    return np.exp(logarithm.mean("seed").values)  # over the seeds in which a rate was found
 
 
 def _remarks(found: xr.Dataset) -> list[str]:

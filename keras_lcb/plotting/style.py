@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import xarray as xr
     from matplotlib.axes import Axes
 
-# Give these to `matplotlib.rc_context` for a figure that is read from the last row.
+# Pass these to `matplotlib.rc_context` for figures on a projector.
 PROJECTOR = {
     "figure.figsize": (12.8, 7.2),
     "font.size": 16,
@@ -21,12 +21,12 @@ PROJECTOR = {
     "axes.linewidth": 1.5,
 }
 
-# Plasma grows lighter along its whole length, also for colour-blind eyes. These stretches of it
-# stand out from their background with a contrast of at least 3 : 1 (WCAG 2.1, 1.4.11).
+# Plasma grows lighter along its whole length, also for colour-blind readers. These parts of it
+# have a contrast of at least 3 : 1 to their background (WCAG 2.1, 1.4.11).
 _ON_WHITE = (0.0, 0.64)
 _ON_DARK = (0.42, 1.0)
 
-# Other layers than hidden ones are thinner and broken, since comparisons often leave them out.
+# Layers that are not hidden have thinner, broken lines, since comparisons often leave them out.
 ROLES = {
     "hidden": ("solid", 1.0),
     "head": ((0, (6, 1.5, 1.5, 1.5)), 0.6),
@@ -38,11 +38,11 @@ PROVISIONAL = (0, (3, 1))
 
 
 def depth_colors(count: int, dark: bool = False) -> list[str]:
-    """Returns one colour a layer, shallow to deep, as hexadecimal text.
+    """Returns a colour for each layer, from shallow to deep, as hexadecimal text.
 
     Args:
-        count: Number of layers.
-        dark: Whether the colours are to stand on a dark background.
+        count: The number of layers.
+        dark: Whether the background is dark. Defaults to `False`.
 
     Returns:
         `count` colours of increasing lightness.
@@ -64,22 +64,26 @@ def layer_colors(run: xr.Dataset, dark: bool = False) -> list[str]:
 
 
 def depths(run: xr.Dataset) -> np.ndarray:
-    """Returns each layer's depth, the order of the layers where the run names none."""
+    """Returns the depth of each layer; its index if the run holds no depths."""
     return run["depth"].values if "depth" in run.coords else np.arange(run.sizes["layer"])
 
 
 def roles(run: xr.Dataset) -> list[str]:
-    """Returns each layer's role, `"hidden"` where the run names none."""
+    """Returns the role of each layer; `"hidden"` if the run holds no roles."""
     if "role" not in run.coords:
         return ["hidden"] * run.sizes["layer"]
     return [str(role) for role in run["role"].values]
 
 
 def short_name(name: str, limit: int = 24) -> str:
-    """Returns a layer's name as a figure can hold it.
+    """Returns a layer's name in a form that is short enough for a figure.
 
-    Parts of a path that are too long together shrink from the left to a letter and their number,
-    which is mostly what tells one layer from another; what is still too long loses its middle.
+    If the path is too long, its parts are shortened from the left to their first letter and their
+    number, which usually tells layers apart. If it is still too long, its middle is left out.
+
+    Args:
+        name: The name, a path with "/".
+        limit: The largest number of characters. Defaults to 24.
 
     Example:
         >>> short_name("encoder/stage3/block12/bottleneck/conv2")
@@ -98,14 +102,14 @@ def short_name(name: str, limit: int = 24) -> str:
 
 
 def axis_label(quantity: xr.DataArray) -> str:
-    """Returns a quantity's meaning and unit, as an axis says them."""
+    """Returns an axis label with a quantity's description and units."""
     meaning = quantity.attrs.get("long_name", str(quantity.name))
     units = quantity.attrs.get("units", "1")
     return meaning if units == "1" or units in meaning.split() else f"{meaning} ({units})"
 
 
 def new_axes(ax: Axes | None) -> Axes:
-    """Returns `ax`, or the axes of a new pyplot figure, which notebooks show by themselves."""
+    """Returns `ax`; if it is `None`, the axes of a new pyplot figure, which notebooks show."""
     if ax is not None:
         return ax
     from matplotlib import pyplot
@@ -114,7 +118,7 @@ def new_axes(ax: Axes | None) -> Axes:
 
 
 def is_dark(ax: Axes) -> bool:
-    """Tells whether lines on `ax` stand on a dark background."""
+    """Returns whether the background of `ax` is dark."""
     for color in (ax.get_facecolor(), ax.figure.get_facecolor()):
         red, green, blue, alpha = to_rgba(color)
         if alpha > 0.5:

@@ -1,4 +1,4 @@
-"""How much a layer's gradient differs from update to update, against its mean."""
+"""How much a layer's gradient varies between updates, relative to its mean."""
 
 from __future__ import annotations
 
@@ -12,15 +12,16 @@ from keras_lcb.quantities.step_quantity import State, StepQuantity
 
 
 class GradientNoise(StepQuantity):
-    """Variance of the gradient over the updates of a record against its squared mean.
+    """The variance of the gradient over the updates of a record, divided by its squared mean.
 
-    With g₁ … gₙ the gradients of the n updates since the last record and ḡ their mean, it is
-    Σ‖gₜ − ḡ‖² / (n − 1) over ‖ḡ‖²: below 1 the mean stands out from what differs between batches,
-    above 1 it does not. The weights move meanwhile, so that their drift counts as noise too. It is
-    NaN for fewer than two updates. This keeps a sum of the size of the weights on the device.
+    Let g₁ … gₙ be the gradients of the n updates since the last record, and ḡ their mean. The
+    quantity is Σ‖gₜ − ḡ‖² / (n − 1), divided by ‖ḡ‖². Below 1, the mean gradient is larger than the
+    differences between batches; above 1, it is smaller. The weights change between updates, and
+    this change counts as noise, too. With fewer than two updates, the quantity is NaN. It costs one
+    tensor of the size of the weights on the device, and two sums of products in each update.
 
     Source: the ratio is the simple noise scale of McCandlish et al. (2018), "An empirical model of
-    large-batch training", with batches in the place of samples.
+    large-batch training", with batches in place of samples.
 
     Example:
     >>> import numpy as np
@@ -39,18 +40,18 @@ class GradientNoise(StepQuantity):
     window = True
 
     def init(self, variable: keras.Variable) -> State:
-        """Keeps the sum of the gradients."""
+        """Returns zeros, the initial sum of the gradients."""
         return (keras.ops.zeros(variable.shape, "float32"),)
 
     def update(self, state: State, gradient: Any, before: Any, after: Any) -> tuple[State, State]:
-        """Adds ‖g‖², and by how much ‖Σg‖² grows."""
+        """Adds ‖g‖² and the increase of ‖Σg‖², and updates the sum of the gradients."""
         gradient = keras.ops.cast(gradient, "float32")
         square = keras.ops.sum(gradient * gradient)
         growth = 2.0 * keras.ops.sum(state[0] * gradient) + square
         return (state[0] + gradient,), (square, growth)
 
     def result(self, sums: Sequence[float], updates: int) -> float:
-        """Returns the ratio."""
+        """Returns the variance divided by the squared mean."""
         squares, square_of_sum = sums
         if updates < 2 or square_of_sum == 0:
             return math.nan

@@ -6,11 +6,11 @@ import numpy as np
 
 
 def rms(sums: np.ndarray, updates: np.ndarray) -> np.ndarray:
-    """Returns root mean squares of the first of several sums; NaN where there was no update.
+    """Returns root mean squares over updates; NaN if there was no update.
 
     Args:
-        sums: Sums of squares, along one more axis than `updates`.
-        updates: Numbers of updates.
+        sums: An array of shape (..., 1) with sums of squares.
+        updates: An array of shape (...) with the numbers of updates.
     """
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.sqrt(sums[..., 0] / updates)

@@ -12,11 +12,11 @@ from keras_lcb.quantities.step_quantity import State, StepQuantity
 
 
 class SignAgreement(StepQuantity):
-    """Share of gradient entries that have the same sign as at the update before.
+    """The share of gradient entries that have the same sign as at the previous update.
 
-    Entries that are zero at either update do not count, so that units which do nothing do not
-    hide what the others do. Where nothing but chance sets the signs it is about one half. This
-    keeps the signs of the last gradient, one byte an entry, on the device.
+    Entries that are zero at either of the two updates do not count, so inactive units have no
+    influence. If the signs were random, the share would be about one half. It costs one byte for
+    each weight on the device, for the signs of the last gradient, and two sums in each update.
 
     Example:
     >>> import numpy as np
@@ -34,11 +34,11 @@ class SignAgreement(StepQuantity):
     long_name = "share of gradient entries that keep their sign"
 
     def init(self, variable: keras.Variable) -> State:
-        """Keeps the signs of the last gradient, zeros before the first."""
+        """Returns zeros, which stand for "no gradient yet"."""
         return (keras.ops.zeros(variable.shape, "int8"),)
 
     def update(self, state: State, gradient: Any, before: Any, after: Any) -> tuple[State, State]:
-        """Counts the signs that stay, and those that can be compared."""
+        """Counts the entries that keep their sign, and those that can be compared."""
         signs = keras.ops.cast(keras.ops.sign(gradient), "int8")
         products = keras.ops.cast(signs * state[0], "float32")
         return (signs,), (
@@ -47,6 +47,6 @@ class SignAgreement(StepQuantity):
         )
 
     def result(self, sums: Sequence[float], updates: int) -> float:
-        """Returns the share; NaN where nothing could be compared."""
+        """Returns the share; NaN if no entries could be compared."""
         same, compared = sums
         return same / compared if compared else math.nan

@@ -1,4 +1,4 @@
-"""`StepQuantity`: what is measured about a layer within the compiled training step."""
+"""`StepQuantity`: the base class of what is measured inside the compiled training step."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ State = tuple[Any, ...]
 
 
 class StepQuantity:
-    """Base class of what is measured about each layer inside the training step.
+    """Base class of quantities that are measured for each layer inside the training step.
 
-    A subclass says what to keep of each variable and what to add up at each update; the rest,
-    such as accumulated gradients, loss scaling, several devices, records and units, is taken care
-    of. `StepQuantities` is the callback that records it. The class is not needed to load, plot or
-    report what was recorded.
+    A subclass defines what to add up at each update, and optionally what to keep of each variable
+    between updates. The package takes care of everything else: accumulated gradients, loss scaling,
+    several devices, records and units. The callback `StepQuantities` records the quantity. A run
+    can be loaded, plotted and reported without the class.
 
     Attributes:
-        name: The variable of the run that it becomes.
-        long_name: What it is, as an axis label says it.
-        units: Its units; "1" for a pure number.
-        needs_weights: Whether `update` gets the weights before and after the update. This costs
-            a copy of the weights in each step. Defaults to `False`.
-        window: Whether its state begins anew after each record. Defaults to `False`.
-        of_frozen: Its value for a frozen layer, which gets no updates. Defaults to NaN.
+        name: The name of the variable in the run.
+        long_name: A description that serves as an axis label.
+        units: The units; "1" for a pure number.
+        needs_weights: Whether `update` receives the weights before and after the update. This
+            costs a copy of the weights in each step. Defaults to `False`.
+        window: Whether the state is reset after each record. Defaults to `False`.
+        of_frozen: The value for a frozen layer, which has no updates. Defaults to NaN.
 
     Example:
     >>> class MeanSize(StepQuantity):
@@ -51,49 +51,58 @@ class StepQuantity:
     of_frozen: float = math.nan
 
     def init(self, variable: keras.Variable) -> State:
-        """Returns what is kept of a variable on the device from one update to the next.
+        """Returns the initial state of a variable, which is kept on the device between updates.
 
         Args:
-            variable: A variable that trains; its `shape` and `dtype` may be used.
+            variable: A trainable variable. Its `shape` and `dtype` may be used.
 
         Returns:
-            A tuple of tensors, empty for nothing.
+            A tuple of tensors. Empty by default: nothing is kept.
         """
         return ()
 
     def update(self, state: State, gradient: Any, before: Any, after: Any) -> tuple[State, State]:
-        """Takes one update of one variable. It is traced, so only `keras.ops` may be used.
+        """Measures one update of one variable.
 
-        It is called once for each update that is applied, and only for variables that have a
-        gradient.
+        It is called for each variable that has a gradient, in each update that is applied. Keras
+        traces it, so it may use `keras.ops` only.
 
         Args:
-            state: What is kept of the variable.
-            gradient: The effective gradient, of the variable's shape: dense, unscaled, averaged
-                over accumulated batches, reduced over devices, and not clipped.
+            state: The state of the variable.
+            gradient: The effective gradient, a tensor of the variable's shape. It is dense,
+                unscaled, averaged over accumulated batches, reduced over devices, and not clipped.
             before: The variable before the update; `None` unless `needs_weights`.
-            after: The variable after the update, with weight decay, constraints and averages that
-                overwrite it; `None` unless `needs_weights`.
+            after: The variable after the update, including weight decay, constraints and averages
+                (`use_ema`); `None` unless `needs_weights`.
 
         Returns:
-            The new state, and a tuple of scalars that are added up over a layer's variables and
-            over updates. Their number is the same each time.
+            The new state, and a tuple of scalars. They are added up over the variables of a layer
+            and over updates. Their number must always be the same.
         """
-        raise TypeError(f"{type(self).__name__} does not say what it measures: define `update`.")
+        raise TypeError(
+            f"{type(self).__name__} does not define what it measures. Define its method `update`."
+        )
 
     def result(self, sums: Sequence[float], updates: int) -> float:
-        """Makes one number of what was added up, on the host.
+        """Computes the value of a layer from the sums, on the host.
 
         Args:
             sums: The sums of the scalars that `update` returned.
-            updates: How many updates they are of: those in which the layer had a gradient.
+            updates: The number of updates in which the layer had a gradient.
+
+        Returns:
+            The value for the record.
         """
-        raise TypeError(f"{type(self).__name__} does not say what results: define `result`.")
+        raise TypeError(
+            f"{type(self).__name__} does not define its value. Define its method `result`."
+        )
 
-    # What a quantity may do faster for many variables at once.
+    # Optional, for speed: a quantity may override these to measure many variables at once.
 
-    takes_sparse: bool = False
-    numbers: int | None = None  # that `update_all` adds up for a variable; found out if `None`
+    takes_sparse: bool = False  # whether `update_all` accepts sparse gradients
+    # How many numbers `update_all` adds up for each variable. If `None`, a trial call of `update`
+    # tells.
+    numbers: int | None = None
 
     def update_all(
         self,
@@ -103,17 +112,18 @@ class StepQuantity:
         after: Any,
         layer_of: Sequence[int],
     ) -> tuple[list[State], list[Any]]:
-        """Takes one update of several variables.
+        """Measures one update of several variables.
 
         Args:
-            states: What is kept of each variable.
-            gradients: Their gradients; sparse ones as they come if `takes_sparse`.
-            before: The variables before the update, or `None`.
-            after: The variables after the update, or `None`.
-            layer_of: For each variable, the number of its layer.
+            states: The state of each variable.
+            gradients: The gradient of each variable. Sparse gradients are made dense unless
+                `takes_sparse`.
+            before: The variables before the update; `None` unless `needs_weights`.
+            after: The variables after the update; `None` unless `needs_weights`.
+            layer_of: For each variable, the index of its layer.
 
         Returns:
-            The new states, and the numbers to be added up, each as a vector over the variables.
+            The new states, and the numbers to add up, each as a vector over the variables.
         """
         nothing = [None] * len(gradients)
         updated = [
@@ -125,7 +135,12 @@ class StepQuantity:
         return [tuple(state) for state, _ in updated], numbers
 
     def results(self, sums: np.ndarray, updates: np.ndarray) -> np.ndarray:
-        """Makes numbers of many sums: `sums` has one more axis than `updates`, the last."""
+        """Computes many values at once.
+
+        Args:
+            sums: An array of shape (..., numbers).
+            updates: An array of shape (...).
+        """
         flat = [
             float(self.result(tuple(each), int(count)))
             for each, count in zip(sums.reshape(-1, sums.shape[-1]), updates.ravel(), strict=True)

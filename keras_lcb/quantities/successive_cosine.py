@@ -1,4 +1,4 @@
-"""Whether a layer's gradients point the same way from one update to the next."""
+"""Whether a layer's gradients of successive updates point in the same direction."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from keras_lcb.quantities.step_quantity import State, StepQuantity
 
 
 class SuccessiveCosine(StepQuantity):
-    """Cosine between the gradients of successive updates, pooled over the updates of a record.
+    """The cosine between the gradients of successive updates, pooled over a record's updates.
 
-    It is Σ gₜ·gₜ₋₁ / √(Σ‖gₜ‖² Σ‖gₜ₋₁‖²), so that updates with large gradients count for more.
-    Batches differ from update to update, so noise lowers it; it is not the predictiveness of a
-    gradient on fixed data, which `GradientPredictiveness` records. This keeps one gradient of the
-    size of the weights on the device.
+    It is Σ gₜ·gₜ₋₁ / √(Σ‖gₜ‖² Σ‖gₜ₋₁‖²), so updates with large gradients weigh more. Since each
+    update has another batch, noise lowers the cosine. `GradientPredictiveness` measures without
+    this noise, on fixed data. It costs one tensor of the size of the weights on the device, and
+    three sums of products in each update.
 
     Example:
     >>> import numpy as np
@@ -35,7 +35,7 @@ class SuccessiveCosine(StepQuantity):
     long_name = "cosine of successive gradients"
 
     def init(self, variable: keras.Variable) -> State:
-        """Keeps the last gradient; none counts before the first update."""
+        """Returns zeros for the last gradient, and a zero which says that there is none yet."""
         return (keras.ops.zeros(variable.shape, "float32"), keras.ops.zeros((), "float32"))
 
     def update(self, state: State, gradient: Any, before: Any, after: Any) -> tuple[State, State]:
@@ -50,6 +50,6 @@ class SuccessiveCosine(StepQuantity):
         return (gradient, keras.ops.ones_like(known)), products
 
     def result(self, sums: Sequence[float], updates: int) -> float:
-        """Returns the pooled cosine; NaN where there were no two gradients to compare."""
+        """Returns the pooled cosine; NaN if there were no two gradients to compare."""
         product, squares, last_squares = sums
         return product / math.sqrt(squares * last_squares) if squares * last_squares else math.nan

@@ -1,4 +1,4 @@
-"""How far each update moves a layer, relative to where it is."""
+"""How far each update moves a layer, relative to the norm of its weights."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from keras_lcb.quantities.step_quantity import State, StepQuantity
 
 
 class UpdateRatio(StepQuantity):
-    """RMS over updates of ‖Δθ‖₂/‖θ‖₂, θ before the update, with θ all of one layer's variables.
+    """The root mean square over updates of ‖Δθ‖₂/‖θ‖₂, with θ all variables of a layer.
 
-    An update that starts from θ = 0 counts as none.
+    θ is taken before the update. An update from θ = 0 counts as 0.
     """
 
     name = "update_ratio"
@@ -34,7 +34,7 @@ class UpdateRatio(StepQuantity):
         after: Any,
         layer_of: Sequence[int],
     ) -> tuple[list[State], list[Any]]:
-        """Takes the weights of several variables; what it adds up sums to a layer's ratio."""
+        """Adds ‖Δv‖²/‖θ‖² for each variable v, where θ are all variables of the layer of v."""
         moved = ops.squared_distances(after, before)
         layers = np.array(layer_of)
         in_one_layer = (layers[:, None] == layers[None, :]).astype(ops.ACCUMULATOR_DTYPE)
@@ -44,5 +44,5 @@ class UpdateRatio(StepQuantity):
         return list(states), [ratios]
 
     def results(self, sums: np.ndarray, updates: np.ndarray) -> np.ndarray:
-        """Returns root mean squares; NaN where there was no update."""
+        """Returns root mean squares; NaN if there was no update."""
         return rms(sums, updates)

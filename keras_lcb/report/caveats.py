@@ -1,4 +1,4 @@
-"""What the numbers of a run do not say, as far as it concerns this run."""
+"""What must not be concluded from the numbers of a run."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _SETTLED = 0.05
 
 
 def notices(run: xr.Dataset) -> list[str]:
-    """Return what a reader has to know before any number, in sentences."""
+    """Returns sentences that a reader must know before reading any number."""
     found = []
     if run.attrs.get("provisional"):
         newest = ", and distances are measured to the newest weights, not the converged ones"
@@ -31,19 +31,19 @@ def notices(run: xr.Dataset) -> list[str]:
         count = int(run.attrs.get("nonfinite_updates", 0))
         many = f" ({count:,} such {'update' if count == 1 else 'updates'})" if count else ""
         found.append(
-            f"NaN or infinity began at update {first:,}{many}. What was recorded before is kept "
-            "and stands; what came after it says nothing."
+            f"Values became NaN or infinite at update {first:,}{many}. Records before that are "
+            "valid; later ones are not."
         )
     if run.attrs.get("skipped_updates"):
         found.append(
-            f"{int(run.attrs['skipped_updates']):,} updates were skipped by the loss scaler, since "
-            "their gradients were not finite; they count in no figure."
+            f"The loss scaler skipped {int(run.attrs['skipped_updates']):,} updates, since their "
+            "gradients were not finite. They do not count in any figure."
         )
     return found
 
 
 def caveats(run: xr.Dataset) -> list[str]:
-    """Return what does not follow from the numbers of this run, in sentences."""
+    """Returns sentences about what does not follow from the numbers of this run."""
     return [
         sentence
         for about in (_seeds, _endpoint, _training, _layers, _gradients, _sketch, _missing)
@@ -66,18 +66,19 @@ def _endpoint(run: xr.Dataset) -> list[str]:
     sentences = []
     if run.attrs.get("reference", "final") == "final":
         sentences.append(
-            "Distances are measured to the weights after the last update. Every layer therefore "
-            "arrives at 0, and its convergence rate over the whole run is 1 / updates by "
-            "construction, the same for all. Only what happens on the way tells layers apart: "
-            "the time to half, the area under the curve, rates over a part of the run."
+            "Distances are measured to the weights after the last update. Therefore every layer "
+            "arrives at 0, and its convergence rate over the whole run is 1 / updates, the same "
+            "for all layers. Layers differ only in how they get there: in the time to half, the "
+            "area under the curve, and the rates over parts of the run."
         )
     sentences.append(
-        "The point of convergence is a choice, and it need not exist: weights may drift on after "
-        "the loss has settled. Measure to another one (reference=… of LayerConvergence) and see "
-        "whether the order of the layers stays."
+        "The endpoint is a choice, and weights may drift on after the loss has settled. Measure "
+        "the distance to another endpoint (reference=… of LayerConvergence), and see whether the "
+        "order of the layers stays the same."
     )
     sentences.append(
-        "A layer that is far from its end need not matter for the loss, and one that is near may."
+        "A large distance does not mean that the layer still matters for the loss, and a small "
+        "distance does not mean that it no longer does."
     )
     return sentences
 
@@ -87,8 +88,8 @@ def _training(run: xr.Dataset) -> list[str]:
     rates = _finite(run, "learning_rate")
     if len(rates) and rates[-1] < rates.max():
         sentences.append(
-            f"The learning rate fell from {rates.max():.3g} to {rates[-1]:.3g}. Small steps make "
-            "any layer look converged."
+            f"The learning rate fell from {rates.max():.3g} to {rates[-1]:.3g}. With small steps, "
+            "every layer seems to have converged."
         )
     losses = _finite(run, "loss")
     if len(losses) >= 8:
@@ -98,7 +99,7 @@ def _training(run: xr.Dataset) -> list[str]:
             verb = "fell" if change < 0 else "rose"
             sentences.append(
                 f"The loss had not settled: it {verb} by {abs(change):.0%} from the third quarter "
-                "of training to the fourth. The layers would have moved on."
+                "of training to the fourth. With more training, the layers would have moved on."
             )
     return sentences
 
@@ -107,9 +108,9 @@ def _layers(run: xr.Dataset) -> list[str]:
     if "role" not in run.coords or "normalization" not in run["role"].values:
         return []
     return [
-        "Normalisation makes the scale of the weights before it arbitrary: they may grow without "
-        "any change of the function, and distances then mislead. Compare the angle, which does "
-        "not depend on scale."
+        "Normalization makes the scale of the weights before it arbitrary. They may grow although "
+        "the network computes the same function, and then distances mislead. Compare the angle, "
+        "which does not depend on the scale."
     ]
 
 
@@ -117,8 +118,8 @@ def _gradients(run: xr.Dataset) -> list[str]:
     if "gradient_norm" not in run:
         return []
     return [
-        "Gradient norms are taken before clipping and grow with the number of parameters. A "
-        "correlation with the speed of convergence over a handful of layers is no cause."
+        "Gradient norms are measured before clipping, and they grow with the number of parameters. "
+        "A correlation with the speed of convergence over a few layers does not show a cause."
     ]
 
 
@@ -128,12 +129,13 @@ def _sketch(run: xr.Dataset) -> list[str]:
     error = run["distance_standard_error"] / run["distance"].where(run["distance"] > 0)
     return [
         f"Distances are estimates from sketches, with a standard error of up to "
-        f"{float(error.max()):.1%}. Layers closer to each other than that are not in order."
+        f"{float(error.max()):.1%}. The order of layers whose distances differ by less than that "
+        "is not certain."
     ]
 
 
 def _missing(run: xr.Dataset) -> list[str]:
-    """Return why quantities are missing, layers with the same reason together."""
+    """Returns why quantities are missing, layers with the same reason together."""
     layers: dict[tuple[str, str], list[str]] = {}
     for what, why in schema.missing(run).items():
         quantity, _, layer = what.partition("/")
@@ -149,7 +151,7 @@ def _sentence_case(name: str) -> str:
 
 
 def _finite(run: xr.Dataset, name: str) -> np.ndarray:
-    """Return the finite values of a quantity along training, averaged over seeds."""
+    """Returns the finite values of a quantity along training, averaged over seeds."""
     if name not in run or "step" not in run[name].dims:
         return np.empty(0)
     values = run[name].mean([dim for dim in run[name].dims if dim != "step"]).values

@@ -1,4 +1,4 @@
-"""The figures of a report, as they declare themselves, each with a sentence on how to read it."""
+"""The figures of a report, each with a sentence that says how to read it."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 
 def figures(run: xr.Dataset) -> str:
-    """Returns all figures that the run has the data for, as HTML.
+    """Returns all figures for which the run has the data, as HTML.
 
-    Quantities of one's own follow the declared figures. What else the run holds of layers along
-    training is folded away.
+    The declared figures come first, then the user's own quantities. All other quantities of layers
+    along training are in a section that is folded at first.
     """
     declared = figures_of(run)
     shown = {name for each in declared for name in each.shows}
@@ -42,7 +42,7 @@ def figures(run: xr.Dataset) -> str:
 
 
 def _has_some(run: xr.Dataset, figure: Figure) -> bool:
-    """Tells whether a run holds some, but not all, of what a figure needs."""
+    """Returns whether a run holds some, but not all, of what a figure needs."""
     held = [name for name in figure.needs if name in run.data_vars]
     return bool(held and figure.lacks(run))
 
@@ -50,6 +50,6 @@ def _has_some(run: xr.Dataset, figure: Figure) -> bool:
 def _figure(figure: Figure, run: xr.Dataset) -> str:
     try:
         svg = draw(figure.plot, run, figure.name, figure.showing)
-    except ValueError as reason:  # the sentence says what the run lacks
+    except ValueError as reason:  # its message says what the run lacks
         return f"<figure><figcaption>{escape(str(reason))}</figcaption></figure>"
     return f"<figure>{svg}<figcaption>{escape(figure.reading(run))}</figcaption></figure>"

@@ -1,4 +1,4 @@
-"""How a run can be had again: the settings it was made with, as code."""
+"""The code that makes a run again, from the settings with which it was made."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
 
 def command(run: xr.Dataset) -> str | None:
-    """Returns the command line that made the run, if it was one and the run names it."""
+    """Returns the command line that made the run; `None` if the run does not name one."""
     made_by = schema.settings(run).get("command")
     return str(made_by) if made_by else None
 
 
 def code(run: xr.Dataset) -> str:
-    """Returns Python code that makes the run, or records such a run of one's own model."""
+    """Returns Python code that makes the run again, or records such a run of the user's model."""
     known = schema.settings(run)
     if "engine" in known:
         return _experiment(known["engine"], json.dumps(known.get("Config", {})))
@@ -59,7 +59,10 @@ def _experiment(engine: str, config: str) -> str:
 
 
 def _calls(run: xr.Dataset) -> dict[str, str]:
-    """Returns the code that makes each callback, from its settings or from what the run holds."""
+    """Returns the code that makes each callback, by name.
+
+    It follows from the settings; if there are none, from the quantities that the run holds.
+    """
     calls = {name: _call(name, options) for name, options in _recorders(run).items()}
     if calls:
         return calls
@@ -78,13 +81,13 @@ def _recorders(run: xr.Dataset) -> dict[str, dict[str, Any]]:
 
 
 def _public(name: str) -> type | None:
-    """Returns the callback of the package that has a name in the settings."""
+    """Returns the package's callback for a name in the settings; `None` if there is none."""
     found = getattr(keras_lcb, _class(name), None)
     return found if isinstance(found, type) and hasattr(found, "on_train_begin") else None
 
 
 def _class(name: str) -> str:
-    """Returns the class of a callback from its name in the settings, which may be numbered."""
+    """Returns the class name for a name in the settings, which may end in a number."""
     return re.sub(r"_\d+$", "", name)
 
 
@@ -96,10 +99,12 @@ def _call(name: str, options: dict[str, Any]) -> str:
     made_of = options.pop("class", "")
     own = made_of.rpartition(".")[2] or f"lcb.{_class(name)}"
     public = _public(name)
+    in_order = {"x", "y"}
     if public is not None and not made_of:
         taken = inspect.signature(public).parameters
         options = {key: value for key, value in options.items() if key in taken}
-    given = [each if each in ("x", "y") else f"{each}={each}" for each in data]
+        in_order -= {key for key, each in taken.items() if each.kind is each.KEYWORD_ONLY}
+    given = [each if each in in_order else f"{each}={each}" for each in data]
     arguments = [*quantities, *given, *filter(None, [_arguments(options)])]
     return f"{own}({', '.join(arguments)})"
 
@@ -112,7 +117,7 @@ def _quantity(made_of: dict[str, Any]) -> str:
 
 
 def _imports(run: xr.Dataset) -> list[str]:
-    """Returns how to get the classes that are not the package's."""
+    """Returns the code that imports the user's own classes."""
     recorders = _recorders(run).values()
     classes = [(options["class"], "Recorder") for options in recorders if "class" in options]
     classes += [

@@ -1,11 +1,11 @@
-"""Figures as SVG that stands inside a page: unique ids, and colours that follow its theme."""
+"""Figures as SVG inside a page, with unique ids, and colours that follow the page's theme."""
 
 from __future__ import annotations
 
 import io
 import re
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
 from matplotlib import style
@@ -18,7 +18,7 @@ from keras_lcb.plotting.style import depth_colors
 if TYPE_CHECKING:
     import xarray as xr
 
-# Text stays text, large enough to be read on a phone; ids stay the same from report to report.
+# Text is kept as text, large enough for a phone. Ids are the same in every report.
 _SETTINGS = {
     "svg.fonttype": "none",
     "svg.hashsalt": "keras_lcb",
@@ -30,7 +30,7 @@ _SETTINGS = {
 
 
 def palette(layers: int, frequencies: int = 0) -> str:
-    """Return style sheet rules that give each line's colour for light and for dark pages."""
+    """Returns the style sheet rules for the colours of lines on light and on dark pages."""
     light, dark = (
         depth_colors(layers, dark=dark) + frequency_colors(frequencies, dark)
         for dark in (False, True)
@@ -47,24 +47,24 @@ def palette(layers: int, frequencies: int = 0) -> str:
 
 
 def theme_color(color: str) -> str:
-    """Return a layer's colour, as `depth_colors` gives it, in the words of a style sheet."""
+    """Returns the style sheet's variable for a colour that `depth_colors` returned."""
     return f"var({_variable(color)})"
 
 
-def draw(plot: Callable, run: xr.Dataset, name: str, describe: Callable) -> str:
-    """Draw a figure as an SVG element.
+def draw(plot: Callable[..., Any], run: xr.Dataset, name: str, describe: Callable[..., str]) -> str:
+    """Draws a figure as an SVG element.
 
     Args:
         plot: A function of `keras_lcb.plotting`.
-        run: What to plot.
-        name: Begins each id in the SVG, so that several may stand on one page.
-        describe: Takes the run and returns what its figure shows, for those who do not see it.
+        run: The run to plot.
+        name: The prefix of all ids in the SVG, so that a page may hold several figures.
+        describe: A function that takes the run and returns what its figure shows, in words.
 
     Returns:
         An `<svg>` element without XML declaration, namespaces, scripts or styles for the page.
 
     Raises:
-        ValueError: If the run does not hold what is to be plotted.
+        ValueError: If the run does not hold what the figure needs.
     """
     with style.context(["default", _SETTINGS]):
         figure = Figure(layout="constrained")
@@ -94,7 +94,7 @@ def _embedded(content: bytes, name: str, alternative: str, titles: dict[str, str
         element.tag = _bare(element.tag)
         element.attrib.clear()
         element.attrib.update(attributes)
-        if title is not None:  # shown by browsers as the pointer rests on the line
+        if title is not None:  # browsers show it when the pointer rests on the line
             element.insert(0, ElementTree.Element("title"))
             element[0].text = title
     for size in ("width", "height"):
@@ -108,7 +108,7 @@ def _bare(name: str) -> str:
 
 
 def _own(key: str, value: str, name: str) -> str:
-    """Put the figure's name before an id, and before whatever refers to one."""
+    """Puts the figure's name before an id, and before each reference to an id."""
     if key == "id":
         return f"{name}-{value}"
     if key == "href":

@@ -17,23 +17,25 @@ if TYPE_CHECKING:
 
 _MEANINGS = {
     "depth": "Place in the order in which the layers are called, from 0.",
-    "role": "Hidden, head (feeds an output), normalization or embedding. Verdicts rest on hidden "
-    "layers.",
-    "parameters": "Number of values that are trained.",
+    "role": "Hidden, head (computes an output), normalization or embedding. Verdicts are about "
+    "hidden layers.",
+    "parameters": "Number of trainable parameters.",
     "time_to_half": "Updates until half the distance to the end is left.",
-    "area": "Mean of the normalised distance over the run: the smaller, the sooner the layer came "
-    "near its end.",
+    "area": "Mean of the normalised distance over the run. The smaller it is, the sooner the layer "
+    "came near its end.",
     "no_distance": "Why a layer has no distance: it never moved, or training diverged, so that "
     "its endpoint is not finite.",
-    "time_to_half_angle_to_end": "Updates until half of the angle to the final kernels is left. It "
-    "does not depend on the scale of the weights.",
+    "time_to_half_angle_to_end": "Updates until 1 − cosine between the kernels and their final "
+    "values is half its initial value. It does not depend on the scale of the weights.",
     "time_to_half_way_from_start": "Updates until the layer is half as far from its start as at "
     "the end.",
-    "time_to_half_similarity": "Updates until half of what the layer's activations lack to be like "
-    "the final ones is left.",
-    "frequency_centroid": "Mean wave number of what the layer adds, weighted by energy. What does "
-    "not end where it began leaks into all wave numbers: a straight line scores 4 on 512 points. "
-    "The shares in the figures ask for the target's own frequencies only.",
+    "time_to_half_similarity": "Updates until 1 − similarity of the layer's activations to the "
+    "final ones is half its initial value.",
+    "time_to_similarity": "Updates until the layer's activations have a similarity (linear CKA) of "
+    "0.9 to the final ones.",
+    "frequency_centroid": "Mean wave number of what the layer adds, weighted by energy. A function "
+    "that is not periodic has energy at all wave numbers: a straight line has a centroid of 4 on "
+    "512 points. The shares in the figures are of the target's own frequencies only.",
     "angle": "1 − cosine between the kernels at the end and at the start. It does not depend on "
     "the scale of the weights.",
     "gradient_norm": "Norm of the gradient, RMS over the run.",
@@ -45,7 +47,7 @@ _MEANINGS = {
 
 
 def layer_table(summary: pd.DataFrame, colors: Mapping[str, str]) -> str:
-    """Return the summary of a run as a table that `report.js` sorts.
+    """Returns the summary of a run as a table that `report.js` sorts.
 
     Args:
         summary: One row a layer, its name as index, as `keras_lcb.summary` returns it.
@@ -60,7 +62,7 @@ def layer_table(summary: pd.DataFrame, colors: Mapping[str, str]) -> str:
         for layer, *row in summary.itertuples()
     )
     return (
-        '<p class="hint">Press a heading to sort by it. – stands for what was not measured.</p>'
+        '<p class="hint">Press a heading to sort by it. – means that there is no value.</p>'
         '<div class="box" role="region" aria-label="Table of layers" tabindex="0">'
         f'<table class="layers"><thead><tr>{headings}</tr></thead><tbody>{rows}</tbody></table>'
         f"</div>{_meanings(summary)}"
@@ -68,7 +70,7 @@ def layer_table(summary: pd.DataFrame, colors: Mapping[str, str]) -> str:
 
 
 def settings_table(settings: Mapping[str, Any]) -> str:
-    """Return names and values, as a table of two columns."""
+    """Returns names and values, as a table of two columns."""
     rows = "".join(
         f'<tr><th scope="row">{escape(name)}</th><td>{escape(str(value))}</td></tr>'
         for name, value in settings.items()
@@ -77,7 +79,7 @@ def settings_table(settings: Mapping[str, Any]) -> str:
 
 
 def facts(entries: Mapping[str, Any]) -> str:
-    """Return the few facts that stand at the top, as a description list."""
+    """Returns the few facts that stand at the top, as a description list."""
     items = "".join(
         f"<div><dt>{escape(name)}</dt><dd>{escape(number(value))}</dd></div>"
         for name, value in entries.items()
@@ -86,7 +88,7 @@ def facts(entries: Mapping[str, Any]) -> str:
 
 
 def number(value: Any) -> str:
-    """Return a value as a reader wants it: three digits, thousands apart, – for NaN.
+    """Returns a value as text: three digits, separated thousands, – for NaN.
 
     Example:
         >>> number(1234567), number(0.012345), number(float("nan")), number("Dense")

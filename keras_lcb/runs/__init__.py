@@ -1,11 +1,12 @@
-"""The run: one well-described `xarray.Dataset`, its names, its files and how runs are merged.
+"""The run, an `xarray.Dataset`: its names, its files, and how runs are merged.
 
-- `schema`: every name that a run may hold, with its meaning and its unit, and the one builder.
-- `storage`: `save_run` and `load_run`, atomic and careful about files from strangers.
+- `schema`: every name that a run may hold, with its meaning and its unit, and `dataset`, which
+  builds runs.
+- `storage`: `save_run` and `load_run`, which are safe with files from unknown sources.
 - `merging`: `collect`, which joins what several callbacks recorded.
-- `example_run`: a run to try things out on.
+- `example_run`: a run for trying things out.
 
-Nothing here imports xarray before it is used, since callbacks import `schema` with the package.
+xarray is imported on first use only, since the callbacks import `schema` with the package.
 """
 
 from keras_lcb.runs.example import example_run

@@ -1,4 +1,4 @@
-"""Replace a file in one move, so that a reader finds the old content or the new, never a part."""
+"""Replaces a file atomically: a reader finds the old content or the new, never a part."""
 
 from __future__ import annotations
 
@@ -8,25 +8,24 @@ import time
 import uuid
 from pathlib import Path
 
-# A file that is being written changes all the time; one that has not for so long was left behind.
+# A temporary file that has not changed for so long was left behind by a process that was killed.
 _LEFT_BEHIND_AFTER_SECONDS = 3600.0
 
 
 def write_atomically(path: str | os.PathLike[str], content: bytes | memoryview) -> None:
-    """Write `content` to `path`; if anything goes wrong, what stood there stays as it was.
+    """Writes `content` to `path`. If writing fails, the old file stays as it was.
 
-    The content goes to a temporary file in the same folder, reaches the disk, and then takes the
-    place of `path` in one step (`os.replace`). A process that is killed before that step leaves
-    the old file, and at most its temporary file (`.NAME.….tmp`) beside it, which a later call
-    removes.
+    The content is first written to a temporary file in the same folder, which then replaces `path`
+    in one step (`os.replace`). A process that is killed before that step leaves the old file, and
+    possibly a temporary file (`.NAME.….tmp`), which a later call removes.
 
     Args:
         path: The file to write. Its folder must exist.
-        content: All of the file.
+        content: The whole content of the file.
 
     Raises:
-        OSError: If the folder is missing or not writable, or the disk is full. The message names
-            `path`; the temporary file is gone.
+        OSError: If the folder is missing or not writable, or the disk is full. The temporary file
+            is removed.
 
     Example:
         >>> import tempfile
@@ -35,7 +34,7 @@ def write_atomically(path: str | os.PathLike[str], content: bytes | memoryview) 
         ...     Path(folder, "note.txt").read_text()
         'new'
     """
-    target = Path(os.path.realpath(path))  # a link keeps pointing where it does
+    target = Path(os.path.realpath(path))  # a symbolic link stays; its target is replaced
     temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex}.tmp")
     try:
         with open(temporary, "xb") as file:
@@ -52,7 +51,7 @@ def write_atomically(path: str | os.PathLike[str], content: bytes | memoryview) 
 
 
 def _sync_folder(folder: Path) -> None:
-    if os.name == "nt":  # Windows opens no folders, and keeps the order of renames by itself
+    if os.name == "nt":  # Windows cannot open folders, and does not need this
         return
     descriptor = os.open(folder, os.O_RDONLY)
     try:
@@ -73,7 +72,7 @@ def _in_words(error: OSError, path: str | os.PathLike[str]) -> OSError:
         reason = "its folder does not exist"
     else:
         reason = (error.strerror or str(error)).lower()
-    sentence = f"'{os.fspath(path)}' could not be written: {reason}. What stood there is unchanged."
+    sentence = f"'{os.fspath(path)}' could not be written: {reason}. An existing file is unchanged."
     worded = type(error)(sentence)
     worded.errno = error.errno
     return worded

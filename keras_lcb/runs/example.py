@@ -1,4 +1,4 @@
-"""A run to try things out on, made without any training."""
+"""A run for trying things out, made without any training."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ _STEPS = np.array([0, 10, 20, 30, 40, 60, 80, 100])
 def example_run(
     layers: int = 4, *, gradients: bool = True, frequencies: Sequence[int] = ()
 ) -> xr.Dataset:
-    """Makes a run from formulas: shallower layers come down faster, with smaller gradients.
+    """Makes a run from formulas, in which shallow layers converge faster, with smaller gradients.
 
-    It holds what the callbacks record, so that figures and analysis can be tried before there is
-    a model.
+    The run holds what the callbacks record, so figures and analysis can be tried without a model.
+    It takes some milliseconds.
 
     Args:
-        layers: How many layers. Defaults to 4.
-        gradients: Whether it holds gradient norms, gradient predictiveness and curvature.
+        layers: The number of layers. Defaults to 4.
+        gradients: Whether the run holds gradient norms, gradient predictiveness and curvature.
             Defaults to `True`.
-        frequencies: Wave numbers; with any, the run holds what each layer adds to a function of
-            one variable. Defaults to none.
+        frequencies: Wave numbers. If given, the run holds what each layer adds to a function of
+            one variable with these frequencies. Defaults to none.
 
     Returns:
         The run, with 8 records over 100 updates.

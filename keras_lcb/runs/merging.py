@@ -1,4 +1,4 @@
-"""Join what several callbacks recorded of one training into one run."""
+"""Joins what several callbacks recorded of one training into one run."""
 
 from __future__ import annotations
 
@@ -13,28 +13,28 @@ from keras_lcb.runs import schema
 if TYPE_CHECKING:
     import xarray as xr
 
-# Rounding differs between callbacks that take the same norm in different ways; trainings differ
-# by far more.
+# Callbacks may compute the same norm in different ways, with rounding errors smaller than this.
+# Values of different trainings differ by far more.
 _TOLERANCE = 1e-4
 
 
 def collect(*callbacks: Any) -> xr.Dataset:
-    """Merge the results of callbacks that watched the same training.
+    """Merges the results of callbacks that watched the same training.
 
-    Steps are joined outer: a variable is NaN at steps that its callback did not record. Where
-    several callbacks hold the same quantity, the one with the most records comes first, and the
-    others fill its gaps.
+    The run has all steps at which any callback took a record. A variable is NaN at steps that its
+    callback did not record. If several callbacks hold the same variable, the values of the one
+    with the most records are used, and the others fill its gaps.
 
     Args:
-        *callbacks: Callbacks, or anything else with `results`; runs are taken as they are.
+        *callbacks: Callbacks, other objects with `results`, or runs.
 
     Returns:
-        One run, layers in depth order. It is provisional if one of its parts is; its settings
-        list those of each callback.
+        One run, with its layers in the order of depth. It is provisional if one of its parts is.
+        Its settings hold those of each callback.
 
     Raises:
-        ValueError: If there is nothing to collect, or the parts do not fit together: other
-            layers under the same depth, different values under the same name.
+        ValueError: If there is nothing to collect, or the parts do not fit together: they have
+            different layers at the same depth, or different values of the same variable.
 
     Example:
         >>> step, over = {"step": [0, 10], "layer": ["dense"]}, ("step", "layer")
@@ -46,7 +46,7 @@ def collect(*callbacks: Any) -> xr.Dataset:
     import xarray as xr
 
     if not callbacks:
-        raise ValueError("Nothing to collect: pass the callbacks that were given to `fit`.")
+        raise ValueError("`collect` received nothing. Pass the callbacks that you passed to `fit`.")
     parts = [_results(callback) for callback in callbacks]
     _check_layers(parts)
     finest_first = sorted(parts, key=lambda part: -part.sizes.get("step", 0))
@@ -67,18 +67,23 @@ def _results(callback: Any) -> xr.Dataset:
     results = callback if isinstance(callback, xr.Dataset) else getattr(callback, "results", None)
     if not isinstance(results, xr.Dataset):
         raise ValueError(
-            f"{type(callback).__name__} has no `results` to collect; pass callbacks such as "
-            "LayerConvergence and GradientNorms, or runs."
+            "`collect` expects callbacks such as LayerConvergence, or runs; received "
+            f"{type(callback).__name__}, which has no run as its `results`."
         )
     if "seed" in results.dims:
         raise ValueError(
-            "collect joins the callbacks of one training; this run stacks several seeds."
+            "`collect` expects runs of one training; received a run that stacks several seeds. "
+            "Collect the callbacks of each seed first, and stack the runs afterwards."
         )
     return results
 
 
 def _check_layers(parts: list[xr.Dataset]) -> None:
-    """Refuse parts that read the network in different ways."""
+    """Checks that the parts agree about the layers of the network.
+
+    Raises:
+        ValueError: If they do not.
+    """
     name_of: dict[int, str] = {}
     facts_of: dict[str, dict[Hashable, Any]] = {}
     for part in parts:
@@ -90,14 +95,15 @@ def _check_layers(parts: list[xr.Dataset]) -> None:
             for name, value in facts_of.setdefault(layer, facts).items():
                 if facts.get(name, value) != value:
                     raise ValueError(
-                        f"The layer '{layer}' has {name} {value} for one callback and "
-                        f"{facts[name]} for another: give all callbacks the same `layers`."
+                        f"The layer '{layer}' has {name} {value} in one callback and "
+                        f"{facts[name]} in another. Pass the same `layers` to all callbacks."
                     )
             other = name_of.setdefault(facts["depth"], layer)
             if other != layer:
                 raise ValueError(
-                    f"At depth {facts['depth']} one callback has the layer '{other}' and another "
-                    f"'{layer}': give all callbacks the same `layers`, or keep their runs apart."
+                    f"At depth {facts['depth']} one callback has the layer '{other}', and another "
+                    f"has '{layer}'. Pass the same `layers` to all callbacks, or do not merge "
+                    "their runs."
                 )
 
 
@@ -123,14 +129,17 @@ def _joined_index(parts: list[xr.Dataset]) -> dict[Hashable, xr.DataArray]:
 def _joined_variable(
     name: Hashable, parts: list[xr.Dataset], index: dict[Hashable, xr.DataArray]
 ) -> xr.DataArray:
-    """Join a variable over the parts that hold it, the first of them first."""
+    """Joins a variable over the parts that hold it; earlier parts take precedence."""
     own = [part[name].reset_coords(drop=True) for part in parts if name in part.data_vars]
     if len({values.dims for values in own}) > 1:
-        raise ValueError(f"'{name}' has {' and '.join(str(values.dims) for values in own)}.")
+        raise ValueError(
+            f"The parts hold '{name}' with different dimensions: "
+            f"{' and '.join(str(values.dims) for values in own)}. Do not merge these runs."
+        )
     aligned = [_on_index(values, index) for values in own]
     joined = aligned[0]
     for values in aligned[1:]:
-        # A loss is the mean since the last record, so it differs with how often one is taken.
+        # A loss is the mean since the last record, so it depends on how often records are taken.
         if "layer" in values.dims:
             _check_agreement(name, joined, values)
         joined = joined.fillna(values)
@@ -138,7 +147,7 @@ def _joined_variable(
 
 
 def _on_index(values: xr.DataArray, index: dict[Hashable, xr.DataArray]) -> xr.DataArray:
-    """Spread values over the joined steps, layers and so on, NaN where they have none."""
+    """Spreads values over the joined steps, layers and so on, with NaN in the gaps."""
     other = {
         dim: index[dim].values
         for dim in values.dims
@@ -150,15 +159,15 @@ def _on_index(values: xr.DataArray, index: dict[Hashable, xr.DataArray]) -> xr.D
 def _check_agreement(name: Hashable, one: xr.DataArray, other: xr.DataArray) -> None:
     if bool((abs(one - other) > _TOLERANCE * abs(one).max()).any()):
         raise ValueError(
-            f"Two callbacks hold different values of '{name}': they watched different trainings "
-            "or use different references. Keep their runs apart."
+            f"Two callbacks hold different values of '{name}': they watched different trainings, "
+            "or they use different references. Do not merge their runs."
         )
 
 
 def _joined_coordinate(
     name: Hashable, parts: list[xr.Dataset], index: dict[Hashable, xr.DataArray]
 ) -> xr.DataArray:
-    """Join a coordinate such as `epoch` or `depth`, value by value."""
+    """Joins a coordinate such as `epoch` or `depth`, value by value."""
     holders = [part for part in parts if name in part.coords]
     dim = holders[0][name].dims[0]
     value_at: dict[Any, Any] = {}
@@ -180,8 +189,8 @@ def _merged_attrs(parts: list[xr.Dataset]) -> dict[str, Any]:
         for name, value in part.attrs.items():
             if name in ("backend", "optimizer", "seed") and merged.get(name, value) != value:
                 raise ValueError(
-                    f"The callbacks watched different trainings: {name} {merged[name]!r} and "
-                    f"{value!r}. Keep their runs apart."
+                    f"The callbacks watched different trainings: their {name} is "
+                    f"{merged[name]!r} and {value!r}. Do not merge their runs."
                 )
             merged.setdefault(name, value)
     for name in ("provisional", "nonfinite_updates", "skipped_updates"):
@@ -196,7 +205,7 @@ def _merged_attrs(parts: list[xr.Dataset]) -> dict[str, Any]:
 
 
 def _merged_settings(parts: Iterable[dict[str, Any]]) -> dict[str, Any]:
-    """Join settings; a second callback of one class stands under its name with `_1`, and so on."""
+    """Joins settings by class name. A second callback of a class gets the suffix `_1`."""
     merged: dict[str, Any] = {}
     for part in parts:
         for name, value in part.items():

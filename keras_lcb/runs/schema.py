@@ -1,8 +1,8 @@
-"""What a run may hold: names, meanings, units, dimensions, and the one builder of runs.
+"""What a run may hold: names, meanings, units and dimensions; and `dataset`, which builds runs.
 
-A run is an `xarray.Dataset`. Every callback builds its results with `dataset`, so that a name
-means the same thing wherever it stands. A quantity that is measured in the training step brings
-its own description (`keras_lcb.StepQuantity`); anything else is one line in `VARIABLES`.
+A run is an `xarray.Dataset`. Every callback builds its results with `dataset`, so that a name has
+the same meaning in all runs. A quantity that is measured in the training step brings its own
+description (`keras_lcb.StepQuantity`). Everything else is a line in `VARIABLES`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:  # xarray takes longer to import than the rest of the package 
 SCHEMA_VERSION = 1
 MARKER = "keras_lcb_run"
 
-# Attributes that stand in a run under their own name; everything else is a setting.
+# Attributes that a run holds under their own names. All others are settings.
 PLAIN_ATTRIBUTES = (
     "reference",
     "provisional",
@@ -41,13 +41,13 @@ PLAIN_ATTRIBUTES = (
 
 @dataclass(frozen=True)
 class Quantity:
-    """What one name in a run stands for.
+    """The meaning of a name in a run.
 
     Attributes:
-        long_name: The meaning, as an axis label would say it.
-        units: `"1"` for a pure number.
-        dims: The dimensions it may have, each alternative as names separated by spaces.
-        whole: Whether values are whole numbers.
+        long_name: A description that serves as an axis label.
+        units: The units; "1" for a pure number.
+        dims: The alternative dimensions, each as names that are separated by spaces.
+        whole: Whether values are whole numbers. Defaults to `False`.
     """
 
     long_name: str
@@ -68,6 +68,7 @@ COORDINATES: dict[str, Quantity] = {
     "kind": Quantity("class of the layer", "1", ("layer",)),
     "role": Quantity("part the layer plays in the network", "1", ("layer",)),
     "frequency": Quantity("wave number", "1", ("frequency",), whole=True),
+    "cutoff": Quantity("cut-off frequency", "waves per typical distance", ("cutoff",)),
     "x": Quantity("position", "1", ("x",)),
     "rank": Quantity("place among the largest eigenvalues", "1", ("rank",), whole=True),
     "step_size": Quantity("step size along the gradient", "1", ("step_size",)),
@@ -99,12 +100,12 @@ VARIABLES: dict[str, Quantity] = {
         _STEP_LAYER,
     ),
     "parameter_norm": Quantity("norm of the parameters", "1", _STEP_LAYER),
-    # How alike its activations are to others, whatever its parameters.
+    # How similar its activations are to those at another moment.
     "similarity": Quantity("similarity of activations to the final ones", "1", _STEP_LAYER),
     "similarity_to_start": Quantity(
         "similarity of activations to the initial ones", "1", _STEP_LAYER
     ),
-    # How hard each layer is pulled, and how far it moves.
+    # How large each layer's gradients are, and how far it moves.
     "gradient_norm": Quantity("RMS gradient norm since the last record", "1", _STEP_LAYER),
     "update_norm": Quantity("RMS update norm since the last record", "1", _STEP_LAYER),
     "gradient_norm_per_update": Quantity("gradient norm of each update", "1", _UPDATE_LAYER),
@@ -128,7 +129,21 @@ VARIABLES: dict[str, Quantity] = {
         "1",
         ("layer frequency", "step layer frequency"),
     ),
-    # What a network of one variable puts out.
+    # How much of what varies fast with the image, by a Gaussian filter.
+    "response_frequency": Quantity(
+        "share of the layer's response above the cut-off frequency", "1", ("step layer cutoff",)
+    ),
+    "target_frequency": Quantity(
+        "share of the target above the cut-off frequency, as a function of the layer's output",
+        "1",
+        ("step layer cutoff",),
+    ),
+    "input_target_frequency": Quantity(
+        "share of the target above the cut-off frequency, as a function of the input",
+        "1",
+        ("cutoff",),
+    ),
+    # The output of a network of one variable.
     "target": Quantity("what is to be learned", "1", ("x",)),
     "prediction": Quantity("output of the network", "1", ("step x",)),
     "contribution": Quantity("what the layer adds to the output", "1", ("step layer x",)),
@@ -176,25 +191,25 @@ def dataset(
     coords: Mapping[str, Any],
     attrs: Mapping[str, Any] | None = None,
 ) -> xr.Dataset:
-    """Build a run from plain arrays.
+    """Builds a run from plain arrays.
 
     Args:
-        variables: Name to `(dims, values)`. Names and dimensions are those of `VARIABLES`; a
-            leading `seed` dimension is allowed everywhere. Another name is described by
+        variables: A mapping from names to `(dims, values)`. Names and dimensions are those of
+            `VARIABLES`; a leading dimension `seed` is allowed everywhere. For any other name, give
             `(dims, values, {"long_name": …, "units": …})`.
-        coords: Name to values. Each dimension in use needs its coordinate.
-        attrs: What is known of the run as a whole. Names in `PLAIN_ATTRIBUTES` become
-            attributes (left out where the value is `None`); `missing` is a dict
-            `{"variable/layer": reason}`; anything else is gathered as JSON text under
-            `settings`, since dicts, booleans and `None` are no netCDF attributes. A callback
-            puts its own settings under its class name: `settings={"GradientNorms": {…}}`.
+        coords: A mapping from names to values. Each dimension in use needs a coordinate.
+        attrs: Attributes of the run as a whole. Those named in `PLAIN_ATTRIBUTES` become
+            attributes of the run, unless they are `None`. `missing` is a dictionary
+            `{"variable/layer": reason}`. All others are stored as JSON text under `settings`,
+            since netCDF attributes cannot be dictionaries, booleans or `None`. A callback puts its
+            settings under its class name: `settings={"GradientNorms": {…}}`. Defaults to `None`.
 
     Returns:
-        A run, its steps and layers in the order given.
+        The run, with steps and layers in the given order.
 
     Raises:
-        ValueError: If a name or a dimension is unknown, lengths disagree, or a setting is no
-            JSON.
+        ValueError: If a name or a dimension is unknown, lengths disagree, or a setting is not
+            valid in JSON.
 
     Example:
         >>> run = dataset(
@@ -220,7 +235,7 @@ def dataset(
 
 
 def attributes(attrs: Mapping[str, Any]) -> dict[str, str | int | float]:
-    """Return `attrs` as netCDF can hold them; see `dataset` for what goes where."""
+    """Returns `attrs` in the form in which netCDF can hold them; see `dataset`."""
     attrs = dict(attrs)
     given_settings = dict(attrs.pop("settings", {}))
     reasons = dict(attrs.pop("missing", {}))
@@ -236,13 +251,14 @@ def attributes(attrs: Mapping[str, Any]) -> dict[str, str | int | float]:
 
 
 def of_experiment(run: xr.Dataset, engine: str | None, config: Any, **further: Any) -> xr.Dataset:
-    """Return a run that says which experiment it is.
+    """Returns a run that also holds the settings of its experiment.
 
     Args:
         run: The run.
-        engine: The module whose `run` makes the same run of the settings; `None` if none does.
-        config: The settings, with a `seed` and `to_json`.
-        **further: More settings, which JSON can hold.
+        engine: The module whose function `run(config)` repeats the experiment; `None` if there is
+            no such function.
+        config: The settings of the experiment, an object with `seed` and `to_json`.
+        **further: More settings, as values for JSON.
     """
     again = {} if engine is None else {"engine": engine}
     own = settings(run) | again | {"Config": json.loads(config.to_json())} | further
@@ -250,36 +266,42 @@ def of_experiment(run: xr.Dataset, engine: str | None, config: Any, **further: A
 
 
 def settings(run: xr.Dataset) -> dict[str, Any]:
-    """Return the settings that a run was made with, by callback; empty if it names none."""
+    """Returns the settings that a run was made with, by callback; empty if it holds none."""
     return json.loads(run.attrs.get("settings", "{}"))
 
 
 def missing(run: xr.Dataset) -> dict[str, str]:
-    """Return why values are missing from a run: `{"variable/layer": reason}`."""
+    """Returns why values are missing from a run: `{"variable/layer": reason}`."""
     return json.loads(run.attrs.get("missing", "{}"))
 
 
 def dims_along_training(name: str, count: int) -> tuple[str, ...]:
-    """Returns the dimensions that a quantity has along `step`.
+    """Returns the dimensions of a variable that is measured at several steps.
 
     Args:
         name: One of `VARIABLES`.
-        count: How many dimensions its values have.
+        count: How many dimensions its values have, `step` included.
+
+    Raises:
+        ValueError: If the variable has no such dimensions.
     """
     _lookup(name, VARIABLES, "variable")
     for dims in _dims(name):
         if len(dims) == count and dims[0] == "step":
             return dims
-    raise ValueError(f"The variable '{name}' has no {count} dimensions along training.")
+    raise ValueError(
+        f"The variable '{name}' has the dimensions {VARIABLES[name].dims}; received values with "
+        f"{count} dimensions along training."
+    )
 
 
 def is_taken(name: str) -> bool:
-    """Tell whether runs use a name, so that no new quantity may have it."""
+    """Returns whether a name already has a meaning in runs, so that no new quantity may use it."""
     return name in VARIABLES or name in COORDINATES
 
 
 def is_run(data: xr.Dataset) -> bool:
-    """Tell whether a dataset is a run: marked as one, or holding one of its layer variables."""
+    """Returns whether a dataset is a run: marked as one, or with a run's variables of layers."""
     if MARKER in data.attrs:
         return True
     return any(
@@ -300,13 +322,13 @@ def _coordinate(name: str, values: Any) -> tuple[tuple[str, ...], np.ndarray, di
     quantity = _lookup(name, COORDINATES, "coordinate")
     array = np.asarray(values)
     if array.ndim != 1:
-        raise ValueError(f"The coordinate '{name}' needs a list of values, got {values!r}.")
+        raise ValueError(f"The coordinate '{name}' must be a list of values; received {values!r}.")
     if quantity.whole:
         array = array.astype(np.int64)
     elif array.dtype.kind in "OUST":
         array = array.astype(str)
     if name in ("layer", "step", "update") and len(set(array.tolist())) != len(array):
-        raise ValueError(f"The values of '{name}' must differ from each other, got {array}.")
+        raise ValueError(f"The values of '{name}' must all be different; received {array}.")
     return (quantity.dims[0],), array, _described(quantity)
 
 
@@ -324,10 +346,14 @@ def _variable(
         quantity = _lookup(name, VARIABLES, "variable")
     if described is None and _own(dims) not in _dims(name):
         choices = " or ".join(f"({choice.replace(' ', ', ')})" for choice in quantity.dims)
-        raise ValueError(f"The variable '{name}' has dimensions {choices}, got {dims}.")
+        raise ValueError(
+            f"The variable '{name}' must have the dimensions {choices}; received {dims}."
+        )
     array = np.asarray(values, dtype=np.float64)
     if array.ndim != len(dims):
-        raise ValueError(f"The variable '{name}' needs an array over {dims}, got {array.shape}.")
+        raise ValueError(
+            f"The variable '{name}' must be an array over {dims}; received the shape {array.shape}."
+        )
     for dim, size in zip(dims, array.shape, strict=True):
         _check_size(f"variable '{name}'", dim, size, coords)
     return dims, array, _described(quantity)
@@ -339,10 +365,13 @@ def _described(quantity: Quantity) -> dict[str, str]:
 
 def _check_size(what: str, dim: str, size: int, coords: Mapping[str, Any]) -> None:
     if dim not in coords:
-        raise ValueError(f"The {what} lies along '{dim}', which has no coordinate values.")
+        raise ValueError(
+            f"The {what} has the dimension '{dim}', for which `coords` received no values."
+        )
     if len(coords[dim]) != size:
         raise ValueError(
-            f"The {what} has {size} values along '{dim}', whose coordinate has {len(coords[dim])}."
+            f"The {what} must have as many values along '{dim}' as the coordinate, "
+            f"{len(coords[dim])}; received {size}."
         )
 
 
@@ -350,7 +379,9 @@ def _lookup(name: str, table: Mapping[str, Quantity], what: str) -> Quantity:
     if name in table:
         return table[name]
     near = difflib.get_close_matches(name, table, n=3) or sorted(table)
-    raise ValueError(f"A run has no {what} '{name}'; it has {', '.join(near)}.")
+    raise ValueError(
+        f"'{name}' is not the name of a {what} in a run. Such names are: {', '.join(near)}."
+    )
 
 
 def _plain(name: str, value: Any) -> str | int | float:
@@ -364,7 +395,9 @@ def _json(name: str, value: Any) -> str:
     try:
         return json.dumps(value, default=_encode)
     except TypeError as error:
-        raise ValueError(f"The run's {name} must be JSON, got {value!r}: {error}.") from error
+        raise ValueError(
+            f"The run's {name} must be valid in JSON; received {value!r}: {error}."
+        ) from error
 
 
 def _encode(value: Any) -> Any:
@@ -372,4 +405,4 @@ def _encode(value: Any) -> Any:
         return value.tolist()
     if isinstance(value, os.PathLike):
         return os.fspath(value)
-    raise TypeError(f"{type(value).__name__} is no JSON value")
+    raise TypeError(f"{type(value).__name__} is not a type of JSON")

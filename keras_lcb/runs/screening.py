@@ -1,8 +1,8 @@
-"""Look through an HDF5 file before anything in it is believed.
+"""Checks an HDF5 file from an unknown source before it is read.
 
-A netCDF file may point to other files, or declare far more data than it holds; readers follow
-both without a word. A run needs neither: it is one flat, uncompressed group of plain arrays. Links
-and external storage are looked at through HDF5's own metadata, without following them.
+A netCDF file may refer to other files, or declare far more data than it holds, and readers follow
+both silently. A run does neither: it is one flat group of plain, uncompressed arrays. The checks
+read HDF5's metadata only, and do not follow links.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ from collections.abc import Iterator
 import h5py
 import numpy as np
 
-# netCDF keeps one entry a dimension in an attribute, and HDF5 has at most 32 dimensions.
+# An attribute of netCDF holds one entry for each dimension, and HDF5 has at most 32 dimensions.
 _ENTRIES_OF_AN_ATTRIBUTE = 32
 
 
 def objection(file: h5py.File, max_bytes: int) -> str | None:
-    """Return why a file must not be loaded, or `None` if nothing speaks against it.
+    """Returns why a file must not be loaded, or `None` if it may be.
 
     Args:
         file: The open file.
-        max_bytes: The most memory that its content may declare to need.
+        max_bytes: The most memory that the file's content may need, in bytes.
 
     Returns:
         The reason, as the end of a sentence that begins with the file's name.
@@ -33,21 +33,24 @@ def objection(file: h5py.File, max_bytes: int) -> str | None:
         if reason is not None:
             return reason
         if needed > max_bytes:
-            return f"declares more than {max_bytes:,} bytes of data, the most that is loaded"
+            return f"declares more data than `max_bytes`, {max_bytes:,} bytes"
     return None
 
 
 def _findings(file: h5py.File) -> Iterator[tuple[str | None, int]]:
-    """Yield an objection, if any, and the bytes needed, piece by piece."""
+    """Yields, for each part of the file, an objection or `None`, and the bytes it needs."""
     yield from _attributes(file, "the file")
     for name in file:
         link = file.id.links.get_info(name.encode())
         if link.type != h5py.h5l.TYPE_HARD:
-            yield f"holds '{name}', a link that may lead to other files", 0
+            yield f"holds the link '{name}', which may lead to other files", 0
             return
         member = file[name]
         if not isinstance(member, h5py.Dataset):
-            yield f"holds '{name}', a {type(member).__name__.lower()}, where a run has arrays", 0
+            yield (
+                f"holds the {type(member).__name__.lower()} '{name}', but a run has arrays only",
+                0,
+            )
             return
         yield from _array(member, name)
         yield from _attributes(member, f"'{name}'")
@@ -60,20 +63,23 @@ def _array(array: h5py.Dataset, name: str) -> Iterator[tuple[str | None, int]]:
     count = math.prod(array.shape or (0,))
     is_text = h5py.check_string_dtype(array.dtype) is not None
     if not is_text and array.dtype.kind not in "iufb":
-        yield f"holds '{name}' as {array.dtype}, where a run has numbers or text", 0
+        yield f"holds '{name}' as {array.dtype}, but a run has numbers or text only", 0
         return
-    # Decoding turns small numbers into float64; a chunk is read whole, however little is kept.
+    # Decoding may turn numbers into float64, and chunks are always read whole.
     chunk = math.prod(array.chunks or (0,))
     yield None, max(count, chunk) * max(array.dtype.itemsize, 8)
     if array.id.get_create_plist().get_nfilters():
-        yield f"holds '{name}' compressed, and a run is stored as it is", 0
+        yield f"holds '{name}' in compressed form, but a run is not compressed", 0
         return
     if is_text:
         yield from ((None, size) for size in _text_sizes(array))
 
 
 def _text_sizes(array: h5py.Dataset) -> Iterator[int]:
-    """Yield how much a text array grows with each entry; all take the room of the longest."""
+    """Yields how many bytes a text array grows with each entry.
+
+    In NumPy, every entry takes as much memory as the longest one.
+    """
     longest = 0
     for number, index in enumerate(np.ndindex(array.shape), start=1):
         length = 4 * len(array[index])
@@ -85,7 +91,7 @@ def _attributes(owner: h5py.HLObject, what: str) -> Iterator[tuple[str | None, i
     for name in owner.attrs:
         attribute = owner.attrs.get_id(name)
         count = math.prod(attribute.shape or (1,))
-        if name == "REFERENCE_LIST":  # which arrays use a dimension: one entry each
+        if name == "REFERENCE_LIST":  # holds an entry for each array that uses a dimension
             yield None, count * attribute.dtype.itemsize
         elif count > _ENTRIES_OF_AN_ATTRIBUTE and attribute.dtype.kind == "O":
             yield f"has {count} texts in the attribute '{name}' of {what}", 0

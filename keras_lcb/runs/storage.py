@@ -1,4 +1,4 @@
-"""Runs on disk: plain netCDF, written in one move and read with care."""
+"""Runs on disk, as netCDF files: written atomically, and checked before they are read."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ if TYPE_CHECKING:
     import xarray as xr
 
 _HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
-# A checksum follows the netCDF content, where HDF5 does not look. HDF5 itself notices a file that
-# was cut short, but reads changed bytes as they are, or crashes on them.
+# A checksum is appended to the netCDF content, where HDF5 ignores it. HDF5 itself detects a file
+# that was cut short, but not one whose bytes have changed, on which it may even crash.
 _SEAL = b"keras_lcb sha256"
 
 
 def save_run(run: xr.Dataset, path: str | os.PathLike[str]) -> None:
-    """Save a run as a netCDF file that `xarray.open_dataset` reads.
+    """Saves a run as a netCDF file that `xarray.open_dataset` can read.
 
     A process that is killed while it saves leaves the old file or the new one, never a damaged
-    one; and a run may be saved over the file that it was loaded from.
+    one. A run may be saved to the file from which it was loaded.
 
     Args:
         run: A run, as callbacks and `collect` return it.
         path: The file to write, usually `….nc`. Its folder must exist.
 
     Raises:
-        ValueError: If `run` is no run, or holds what netCDF cannot.
-        OSError: If the file cannot be written; the message names it, and what stood there stays.
+        ValueError: If `run` is not a run, or holds something that netCDF cannot store.
+        OSError: If the file cannot be written. An existing file stays unchanged.
 
     Example:
         >>> import tempfile
@@ -53,15 +53,17 @@ def save_run(run: xr.Dataset, path: str | os.PathLike[str]) -> None:
 
     if not isinstance(run, xr.Dataset) or not schema.is_run(run):
         raise ValueError(
-            f"Expected a run, got {type(run).__name__}: pass a callback's `results` or what "
-            "`collect` returned."
+            f"`save_run` expects a run; received {type(run).__name__}. Pass a callback's "
+            "`results`, or what `collect` returned."
         )
     try:
-        # Written in memory first: HDF5 that meets a full disk half-way cannot even close its file.
+        # Written to memory first, since HDF5 cannot even close a file when the disk is full.
         with _own_lock():
             content = run.drop_encoding().to_netcdf(engine="h5netcdf")
     except TypeError as error:
-        raise ValueError(f"The run holds what a netCDF file cannot: {error}") from error
+        raise ValueError(
+            f"The run holds something that a netCDF file cannot store: {error}"
+        ) from error
     write_atomically(path, b"".join([content, _SEAL, hashlib.sha256(content).digest()]))
 
 
@@ -75,21 +77,29 @@ def _own_lock() -> AbstractContextManager[Any]:
 
 
 def load_run(path: str | os.PathLike[str], *, max_bytes: int = 2 * 2**30) -> xr.Dataset:
-    """Load a run into memory and close its file.
+    """Loads a run into memory, and closes its file.
 
-    Files from strangers are welcome: links to other files, data kept outside the file, and
-    declared sizes beyond `max_bytes` are refused before anything is read.
+    Files from unknown sources are safe to load: a file that links to other files, keeps data
+    outside of itself, or declares more data than `max_bytes` is refused before it is read.
 
     Args:
         path: A file that `save_run` wrote.
-        max_bytes: The most memory that the run may need; 2 GiB by default.
+        max_bytes: The most memory that the run may need, in bytes. Defaults to 2 GiB.
 
     Returns:
         The run, equal in every value and attribute to the one that was saved.
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If the file is no run, is damaged, or asks for what a run does not need.
+        ValueError: If the file does not hold a run, is damaged, or is refused as unsafe.
+
+    Example:
+        >>> import tempfile
+        >>> from keras_lcb.runs import example_run
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     save_run(example_run(), f"{folder}/run.nc")
+        ...     load_run(f"{folder}/run.nc").sizes["layer"]
+        4
     """
     import h5py
     import xarray as xr
@@ -103,7 +113,7 @@ def load_run(path: str | os.PathLike[str], *, max_bytes: int = 2 * 2**30) -> xr.
         if reason is None:
             with xr.open_dataset(io.BytesIO(content), engine="h5netcdf") as lazy:
                 run = lazy.load().drop_encoding()
-    except Exception as error:  # a damaged file fails in as many ways as HDF5 has structures
+    except Exception as error:  # HDF5 raises many kinds of errors for damaged files
         raise ValueError(f"'{os.fspath(path)}' is damaged or cut short: {error}") from error
     if reason is not None:
         raise ValueError(
@@ -122,23 +132,25 @@ def _read(path: str | os.PathLike[str], max_bytes: int) -> bytes:
         raise ValueError(f"'{name}' is not a file that holds a run.")
     if status.st_size > max_bytes:
         raise ValueError(
-            f"'{name}' has {status.st_size:,} bytes, more than the {max_bytes:,} that are loaded; "
-            "raise `max_bytes` if you trust it."
+            f"'{name}' has {status.st_size:,} bytes, more than `max_bytes`, {max_bytes:,}. If you "
+            "trust the file, pass a larger `max_bytes`."
         )
     with open(path, "rb") as file:
         content = file.read()
     if not content.startswith(_HDF5_SIGNATURE):
-        raise ValueError(f"'{name}' is no netCDF-4 file, which a saved run is.")
+        raise ValueError(
+            f"'{name}' is not a netCDF-4 file. Pass a file that `save_run` has written."
+        )
     body, seal, digest = content[:-48], content[-48:-32], content[-32:]
     if seal == _SEAL and hashlib.sha256(body).digest() != digest:
-        raise ValueError(f"'{name}' is damaged: it is not what save_run wrote.")
+        raise ValueError(f"'{name}' is damaged: its content has changed since `save_run` wrote it.")
     return content
 
 
 def _recognised(run: xr.Dataset, path: str | os.PathLike[str]) -> xr.Dataset:
     name = os.fspath(path)
     if not schema.is_run(run):
-        raise ValueError(f"'{name}' is a netCDF file, but holds no run that save_run wrote.")
+        raise ValueError(f"'{name}' is a netCDF file, but it does not hold a run.")
     run.attrs = {
         key: value.item() if isinstance(value, np.generic) else value
         for key, value in run.attrs.items()

@@ -1,4 +1,9 @@
-"""Functions of one variable: targets, networks, and which layer fits which frequency."""
+"""Experiments on functions of one variable: which layer fits which frequency.
+
+A target (`SineSum`, `Expression`, ...) is the function to learn, and `build_network` builds a
+network. `run` trains a network on a target. `decompose`, `probe` and `effective_target` measure
+what the layers do, and the functions of `spectra` describe it by frequency.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What each layer of a residual network contributes to the output, exactly."""
+"""Splits the output of a residual network into the exact contributions of its layers."""
 
 from __future__ import annotations
 
@@ -24,7 +24,15 @@ READOUT_BIAS = "readout_bias"
 
 @dataclass(frozen=True)
 class _Decomposition:
-    """The parts whose sum enters a linear read-out. It must not hold the model itself."""
+    """The parts whose sum enters a linear read-out.
+
+    It must not refer to the model, because it is stored with the model as a weak key.
+
+    Attributes:
+        layers: Names of the layers.
+        forward: A model that outputs the part of each layer.
+        readout: The read-out.
+    """
 
     layers: tuple[str, ...]
     forward: keras.Model
@@ -37,25 +45,28 @@ _decompositions: weakref.WeakKeyDictionary[keras.Model, _Decomposition] = (
 
 
 def decompose(model: keras.Model, x: ArrayLike) -> xr.DataArray:
-    """Split a residual network's output into what each layer adds through the read-out.
+    """Splits a residual network's output into what each layer adds to it through the read-out.
 
-    The features that enter the read-out are a sum h = Σ_l h_l, and the read-out is linear, so
-    f(x) = Σ_l h_l(x)·w + b without remainder. The first layer, which lifts the input, is a part
-    like the others. One compiled forward pass gives all parts; it is kept for the model as long
-    as the model lives.
+    The features that enter the read-out are a sum h = Σ_l h_l over layers, and the read-out is
+    linear. So f(x) = Σ_l h_l(x)·w + b, exactly. The first layer, which maps the input to the width
+    of the network, contributes a part like every other layer.
+
+    The cost is one forward pass, which computes the parts of all layers. It is compiled at the
+    first call, and kept as long as the model exists.
 
     Args:
-        model: A functional model whose last layer is a linear Dense layer with one unit that
-            reads a sum, such as `build_network(..., residual=True)`.
+        model: A functional model that ends in a linear Dense layer with one unit, whose input is a
+            sum; for example the network `build_network(..., residual=True)`.
         x: Inputs of shape (n, 1).
 
     Returns:
-        Contributions with dims (`layer`, `x`), in evaluation mode; the read-out's bias is the
-        last member, `readout_bias`. Their sum over `layer` is `model(x)` within float error.
+        An `xarray.DataArray` of the contributions, with dims (`layer`, `x`), in evaluation mode.
+        The last layer, `readout_bias`, is the bias of the read-out. The sum over `layer` equals
+        `model(x)` up to rounding errors.
 
     Raises:
-        ValueError: If the output is no such sum: a plain network, a normalised or non-linear
-            read-out, more than one output.
+        ValueError: If the output is not such a sum: in a plain network, with a read-out that is
+            normalised or not linear, or with several outputs.
 
     Example:
         >>> from keras_lcb.synthetic.networks import build_network
@@ -74,15 +85,19 @@ def decompose(model: keras.Model, x: ArrayLike) -> xr.DataArray:
 
 
 def contributions(model: keras.Model, x: ArrayLike) -> tuple[list[str], np.ndarray]:
-    """Return names and values of what `decompose` returns, in less time."""
+    """Returns the layers' names and contributions as `decompose` does, but without xarray.
+
+    This takes less time.
+    """
     if model not in _decompositions:
         _decompositions[model] = _decomposition(model)
     parts = _decompositions[model]
     column = input_column(model, x)
-    # In double precision: adding the parts up should cost no more than the model's own rounding.
+    # In double precision, so that the sum of the parts adds no rounding errors to those of the
+    # model.
     kernel = _values(parts.readout.kernel)[:, 0]
     outputs = keras.tree.flatten(parts.forward.predict_on_batch(column))
-    # Not `@`: BLAS would wake its threads for it, which the training holds busy.
+    # Not `@`: BLAS would start its threads, which compete with the training for the cores.
     members = [np.einsum("nu,u->n", features, kernel) for features in outputs]
     layers = list(parts.layers)
     if parts.readout.use_bias:
@@ -96,14 +111,14 @@ def _decomposition(model: keras.Model) -> _Decomposition:
     readout = read.layer
     if model.outputs[0] is not read.output or readout.units != 1:
         raise ValueError(
-            f"The output of '{model.name}' is not that of a Dense layer with one unit, so it does "
-            "not split into parts: end the network in a linear Dense layer with one unit."
+            "The model must end in a linear Dense layer with one unit, because only then its "
+            f"output splits into parts; received '{model.name}'. Add such a layer at its end."
         )
     if readout.activation is not keras.activations.linear:
         raise ValueError(
-            f"The read-out '{readout.name}' is not linear (its activation is "
-            f"'{readout.activation.__name__}'), so its output does not split into parts: use a "
-            "Dense layer without activation."
+            "The read-out must be linear, because only then the output splits into parts; received "
+            f"the read-out '{readout.name}' with the activation "
+            f"'{readout.activation.__name__}'. Use a Dense layer without activation."
         )
     terms = _terms(read.inputs[0])
     source = call_behind(terms[0])
@@ -119,14 +134,14 @@ def _decomposition(model: keras.Model) -> _Decomposition:
 def _refusal(model: keras.Model, source: Call) -> str:
     if _normalizes(source):
         return (
-            f"The read-out of '{model.name}' reads normalised features ('{source.layer.name}'), "
-            "and what layers add before a normalisation does not add up behind it: normalise "
-            "inside the blocks instead."
+            f"The input of the read-out must be a sum of the layers' outputs; the read-out of "
+            f"'{model.name}' received normalised features ('{source.layer.name}'), which are not "
+            "the sum of separate parts. Normalise inside the residual blocks instead."
         )
     return (
-        f"The read-out of '{model.name}' does not read a sum of what the layers add, but the "
-        f"output of '{source.layer.name}', so there are no parts that add up to its output: build "
-        "a residual network, or use `probe` for what a plain network's layers carry."
+        f"The input of the read-out must be a sum of the layers' outputs; the read-out of "
+        f"'{model.name}' received the output of '{source.layer.name}'. Build a residual network, "
+        "or use `probe`, which measures the features of a plain network's layers."
     )
 
 
@@ -135,10 +150,10 @@ def _normalizes(call: Call) -> bool:
 
 
 def _terms(tensor: keras.KerasTensor) -> list[keras.KerasTensor]:
-    """The tensors that a tree of additions sums, in order."""
+    """Returns the terms of a sum, in order, where terms may be sums themselves."""
     source = call_behind(tensor)
     kind = type(source.layer)
-    # `keras.layers.Add`, or the operation behind `h + block(h)`.
+    # The layer `keras.layers.Add`, or the operation of the expression `h + block(h)`.
     added = kind.__name__ == "Add" and kind.__module__.startswith("keras.")
     if not added or len(source.inputs) < 2:
         return [tensor]
@@ -146,7 +161,7 @@ def _terms(tensor: keras.KerasTensor) -> list[keras.KerasTensor]:
 
 
 def _dense_behind(tensor: keras.KerasTensor) -> keras.layers.Layer:
-    """The nearest Dense layer that a tensor comes from, through activation and normalisation."""
+    """Returns the Dense layer behind a tensor, possibly before an activation or normalisation."""
     source = call_behind(tensor)
     while not isinstance(source.layer, keras.layers.Dense) and len(source.inputs) == 1:
         source = call_behind(source.inputs[0])

@@ -1,4 +1,4 @@
-"""What the layers of a network put out, read from its graph in one compiled forward pass."""
+"""The outputs of a network's layers, all computed in one compiled forward pass."""
 
 from __future__ import annotations
 
@@ -10,10 +10,18 @@ import keras
 import numpy as np
 from numpy.typing import ArrayLike
 
+from keras_lcb.backend import internals
+
 
 @dataclass(frozen=True)
 class Call:
-    """One place in a network where a layer stands."""
+    """One call of a layer in the graph of a network.
+
+    Attributes:
+        layer: The layer or operation.
+        inputs: The symbolic tensors that it receives.
+        output: The symbolic tensor that it returns.
+    """
 
     layer: keras.layers.Layer
     inputs: tuple[keras.KerasTensor, ...]
@@ -21,20 +29,22 @@ class Call:
 
 
 def layer_features(model: keras.Model, x: ArrayLike) -> dict[str, np.ndarray]:
-    """Return what each hidden layer hands on to the next one, in evaluation mode.
+    """Returns the features that each hidden layer passes to the next layer, in evaluation mode.
 
-    In a plain network these are the layer's activations, in a residual one the sum so far. The
-    forward pass is compiled once and kept for as long as the model lives.
+    In a plain network, these are the activations of the layer. In a residual network, they are the
+    sum of the outputs up to this layer. The cost is one forward pass. It is compiled at the first
+    call, and kept as long as the model exists.
 
     Args:
-        model: A chain of Dense layers: a network of `build_network`, or one like it.
+        model: A chain of Dense layers: a network of `build_network`, or a similar one.
         x: Inputs of shape (n, 1).
 
     Returns:
-        Layer name to features (n, units), shallow first, the read-out left out.
+        A dict from the name of each layer to its features (n, units), from the first layer to the
+        last, without the read-out.
 
     Raises:
-        ValueError: If the model is no such chain, or `x` has another shape.
+        ValueError: If the model is not such a chain, or `x` has another shape.
 
     Example:
         >>> from keras_lcb.synthetic.networks import build_network
@@ -48,14 +58,14 @@ def layer_features(model: keras.Model, x: ArrayLike) -> dict[str, np.ndarray]:
 def features_and_output(
     model: keras.Model, x: ArrayLike
 ) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """Return what `layer_features` returns, and the model's output (n, 1), from one pass."""
+    """Returns the result of `layer_features` and the model's output (n, 1), from one pass."""
     if model not in _feature_models:
         calls = dense_calls(model)
-        handed_on = {
-            call.layer.name: following.inputs[0]
-            for call, following in zip(calls, calls[1:], strict=False)
+        features = {
+            call.layer.name: next_call.inputs[0]
+            for call, next_call in zip(calls, calls[1:], strict=False)
         }
-        outputs = {"features": handed_on, "output": model.outputs[0]}
+        outputs = {"features": features, "output": model.outputs[0]}
         _feature_models[model] = forward_model(model, outputs)
     values = _feature_models[model].predict_on_batch(input_column(model, x))
     return values["features"], values["output"]
@@ -65,54 +75,53 @@ _feature_models: weakref.WeakKeyDictionary[keras.Model, keras.Model] = weakref.W
 
 
 def dense_calls(model: keras.Model) -> list[Call]:
-    """Return where a model's Dense layers stand, in the order of their calls, the read-out last.
+    """Returns the calls of a model's Dense layers, in their order. The last is the read-out.
 
     Raises:
-        ValueError: If Keras does not know the model's graph, or it has no hidden Dense layer.
+        ValueError: If the model is not functional, or has no hidden Dense layer.
     """
     if len(getattr(model, "inputs", None) or ()) != 1 or len(model.outputs) != 1:
         raise ValueError(
-            f"The model '{model.name}' is no functional model with one input and one output: use "
-            "`build_network`, or the functional API."
+            "The model must be a functional model with one input and one output; received "
+            f"'{model.name}'. Use `build_network`, or the functional API."
         )
     calls = [c for c in _calls(model.outputs[0]) if isinstance(c.layer, keras.layers.Dense)]
     if len(calls) < 2:
         raise ValueError(
-            f"The model '{model.name}' needs a hidden Dense layer and a Dense read-out, it has "
-            f"{len(calls)} Dense layers between its input and its output."
+            "The model must have at least a hidden Dense layer and a Dense read-out; received "
+            f"'{model.name}', with {len(calls)} Dense layers between input and output."
         )
     return calls
 
 
 def call_behind(tensor: keras.KerasTensor) -> Call:
-    """Return which layer made a tensor, and from what."""
-    history = tensor._keras_history
-    node = history.operation._inbound_nodes[history.node_index]
-    return Call(history.operation, tuple(node.input_tensors), tensor)
+    """Returns the call that made a symbolic tensor."""
+    layer, inputs = internals.operation_behind(tensor)
+    return Call(layer, inputs, tensor)
 
 
 def forward_model(model: keras.Model, outputs: Any) -> keras.Model:
-    """Return a model that shares `model`'s layers and puts out inner tensors."""
+    """Returns a model that shares the layers of `model`, but outputs other tensors of its graph."""
     forward = keras.Model(model.inputs[0], outputs)
-    # XLA takes longer to compile so small a network than it ever saves.
+    # For such small networks, XLA takes longer to compile than it saves later.
     forward.jit_compile = keras.backend.backend() == "jax"
     return forward
 
 
 def input_column(model: keras.Model, x: ArrayLike) -> np.ndarray:
-    """Return `x` as the model takes it.
+    """Returns `x` as an array of the model's input type.
 
     Raises:
-        ValueError: If it is not of shape (n, 1).
+        ValueError: If `x` does not have the shape (n, 1).
     """
     column = np.asarray(x, dtype=model.inputs[0].dtype)
     if column.ndim != 2 or column.shape[1] != 1 or not len(column):
-        raise ValueError(f"`x` must have shape (n, 1), got {column.shape}.")
+        raise ValueError(f"`x` must have the shape (n, 1); received the shape {column.shape}.")
     return column
 
 
 def _calls(output: keras.KerasTensor) -> list[Call]:
-    """Every call that an output comes from, each after those that it needs."""
+    """Returns all calls that an output depends on. Each call follows those that it depends on."""
     found: dict[int, Call] = {}
 
     def visit(tensor: keras.KerasTensor) -> None:

@@ -1,8 +1,8 @@
-"""Formulas of x as text, read against a list of what they may hold and never run as Python.
+"""Evaluates formulas of x that are given as text, without running the text as Python code.
 
-The text is first cut into numbers, names and signs, and each must be a known one. What passes goes
-to Python's own parser, and the tree it returns is walked with NumPy: there is no step at which
-text becomes code.
+The text is first split into numbers, names and signs, and each of them must be a known one. A
+formula that passes this check goes to Python's own parser. Its syntax tree is checked, too, and
+then evaluated with NumPy, node by node.
 """
 
 from __future__ import annotations
@@ -61,19 +61,19 @@ _OPERATORS: dict[type[ast.AST], Callable[..., np.ndarray]] = {
     ast.USub: np.negative,
 }
 
-# How formulas are written elsewhere; each of these can mean one thing only.
+# Other common spellings, each with only one possible meaning.
 _SPELLINGS = {"^": "**", "·": "*", "×": "*", "−": "-", "π": "pi", "²": "**2", "³": "**3"}
 
 _DIGITS = ".0123456789"
 
-# The empty one stands for both ends of a formula.
+# The empty sign stands for the start and the end of a formula.
 _SIGNS = ("", "+", "-", "*", "/", "**", "(", ")", ",")
 
 _HINTS = {
-    "=": "Write only what stands to the right of the =.",
-    "|": "An absolute value is written abs(x).",
-    "[": "Brackets are round here.",
-    "{": "Brackets are round here.",
+    "=": "Write only the part to the right of the =.",
+    "|": "Write an absolute value as abs(x).",
+    "[": "Use round brackets.",
+    "{": "Use round brackets.",
 }
 
 _TOKEN = re.compile(
@@ -83,16 +83,20 @@ _TOKEN = re.compile(
 
 
 def evaluate(formula: str, x: np.ndarray) -> np.ndarray:
-    """Return a formula's values at the positions `x`, in their shape.
+    """Returns the values of a formula at the positions `x`.
 
     Args:
-        formula: Numbers, `x`, `pi`, `e`, the signs + - * / **, brackets and `FUNCTIONS`; at most
-            200 characters.
-        x: Positions.
+        formula: The formula. It may contain numbers, `x`, `pi`, `e`, the signs + - * / **, round
+            brackets and the names in `FUNCTIONS`, and has at most 200 characters.
+        x: An array of positions.
+
+    Returns:
+        An array of values, with the shape of `x`.
 
     Raises:
-        ValueError: With a sentence for whoever typed it: what is wrong, where, and what is
-            allowed. Also where a value is not finite, or beyond a million.
+        ValueError: If the text is not such a formula, or a value is not finite or larger than a
+            million. The message is a sentence for the person who typed the formula. It says what
+            is wrong, where, and what is allowed.
 
     Example:
         >>> import numpy as np
@@ -108,7 +112,7 @@ def evaluate(formula: str, x: np.ndarray) -> np.ndarray:
         values = np.broadcast_to(_value(tree, positions), positions.shape).copy()
     for wrong, what in (
         (~np.isfinite(values), "has no finite value"),
-        (np.abs(values) > LARGEST_VALUE, f"is beyond {LARGEST_VALUE:,.0f}"),
+        (np.abs(values) > LARGEST_VALUE, f"exceeds {LARGEST_VALUE:,.0f}"),
     ):
         if wrong.any():
             where = positions[wrong][np.abs(positions[wrong]).argmin()]
@@ -118,10 +122,10 @@ def evaluate(formula: str, x: np.ndarray) -> np.ndarray:
 
 @functools.lru_cache
 def _parsed(formula: str) -> ast.expr:
-    """Return the tree of a formula, in which everything is allowed."""
+    """Returns the syntax tree of a formula, after all checks."""
     if len(formula) > LONGEST:
         raise ValueError(
-            f"A formula has at most {LONGEST} characters, and this one has {len(formula)}."
+            f"A formula may have at most {LONGEST} characters; this one has {len(formula)}."
         )
     words = _words("".join(_SPELLINGS.get(character, character) for character in formula))
     if words:
@@ -129,10 +133,9 @@ def _parsed(formula: str) -> ast.expr:
         _check_brackets(words)
     if "x" not in words:
         raise ValueError(
-            "A function to learn depends on x, and there is no x in this formula. "
-            "Try sin(x) + 0.3*sin(3*x)."
+            "The formula must depend on x, but it does not contain x. Try sin(x) + 0.3*sin(3*x)."
         )
-    # Put together again from known words: nothing else can reach the parser.
+    # The text for the parser is joined from the checked words, so that it holds nothing else.
     text = " ".join(str(float(word)) if word[0] in _DIGITS else word for word in words)
     tree = ast.parse(text, mode="eval").body
     _check_tree(tree)
@@ -140,28 +143,28 @@ def _parsed(formula: str) -> ast.expr:
 
 
 def _words(text: str) -> list[str]:
-    """Cut a formula into numbers, names and signs, each of them known."""
+    """Splits a formula into numbers, names and signs, and checks that each is a known one."""
     for character, hint in _HINTS.items():
         if character in text:
-            raise ValueError(f"{character!r} means nothing here. {hint}")
+            raise ValueError(f"A formula cannot contain {character!r}. {hint}")
     words, position, text = [], 0, text.rstrip()
     while position < len(text):
         token = _TOKEN.match(text, position)
         if token is None:
             character = text[position:].lstrip()[0]
-            raise ValueError(f"{character!r} means nothing here. {ALLOWED}")
+            raise ValueError(f"A formula cannot contain {character!r}. {ALLOWED}")
         word = token[0].strip()
         if token["name"] and word not in _NAMES:
             raise ValueError(_unknown_name(word))
         if token["number"] and not math.isfinite(float(word)):
-            raise ValueError(f"{word} is too large a number.")
+            raise ValueError(f"The number {word} is too large.")
         words.append(word)
         position = token.end()
     return words
 
 
 def _unknown_name(name: str) -> str:
-    # "3x" gives "x" as a name of its own, so what is left are slips such as "sine" or "Sin".
+    # "3x" is split into "3" and "x". Unknown names are mistakes such as "sine" or "Sin".
     nearest = difflib.get_close_matches(name.lower(), _NAMES, n=1)
     if nearest:
         return f"There is no '{name}' here: did you mean '{nearest[0]}'?"
@@ -169,20 +172,20 @@ def _unknown_name(name: str) -> str:
 
 
 def _check_neighbours(words: list[str]) -> None:
-    """Refuse a sign without its values, values without a sign, a function without brackets."""
-    for word, following in itertools.pairwise(["", *words, ""]):
+    """Checks that signs stand between values, and that brackets follow functions."""
+    for word, next_word in itertools.pairwise(["", *words, ""]):
         if word in FUNCTIONS:
-            if following != "(":
+            if next_word != "(":
                 raise ValueError(f"A function needs brackets: {word}(x).")
         elif word == ")" or word not in _SIGNS:
-            if following == "(" or following not in _SIGNS:
+            if next_word == "(" or next_word not in _SIGNS:
                 raise ValueError(
-                    f"A sign is missing between '{word}' and '{following}': a product is written "
-                    "with its *, as in 3*x."
+                    f"A sign is missing between '{word}' and '{next_word}': write a product "
+                    "with *, as in 3*x."
                 )
-        elif following in _SIGNS and following not in ("(", "+", "-"):
+        elif next_word in _SIGNS and next_word not in ("(", "+", "-"):
             after = f"after '{word}'" if word else "at the start"
-            before = f"before '{following}'" if following else "at the end"
+            before = f"before '{next_word}'" if next_word else "at the end"
             raise ValueError(f"A value is missing {after}, {before}.")
 
 
@@ -191,15 +194,15 @@ def _check_brackets(words: list[str]) -> None:
     for word in words:
         depth += (word == "(") - (word == ")")
         if depth < 0:
-            raise ValueError("There is a ')' without its '('.")
+            raise ValueError("There is a ')' without a '('.")
         if depth > DEEPEST:
-            raise ValueError(f"Brackets are nested more than {DEEPEST} deep.")
+            raise ValueError(f"Brackets may be nested at most {DEEPEST} deep.")
     if depth:
-        raise ValueError("There is a '(' without its ')'.")
+        raise ValueError("There is a '(' without a ')'.")
 
 
 def _check_tree(tree: ast.expr) -> None:
-    """Refuse what the words allow and a formula does not."""
+    """Checks the syntax tree: known words can still be combined in a way that is not a formula."""
     level: list[ast.AST] = [tree]
     for _ in range(DEEPEST + 1):
         for node in level:
@@ -207,7 +210,7 @@ def _check_tree(tree: ast.expr) -> None:
         level = [child for node in level for child in _operands(node)]
         if not level:
             return
-    raise ValueError(f"This formula is nested more than {DEEPEST} deep: make it simpler.")
+    raise ValueError(f"A formula may be nested at most {DEEPEST} deep: make it simpler.")
 
 
 def _check_node(node: ast.AST) -> None:
@@ -225,14 +228,14 @@ def _check_node(node: ast.AST) -> None:
             if len(given) == wanted:
                 return
             raise ValueError(
-                f"{name} takes {wanted} value{'s'[: wanted - 1]}, and got {len(given)}."
+                f"{name} takes {wanted} value{'s'[: wanted - 1]}; received {len(given)}."
             )
         case ast.Tuple():
             raise ValueError(
-                "A comma stands between the two values of min and max only; decimals have a "
-                "point, as in 0.3."
+                "A comma may stand only between the two values of min and max. Write decimals "
+                "with a point, as in 0.3."
             )
-    raise ValueError(f"'{ast.unparse(node)}' means nothing here. {ALLOWED}")
+    raise ValueError(f"A formula cannot contain '{ast.unparse(node)}'. {ALLOWED}")
 
 
 def _operands(node: ast.AST) -> list[ast.expr]:
@@ -247,7 +250,7 @@ def _operands(node: ast.AST) -> list[ast.expr]:
 
 
 def _value(node: ast.AST, x: np.ndarray) -> np.ndarray:
-    """Return the value of a tree that `_check_tree` passed."""
+    """Returns the value of a tree that `_check_tree` has checked."""
     operands = [_value(operand, x) for operand in _operands(node)]
     match node:
         case ast.Name(id="x"):
@@ -262,11 +265,11 @@ def _value(node: ast.AST, x: np.ndarray) -> np.ndarray:
             return _power(*operands)
         case ast.BinOp(op=operation) | ast.UnaryOp(op=operation):
             return _OPERATORS[type(operation)](*operands)
-    raise ValueError(f"No formula has a {type(node).__name__}.")
+    raise ValueError(f"A formula cannot contain a {type(node).__name__}.")
 
 
 def _power(base: np.ndarray, exponent: np.ndarray) -> np.ndarray:
     largest = np.max(np.abs(exponent), initial=0.0)
     if not largest <= LARGEST_POWER:
-        raise ValueError(f"Powers go up to {LARGEST_POWER} here, and this one is {largest:.3g}.")
+        raise ValueError(f"An exponent may be at most {LARGEST_POWER}; this one is {largest:.3g}.")
     return np.power(base, exponent)

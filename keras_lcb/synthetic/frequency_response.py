@@ -10,46 +10,58 @@ from numpy.typing import ArrayLike
 
 from keras_lcb.callbacks.recorder import Record, Recorder
 
-# A probe costs as much as dozens of updates, and training changes less and less.
+# A probe takes as long as dozens of updates. So the next probe follows only when the number of
+# updates has grown by this factor: the network changes more slowly the longer it trains.
 _GROWTH = 1.25
 
 
 class FrequencyResponse(Recorder):
     """Records which frequencies of a function of one variable each layer carries.
 
-    A residual network's output is a sum of what its layers add (`synthetic.decompose`): each
-    layer's part is compared with the target, frequency by frequency. Of a plain network, which
-    has no such parts, it records how well a linear read-out of each layer's features could give
-    each frequency (`synthetic.probe`). Both are taken in evaluation mode, on the points that you
-    give.
+    The output of a residual network is the sum of the contributions of its layers
+    (`synthetic.decompose`). The callback compares each contribution with the target, frequency by
+    frequency. The output of a plain network is not such a sum. There the callback records how well
+    a linear read-out of each layer's features reproduces each frequency (`synthetic.probe`). Both
+    are measured in evaluation mode, at the given points.
+
+    The cost of a record is one forward pass over the points. A probe of a plain network takes about
+    as long as dozens of updates, and so is not part of every record.
 
     Args:
-        x: Points of shape (n, 1), equally spaced over one period, its end left out, such as
-            `target.grid(512)`. Wave number 1 is that period.
-        every: When a record is taken: "epoch", or a number of updates n: at the first return to
-            the host at or after each multiple of n. Defaults to "epoch".
-        frequencies: Whole wave numbers from 1 on, below n/2. Defaults to those of the target.
-        target: What the network learns: one of `keras_lcb.synthetic`'s targets (taken without its
-            noise), another function of an (n, 1) array, or values of shape (n, 1). Without one
-            there are no shares and no errors. Defaults to `None`.
-        functions: Whether to keep the functions themselves, too. Defaults to `False`.
+        x: Points of shape (n, 1), equally spaced over one period, without its end point; for
+            example `target.grid(512)`. Wave number 1 has this period.
+        every: When to record: "epoch" for the end of each epoch, or a number of updates n. A record
+            is then taken when Keras calls back for the first time at or after each multiple of n.
+            Defaults to "epoch".
+        frequencies: Whole wave numbers, 1 or more and less than n/2. Defaults to those of the
+            target.
+        target: The function that the network learns: a target of `keras_lcb.synthetic` (its noise
+            is left out), another function of an (n, 1) array, or values of shape (n, 1). Without a
+            target, shares and errors are not recorded. Defaults to `None`.
+        functions: Whether to record the functions themselves, too. Defaults to `False`.
 
     Attributes:
-        results: The run, an `xarray.Dataset`. With c the coefficient of a layer's part, F the
-            target's and P the prediction's, at each frequency: `frequency_share` = Re(c·conj F) /
-            |F|² (step, layer, frequency), which sums to 1 over layers where P = F;
-            `frequency_error` = |P − F| / |F| (step, frequency); `frequency_centroid` (step,
-            layer), the mean wave number of a layer's part, weighted by energy. Of plain networks,
-            `frequency_error` and `r2` (step, layer, frequency); a probe is costly, so `r2` is NaN
-            but at the first and the last record and wherever the updates have grown by a quarter
-            since the last probe. With `functions`, also `target` (x), `prediction` (step, x) and,
-            of residual networks, `contribution` (step, layer, x), which sums to the prediction
-            over layers, the read-out's being its bias.
+        results: The run, an `xarray.Dataset`. At each frequency, let c be the Fourier coefficient
+            of a layer's contribution, F that of the target and P that of the prediction.
+
+            For all networks, `frequency_error` = |P − F| / |F| (step, frequency).
+
+            For residual networks, `frequency_share` = Re(c·conj F) / |F|² (step, layer, frequency),
+            whose sum over layers is 1 if P = F; and `frequency_centroid` (step, layer), the mean
+            wave number of a layer's contribution, weighted by energy.
+
+            For plain networks, `r2` (step, layer, frequency). It is measured at the first and the
+            last record, and whenever the number of updates has grown by a quarter since the last
+            probe. It is NaN at all other records.
+
+            With `functions`, also `target` (x), `prediction` (step, x) and, for residual networks,
+            `contribution` (step, layer, x). The sum of the contributions over layers is the
+            prediction; the contribution of the read-out is its bias.
 
     Raises:
-        ValueError: For points that are no such grid, frequencies that they do not resolve or that
-            the target does not have; before training, for a model that is no functional chain of
-            Dense layers from one variable to one.
+        ValueError: If the points are not such a grid, or do not resolve a frequency, or the target
+            does not have a frequency. When training begins, if the model is not a functional
+            chain of Dense layers with one input variable and one output variable.
 
     Example:
     >>> from keras_lcb import synthetic
@@ -88,11 +100,11 @@ class FrequencyResponse(Recorder):
         self._measured: list[str] = []  # names of the layers that have values
 
     def attached(self) -> None:
-        """Refuses models that it cannot measure."""
+        """Checks that the model can be measured."""
         from keras_lcb.synthetic.decomposition import decompose
         from keras_lcb.synthetic.features import dense_calls
 
-        dense_calls(self._model)  # a model that is no chain of Dense layers is refused here
+        dense_calls(self._model)  # raises an error for a model that is not a chain of Dense layers
         try:
             decompose(self._model, self.x)
         except ValueError as refusal:
@@ -103,7 +115,7 @@ class FrequencyResponse(Recorder):
     # Recording.
 
     def measure(self) -> Record:
-        """Measures the layers at the weights as they are."""
+        """Measures the layers at the current weights."""
         if self._why_no_parts is None:
             return self._measure_parts()
         return self._measure_features()
@@ -156,11 +168,11 @@ class FrequencyResponse(Recorder):
         return frequency_error(coefficients, self._target)
 
     def _by_row(self, values: np.ndarray) -> np.ndarray:
-        """Values of the measured layers in the order of the run's layers; NaN for the others."""
+        """Returns values of the measured layers in the order of the run; NaN for other layers."""
         place = {name: index for index, name in enumerate(self._measured)}
-        nothing = np.full(values.shape[1:], math.nan)
+        missing = np.full(values.shape[1:], math.nan)
         names = [row.layers[0].name for row in self._rows]
-        return np.stack([values[place[name]] if name in place else nothing for name in names])
+        return np.stack([values[place[name]] if name in place else missing for name in names])
 
     # The run.
 
@@ -182,13 +194,13 @@ class FrequencyResponse(Recorder):
         for name, over in dims.items():
             known = [record[name] for record in self._records if name in record]
             if known:
-                nothing = np.full(known[0].shape, math.nan)
-                column = [record.get(name, nothing) for record in self._records]
+                missing = np.full(known[0].shape, math.nan)
+                column = [record.get(name, missing) for record in self._records]
                 variables[name] = (over, np.stack(column))
         return variables
 
     def coordinates(self) -> dict[str, Any]:
-        """Returns the values along further dimensions."""
+        """Returns the coordinates of the dimensions other than `step` and `layer`."""
         positions = {"x": self.x[:, 0]} if self.functions else {}
         return {"frequency": self.frequencies, **positions}
 
@@ -211,7 +223,7 @@ class FrequencyResponse(Recorder):
             for name in ("frequency_share", "frequency_centroid"):
                 self._missing[name] = self._why_no_parts
             quantities = ["r2"]
-            self._missing["r2"] = "Between these records no probe was taken, since it is costly."
+            self._missing["r2"] = "Not every record has a probe, because probes take long."
         else:
             quantities = ["frequency_share", "frequency_centroid"]
             if self._target is None:
@@ -219,9 +231,11 @@ class FrequencyResponse(Recorder):
         for row in self._rows:
             if row.layers[0].name not in self._measured:
                 why = (
-                    "The read-out passes on what the layers give it; its bias is constant."
+                    "The read-out only combines the outputs of the other layers; its own bias is "
+                    "constant."
                     if row.role == "head"
-                    else "What the layer does is counted with the layer it belongs to."
+                    else "The effect of this layer is counted with the Dense layer that it belongs "
+                    "to."
                 )
                 self._missing |= {f"{name}/{row.name}": why for name in quantities}
 
@@ -229,12 +243,15 @@ class FrequencyResponse(Recorder):
 def _grid(x: ArrayLike) -> np.ndarray:
     points = np.asarray(x, dtype=np.float64)
     if points.ndim != 2 or points.shape[1] != 1 or len(points) < 4:
-        raise ValueError(f"`x` must have shape (n, 1) with 4 points or more, got {points.shape}.")
+        raise ValueError(
+            "`x` must have the shape (n, 1) with 4 points or more; received the shape "
+            f"{points.shape}."
+        )
     spacing = np.diff(points[:, 0])
     if not np.isfinite(points).all() or spacing[0] <= 0 or not np.allclose(spacing, spacing[0]):
         raise ValueError(
-            "`x` must be equally spaced and ascending, since only such points have a spectrum: "
-            "take `target.grid(n)`."
+            "`x` must be ascending and equally spaced, so that a spectrum can be computed; "
+            "received other points. Use `target.grid(n)`."
         )
     return points
 
@@ -246,9 +263,11 @@ def _spacing(x: np.ndarray) -> float:
 def _values(target: Any, x: np.ndarray) -> np.ndarray:
     values = getattr(target, "clean", target)
     values = np.asarray(values(x) if callable(values) else values, dtype=np.float64)
-    if values.shape != x.shape or not np.isfinite(values).all():
+    finite = bool(np.isfinite(values).all())
+    if values.shape != x.shape or not finite:
         raise ValueError(
-            f"`target` must give one finite number a point, in the shape {x.shape} of `x`, got "
+            f"`target` must give one finite number for each point, in the shape {x.shape} of `x`; "
+            f"received {'the shape' if finite else 'NaN or infinity in the shape'} "
             f"{values.shape}."
         )
     return values
@@ -259,19 +278,21 @@ def _frequencies(frequencies: ArrayLike | None, target: Any, points: int) -> np.
         frequencies = getattr(target, "frequencies", None)
     if frequencies is None:
         raise ValueError(
-            "`frequencies` are needed where the target does not name its own: pass wave numbers "
-            "such as [1, 3, 10]."
+            "`frequencies` must be given if the target does not have frequencies of its own; "
+            "received None. Pass wave numbers, for example [1, 3, 10]."
         )
     k = np.asarray(frequencies)
     if k.ndim != 1 or not k.size or np.any(k != np.round(k)) or np.any(k < 1):
-        raise ValueError(f"`frequencies` are whole wave numbers from 1 on, got {frequencies}.")
+        raise ValueError(
+            f"`frequencies` must be whole wave numbers, 1 or more; received {frequencies}."
+        )
     if k.max() >= points / 2:
         raise ValueError(
-            f"{points} points resolve wave numbers below {points / 2:g}, their Nyquist limit, got "
-            f"{k.max():g}: take more points or lower `frequencies`."
+            f"{points} points resolve only wave numbers below {points / 2:g}, their Nyquist limit; "
+            f"received {k.max():g}. Use more points or lower `frequencies`."
         )
     if len(set(k.tolist())) != len(k):
-        raise ValueError(f"`frequencies` must differ from each other, got {frequencies}.")
+        raise ValueError(f"`frequencies` must not contain duplicates; received {frequencies}.")
     return k.astype(np.int64)
 
 
@@ -282,7 +303,8 @@ def _coefficients(values: np.ndarray, frequencies: np.ndarray) -> np.ndarray:
     lacking = frequencies[abs(coefficients) <= 1e-9 * abs(values).max()]
     if lacking.size:
         raise ValueError(
-            f"The target carries nothing at the wave numbers {lacking.tolist()}, so nothing can "
-            "be relative to it there: leave them out of `frequencies`."
+            f"Received the wave numbers {lacking.tolist()}, at which the target has no component, "
+            "so a share or an error relative to the target is not defined. Leave them out of "
+            "`frequencies`."
         )
     return coefficients

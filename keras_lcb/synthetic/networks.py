@@ -22,26 +22,29 @@ def build_network(
     branch_scale: float | None = None,
     seed: int = 0,
 ) -> keras.Model:
-    """Build a fully connected network from (n, 1) to (n, 1).
+    """Builds a fully connected network that maps (n, 1) to (n, 1).
 
-    Its layers are `layer_0` … and a linear `readout`. In a residual network `layer_0` lifts the
-    input to the width, h ← layer_0(x), and each further layer adds to what is there,
-    h ← h + layer_l(h): what enters the read-out is the sum of what the layers put out.
+    Its layers are `layer_0`, `layer_1`, … and a linear `readout`. In a residual network, `layer_0`
+    maps the input to the width, h ← layer_0(x), and each later layer adds its output,
+    h ← h + layer_l(h). So the sum of the layers' outputs enters the read-out.
 
     Args:
         depth: Number of hidden layers, 1 to 64.
         width: Units of each hidden layer.
-        residual: Whether layers add to the layers before them.
-        activation: Of the hidden layers; any that Keras knows.
-        initializer: Of the kernels: any that Keras knows (biases are then zero, as Keras has
-            it), or `"fan_in"` for kernels and biases uniform in ±1/√(inputs of the layer), as
-            PyTorch has it.
-        normalization: `"batch"` or `"layer"` between each hidden layer's kernel and activation.
-        period: If given, the input enters as (cos 2πx/period, sin 2πx/period), which makes the
-            network periodic: the control for what borders do.
-        branch_scale: Factor on the initial kernels of the layers that add. By default 1/√depth,
-            without which the output grows exponentially with depth; 1 leaves them as they are.
-        seed: Seed of the initial weights.
+        residual: Whether each layer adds its output to its input. Defaults to `False`.
+        activation: Activation of the hidden layers; any that Keras knows. Defaults to `"relu"`.
+        initializer: Initializer of the kernels: any that Keras knows, with biases of zero, as in
+            Keras; or `"fan_in"`, for kernels and biases uniform in ±1/√(inputs of the layer), as
+            in PyTorch. Defaults to `"glorot_uniform"`.
+        normalization: `"batch"` or `"layer"` for a normalisation between the kernel and the
+            activation of each hidden layer. Defaults to `None`.
+        period: If given, the network receives (cos 2πx/period, sin 2πx/period) instead of x, and so
+            is periodic. Compare with it to see the effect of the borders of the domain. Defaults
+            to `None`.
+        branch_scale: Factor on the initial kernels of the layers that add their output. 1 leaves
+            the kernels unchanged; the output then grows exponentially with depth. Defaults to
+            `None`, which means 1/√depth.
+        seed: Seed of the initial weights. Defaults to 0.
 
     Returns:
         A functional model, not compiled.
@@ -95,24 +98,32 @@ def check_network(
     period: float | None,
     branch_scale: float | None,
 ) -> None:
-    """Refuse settings that `build_network` has no network for.
+    """Checks the arguments of `build_network`.
 
     Raises:
         ValueError: If an argument is out of its range.
     """
     if not isinstance(depth, int | np.integer) or not 1 <= depth <= MOST_LAYERS:
-        raise ValueError(f"`depth` must be a whole number from 1 to {MOST_LAYERS}, got {depth!r}.")
+        raise ValueError(
+            f"`depth` must be a whole number from 1 to {MOST_LAYERS}; received {depth!r}."
+        )
     if not isinstance(width, int | np.integer) or width < 1:
-        raise ValueError(f"`width` must be a whole number from 1 on, got {width!r}.")
+        raise ValueError(f"`width` must be a whole number, 1 or more; received {width!r}.")
     if normalization is not None and normalization not in _NORMALIZATIONS:
-        raise ValueError(f'`normalization` is "batch", "layer" or None, got {normalization!r}.')
+        raise ValueError(
+            f'`normalization` must be "batch", "layer" or None; received {normalization!r}.'
+        )
     if period is not None and not period > 0:
-        raise ValueError(f"`period` must be positive, or None for no embedding, got {period!r}.")
+        raise ValueError(
+            f"`period` must be positive, or None for a network that is not periodic; received "
+            f"{period!r}."
+        )
     if branch_scale is not None and not branch_scale >= 0:
-        raise ValueError(f"`branch_scale` must be 0 or more, got {branch_scale!r}.")
+        raise ValueError(f"`branch_scale` must be 0 or more; received {branch_scale!r}.")
 
 
 def _embedded(inputs: keras.KerasTensor, period: float) -> keras.KerasTensor:
+    """Returns the cosine and the sine of wave number 1."""
     angle = inputs * (2 * np.pi / period)
     both = [keras.ops.cos(angle), keras.ops.sin(angle)]
     return keras.layers.Concatenate(name="periodic")(both)

@@ -1,4 +1,4 @@
-"""What each layer's features could say about a frequency, whether or not the output uses it."""
+"""Measures what a linear read-out could find in a layer's features, whether the output uses it."""
 
 from __future__ import annotations
 
@@ -28,27 +28,32 @@ def probe(
     ridge: float = 1e-6,
     seed: int = 0,
 ) -> xr.Dataset:
-    """Measure how well each layer's features carry each frequency.
+    """Measures how well a linear read-out of each layer's features reproduces each frequency.
 
-    For each hidden layer a ridge regression reads sin kx and cos kx from what the layer hands on
-    (in a residual network, the sum so far). `r2` is the mean of their R² on points held out, over
-    five interleaved folds. This says what a layer makes available, not what it contributes to the
-    output; for that see `decompose`.
+    For each hidden layer, a ridge regression predicts sin kx and cos kx from the features that the
+    layer passes on (in a residual network, the sum of the outputs so far). `r2` is the mean R² of
+    the two on held-out points, over five interleaved folds. It shows what a layer makes available,
+    not what the layer contributes to the output; for that, use `decompose`.
+
+    The cost is one forward pass, and for each layer one factorisation of a matrix whose size is the
+    number of units.
 
     Args:
-        model: A chain of Dense layers, such as `build_network` gives.
-        x: Inputs of shape (n, 1), at least 25.
-        frequencies: Whole wave numbers k from 1 on, below n/2.
-        period: Where wave number 1 has its period: 2π by default; 1 on [0, 1).
-        ridge: Penalty relative to the features' mean sum of squares.
-        seed: Seed of the folds.
+        model: A chain of Dense layers, for example a network of `build_network`.
+        x: Inputs of shape (n, 1), with n of at least 25.
+        frequencies: Whole wave numbers k, 1 or more and less than n/2.
+        period: The period of wave number 1. Defaults to 2π. For a target on [0, 1) it is 1.
+        ridge: Penalty of the ridge regression, relative to the mean sum of squares of the
+            features. Defaults to 1e-6.
+        seed: Seed of the folds. Defaults to 0.
 
     Returns:
-        A run with `r2` (layer, frequency): 1 where a linear read-out gives the frequency exactly,
-        about 0 where it gives nothing, and below where it misleads.
+        A run, an `xarray.Dataset`, with `r2` (layer, frequency). It is 1 if a linear read-out
+        reproduces the frequency exactly, about 0 if it is no better than a constant, and negative
+        if it is worse than a constant.
 
     Raises:
-        ValueError: If a wave number is not resolved by the points, or there are too few points.
+        ValueError: If the points do not resolve a wave number, or there are too few points.
 
     Example:
         >>> import numpy as np
@@ -62,7 +67,7 @@ def probe(
     features = layer_features(model, x)
     wave_numbers = _resolved(frequencies, len(positions))
     if not (np.isfinite(period) and period > 0):
-        raise ValueError(f"`period` must be positive, got {period}.")
+        raise ValueError(f"`period` must be positive; received {period}.")
     r2 = carried(features.values(), positions, wave_numbers, period, ridge=ridge, seed=seed)
     settings = {"probe": {"period": period, "ridge": ridge, "seed": seed, "folds": FOLDS}}
     return schema.dataset(
@@ -81,21 +86,24 @@ def carried(
     ridge: float = 1e-6,
     seed: int = 0,
 ) -> np.ndarray:
-    """Return R² of each layer's features for each frequency; see `probe`, which checks these.
+    """Returns the R² of each layer's features for each frequency, without checking arguments.
 
     Args:
-        features: Features (n, units), one array a layer.
+        features: The features of each layer, arrays (n, units).
         x: Points (n, 1).
         frequencies: Wave numbers.
-        period: Where wave number 1 has its period.
+        period: The period of wave number 1.
         ridge: See `probe`.
         seed: See `probe`.
+
+    Returns:
+        An array (layers, frequencies).
     """
     angle = 2 * np.pi / period * x * frequencies
     members = folds(x[:, 0], seed)
     waves = np.concatenate([np.sin(angle), np.cos(angle)], axis=1)
-    # Matrices as small as these are no work for several threads, which on a busy machine wait for
-    # each other: 30 times as long, with all cores taken.
+    # The matrices are too small for several threads. On a machine whose cores are all busy, the
+    # threads wait for each other, and this takes 30 times as long.
     with _blas().limit(limits=1):
         scores = [ridge_r2(values, waves, members, ridge) for values in features]
     sines, cosines = np.split(np.stack(scores), 2, axis=-1)
@@ -110,30 +118,35 @@ def _blas() -> threadpoolctl.ThreadpoolController:
 def effective_target(
     model: keras.Model, x: ArrayLike, y: ArrayLike, widths: ArrayLike | None = None
 ) -> xr.DataArray:
-    """Measure how low the frequency of the task is that a layer leaves to those above it.
+    """Measures the frequency of the function that the layers above each layer have to learn.
 
-    The layers above layer l see its features z and have to turn them into y: their effective
-    target is y as a function of z. It is smoothed by a Gaussian of the distances between
-    features, K_ij ∝ exp(-‖z_i - z_j‖²/2δ), each row summing to 1, and the ratio is
-    ‖Ky‖²/‖y‖², with y around its mean. A larger ratio at the same δ means a lower frequency. The
-    deep frequency principle says that it rises with depth during training. That is another
-    quantity than what a layer contributes (`decompose`) or carries (`probe`).
+    The layers above layer l receive its features z, and have to map them to y. So their effective
+    target is y as a function of z. This function is smoothed with a Gaussian of the distances
+    between features, K_ij ∝ exp(-‖z_i - z_j‖²/2δ), where each row of K sums to 1. The result is the
+    ratio ‖Ky‖²/‖y‖², with the mean of y subtracted. A larger ratio at the same δ means that the
+    effective target has a lower frequency. The deep frequency principle says that the ratio rises
+    with depth during training. The ratio differs from what a layer contributes to the output
+    (`decompose`), and from what its features make available (`probe`).
 
-    Features are scaled to a mean squared distance of 1 between points, our choice, so that
-    layers of different scale compare.
+    Unlike in the paper, features are scaled so that the mean squared distance between points is 1.
+    So layers of different scale can be compared.
+
+    The cost is one forward pass, and a matrix of n x n numbers for each layer and width.
 
     Args:
-        model: A chain of Dense layers, such as `build_network` gives.
+        model: A chain of Dense layers, for example a network of `build_network`.
         x: Inputs of shape (n, 1).
         y: Target values of shape (n, 1).
-        widths: The δ of the Gaussian. By default 1e-4 to 1, nine evenly spaced in the logarithm.
+        widths: The values of δ. Defaults to nine values from 1e-4 to 1, evenly spaced on a
+            logarithmic scale.
 
     Returns:
-        `low_frequency_ratio` with dims (`layer`, `width`), each between 0 and about 1; NaN for a
-        layer whose features are all the same.
+        An `xarray.DataArray` `low_frequency_ratio` with dims (`layer`, `width`). The ratios lie
+        between 0 and about 1; NaN for a layer whose features are the same at all points.
 
     Raises:
-        ValueError: If shapes disagree, `y` is constant, or a width is not positive.
+        ValueError: If the shapes of `x` and `y` differ, `y` is constant, or a width is not
+            positive.
 
     Reference:
         Xu & Zhou, Deep frequency principle towards understanding why deeper learning is faster,
@@ -149,13 +162,15 @@ def effective_target(
     features = layer_features(model, x)
     values = np.asarray(y, dtype=np.float64)
     if values.shape != np.shape(x):
-        raise ValueError(f"`y` must have the shape of `x`, {np.shape(x)}, got {values.shape}.")
+        raise ValueError(
+            f"`y` must have the shape of `x`, {np.shape(x)}; received the shape {values.shape}."
+        )
     values = values - values.mean()
     if not np.any(values):
-        raise ValueError("`y` is constant: it has no frequency.")
+        raise ValueError("`y` must vary; received constant values, which have no frequency.")
     given = np.logspace(-4, 0, 9) if widths is None else np.asarray(widths, dtype=np.float64)
     if given.ndim != 1 or not (np.isfinite(given).all() and (given > 0).all()):
-        raise ValueError(f"`widths` must be a list of positive numbers, got {given}.")
+        raise ValueError(f"`widths` must be a list of positive numbers; received {given}.")
     ratios = [
         [_low_frequency_ratio(distances, values[:, 0], width) for width in given]
         for distances in map(_squared_distances, features.values())
@@ -173,14 +188,17 @@ def effective_target(
 
 
 def folds(positions: np.ndarray, seed: int = 0) -> np.ndarray:
-    """Return which of the five folds each point is in.
+    """Assigns each point to one of five folds.
 
-    Of every five neighbours one goes to each fold, in seeded order: every fold covers the whole
-    domain, and none is a regular grid, on which some frequencies would vanish.
+    Of each five neighbouring points, one goes to each fold, in random order. So every fold covers
+    the whole domain. A fold is not a regular grid, on which some frequencies would vanish.
 
     Args:
-        positions: Positions (n,).
-        seed: Seed of the order.
+        positions: Positions of the points, (n,).
+        seed: Seed of the random order.
+
+    Returns:
+        The number of the fold of each point, (n,), from 0 to 4.
     """
     blocks = -(-len(positions) // FOLDS)
     orders = np.tile(np.arange(FOLDS), (blocks, 1))
@@ -193,28 +211,36 @@ def folds(positions: np.ndarray, seed: int = 0) -> np.ndarray:
 def ridge_r2(
     features: np.ndarray, targets: np.ndarray, members: np.ndarray, ridge: float
 ) -> np.ndarray:
-    """Return the cross-validated R² of a ridge regression with intercept, one value a target.
+    """Returns the cross-validated R² of a ridge regression with an intercept, for each target.
 
-    One factorisation serves all targets and folds: with the hat matrix H of all points, the error
-    at points f that were left out is (I - H_ff)⁻¹ times their error when they were not. This is
-    exact, as the penalty does not depend on the fold.
+    One factorisation is enough for all targets and folds. Let H be the hat matrix of a regression
+    on all points, and f the points of a fold. A regression without these points has at them the
+    errors (I - H_ff)⁻¹ e_f, where e_f are the errors of the regression on all points. This is
+    exact, because the penalty is the same for all folds.
 
     Args:
-        features: (n, p).
-        targets: (n, m).
+        features: Features (n, p).
+        targets: Values to predict (n, m).
         members: Fold of each point, (n,).
-        ridge: Penalty relative to the features' mean sum of squares, positive.
+        ridge: Penalty relative to the mean sum of squares of the features; positive.
+
+    Returns:
+        The mean R² over the folds, (m,).
+
+    Raises:
+        ValueError: If `ridge` is not positive.
     """
     if not ridge > 0:
-        raise ValueError(f"`ridge` must be positive, got {ridge}.")
+        raise ValueError(f"`ridge` must be positive; received {ridge}.")
     centred = np.asarray(features, dtype=np.float64)
     centred = centred - centred.mean(axis=0)
     points = len(centred)
     penalty = ridge * (centred**2).sum() / centred.shape[1]
-    if centred.shape[1] > points:  # only inner products count, and n columns hold them
+    if centred.shape[1] > points:  # n columns are enough for the same inner products
         centred = np.linalg.qr(centred.T).R.T
     gram = centred.T @ centred
-    # Features that are all the same have nothing to say, at any penalty.
+    # Features that are the same at all points give a penalty of 0. With any positive penalty, the
+    # regression is the constant that it should be.
     gram[np.diag_indices_from(gram)] += penalty or 1.0
     weights = np.linalg.solve(gram, centred.T)
     targets = targets - targets.mean(axis=0)
@@ -230,7 +256,7 @@ def ridge_r2(
 
 
 def _squared_distances(features: np.ndarray) -> np.ndarray:
-    """Squared distances between all points, scaled to a mean of 1 between different points."""
+    """Returns the squared distances between all points, with a mean of 1 over different points."""
     values = np.asarray(features, dtype=np.float64)
     values = values - values.mean(axis=0)
     squares = (values**2).sum(axis=1)
@@ -249,12 +275,12 @@ def _low_frequency_ratio(distances: np.ndarray, values: np.ndarray, width: float
 def _resolved(frequencies: Any, points: int) -> np.ndarray:
     k = np.atleast_1d(np.asarray(frequencies))
     if points < _FEWEST_POINTS:
-        raise ValueError(f"A probe needs {_FEWEST_POINTS} points or more, got {points}.")
+        raise ValueError(f"A probe needs {_FEWEST_POINTS} points or more; received {points}.")
     if np.any(k != np.round(k)) or np.any(k < 1):
-        raise ValueError(f"A probe's wave numbers are whole and 1 or more, got {k}.")
+        raise ValueError(f"`frequencies` must be whole numbers, 1 or more; received {k}.")
     if k.size and k.max() >= points / 2:
         raise ValueError(
-            f"{points} points resolve wave numbers below {points / 2:g}, their Nyquist limit, "
-            f"got {k.max():g}: take more points or lower wave numbers."
+            f"{points} points resolve only wave numbers below {points / 2:g}, their Nyquist limit; "
+            f"received {k.max():g}. Use more points or lower wave numbers."
         )
     return k.astype(np.int64)

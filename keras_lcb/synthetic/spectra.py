@@ -1,11 +1,11 @@
-"""Fourier coefficients on periodic grids, and what they say of a layer.
+"""Fourier coefficients on periodic grids, and quantities of layers that follow from them.
 
-A grid of N points over one period, its end left out, resolves the wave numbers 0 … N/2. Phases
-are counted from the first point of the grid, whatever its position; shares, errors and centroids
-compare coefficients of one grid, so that the choice does not matter to them.
+A grid of N points over one period, without its end point, resolves the wave numbers 0 … N/2. Phases
+are counted from the first point of the grid. Shares, errors and centroids compare coefficients on
+the same grid, so that they do not depend on this choice.
 
-Every function takes an array whose last axis is the one in question (a single column, as models
-and targets return it, counts as one row), or an `xarray.DataArray` with that dimension.
+Every function takes an array whose last axis is `x` or `frequency`, or an `xarray.DataArray` with
+this dimension. An array with a single column, as models and targets return it, counts as one row.
 """
 
 from __future__ import annotations
@@ -22,17 +22,18 @@ def spectrum(values: xr.DataArray, frequencies: ArrayLike) -> xr.DataArray: ...
 @overload
 def spectrum(values: ArrayLike, frequencies: ArrayLike) -> np.ndarray: ...
 def spectrum(values: Any, frequencies: ArrayLike) -> Any:
-    """Return complex Fourier coefficients: 2·FFT/N, but 1·FFT/N at k = 0 and N/2.
+    """Returns complex Fourier coefficients: 2·FFT/N, but 1·FFT/N at k = 0 and k = N/2.
 
-    So A sin(kx + φ) has a coefficient of size A. On a grid that does not end where the period
-    does, the energy leaks into all wave numbers; `leakage` tells how much.
+    With this factor, the coefficient of A sin(kx + φ) has the magnitude A. If the grid is not
+    exactly one period long, energy leaks into all wave numbers; `leakage` measures how much. The
+    cost is one FFT.
 
     Args:
         values: Values on a periodic grid: (…, N), (N, 1), or a DataArray with a dimension `x`.
         frequencies: Whole wave numbers from 0 to N/2.
 
     Returns:
-        Coefficients (…, frequency), complex; a DataArray for a DataArray.
+        Complex coefficients (…, frequency); a DataArray if `values` is a DataArray.
 
     Raises:
         ValueError: If a wave number is not whole, or beyond the grid's Nyquist limit.
@@ -58,17 +59,20 @@ def spectrum(values: Any, frequencies: ArrayLike) -> Any:
 
 
 def frequency_share(coefficients: Any, target: Any) -> Any:
-    """Return how much of each of the target's frequencies a part carries, with its sign.
+    """Returns the share of each target frequency that each part of a network carries.
 
-    share = Re(c · conj F) / |F|². The parts of a network that reproduces F have shares that sum
-    to 1; a negative share works against the target.
+    The share is Re(c · conj F) / |F|². If the network reproduces F, the shares of its parts sum to
+    1. A part with a negative share works against the target.
 
     Args:
         coefficients: Coefficients c of the parts, (…, frequency).
         target: Coefficients F of the target, (frequency,).
 
+    Returns:
+        The shares (…, frequency).
+
     Raises:
-        ValueError: If the target carries nothing at one of the frequencies.
+        ValueError: If the target has no component at one of the frequencies.
 
     Example:
         >>> frequency_share([[0.25j], [-0.5j]], [1j])
@@ -80,16 +84,20 @@ def frequency_share(coefficients: Any, target: Any) -> Any:
 
 
 def frequency_error(coefficients: Any, target: Any) -> Any:
-    """Return how far a prediction is from the target at each frequency: |F̂ - F| / |F|.
+    """Returns the relative error of a prediction at each frequency, |F̂ - F| / |F|.
 
-    It is 1 for a prediction that has nothing of that frequency, and 0 once it is learned.
+    The error is 1 if the prediction has no component at this frequency, and 0 if the frequency is
+    learned exactly.
 
     Args:
         coefficients: Coefficients F̂ of the prediction, (…, frequency).
         target: Coefficients F of the target, (frequency,).
 
+    Returns:
+        The errors (…, frequency).
+
     Raises:
-        ValueError: If the target carries nothing at one of the frequencies.
+        ValueError: If the target has no component at one of the frequencies.
 
     Example:
         >>> frequency_error([0.0, 1j], [1j, 2j])
@@ -100,18 +108,22 @@ def frequency_error(coefficients: Any, target: Any) -> Any:
 
 
 def frequency_centroid(values: Any) -> Any:
-    """Return the mean wave number of a function, weighted by energy: Σ k|c_k|² / Σ |c_k|².
+    """Returns the mean wave number of a function, weighted by energy: Σ k|c_k|² / Σ |c_k|².
 
-    The sums run over 1 ≤ k < N/2; a function without energy there has none (NaN).
+    The sums run over 1 ≤ k < N/2. The result is NaN if the function has no energy there.
 
-    It takes the function to start over where the grid ends. One that does not end where it began,
-    as a layer's contribution mostly does not, has a jump there, whose energy falls only like
-    1/k²: a straight line scores 4.05 on 512 points, above sin 3x, and the more the finer the grid.
-    `leakage` tells how much of the energy is not at the frequencies in question, and
-    `share_centroid` looks at these alone.
+    The function is treated as periodic, with the length of the grid as its period. If its values
+    at the two ends differ, which is usual for a layer's contribution, it has a jump there. The
+    energy of a jump falls only like 1/k². So the result for a straight line is 4.05 on 512 points,
+    which is more than for sin 3x, and it grows with the number of points. `leakage` measures how
+    much energy lies outside of the frequencies of interest, and `share_centroid` looks only at
+    these frequencies.
 
     Args:
         values: Values on a periodic grid: (…, N), (N, 1), or a DataArray with a dimension `x`.
+
+    Returns:
+        The mean wave number (…).
 
     Example:
         >>> import numpy as np
@@ -130,26 +142,29 @@ def frequency_centroid(values: Any) -> Any:
 def share_centroid(
     share: Any, error: Any, frequencies: ArrayLike | None = None, threshold: float = 0.5
 ) -> Any:
-    """Return the mean wave number of what a layer carries of the frequencies that are learned.
+    """Returns the mean wave number of each layer, over the target frequencies that are learned.
 
-    Σ k·s_k / Σ s_k over the target's wave numbers k whose error is below a threshold, s_k being
-    the layer's share, or 0 where it works against the target. Unlike `frequency_centroid`, it asks
-    only for the target's own frequencies, so that what leaks into others has no weight; what leaks
-    into these still has. Shares of what is not learned say nothing of who carries it.
+    This is Σ k·s_k / Σ s_k. The sums run over the target's wave numbers k whose error is below a
+    threshold. s_k is the layer's share, or 0 if the share is negative. Unlike
+    `frequency_centroid`, it uses only the frequencies of the target, so that energy that leaks
+    into other frequencies has no effect. Energy that leaks into these frequencies still has one.
+    Frequencies that are not learned are left out, because their shares do not show which layer
+    carries them.
 
     Args:
         share: Shares of the layers, (…, frequency), as `frequency_share` returns them, or a
-            DataArray with that dimension.
-        error: Relative error at each frequency, (frequency,), or a DataArray with that dimension.
-        frequencies: The wave numbers; by default those of the DataArray.
-        threshold: Error below which a frequency counts as learned. Default 0.5.
+            DataArray with this dimension.
+        error: Relative error at each frequency, (frequency,), or a DataArray with this dimension.
+        frequencies: The wave numbers. Defaults to those of the DataArray.
+        threshold: Error below which a frequency counts as learned. Defaults to 0.5.
 
     Returns:
-        The mean wave number of each layer, (…); NaN where fewer than two frequencies are learned,
-        so that there is nothing to tell layers apart by, or the layer carries none of them.
+        The mean wave number of each layer, (…). It is NaN if fewer than two frequencies are
+        learned, because one frequency cannot distinguish layers, or if the layer carries none of
+        the learned frequencies.
 
     Raises:
-        ValueError: If the shares do not name their wave numbers and `frequencies` is not given.
+        ValueError: If `share` is an array and `frequencies` is not given.
 
     Example:
         >>> share_centroid([[0.5, 0.5, 9.0], [0.2, -0.1, 9.0]], [0.1, 0.1, 0.9], [1, 3, 10])
@@ -161,25 +176,32 @@ def share_centroid(
         core = [["frequency"], ["frequency"]]
         return xr.apply_ufunc(share_centroid, share, error, kwargs=options, input_core_dims=core)
     if frequencies is None:
-        raise ValueError("`frequencies` are needed where the shares do not name their own.")
+        raise ValueError(
+            "`frequencies` are needed if `share` is not a DataArray with the coordinate "
+            "'frequency'; received None."
+        )
     share, error = np.asarray(share, np.float64), np.asarray(error, np.float64)
     learned = error < threshold
     weight = np.where(learned, share.clip(min=0), 0)
     total = weight.sum(-1)
-    told = (total > 0) & (learned.sum(-1) >= 2)
-    middle = (weight * np.asarray(frequencies)).sum(-1)
-    return np.divide(middle, total, out=np.full(total.shape, np.nan), where=told)
+    defined = (total > 0) & (learned.sum(-1) >= 2)
+    weighted = (weight * np.asarray(frequencies)).sum(-1)
+    return np.divide(weighted, total, out=np.full(total.shape, np.nan), where=defined)
 
 
 def leakage(values: Any, frequencies: ArrayLike) -> Any:
-    """Return the share of the energy that lies outside the given wave numbers.
+    """Returns the share of a function's energy that lies outside of the given wave numbers.
 
-    For a sum of sinusoids on its periodic grid this is 0; where the grid does not end with the
-    period, or the function starts over with a jump, energy leaks. The mean is left out.
+    The energy of the mean is left out. The share is 0 for a sum of sinusoids with these wave
+    numbers on a periodic grid. Energy leaks into other wave numbers if the grid is not exactly one
+    period long, or if the values at its two ends differ.
 
     Args:
         values: Values on a grid: (…, N), (N, 1), or a DataArray with a dimension `x`.
         frequencies: The wave numbers at which energy is expected.
+
+    Returns:
+        The share of the energy outside, (…), from 0 to 1.
 
     Raises:
         ValueError: If a wave number is not whole, or beyond the grid's Nyquist limit.
@@ -197,7 +219,7 @@ def leakage(values: Any, frequencies: ArrayLike) -> Any:
             leakage, values, kwargs={"frequencies": frequencies}, input_core_dims=[["x"]]
         )
     rows = _rows(values)
-    # All of 1 … N/2 here, where N/2 carries its energy once and the others twice.
+    # Wave number N/2 stands for one term of the Fourier sum, each lower wave number for two.
     coefficients = _coefficients(rows)
     energy = abs(coefficients) ** 2 / 2
     if rows.shape[-1] % 2 == 0:
@@ -209,16 +231,20 @@ def leakage(values: Any, frequencies: ArrayLike) -> Any:
 
 
 def time_to_learn(error: xr.DataArray, threshold: float = 0.5) -> xr.DataArray:
-    """Return the update at which each frequency's error first falls below a threshold.
+    """Returns the update at which the error of each frequency first falls below a threshold.
 
-    Between two records the error is taken to be a straight line. NaN where it never falls so far.
+    Between two records, the error is interpolated linearly.
 
     Args:
-        error: Relative errors with a dimension `step`, such as a run's `frequency_error`.
-        threshold: Positive. Default 0.5: half of the amplitude is there.
+        error: Relative errors with a dimension `step`, for example `frequency_error` of a run.
+        threshold: The threshold; positive. Defaults to 0.5.
+
+    Returns:
+        The number of updates, without the dimension `step`; NaN if the error never falls below the
+        threshold.
 
     Raises:
-        ValueError: If there are no steps, or the threshold is not positive.
+        ValueError: If there is no dimension `step`, or the threshold is not positive.
 
     Example:
         >>> error = xr.DataArray(
@@ -230,9 +256,11 @@ def time_to_learn(error: xr.DataArray, threshold: float = 0.5) -> xr.DataArray:
         array([50., nan])
     """
     if "step" not in error.dims:
-        raise ValueError(f"`error` needs a dimension 'step', got {error.dims}.")
+        raise ValueError(
+            f"`error` must have a dimension 'step'; received the dimensions {error.dims}."
+        )
     if not threshold > 0:
-        raise ValueError(f"`threshold` must be positive, got {threshold}.")
+        raise ValueError(f"`threshold` must be positive; received {threshold}.")
     steps = error["step"].values.astype(np.float64)
     times = xr.apply_ufunc(
         lambda series: _first_below(steps, series, threshold),
@@ -251,11 +279,11 @@ def _first_below(steps: np.ndarray, series: np.ndarray, threshold: float) -> flo
     below = np.flatnonzero(series < threshold)
     if not below.size:
         return np.nan
-    last = below[0]
-    if last == 0:
+    first = below[0]
+    if first == 0:
         return steps[0]
-    fraction = (series[last - 1] - threshold) / (series[last - 1] - series[last])
-    return steps[last - 1] + fraction * (steps[last] - steps[last - 1])
+    fraction = (series[first - 1] - threshold) / (series[first - 1] - series[first])
+    return steps[first - 1] + fraction * (steps[first] - steps[first - 1])
 
 
 def _rows(values: Any) -> np.ndarray:
@@ -263,7 +291,7 @@ def _rows(values: Any) -> np.ndarray:
     if array.ndim == 2 and array.shape[1] == 1:
         array = array[:, 0]
     if array.ndim == 0 or array.shape[-1] < 2:
-        raise ValueError(f"A spectrum needs two values or more, got shape {array.shape}.")
+        raise ValueError(f"A spectrum needs two values or more; received the shape {array.shape}.")
     return array
 
 
@@ -277,18 +305,18 @@ def _coefficients(rows: np.ndarray) -> np.ndarray:
 
 
 def _energy(rows: np.ndarray) -> np.ndarray:
-    """|c_k|² for 1 ≤ k < N/2."""
+    """Returns |c_k|² for 1 ≤ k < N/2."""
     return abs(_coefficients(rows)[..., 1 : (rows.shape[-1] + 1) // 2]) ** 2
 
 
 def _resolved(frequencies: ArrayLike, points: int) -> np.ndarray:
     k = np.asarray(frequencies)
     if k.size and (np.any(k != np.round(k)) or np.any(k < 0)):
-        raise ValueError(f"Wave numbers are whole and 0 or more, got {k}.")
+        raise ValueError(f"Wave numbers must be whole numbers, 0 or more; received {k}.")
     if k.size and k.max() > points / 2:
         raise ValueError(
-            f"{points} points resolve wave numbers up to {points / 2:g}, their Nyquist limit, "
-            f"got {k.max():g}: take more points or lower wave numbers."
+            f"{points} points resolve only wave numbers up to {points / 2:g}, their Nyquist limit; "
+            f"received {k.max():g}. Use more points or lower wave numbers."
         )
     return k.astype(np.int64)
 
@@ -302,8 +330,8 @@ def _both(coefficients: Any, target: Any) -> tuple[Any, Any]:
     empty = size <= 1e-9 * size.max(initial=0.0)
     if empty.any():
         raise ValueError(
-            "The target carries nothing at the frequencies in places "
-            f"{np.flatnonzero(empty).tolist()}, so nothing can be relative to it there: leave "
-            "them out."
+            "Received frequencies at which the target has no component, so a share or an error "
+            "relative to the target is not defined. Leave out the frequencies in places "
+            f"{np.flatnonzero(empty).tolist()}."
         )
     return coefficients, target

@@ -1,8 +1,8 @@
-"""Functions of one variable to learn, each with its domain, its grid and its exact spectrum.
+"""Targets: functions of one variable to learn, each with its domain, grids and exact spectrum.
 
-A target is a small frozen record: two that are equal give the same values, and `to_dict` and
-`target_from_dict` carry one through JSON. Wave numbers count periods over the domain: on [-π, π),
-wave number k is sin(kx); on [0, 1), it is sin(2πkx).
+A target is a frozen dataclass. Equal targets give the same values. `to_dict` and
+`target_from_dict` convert a target to JSON and back. A wave number is a number of periods over the
+domain: wave number k is sin(kx) on [-π, π), and sin(2πkx) on [0, 1).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from keras_lcb.synthetic import formulas
 from keras_lcb.synthetic.target import Target, finite, put, wave_numbers, whole
 
 _FINGERPRINT_POINTS = 64
-# Holds the points of every smaller grid of 2ⁿ points, 0 among them.
+# A power of 2: so this grid holds the points of every smaller grid whose size is a power of 2.
 _FORMULA_POINTS = 4096
 
 
@@ -30,14 +30,14 @@ class SineSum(Target):
     """A sum of sinusoids: Σ A sin(kx + φ) on [-π, π), Σ A sin(2πkx/L + φ) on length L.
 
     Args:
-        rows: One (wave number k, amplitude A, phase φ) a sinusoid; k is a whole number, so that
-            the sum is periodic on the domain.
+        rows: A triple (wave number k, amplitude A, phase φ) for each sinusoid. k is a whole number,
+            so that the sum is periodic on the domain.
         domain: See `Target`.
         noise: See `Target`.
         seed: See `Target`.
 
     Raises:
-        ValueError: If a row is no such triple.
+        ValueError: If there are no rows, or a row is not such a triple.
 
     Example:
         >>> target = SineSum([(1, 1.0, 0.0), (10, 0.1, 0.0)])
@@ -53,28 +53,30 @@ class SineSum(Target):
         super().__post_init__()
         rows = tuple(_row(row) for row in self.rows)
         if not rows:
-            raise ValueError("`rows` needs at least one (wave number, amplitude, phase).")
+            raise ValueError(
+                "`rows` must hold at least one (wave number, amplitude, phase); received none."
+            )
         put(self, rows=rows)
 
     @property
     def highest(self) -> int:
-        """The largest wave number among the rows."""
+        """Returns the largest wave number of the rows."""
         return max(k for k, _, _ in self.rows)
 
     @property
     def frequencies(self) -> tuple[int, ...]:
-        """The wave numbers of the rows that are neither constant nor of amplitude 0."""
+        """Returns the wave numbers of the rows, except for constants and amplitudes of 0."""
         return tuple(sorted({k for k, amplitude, _ in self.rows if k and amplitude}))
 
     def clean(self, x: np.ndarray) -> np.ndarray:
-        """Return the sum at `x`."""
+        """Returns the sum at `x`."""
         rate = 2 * np.pi / self.length
         return sum(
             (a * np.sin(rate * k * x + phase) for k, a, phase in self.rows), np.zeros_like(x)
         )
 
     def coefficients(self, frequencies: ArrayLike) -> np.ndarray:
-        """Return the exact Fourier coefficients; see `Target.coefficients`."""
+        """Returns the exact Fourier coefficients; see `Target.coefficients`."""
         k = wave_numbers(frequencies)
         return sum(
             (np.where(k == own, self._sine(k, a, phase), 0.0) for own, a, phase in self.rows),
@@ -84,7 +86,7 @@ class SineSum(Target):
 
 @dataclass(frozen=True)
 class _Wave(Target):
-    """A wave form that repeats `wave_number` times over the domain and starts over at x = 0."""
+    """A wave that repeats `wave_number` times over the domain, with the start of a period at 0."""
 
     wave_number: int = 1
     amplitude: float = 1.0
@@ -99,25 +101,25 @@ class _Wave(Target):
 
     @property
     def highest(self) -> int:
-        """The fundamental; its multiples fall off without end."""
+        """Returns the fundamental wave number; there are infinitely many harmonics above it."""
         return self.wave_number
 
     def _fraction(self, x: np.ndarray) -> np.ndarray:
-        # Rounded, so that a point on a jump falls on the same side whatever its last digit.
+        # Rounded, so that rounding errors do not decide on which side of a jump a point lies.
         return np.mod(np.round(self.wave_number * self._turns(x), 9), 1.0)
 
     def _harmonic(self, k: np.ndarray) -> np.ndarray:
-        """Which multiple of the fundamental k is; 0 where it is none."""
+        """Returns k divided by the fundamental wave number; 0 if k is not a multiple of it."""
         return np.where(k % self.wave_number == 0, k // self.wave_number, 0)
 
 
 @dataclass(frozen=True)
 class Square(_Wave):
-    """A square wave with the sign of sin(2πkx/L): its odd harmonics fall off like 1/m.
+    """A square wave with the sign of sin(2πkx/L). It has odd harmonics m, which fall like 1/m.
 
     Args:
-        wave_number: Periods over the domain. Default 1.
-        amplitude: Height. Default 1.
+        wave_number: Number k of periods over the domain. Defaults to 1.
+        amplitude: Height of the wave. Defaults to 1.
         domain: See `Target`.
         noise: See `Target`.
         seed: See `Target`.
@@ -130,11 +132,11 @@ class Square(_Wave):
     """
 
     def clean(self, x: np.ndarray) -> np.ndarray:
-        """Return the wave at `x`."""
+        """Returns the wave at `x`."""
         return np.where(self._fraction(x) < 0.5, self.amplitude, -self.amplitude)
 
     def coefficients(self, frequencies: ArrayLike) -> np.ndarray:
-        """Return the exact Fourier coefficients; see `Target.coefficients`."""
+        """Returns the exact Fourier coefficients; see `Target.coefficients`."""
         k = wave_numbers(frequencies)
         m = self._harmonic(k)
         size = np.where(m % 2 == 1, 4 * self.amplitude / (np.pi * np.maximum(m, 1)), 0.0)
@@ -143,11 +145,11 @@ class Square(_Wave):
 
 @dataclass(frozen=True)
 class Sawtooth(_Wave):
-    """A wave that rises from -1 to 1 over each period, through 0 at x = 0, and falls at once.
+    """A wave that rises linearly from -1 to 1 in each period, and then jumps back. It is 0 at 0.
 
     Args:
-        wave_number: Periods over the domain. Default 1.
-        amplitude: Height. Default 1.
+        wave_number: Number of periods over the domain. Defaults to 1.
+        amplitude: Height of the wave. Defaults to 1.
         domain: See `Target`.
         noise: See `Target`.
         seed: See `Target`.
@@ -159,11 +161,11 @@ class Sawtooth(_Wave):
     """
 
     def clean(self, x: np.ndarray) -> np.ndarray:
-        """Return the wave at `x`."""
+        """Returns the wave at `x`."""
         return self.amplitude * (2 * np.mod(self._fraction(x) + 0.5, 1.0) - 1)
 
     def coefficients(self, frequencies: ArrayLike) -> np.ndarray:
-        """Return the exact Fourier coefficients; see `Target.coefficients`."""
+        """Returns the exact Fourier coefficients; see `Target.coefficients`."""
         k = wave_numbers(frequencies)
         m = self._harmonic(k)
         sign = np.where(m % 2 == 1, 1.0, -1.0)
@@ -173,10 +175,10 @@ class Sawtooth(_Wave):
 
 @dataclass(frozen=True)
 class Step(Target):
-    """A step from 0 up to 1; where the domain starts over it falls back.
+    """A step from 0 to 1. Continued periodically, it falls back to 0 at the end of the domain.
 
     Args:
-        position: Where it rises, as a fraction of the domain. Default 0.5, the middle.
+        position: Position of the step, as a fraction of the domain. Defaults to 0.5, the middle.
         domain: See `Target`.
         noise: See `Target`.
         seed: See `Target`.
@@ -192,15 +194,15 @@ class Step(Target):
         super().__post_init__()
         position = finite("position", self.position)
         if not 0 < position < 1:
-            raise ValueError(f"`position` is a fraction between 0 and 1, got {position}.")
+            raise ValueError(f"`position` must be a fraction between 0 and 1; received {position}.")
         put(self, position=position)
 
     def clean(self, x: np.ndarray) -> np.ndarray:
-        """Return the step at `x`."""
+        """Returns the step at `x`."""
         return np.where(np.round((x - self.domain[0]) / self.length, 9) >= self.position, 1.0, 0.0)
 
     def coefficients(self, frequencies: ArrayLike) -> np.ndarray:
-        """Return the exact Fourier coefficients; see `Target.coefficients`."""
+        """Returns the exact Fourier coefficients; see `Target.coefficients`."""
         k = wave_numbers(frequencies)
         rise = 1 - np.exp(-2j * np.pi * k * self.position)
         return np.where(k == 0, 1 - self.position, 1j * rise / (np.pi * np.maximum(k, 1)))
@@ -208,13 +210,14 @@ class Step(Target):
 
 @dataclass(frozen=True)
 class Chirp(Target):
-    """A sine whose wave number changes evenly from one end of the domain to the other.
+    """A sine whose wave number changes linearly from one end of the domain to the other.
 
-    It is not periodic in general, so its spectrum leaks; see `spectra.leakage`.
+    In general it is not periodic, so that its energy leaks into other wave numbers; see
+    `spectra.leakage`.
 
     Args:
-        first: Wave number at the start. Default 1.
-        last: Wave number at the end. Default 20.
+        first: Wave number at the start. Defaults to 1.
+        last: Wave number at the end. Defaults to 20.
         domain: See `Target`.
         noise: See `Target`.
         seed: See `Target`.
@@ -231,35 +234,38 @@ class Chirp(Target):
         super().__post_init__()
         first, last = finite("first", self.first), finite("last", self.last)
         if min(first, last) < 0:
-            raise ValueError(f"Wave numbers are 0 or more, got {first} to {last}.")
+            raise ValueError(
+                f"`first` and `last` must be 0 or more; received first={first} and last={last}."
+            )
         put(self, first=first, last=last)
 
     @property
     def highest(self) -> int:
-        """The wave number at the faster end, rounded up."""
+        """Returns the larger of the two wave numbers, rounded up."""
         return math.ceil(max(self.first, self.last))
 
     def clean(self, x: np.ndarray) -> np.ndarray:
-        """Return the chirp at `x`."""
+        """Returns the chirp at `x`."""
         turn = (x - self.domain[0]) / self.length
         return np.sin(2 * np.pi * (self.first * turn + (self.last - self.first) * turn**2 / 2))
 
 
 @dataclass(frozen=True)
 class Function(Target):
-    """Any function of an array, elementwise.
+    """Any elementwise function of an array.
 
-    In JSON it stands with its name and a fingerprint of its values, which tell two functions
-    apart and do not bring one back: text from a file is never run.
+    JSON holds the name of the function and a fingerprint of its values. These distinguish two
+    functions, but a function cannot be restored from them: code from a file is never run.
 
     Args:
-        function: Takes an array of positions and returns as many values.
+        function: A function that takes an array of positions and returns an array of values with
+            the same shape.
         domain: See `Target`.
         noise: See `Target`.
         seed: See `Target`.
 
     Raises:
-        ValueError: If it does not return one finite number a position.
+        ValueError: If the function does not return one finite number for each position.
 
     Example:
         >>> import numpy as np
@@ -273,21 +279,21 @@ class Function(Target):
     def __post_init__(self) -> None:
         super().__post_init__()
         if not callable(self.function):
-            raise ValueError(f"`function` must be callable, got {self.function!r}.")
+            raise ValueError(f"`function` must be callable; received {self.function!r}.")
         self.clean(self.grid(_FINGERPRINT_POINTS))
 
     def clean(self, x: np.ndarray) -> np.ndarray:
-        """Return the function's values at `x`."""
+        """Returns the function's values at `x`."""
         values = np.asarray(self.function(x), dtype=np.float64)
         if values.shape != x.shape or not np.isfinite(values).all():
             raise ValueError(
-                f"A target returns one finite number a position: for positions of shape {x.shape} "
-                f"'{_name(self.function)}' gave {_seen(values)}."
+                "`function` must return one finite number for each position; for positions of "
+                f"shape {x.shape}, received {_described(values)} from '{_name(self.function)}'."
             )
         return values
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the name and a fingerprint of the function, and the other settings."""
+        """Returns the name and a fingerprint of the function, and the other settings."""
         values = self.clean(self.grid(_FINGERPRINT_POINTS))
         return {
             "kind": "Function",
@@ -301,20 +307,21 @@ class Function(Target):
 
 @dataclass(frozen=True)
 class Expression(Target):
-    """A function typed as a formula of x, such as `sin(x) + 0.3*sin(3*x)`.
+    """A function given as a formula of x, for example `sin(x) + 0.3*sin(3*x)`.
 
-    The formula is read against a list of what it may hold and never run as Python (see
-    `formulas`), so it may come from a stranger, and JSON brings it back.
+    The formula may contain only known signs and names, and is never run as Python code (see
+    `formulas`). So a formula from an unknown source is safe, and can be restored from JSON.
 
     Args:
-        formula: The text.
+        formula: The text of the formula.
         domain: See `Target`.
         noise: See `Target`.
         seed: See `Target`.
 
     Raises:
-        ValueError: If the text is no formula of x, or one that is constant, not finite or beyond
-            a million on the domain; the message is a sentence for whoever typed it.
+        ValueError: If the text is not a formula of x, or its values on the domain are constant, not
+            finite or larger than a million. The message is a sentence for the person who typed
+            the formula.
 
     Example:
         >>> Expression("1 + x^2")([[0.0], [2.0]]).tolist()
@@ -326,13 +333,13 @@ class Expression(Target):
     def __post_init__(self) -> None:
         super().__post_init__()
         if not isinstance(self.formula, str):
-            raise ValueError(f"`formula` must be a text, got {self.formula!r}.")
+            raise ValueError(f"`formula` must be a text; received {self.formula!r}.")
         values = self.clean(self.grid(_FORMULA_POINTS))
         if np.ptp(values) <= 1e-9:
-            raise ValueError("This function is constant: there is nothing to learn.")
+            raise ValueError("This function is constant. Enter one that changes with x.")
 
     def clean(self, x: np.ndarray) -> np.ndarray:
-        """Return the formula's values at `x`."""
+        """Returns the formula's values at `x`."""
         return formulas.evaluate(self.formula, x)
 
 
@@ -342,13 +349,13 @@ _KINDS: dict[str, type[Target]] = {
 
 
 def target_from_dict(settings: dict[str, Any]) -> Target:
-    """Return the target that `Target.to_dict` described.
+    """Returns the target that a dict from `Target.to_dict` describes.
 
     Args:
-        settings: What `to_dict` gave, before or after JSON.
+        settings: The dict, which may have been stored as JSON in between.
 
     Raises:
-        ValueError: If it describes no target, or a Python function.
+        ValueError: If the dict does not describe a target, or describes a Python function.
 
     Example:
         >>> import json
@@ -356,34 +363,39 @@ def target_from_dict(settings: dict[str, Any]) -> Target:
         True
     """
     if not isinstance(settings, dict):
-        raise ValueError(f"A target is described by a dict with its 'kind', got {settings!r}.")
+        raise ValueError(f"A target must be a dict with a 'kind'; received {settings!r}.")
     values = dict(settings)
     kind = values.pop("kind", None)
     if kind == "Function":
         raise ValueError(
-            f"The function '{values.get('function')}' is not kept in JSON, only its name is: "
-            "build `Function(...)` with the function itself."
+            f"Received the name of the function '{values.get('function')}', but the function "
+            "itself is not kept in JSON. Build `Function(...)` with the function."
         )
     if kind not in _KINDS:
-        raise ValueError(f"There is no target '{kind}'; there are {', '.join(_KINDS)}.")
+        raise ValueError(
+            f"The 'kind' of a target must be one of {', '.join(_KINDS)}; received '{kind}'."
+        )
     known = {field.name for field in dataclasses.fields(_KINDS[kind])}
     unknown = sorted(set(values) - known)
     if unknown:
         raise ValueError(
-            f"{kind} has no setting '{unknown[0]}'; it has {', '.join(sorted(known))}."
+            f"The settings of {kind} must be among {', '.join(sorted(known))}; received "
+            f"'{unknown[0]}'."
         )
     try:
         return _KINDS[kind](**values)
     except TypeError as error:
-        raise ValueError(f"These are no settings of {kind}: {settings!r} ({error}).") from error
+        raise ValueError(
+            f"Received settings from which no {kind} can be made: {settings!r} ({error})."
+        ) from error
 
 
 def default_target(*, noise: float = 0.0, seed: int = 0) -> SineSum:
-    """Return sin x + 1/3 sin 3x + 1/10 sin 10x + 1/30 sin 30x on [-π, π).
+    """Returns the target sin x + 1/3 sin 3x + 1/10 sin 10x + 1/30 sin 30x on [-π, π).
 
     Args:
-        noise: Standard deviation of added noise. Default 0.
-        seed: Seed of that noise. Default 0.
+        noise: Standard deviation of the noise. Defaults to 0.
+        seed: Seed of the noise. Defaults to 0.
 
     Example:
         >>> default_target().frequencies
@@ -395,18 +407,19 @@ def default_target(*, noise: float = 0.0, seed: int = 0) -> SineSum:
 def spectral_bias_target(
     seed: int = 0, amplitudes: Literal["equal", "rising"] = "equal", *, noise: float = 0.0
 ) -> SineSum:
-    """Return the target by which Rahaman et al. showed that low frequencies are learned first.
+    """Returns the target with which Rahaman et al. showed that low frequencies are learned first.
 
-    Ten sinusoids A_k sin(2πkt + φ_k) with k = 5, 10 … 50 on [0, 1), the phases uniform in
-    [0, 2π). The scale of the input is part of the target: it changes how fast a network learns.
+    It is the sum of ten sinusoids A_k sin(2πkt + φ_k) on [0, 1), with k = 5, 10, …, 50 and random
+    phases in [0, 2π). The domain matters: the scale of the input changes how fast a network learns.
 
     Args:
-        seed: Seed of the phases, and of the noise.
-        amplitudes: "equal" for 1 each, or "rising" for k/50, from 0.1 at the lowest to 1.
-        noise: Standard deviation of added noise. Default 0.
+        seed: Seed of the phases, and of the noise. Defaults to 0.
+        amplitudes: "equal" for amplitudes of 1, or "rising" for amplitudes k/50, from 0.1 to 1.
+            Defaults to "equal".
+        noise: Standard deviation of the noise. Defaults to 0.
 
     Raises:
-        ValueError: If `amplitudes` is neither.
+        ValueError: If `amplitudes` is not "equal" or "rising".
 
     Reference:
         Rahaman et al., On the Spectral Bias of Neural Networks, ICML 2019, arXiv 1806.08734.
@@ -416,7 +429,7 @@ def spectral_bias_target(
         (5, 10, 15, 20, 25, 30, 35, 40, 45, 50)
     """
     if amplitudes not in ("equal", "rising"):
-        raise ValueError(f'`amplitudes` is "equal" or "rising", got {amplitudes!r}.')
+        raise ValueError(f'`amplitudes` must be "equal" or "rising"; received {amplitudes!r}.')
     wave_numbers = range(5, 51, 5)
     seed = whole("seed", seed, 0)
     phases = np.random.default_rng(seed).uniform(0.0, 2 * np.pi, size=len(wave_numbers))
@@ -431,11 +444,14 @@ def _row(row: Sequence[float]) -> tuple[int, float, float]:
     try:
         k, amplitude, phase = row
     except (TypeError, ValueError):
-        raise ValueError(f"A row is (wave number, amplitude, phase), got {row!r}.") from None
+        raise ValueError(
+            f"A row must be (wave number, amplitude, phase); received {row!r}."
+        ) from None
     return whole("wave number", k, 0), finite("amplitude", amplitude), finite("phase", phase)
 
 
 def _name(function: Any) -> str:
+    """Returns the name of a function with its module."""
     kind = type(function)
     return ".".join(
         (
@@ -445,5 +461,5 @@ def _name(function: Any) -> str:
     )
 
 
-def _seen(values: np.ndarray) -> str:
+def _described(values: np.ndarray) -> str:
     return f"an array of shape {values.shape}" if np.isfinite(values).all() else "NaN or infinity"

@@ -1,7 +1,8 @@
-"""A training step of many updates (TensorFlow): small networks train faster than batches arrive.
+"""A training step with many updates, which makes the training of small networks faster.
 
-Keras' `steps_per_execution` asks the input pipeline for each batch, which takes as long as a
-good part of so small an update. Here one element of the data holds the batches of many.
+It is for TensorFlow only. Keras' `steps_per_execution` requests each batch from the input pipeline.
+For a small network, this takes a good part of the time of an update. Here, one element of the data
+holds the batches of many updates.
 """
 
 from __future__ import annotations
@@ -16,13 +17,13 @@ _TOGETHER = 2
 
 
 class LongStep(keras.Model):
-    """A functional model whose training step makes one update for each batch that it is given.
+    """A functional model whose training step receives many batches, and makes an update for each.
 
-    Everything else is as in `keras.Model`, and the updates are the same: callbacks see one long
-    step, and metrics are means over all of its batches.
+    The updates are the same as those of `keras.Model`. Callbacks see one long step, and metrics are
+    means over all batches of the step.
 
     Args:
-        model: The network; its layers are shared.
+        model: The network, whose layers are shared with this model.
 
     Example:
         >>> model = LongStep(keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)]))
@@ -36,16 +37,21 @@ class LongStep(keras.Model):
         super().__init__(model.inputs, model.outputs, name=model.name)
 
     def train_step(self, data: Any) -> Any:
-        """Makes one update for each batch of `data`, (x, y) of shape (updates, batch, ...)."""
+        """Makes one update for each batch of `data`.
+
+        Args:
+            data: A pair (x, y) of tensors with the shape (updates, batch, ...).
+        """
         x, y = data
         one_update = super().train_step
-        # A round of the loop ends when all of it is done, the norms of the last update, too. Within
-        # a round the next update begins meanwhile; but each update of a round has to be traced.
+        # An iteration of the loop ends only when all its operations are done, including those that
+        # measure the update. Two updates in one iteration can overlap. More than two would
+        # take longer to trace, because each update of an iteration is traced separately.
         together = 1 if x.shape[0] is None or x.shape[0] % _TOGETHER else _TOGETHER
 
         def body(place: Any) -> tuple[Any]:
-            for further in range(together):
-                one_update((x[place + further], y[place + further]))
+            for offset in range(together):
+                one_update((x[place + offset], y[place + offset]))
             return (place + together,)
 
         tf.while_loop(lambda place: place < tf.shape(x)[0], body, (tf.constant(0),))
@@ -53,12 +59,12 @@ class LongStep(keras.Model):
 
 
 def blocks(x: np.ndarray, y: np.ndarray, order: Any) -> tf.data.Dataset:
-    """Return data for a `LongStep`.
+    """Returns the training data for a `LongStep`.
 
     Args:
-        x: Inputs, one row a sample.
-        y: What is to be learned.
-        order: Which samples each update sees: (steps, updates a step, batch size).
+        x: Inputs, with one row for each sample.
+        y: Targets, with one row for each sample.
+        order: Indices of the samples in each update: (steps, updates in a step, batch size).
     """
     samples = tf.constant(x), tf.constant(y)
     rows = tf.data.Dataset.from_tensor_slices(np.asarray(order))

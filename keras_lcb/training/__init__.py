@@ -1,1 +1,1 @@
-"""Inside the training step: which variable is whose, the gradient tap, the custom step."""
+"""Inside the training step: which layer owns which variable, the tap, and `LayerwiseModel`."""

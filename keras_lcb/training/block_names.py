@@ -1,15 +1,15 @@
-"""Which block of a network a layer stands in, read from its name."""
+"""Which block of a network a layer belongs to, read from the layer's name."""
 
 from __future__ import annotations
 
 import re
 
-# How names tell the block, the most particular way first; what stands before is kept. Where
-# layers of a block have no beginning in common, the right side says how the block is called.
+# Patterns of layer names, the most specific first, each with the name of the block that follows
+# from a match. What comes before the match stays in front of the block's name.
 _SCHEMES = tuple(
     (re.compile(rf"(?P<before>(?:^|.*?/)){pattern}", re.IGNORECASE), block)
     for pattern, block in (
-        # NASNet: normal_conv_1_12 and adjust_bn_12 stand in the cell 12.
+        # NASNet: normal_conv_1_12 and adjust_bn_12 both belong to cell 12.
         (
             r"(?:(?:normal|reduction)_A_block_.*/)?"
             r"(?:separable_conv_\d\w*_(?:left|right)\d|(?:normal|reduction)_(?:conv|bn)_\d"
@@ -36,19 +36,19 @@ _SCHEMES = tuple(
 
 
 def block_name(layer: str) -> str:
-    """Returns the block that a layer stands in, as far as its name tells.
+    """Returns the block that a layer belongs to, as far as its name tells.
 
-    The schemes of `keras.applications` and of `keras_lcb.vision` are known. A convolution outside
-    of all blocks is one with its normalization. A layer whose name tells nothing is a block of its
-    own. So are the layers that Keras numbered by itself (`conv2d_17`): all of InceptionV3 but its
-    head, most of InceptionResNetV2, and the four shortcuts of Xception.
+    The naming schemes of `keras.applications` and of `keras_lcb.vision` are known. Outside of
+    blocks, a convolution and its normalization form a block. A layer whose name fits no scheme is
+    a block of its own. That includes layers that Keras numbered by itself (`conv2d_17`): all of
+    InceptionV3 but its head, most of InceptionResNetV2, and the four shortcuts of Xception.
 
     Args:
-        layer: Name of the layer, or its path below the model, such as `base/block1a_dwconv`.
+        layer: Name of the layer, or its path within the model, such as `base/block1a_dwconv`.
 
     Returns:
-        The block's name, with the path before it. It is the same for all layers of a block, and
-        different for different blocks.
+        The block's name, including the path before it. It is the same for all layers of a block,
+        and different for different blocks.
 
     Example:
         >>> [block_name(name) for name in ("conv4_block6_1_bn", "conv4_block6_2_conv")]

@@ -1,18 +1,28 @@
-"""What a model's layers are called with: one symbolic call, which computes no numbers."""
+"""The order in which a model calls its layers, from one symbolic call without numbers."""
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from typing import Any, Protocol
 
 import keras
 
 from keras_lcb.backend import internals
 
 
+class CallObserver(Protocol):
+    """What is told of the calls of layers."""
+
+    def enter(self, layer: keras.layers.Layer) -> None:
+        """Told when a call begins."""
+
+    def leave(self, layer: keras.layers.Layer, inputs: Any, outputs: Any) -> None:
+        """Told when it ends."""
+
+
 class CallTrace:
-    """The order of first calls, and which layer made which tensor from which."""
+    """The order in which layers were first called, and which layer computed each tensor."""
 
     def __init__(self) -> None:
         self.order: list[int] = []
@@ -22,21 +32,21 @@ class CallTrace:
         self._kept_alive: list[Any] = []  # an id is unique only while its tensor lives
 
     def enter(self, layer: keras.layers.Layer) -> None:
-        """Notes that a call of the layer begins."""
+        """Records that a call of the layer begins."""
         if id(layer) not in self._called:
             self._called.add(id(layer))
             self.order.append(id(layer))
 
     def leave(self, layer: keras.layers.Layer, inputs: Any, outputs: Any) -> None:
-        """Notes what the layer made of what."""
+        """Records that the layer computed `outputs` from `inputs`."""
         sources = _tensors(inputs)
         for tensor in _tensors(outputs):
             self._kept_alive.append(tensor)
-            # The innermost layer that returns a tensor made it; those around it pass it on.
+            # The innermost layer that returns a tensor computed it. It also leaves first.
             self._producer.setdefault(id(tensor), (id(layer), sources))
 
     def join(self, other: CallTrace) -> None:
-        """Appends what was noted of another part of a model."""
+        """Appends the trace of another part of the model."""
         self.order.extend(each for each in other.order if each not in self._called)
         self._called.update(other._called)
         self.outputs.extend(other.outputs)
@@ -44,7 +54,16 @@ class CallTrace:
         self._kept_alive.extend(other._kept_alive)
 
     def heads(self, owners: set[int]) -> set[int]:
-        """The owners that an output of the model comes from, through layers without variables."""
+        """Returns the layers that compute the model's outputs.
+
+        From each output, the search goes back through layers that are not in `owners`.
+
+        Args:
+            owners: The `id` of each layer that owns trainable variables.
+
+        Returns:
+            The `id` of each layer found; the layer that was called last if none was found.
+        """
         found: set[int] = set()
         visited: set[int] = set()
         queue = list(self.outputs)
@@ -67,15 +86,15 @@ def _tensors(nested: Any) -> list[Any]:
 
 
 def trace_calls(model: keras.Layer, layers: Iterable[keras.layers.Layer]) -> CallTrace:
-    """Calls a model symbolically, and notes which of the layers are called, and with what.
+    """Calls a model symbolically, and records which layers it calls, and with what.
 
     Args:
         model: A built model, or a layer.
-        layers: Those to watch.
+        layers: The layers to watch.
 
     Raises:
-        ValueError: If the shapes of its inputs are not known. What the model's `call` raises comes
-            through.
+        ValueError: If the shapes of the model's inputs are not known. Errors in the model's own
+            `call` are raised unchanged.
     """
     trace = CallTrace()
 
@@ -85,14 +104,59 @@ def trace_calls(model: keras.Layer, layers: Iterable[keras.layers.Layer]) -> Cal
         return outputs
 
     args, kwargs = input_specification(model)
-    with _calls_noted(layers, trace):
+    with calls_noted(layers, trace):
         internals.output_spec(call, *args, **kwargs)
     return trace
 
 
+def read_graph(model: keras.Layer) -> CallTrace | None:
+    """Reads from a Functional model's graph what `trace_calls` would note, without any call.
+
+    A symbolic call takes a good part of the time that Keras takes to trace a large model.
+
+    Returns:
+        The trace; `None` if the graph does not tell, as with layers that call others.
+    """
+    if not _graph_tells_all(model):
+        return None
+    trace = CallTrace()
+    trace.enter(model)
+    graph = internals.graph_of(model)
+    _replay(graph, trace)
+    trace.outputs = _tensors(internals.outputs_of(graph))
+    return trace
+
+
+def _graph_tells_all(model: keras.Layer) -> bool:
+    graph = internals.graph_of(model)
+    if graph is None or "call" in vars(model) or not internals.is_plain_graph(model):
+        return False
+    return all(
+        not isinstance(operation, keras.Layer)
+        or (internals.is_from_keras(operation) and not internals.sublayers(operation))
+        or _graph_tells_all(operation)
+        for operation, _, _ in internals.steps_of_graph(graph)
+    )
+
+
+def _replay(graph: Any, trace: CallTrace) -> None:
+    for operation, sources, outputs in internals.steps_of_graph(graph):
+        trace.enter(operation)
+        inner = internals.graph_of(operation) if isinstance(operation, keras.Layer) else None
+        if inner is None:
+            trace.leave(operation, sources, outputs)
+            continue
+        _replay(inner, trace)
+        # What goes in and out of a nested model has other tensors within it.
+        for within, outside in zip(_tensors(internals.inputs_of(inner)), sources, strict=True):
+            trace.leave(operation, [outside], [within])
+        for outside, within in zip(outputs, _tensors(internals.outputs_of(inner)), strict=True):
+            trace.leave(operation, [within], [outside])
+
+
 @contextlib.contextmanager
-def _calls_noted(layers: Iterable[keras.layers.Layer], trace: CallTrace) -> Iterator[None]:
-    """Has each layer's `call` report to `trace`, and `quantized_call`, which may stand for it."""
+def calls_noted(layers: Iterable[keras.layers.Layer], trace: CallObserver) -> Iterator[None]:
+    """Makes each layer's `call`, and `quantized_call` of quantized layers, report to `trace`."""
     with contextlib.ExitStack() as stack:
         for layer in layers:
             names = [name for name in ("call", "quantized_call") if name not in vars(layer)]
@@ -101,7 +165,7 @@ def _calls_noted(layers: Iterable[keras.layers.Layer], trace: CallTrace) -> Iter
         yield
 
 
-def _noted(layer: keras.layers.Layer, call: Callable[..., Any], trace: CallTrace) -> Any:
+def _noted(layer: keras.layers.Layer, call: Callable[..., Any], trace: CallObserver) -> Any:
     def noted(*args: Any, **kwargs: Any) -> Any:
         trace.enter(layer)
         outputs = call(*args, **kwargs)
@@ -112,10 +176,10 @@ def _noted(layer: keras.layers.Layer, call: Callable[..., Any], trace: CallTrace
 
 
 def input_specification(model: keras.Layer) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """Symbolic inputs of the shapes that a model was built with.
+    """Returns symbolic inputs of the shapes for which a model was built.
 
     Returns:
-        Positional and keyword arguments for a call.
+        Positional and keyword arguments for a call of the model.
 
     Raises:
         ValueError: If the shapes are not known.

@@ -1,8 +1,9 @@
-"""State of our own that passes through Keras' training step on JAX.
+"""Passes the variables of the tap through Keras' training step on JAX.
 
-There a step is a function of a state: tuples of the values of all variables, the optimizer's among
-them. What is measured in a step has to be in that state. For as long as a step is traced, our
-variables count among the optimizer's; between steps nothing of them is left there.
+On JAX, a training step is a pure function. It receives the values of all variables, those of the
+optimizer among them, and returns the new values. The tap's own variables have to be part of this
+state. Therefore they are added to the optimizer's variables while a step is traced, and removed
+again afterwards.
 """
 
 from __future__ import annotations
@@ -26,13 +27,13 @@ class CarriedState:
 
     def __init__(self, model: keras.Model) -> None:
         self._reference = weakref.ref(model)
-        self._carried: list[tuple[Any, list[keras.Variable]]] = []  # with which optimizer
-        self._values: list[Any] | None = None  # newer than the variables' own
+        self._carried: list[tuple[Any, list[keras.Variable]]] = []  # optimizers, their additions
+        self._values: list[Any] | None = None  # from the last step, newer than the variables
 
     @property
     def _model(self) -> keras.Model:
         model = self._reference()
-        assert model is not None  # it owns what is carried
+        assert model is not None  # the model owns this object, so it lives at least as long
         return model
 
     @property
@@ -40,10 +41,10 @@ class CarriedState:
         return [variable for _, variables in self._carried for variable in variables]
 
     def carry(self, carried: Sequence[tuple[Any, list[keras.Variable]]]) -> None:
-        """Has the steps to come carry variables, and no others.
+        """Sets which variables the next steps carry.
 
         Args:
-            carried: Optimizers, each with the variables that count among its own.
+            carried: Optimizers, each with the variables that are added to its own.
         """
         before = self._variables
         if [id(v) for _, variables in carried for v in variables] != list(map(id, before)):
@@ -51,7 +52,7 @@ class CarriedState:
         self._carried = list(carried)
 
     def sync(self) -> None:
-        """Brings the values of the last step back into the variables."""
+        """Assigns the values of the last step to the variables."""
         if self._values is not None:
             values, self._values = self._values, None
             for variable, value in zip(self._variables, values, strict=True):
@@ -59,7 +60,7 @@ class CarriedState:
 
     @contextlib.contextmanager
     def within_optimizer(self) -> Iterator[None]:
-        """Within this context the variables count among those of their optimizers."""
+        """Adds the variables to those of their optimizers within this context."""
         added = []
         for optimizer, variables in self._carried:
             state = internals.state_of(_last_part(optimizer))
@@ -74,7 +75,7 @@ class CarriedState:
 
     @contextlib.contextmanager
     def left_out_of_files(self) -> Iterator[None]:
-        """Within this context optimizers save and load their own variables only."""
+        """Makes optimizers save and load only their own variables within this context."""
         with contextlib.ExitStack() as stack:
             for optimizer, variables in self._carried:
                 for each in {id(o): o for o in (optimizer, _last_part(optimizer))}.values():
@@ -86,15 +87,15 @@ class CarriedState:
             yield
 
     def run(self, function: Callable[..., Any], state: internals.State, iterator: Any) -> Any:
-        """Runs a training function with our state in it.
+        """Runs a training function with the carried variables in its state.
 
         Args:
-            function: What Keras made with the variables among the optimizer's.
-            state: The state without ours.
+            function: The training function that Keras made within `within_optimizer`.
+            state: The state without the carried variables.
             iterator: The batches.
 
         Returns:
-            The logs, and the new state without ours.
+            The logs, and the new state without the carried variables.
         """
         trainable, non_trainable, of_optimizer, of_metrics = state
         own = self._values or [variable.value for variable in self._variables]
@@ -105,15 +106,15 @@ class CarriedState:
                 (trainable, non_trainable, [*of_optimizer, *own], of_metrics), iterator
             )
         except BaseException:
-            if any(value.is_deleted() for value in own):  # given to a step that failed
+            if any(value.is_deleted() for value in own):  # the failed step has used up its inputs
                 self._begin_anew()
             raise
         trainable, non_trainable, of_optimizer, of_metrics = new
         if len(of_optimizer) != count + len(own):
             raise ValueError(
-                f"The training step of the model '{self._model.name}' returns "
-                f"{len(of_optimizer)} optimizer variables, and received {count + len(own)}. It "
-                "must return all that `optimizer.stateless_apply` returns."
+                f"The training step of the model '{self._model.name}' must return as many "
+                f"optimizer variables as it receives, {count + len(own)}; received "
+                f"{len(of_optimizer)}. Return all that `optimizer.stateless_apply` returns."
             )
         self._values = list(of_optimizer[count:])
         return logs, (trainable, non_trainable, of_optimizer[:count], of_metrics)
@@ -125,14 +126,14 @@ class CarriedState:
 
 
 def _last_part(optimizer: Any) -> Any:
-    """Returns the optimizer whose variables come last among those of a composite one."""
+    """Returns the part of a composite optimizer whose variables come last."""
     return internals.parts_of(optimizer)[-1]
 
 
 def _without(
     variables: Sequence[keras.Variable], optimizer: Any, method: Callable[[Any], None]
 ) -> Callable[[Any], None]:
-    """Returns a method that is called while variables do not count among an optimizer's."""
+    """Wraps a method so that it does not see the given variables among the optimizer's."""
 
     def save_or_load(store: Any) -> None:
         state = internals.state_of(_last_part(optimizer))

@@ -1,4 +1,4 @@
-"""What an optimizer tells of its updates goes into a meter."""
+"""`Feed` passes the updates of one optimizer on to a meter."""
 
 from __future__ import annotations
 
@@ -13,11 +13,13 @@ if TYPE_CHECKING:
 
 
 class Feed:
-    """Hands on to a meter of the tap what one optimizer tells, while a step runs or is traced.
+    """Passes the updates of one optimizer on to a meter of the tap.
+
+    It is the `Receiver` that the optimizer calls while a training step runs or is traced.
 
     Args:
         tap: The tap.
-        number: Of the optimizer, among those that the tap follows.
+        number: The position of the optimizer among those that the tap follows.
     """
 
     def __init__(self, tap: Tap, number: int) -> None:
@@ -26,7 +28,8 @@ class Feed:
 
     @property
     def _meter(self) -> Meter | None:
-        return self._tap.meter_of(self._number)  # which may be made in the midst of a step
+        # Looked up anew each time, since the tap may create the meter during the first step.
+        return self._tap.meter_of(self._number)
 
     @property
     def variables(self) -> list[keras.Variable]:
@@ -40,24 +43,24 @@ class Feed:
 
     @property
     def needs_weights(self) -> bool:
-        """Whether what is measured needs the weights before and after an update."""
+        """Whether a measured quantity needs the weights before and after an update."""
         return self._meter is not None and self._meter.needs_weights
 
     def before_update(self) -> None:
-        """Called before each update; by then all variables of the model exist."""
+        """Tells the tap that an update begins. All variables of the model exist by now."""
         self._tap.before_update()
 
     def add(self, *update: Any) -> None:
-        """Takes one update: variables, gradients, and weights before and after it."""
+        """Measures one update, given its variables, gradients, and weights before and after it."""
         if self._meter is not None:
             self._meter.add(*update)
 
     def where(self, applied: Any, add: Callable[[], None]) -> None:
-        """Calls a function, whose effects on the meter stay only where `applied` is true."""
+        """Calls `add`, and undoes its effects on the meter if `applied` is false."""
         if self._meter is not None:
             self._meter.where(applied, add)
 
     def skip(self) -> None:
-        """Takes note of a step that a loss scaler left out."""
+        """Counts a step that a loss scaler skipped."""
         if self._meter is not None:
             self._meter.skip()

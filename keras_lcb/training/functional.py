@@ -1,4 +1,4 @@
-"""A model's loss as a function of its weights, which leaves the model as it is."""
+"""A model's loss as a pure function of its weights, which does not change the model."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
+
+from keras_lcb.backend import internals
 
 
 def batch_loss(
@@ -19,22 +21,22 @@ def batch_loss(
     training: bool = False,
     metrics: Sequence[Any] = (),
 ) -> Any:
-    """The compiled loss of one batch, penalties included, at given weights.
+    """Computes the compiled loss of one batch, penalties included, at given weights.
 
-    Nothing that the call would change is changed: neither the moving statistics of batch
-    normalisation, nor the states of random generators (the same states draw the same dropout
-    masks), nor metrics. The result can be differentiated with `keras_lcb.backend.ops.gradients`.
+    The model stays as it is: its moving statistics, its metrics, and the states of its random
+    generators do not change, so the next call draws the same dropout masks. The result can be
+    differentiated with `keras_lcb.backend.ops.gradients`. It costs one forward pass.
 
     Args:
         model: A built and compiled model.
         trainable: A tensor for each of `model.trainable_variables`.
         non_trainable: A tensor for each of `model.non_trainable_variables`.
-        x: Inputs.
-        y: Targets.
-        sample_weight: Weights of the samples.
+        x: Inputs of the batch.
+        y: Targets of the batch. Defaults to `None`.
+        sample_weight: Weights of the samples. Defaults to `None`.
         training: Whether layers behave as in training. Defaults to `False`.
-        metrics: A tensor for each of `model.metrics_variables`, where these have no values of
-            their own (inside a compiled step on JAX).
+        metrics: A tensor for each of `model.metrics_variables`. Needed only inside a compiled
+            step on JAX, where these variables have no values. Defaults to none.
 
     Returns:
         A scalar tensor.
@@ -53,9 +55,9 @@ def batch_loss(
     ]
     if metrics:
         state.extend(zip(model.metrics_variables, metrics, strict=True))
-    options = {"training": training} if model._call_has_training_arg else {}
+    options = {"training": training} if internals.takes_training(model) else {}
     with keras.StatelessScope(state_mapping=state, collect_losses=True):
         predicted = model(x, **options)
-        return model._compute_loss(
+        return internals.loss_function_of(model)(
             x=x, y=y, y_pred=predicted, sample_weight=sample_weight, training=training
         )

@@ -1,4 +1,4 @@
-"""What is followed of a Keras optimizer: its updates, their number, and its learning rates."""
+"""Follows a Keras optimizer: its updates, their number, and its learning rates."""
 
 from __future__ import annotations
 
@@ -19,42 +19,43 @@ if TYPE_CHECKING:
 
 
 class Receiver(Protocol):
-    """What is told of each update while a training step runs, or is traced."""
+    """The interface of what receives each update while a training step runs or is traced."""
 
     @property
     def variables(self) -> list[keras.Variable]:
-        """The variables that it follows."""
+        """The followed variables."""
 
     @property
     def measures(self) -> bool:
-        """Whether it measures anything."""
+        """Whether the receiver measures anything."""
 
     @property
     def needs_weights(self) -> bool:
-        """Whether it needs the weights before and after an update."""
+        """Whether the receiver needs the weights before and after an update."""
 
     def before_update(self) -> None:
-        """Called before an update; by then all variables of the model exist."""
+        """Is called before an update, when all variables of the model exist."""
 
     def add(
         self, variables: Sequence[keras.Variable], gradients: Any, before: Any, after: Any
     ) -> None:
-        """Takes the gradients of one update, and the weights before and after it."""
+        """Measures one update, given its gradients, and the weights before and after it."""
 
     def skip(self) -> None:
-        """Takes note of a step that a loss scaler left out."""
+        """Counts a step that a loss scaler skipped."""
 
     def where(self, applied: Any, add: Callable[[], None]) -> None:
-        """Calls `add`, whose effects stay only where `applied` is true."""
+        """Calls `add`, and undoes its effects if `applied` is false."""
 
 
 class KerasOptimizer:
-    """Follows an optimizer of `keras.optimizers`, composite ones part by part.
+    """Follows an optimizer of `keras.optimizers`; composite ones part by part.
 
-    While a step runs, or is traced, it stands in for `apply` of each optimizer that updates
-    variables. What `apply` receives is what the user's training step has computed: reduced and
-    unscaled by the loss scaler around it, if there is one. What `apply` does with it before the
-    update, dividing by a fixed loss scale and adding up accumulated batches, is repeated here.
+    While a step runs or is traced, a wrapper replaces `apply` of each optimizer that updates
+    variables. `apply` receives the gradients that the user's training step computed, already
+    unscaled if a loss scaler wraps the optimizer. Before the update, `apply` itself divides them by
+    a fixed loss scale and adds up accumulated batches. The wrapper repeats these two computations,
+    since their results are not visible from outside.
 
     Args:
         optimizer: The optimizer.
@@ -66,7 +67,7 @@ class KerasOptimizer:
         for part in internals.parts_of(optimizer):
             internals.check("optimizer", part)
         self.optimizer = optimizer
-        self._known: dict[int, tuple[int, Any, np.ndarray]] = {}  # which part trains which layer
+        self._known: dict[int, tuple[int, Any, np.ndarray]] = {}  # cache of `_trains`
 
     @property
     def parts(self) -> list[Any]:
@@ -75,25 +76,25 @@ class KerasOptimizer:
 
     @property
     def kind(self) -> str:
-        """Class name; of a composite optimizer, those of its parts."""
+        """The optimizer's class name; for a composite one, the class names of its parts."""
         return "+".join(dict.fromkeys(type(part).__name__ for part in self.parts))
 
     @property
     def steps_per_update(self) -> int:
-        """Fewest batches whose gradients make one update."""
+        """The number of batches per update; the smallest one if parts differ."""
         return min((p.gradient_accumulation_steps or 1 for p in self.parts), default=1)
 
     def iterations(self) -> int:
-        """Returns how many updates were applied; of several parts, by the most advanced one."""
+        """Returns how many updates were applied; the largest number if parts differ."""
         return max((_applied(part) for part in self.parts), default=0)
 
     def rates(self, rows: Sequence[TrackedLayer], alone: bool) -> np.ndarray:
-        """Returns the learning rate in force for each layer; NaN for those it does not train.
+        """Returns the current learning rate of each layer; NaN for layers it does not train.
 
         Args:
             rows: The layers.
-            alone: Whether no other optimizer is followed, so that this one trains all layers even
-                before it is built.
+            alone: Whether no other optimizer is followed. Then this one trains all layers, also
+                if it is not built yet.
         """
         rates = np.full(len(rows), math.nan)
         parts = self.parts
@@ -105,7 +106,7 @@ class KerasOptimizer:
         return rates
 
     def _trains(self, part: Any, rows: Sequence[TrackedLayer]) -> np.ndarray:
-        """Returns for each layer whether a part trains it."""
+        """Returns for each layer whether a part of the optimizer trains it."""
         variables = internals.variables_trained_by(part)
         known = self._known.get(id(part))
         if known is None or known[0] != len(variables) or known[1] is not rows:
@@ -116,11 +117,11 @@ class KerasOptimizer:
 
     @contextlib.contextmanager
     def in_force(self, receiver: Receiver, scaling: Scaling | None = None) -> Iterator[None]:
-        """Within this context the receiver is told of each update.
+        """Reports each update to the receiver within this context.
 
         Args:
-            receiver: What takes the gradients and weights.
-            scaling: What scales the steps layer by layer, if anything does.
+            receiver: The receiver of gradients and weights.
+            scaling: Scales the steps layer by layer. Defaults to `None`: steps are not scaled.
         """
         optimizer = self.optimizer
         with contextlib.ExitStack() as stack:
@@ -137,7 +138,10 @@ class KerasOptimizer:
             yield
 
     def _apply_in_parts(self, composite: Any, receiver: Receiver, scaling: Scaling | None) -> Any:
-        """Stands in for `apply` of an optimizer made of several, which it may have yet to make."""
+        """Returns a replacement for `apply` of a composite optimizer.
+
+        The parts may exist only once the composite optimizer is built, so they are wrapped inside.
+        """
         apply = composite.apply
 
         def apply_followed(grads: Any, trainable_variables: Any = None) -> Any:
@@ -159,7 +163,7 @@ def _applied(part: Any) -> int:
 
 @contextlib.contextmanager
 def _followed(part: Any, receiver: Receiver, scaling: Scaling | None) -> Iterator[None]:
-    """Follows one optimizer that is not made of others."""
+    """Follows one optimizer that is not composite."""
     reduced = ops.Reduced(part)
     apply, stand_ins = part.apply, dict(reduced.stand_ins)
     if scaling is not None:
@@ -173,7 +177,7 @@ def _followed(part: Any, receiver: Receiver, scaling: Scaling | None) -> Iterato
 def _measured(
     part: Any, apply: Callable[..., Any], receiver: Receiver, reduced: ops.Reduced
 ) -> Callable[..., Any]:
-    """Stands in for `apply`."""
+    """Returns a replacement for `apply` that also reports the update to the receiver."""
 
     def apply_and_measure(grads: Any, trainable_variables: Any = None) -> Any:
         grads = list(grads)
@@ -214,15 +218,15 @@ def _build_as_apply_does(part: Any, variables: Sequence[keras.Variable]) -> None
 
 
 def _effective(part: Any, reached: Sequence[tuple[Any, Any]]) -> tuple[list[Any], Any]:
-    """Returns the gradients that an update is made of, and whether this call makes one.
+    """Returns the effective gradients, and whether this call of `apply` makes an update.
 
     Args:
         part: The optimizer.
-        reached: Variables, each with its gradient.
+        reached: Pairs of a variable and its gradient.
 
     Returns:
-        The gradients, unscaled and averaged over accumulated batches; and `None` if each call
-        makes an update, else a tensor that tells.
+        The gradients, unscaled and averaged over accumulated batches. And `None` if each call
+        makes an update, otherwise a boolean tensor that says whether this call does.
     """
     gradients = [gradient for _, gradient in reached]
     scale = part.loss_scale_factor
@@ -237,7 +241,7 @@ def _effective(part: Any, reached: Sequence[tuple[Any, Any]]) -> tuple[list[Any]
 
 
 def _noting_skips(scaler: Any, receiver: Receiver) -> dict[str, Any]:
-    """Stands in for what a loss scaler does when a gradient is not finite."""
+    """Returns replacements for the loss scaler's methods that handle non-finite gradients."""
     stateful = scaler._stateful_handle_non_finite_grads
 
     def skip() -> Any:

@@ -1,7 +1,8 @@
 """Which variable belongs to which layer, and in what order the layers are called.
 
-A *layer* of a run is the layer object that directly owns variables which train when it is not
-frozen. A shared layer counts once; the cells of a recurrent layer are reported under it.
+A *layer* of a run is a Keras layer that itself owns variables which are trained unless the layer
+is frozen. A layer that is used several times counts once. The cells of a recurrent layer count as
+parts of that layer.
 """
 
 from __future__ import annotations
@@ -13,24 +14,24 @@ import keras
 import numpy as np
 
 from keras_lcb.backend import internals
-from keras_lcb.training.call_trace import CallTrace, trace_calls
+from keras_lcb.training.call_trace import CallTrace, read_graph, trace_calls
 from keras_lcb.training.tree import Place, places
 
-_CACHE = "_tracked_layers"  # a symbolic call is cheap, but not as cheap as none
+_CACHE = "_tracked_layers"  # saves the symbolic call of the model
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class TrackedLayer:
-    """One row of a run: a layer, or a group of layers read as one.
+    """One row of a run: a layer, or a group of layers that is measured as one.
 
     Attributes:
-        name: The layer's path relative to the model, unique among the model's layers.
-        kind: Class name of the layer; of a group, those of its members joined by "+".
-        role: "hidden", "head" (feeds an output of the model), "normalization" or "embedding".
-        variables: All variables that train when the layer is not frozen.
+        name: The layer's path within the model, unique among the model's layers.
+        kind: Class name of the layer; for a group, the class names of its members joined by "+".
+        role: "hidden", "head" (computes an output of the model), "normalization" or "embedding".
+        variables: All variables that are trained unless the layer is frozen.
         weights: All weights that the layer owns, moving statistics included.
-        layers: The Keras layers behind the row.
-        inside: The places of the layers around it, outermost first, the model left out.
+        layers: The Keras layers that the row stands for.
+        inside: The places of the layers that contain it, outermost first, without the model.
     """
 
     name: str
@@ -48,12 +49,12 @@ class TrackedLayer:
 
     @property
     def kernels(self) -> tuple[keras.Variable, ...]:
-        """The variables of rank two and more: those that have a direction worth comparing."""
+        """The variables of rank two or more, whose directions are compared."""
         return tuple(v for v in self.variables if len(v.shape) >= 2)
 
     @property
     def shape(self) -> str:
-        """Shapes of the kernels as text, such as "(3, 3, 16, 32)"; several are joined by "+"."""
+        """The shapes of the kernels as text, such as "(3, 3, 16, 32)", joined by "+"."""
         return "+".join(str(tuple(map(int, v.shape))) for v in self.kernels)
 
 
@@ -62,9 +63,9 @@ class LayerOrder:
     """The layers of a model in the order of their first call.
 
     Attributes:
-        layers: Those that own variables which train; what is never called stands last.
-        others: Those that own other weights only.
-        notes: Sentences on what could not be determined, by layer name or "" for all.
+        layers: The layers that own trainable variables. Layers that are never called come last.
+        others: The layers that own other weights only.
+        notes: Sentences about what could not be determined, by layer name; "" for all layers.
     """
 
     layers: tuple[TrackedLayer, ...]
@@ -73,22 +74,22 @@ class LayerOrder:
 
 
 def check_trainable_model(model: keras.Model) -> None:
-    """Refuses a model that cannot be tracked, in a sentence that says what to do.
+    """Checks that a model has variables to train.
 
     Raises:
-        ValueError: If the model has no variables yet, or none of them trains.
+        ValueError: If the model has no variables yet, or none of them is trainable.
     """
     check_built(model)
     if not model.trainable_variables:
         raise ValueError(
-            f"The model '{model.name}' has no trainable variables: every layer is frozen or "
-            "without parameters. Set `layer.trainable = True` on at least one layer and compile "
-            "again."
+            f"The model '{model.name}' has no trainable variables: all its layers are frozen or "
+            "have no parameters. Set `layer.trainable = True` on at least one layer, and compile "
+            "the model again."
         )
 
 
 def check_built(model: keras.Model) -> None:
-    """Refuses a model whose variables do not exist yet.
+    """Checks that the variables of a model exist.
 
     Raises:
         ValueError: If the model has no variables.
@@ -102,9 +103,9 @@ def check_built(model: keras.Model) -> None:
 
 
 def is_complete(model: keras.Model) -> bool:
-    """Whether all variables of a model exist, so that `fit` will make no further ones.
+    """Returns whether all variables of a model exist, so that `fit` will create no others.
 
-    A wrapper without a `call` of its own is never built itself; its layers are what counts.
+    A model without a `call` of its own is never marked as built, so only its layers are checked.
     """
     everything = [model, *internals.flattened(model)]
     built = all(layer.built or not internals.has_own_call(layer) for layer in everything)
@@ -114,14 +115,15 @@ def is_complete(model: keras.Model) -> bool:
 def tracked_layers(model: keras.Model) -> LayerOrder:
     """Lists the layers that own trainable variables, in the order of their first call.
 
-    The order comes from one symbolic call of the model, which computes no numbers and touches no
-    weights. Where that call is not possible the layers keep Keras' order, and a note says so.
+    The order comes from one symbolic call of the model, which computes no numbers and leaves the
+    weights as they are. If that call is not possible, the layers keep Keras' order, and a note says
+    so. The result is cached on the model.
 
     Args:
         model: A model whose variables exist.
 
     Returns:
-        The layers and notes on what could not be determined.
+        The layers, and notes about what could not be determined.
 
     Raises:
         ValueError: If the model has no variables.
@@ -171,7 +173,7 @@ def _owners(model: keras.Model) -> list[_Owner]:
 
 
 def _trains_unfrozen(layer: keras.Layer, variable: keras.Variable) -> bool:
-    """Whether a variable trains when its layer is not frozen."""
+    """Returns whether a variable is trained unless its layer is frozen."""
     return (
         any(variable is own for own in internals.own_variables(layer))
         and keras.backend.is_float_dtype(variable.dtype)
@@ -201,7 +203,7 @@ def _ordered(model: keras.Model, owners: list[_Owner]) -> LayerOrder:
         layer = owner.place.layer
         name = _unique(owner.place.path or model.name, names)
         if id(layer) not in rank and owner.variables:
-            notes[name] = "The layer is never called by the model, so it stands last."
+            notes[name] = "The model never calls this layer, so the layer is listed last."
         row = TrackedLayer(
             name=name,
             kind=type(layer).__name__,
@@ -220,40 +222,44 @@ def _ordered(model: keras.Model, owners: list[_Owner]) -> LayerOrder:
 
 
 def _traced(model: keras.Model, owners: Sequence[_Owner]) -> tuple[CallTrace, dict[str, str]]:
-    """Notes the order of the layers' calls, and a sentence where it is not that of the model."""
+    """Returns the order of the layers' calls, and a note if it could not be determined."""
     everything = [place.layer for place in places(model)]
     if not internals.has_own_call(model):
         trace = CallTrace()
         for part in internals.sublayers(model):
             trace.join(_traced_or_listed(part, everything, owners)[0])
         return trace, {
-            "": f"The model '{model.name}' has no `call`, so its parts stand in the order of its "
+            "": f"The model '{model.name}' has no `call`. Its parts are listed in the order of its "
             "attributes, and the layers of each part in the order of their calls."
         }
     trace, reason = _traced_or_listed(model, everything, owners)
     if not reason:
         return trace, {}
     return trace, {
-        "": "Layers stand in Keras' order, not in the order of their calls: the model could not "
-        f"be called symbolically ({reason})."
+        "": "Layers are listed in Keras' order, not in the order of their calls, because the "
+        f"model could not be called symbolically ({reason})."
     }
 
 
 def _traced_or_listed(
     part: keras.Layer, everything: Sequence[keras.Layer], owners: Sequence[_Owner]
 ) -> tuple[CallTrace, str]:
-    """Calls a model or a part of it symbolically; its layers in Keras' order where it cannot be."""
+    """Traces a symbolic call of a model or a part of it.
+
+    Returns:
+        The trace and "". If the call fails, a trace in Keras' order, and the reason.
+    """
     try:
-        return trace_calls(part, everything), ""
-    except Exception as error:  # any code may stand in a model's `call`
+        return read_graph(part) or trace_calls(part, everything), ""
+    except Exception as error:  # the model's `call` is the user's code and may raise anything
         trace = CallTrace()
         inside = {id(layer) for layer in [part, *internals.flattened(part)]}
         trace.order = [id(o.place.layer) for o in owners if id(o.place.layer) in inside]
-        return trace, _plain_reason(error)
+        return trace, plain_reason(error)
 
 
-def _plain_reason(error: Exception) -> str:
-    """Returns the first line of an error that says something, without terminal colours."""
+def plain_reason(error: Exception) -> str:
+    """Returns the first informative line of an error message, without terminal colours."""
     text = internals.without_colours(str(error))
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     reasons = [line for line in lines if not line.startswith("Exception encountered")]

@@ -1,4 +1,4 @@
-"""`LayerwiseModel`: a `keras.Model` with a learning rate, and logs, for each layer."""
+"""`LayerwiseModel`: a `keras.Model` with a learning rate and logs for each layer."""
 
 from __future__ import annotations
 
@@ -21,58 +21,59 @@ from keras_lcb.training.tap import tap_of
 
 _OPTIONS = ("learning_rate_multipliers", "gradient_predictiveness", "progress_bar")
 _LOGGED = ("gradient_norm/", "update_ratio/", "relative_gradient_change/", "gradient_cosine/")
-# What a model may have of its own in place of Keras' training; `from_model` cannot take it over.
+# Methods that a user's class may override; `from_model` could not take the overridden ones over.
 _TRAINING = ("train_step", "test_step", "predict_step", "compute_loss", "compute_metrics")
 
 
 @keras.saving.register_keras_serializable(package="keras_lcb")
 class LayerwiseModel(keras.Model):
-    """A Keras model whose training step knows its layers apart.
+    """A Keras model that logs the training of each layer and can train each at its own rate.
 
-    To be used in place of `keras.Model`: `LayerwiseModel(inputs, outputs)`, as the base of one's
-    own class, or `LayerwiseModel.from_model(model)`. With no option set it trains as
-    `keras.Model` does, weight for weight, and adds to the logs of `fit` and
-    `train_on_batch`, for each layer and over the updates of the epoch so far,
+    Use it in place of `keras.Model`: as `LayerwiseModel(inputs, outputs)`, as the base class of
+    your own model, or as `LayerwiseModel.from_model(model)`. Without options, it trains exactly as
+    `keras.Model` does, and adds two values for each layer to the logs of `fit` and
+    `train_on_batch`, measured over the updates of the epoch so far:
 
-    - `gradient_norm/<layer>`: RMS of ‖∇θ‖₂, unscaled, of the accumulated batch, before clipping;
-      NaN for a layer that gets no gradient;
-    - `update_ratio/<layer>`: RMS of ‖Δθ‖₂/‖θ‖₂, θ before the update. An update that starts from
-      θ = 0 counts as none.
+    - `gradient_norm/<layer>`: the root mean square of ‖∇θ‖₂. The gradient is unscaled, before
+      clipping, and complete if gradients are accumulated. NaN for a layer without a gradient.
+    - `update_ratio/<layer>`: the root mean square of ‖Δθ‖₂/‖θ‖₂, with θ before the update. An
+      update from θ = 0 counts as 0.
 
-    `History`, `CSVLogger` and `TensorBoard` find them there; `evaluate` has none of them.
+    `History`, `CSVLogger` and `TensorBoard` write these logs. `evaluate` does not return them.
 
-    **Learning rates.** With a factor f a layer moves by θ ← θ + f·Δθ, where Δθ is the whole step
-    of the optimizer, weight decay and momentum included. With f = 0 the layer stays as it is, bit
-    for bit, whatever the optimizer, constraints or overwriting averages would do to it. Weight
-    constraints are applied to the weights after the scaled step, so they hold for every other f,
-    and averages (`use_ema`) are those of the weights as they were scaled. A layer that gets the
-    factor 0 in the midst of training with `use_ema` ends, as Keras does it, at its average.
+    **Learning rates.** A layer with the factor f moves by θ ← θ + f·Δθ, where Δθ is the whole step
+    of the optimizer, including weight decay and momentum. A layer with f = 0 does not change at
+    all: the optimizer, weight constraints and averages (`use_ema`) do not affect it. With any other
+    f, weight constraints are applied after the scaled step, and averages are taken of the scaled
+    weights. If a layer gets the factor 0 during training with `use_ema`, Keras still sets it to
+    its average at the end of training.
 
     Args:
-        inputs: As for `keras.Model`; left out by subclasses with a `call` of their own.
+        inputs: As for `keras.Model`. Subclasses with a `call` of their own leave it out.
         outputs: As for `keras.Model`.
         name: Name of the model.
-        learning_rate_multipliers: Factors by layer name (as in a run: the layer's path within the
-            model) or prefix. Defaults to 1 for every layer.
-        gradient_predictiveness: Whether to measure, in each step, how well a layer's gradient
-            predicts itself a step further on: only that layer is moved, to θ − ηg, and only its
-            gradient is compared, on the same batch with the same dropout masks. `True` takes the
-            learning rate in force as η, a number is η itself. Logs the epoch's means as
-            `relative_gradient_change/<layer>`, ‖g(θ − ηg) − g‖₂/‖g‖₂, 0 for a perfect prediction,
-            and `gradient_cosine/<layer>`. This costs one more forward and backward pass a layer.
-            Source: Santurkar et al. (2018), "How does batch normalization help optimization?".
-            Defaults to `False`.
+        learning_rate_multipliers: A mapping from layer names or prefixes to factors. A layer's
+            name is its path within the model, as in a run. Defaults to `None`: a factor of 1 for
+            every layer.
+        gradient_predictiveness: Whether to measure in each step how well a layer's gradient g
+            predicts the gradient after a step. The layer alone is moved to θ − ηg, and its gradient
+            is computed again on the same batch with the same dropout masks. `True` uses the current
+            learning rate as η; a number sets η. The logs hold the means over the epoch as
+            `relative_gradient_change/<layer>`, ‖g(θ − ηg) − g‖₂/‖g‖₂, which is 0 for a perfect
+            prediction, and as `gradient_cosine/<layer>`. Each step costs one more forward and
+            backward pass for each layer. Source: Santurkar et al. (2018), "How does batch
+            normalization help optimization?". Defaults to `False`.
         progress_bar: Whether the progress bar shows these logs, too. Defaults to `False`.
         **kwargs: Further arguments of `keras.Model`.
 
     Attributes:
-        learning_rate_multipliers: The factors, a dictionary that may be changed at any time:
-            `model.learning_rate_multipliers["block1"] = 0.5`, between epochs and from a callback
-            too. Nothing is compiled anew, except for the first factor other than 1.
+        learning_rate_multipliers: The factors, as a mutable mapping. It may be changed at any
+            time, also during training: `model.learning_rate_multipliers["block1"] = 0.5`. The
+            training step is compiled again only for the first factor other than 1.
 
     Raises:
-        ValueError: For an unknown layer or a factor that is negative or not finite (as soon as
-            the model is built); before training, for an optimizer that is made of several.
+        ValueError: If a layer is unknown, or a factor is negative or not finite. Names are checked
+            once the model is built.
 
     Example:
     >>> import numpy as np
@@ -87,7 +88,7 @@ class LayerwiseModel(keras.Model):
     """
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
-        """Makes a Functional model where inputs and outputs are given, as `keras.Model` does."""
+        """Creates a Functional model if inputs and outputs are given, as `keras.Model` does."""
         if cls is LayerwiseModel and (args or "inputs" in kwargs):
             cls = FunctionalLayerwiseModel
         return super().__new__(cls, *args, **kwargs)
@@ -120,19 +121,21 @@ class LayerwiseModel(keras.Model):
 
     @classmethod
     def from_model(cls, model: keras.Model, **options: Any) -> LayerwiseModel:
-        """Makes a LayerwiseModel of the layers of another model, which share their weights.
+        """Makes a LayerwiseModel of the layers of another model.
+
+        Both models share their weights, so training one changes the other.
 
         Args:
-            model: A built model. A subclassed model becomes the one layer of the new model; its
-                `call` takes a single argument besides `training`.
+            model: A built model. A subclassed model becomes the only layer of the new model; its
+                `call` must take a single argument besides `training`.
             **options: `learning_rate_multipliers`, `gradient_predictiveness`, `progress_bar`.
 
         Returns:
-            The new model, not compiled.
+            The new model, which is not compiled.
 
         Raises:
-            ValueError: If the model is not built, has a training step of its own, or cannot be
-                called symbolically.
+            ValueError: If the model is not built, overrides a method of Keras' training, or
+                cannot be called symbolically.
 
         Example:
         >>> plain = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1, name="lin")])
@@ -147,7 +150,7 @@ class LayerwiseModel(keras.Model):
 
     @property
     def learning_rate_multipliers(self) -> LearningRateMultipliers:
-        """The factors by layer name or prefix."""
+        """The factors, by layer name or prefix."""
         return self._multipliers
 
     @learning_rate_multipliers.setter
@@ -170,13 +173,12 @@ class LayerwiseModel(keras.Model):
     # The training step.
 
     def make_train_function(self, force: bool = False) -> Any:
-        """Prepares the training step; Keras calls it before each training."""
+        """Prepares the training step. Keras calls this method before each training."""
         if ops.processes() > 1:
             raise ValueError(
-                f"{ops.processes()} processes of torch.distributed train together, and the steps "
-                "of a LayerwiseModel are those of one: DistributedDataParallel knows only "
-                "torch.optim's. Train it in a single process, or use parameter groups of "
-                "torch.optim for rates by layer."
+                "A LayerwiseModel cannot be trained with torch.distributed; received "
+                f"{ops.processes()} processes. Train it in a single process, or train a plain "
+                "model with parameter groups of torch.optim to set learning rates by layer."
             )
         tap = tap_of(self)
         tap.belong_to_model(functools.partial(super().make_train_function, force=True))
@@ -186,7 +188,7 @@ class LayerwiseModel(keras.Model):
         if step is None or not step.is_current():
             if is_complete(self):
                 self._begin_to_measure()
-            else:  # on TensorFlow, Keras leaves building to the first step
+            else:  # on TensorFlow, Keras builds the model only within the first step
                 tap.before_first_update(self._begin_to_measure)
         tap.open()
         tap.prepare()
@@ -203,7 +205,7 @@ class LayerwiseModel(keras.Model):
             self._layerwise_step.reset()
 
     def _get_metrics_result_or_logs(self, logs: Any) -> Any:
-        # Keras asks for an epoch's logs here, and for an evaluation's.
+        # Keras calls this for the logs of an epoch and for those of an evaluation.
         logs = super()._get_metrics_result_or_logs(logs)
         return self._with_own(logs) if isinstance(logs, dict) else logs
 
@@ -239,10 +241,10 @@ class LayerwiseModel(keras.Model):
     # Saving.
 
     def get_config(self) -> dict[str, Any]:
-        """The model's configuration, its options included."""
+        """Returns the model's configuration, including its options."""
         return {**super().get_config(), **self._options()}
 
-    # Keras derives a subclass's configuration from its constructor if `get_config` is "default".
+    # Keras reads a subclass's configuration from its constructor if `get_config` is marked so.
     get_config._is_default = True  # type: ignore[attr-defined]
 
     @classmethod
@@ -261,27 +263,27 @@ class LayerwiseModel(keras.Model):
         model = super().from_config(config, custom_objects=custom_objects)
         model._set_options(options)
         if multipliers is not None:
-            # Their names are checked when training begins, so that any saved model loads.
+            # The names are checked only when training begins, so that any saved model loads.
             model._multipliers.restore(multipliers)
         return model
 
 
 @keras.saving.register_keras_serializable(package="keras_lcb")
 class FunctionalLayerwiseModel(LayerwiseModel, Functional):
-    """What `LayerwiseModel(inputs, outputs)` makes, as `keras.Model(inputs, outputs)` does."""
+    """The class of `LayerwiseModel(inputs, outputs)`, as `Functional` is of `keras.Model(…)`."""
 
     def _run_through_graph(self, *args: Any, **kwargs: Any) -> Any:
         outputs = super()._run_through_graph(*args, **kwargs)
         if self.built and "call_fn" in kwargs:
-            # Only `keras.models.clone_model` says so, which then calls this class's constructor
-            # with these outputs and nothing else.
+            # Only `keras.models.clone_model` passes `call_fn`. It then calls the constructor of
+            # this class with these outputs, but without the options, so they travel on the outputs.
             for tensor in keras.tree.flatten(outputs):
                 tensor._options_of_clone = self._options()
         return outputs
 
 
 def _options_of_clone(outputs: Any) -> dict[str, Any]:
-    """The options of the model that `keras.models.clone_model` is copying, if it is."""
+    """Returns the options of the model that `keras.models.clone_model` is copying, if any."""
     options: dict[str, Any] = {}
     for tensor in keras.tree.flatten(outputs):
         options |= vars(tensor).pop("_options_of_clone", {}) if tensor is not None else {}
@@ -289,9 +291,9 @@ def _options_of_clone(outputs: Any) -> dict[str, Any]:
 
 
 class _MetricsBar(keras.callbacks.ProgbarLogger):
-    """Keras' progress bar without the norms of each layer."""
+    """Keras' progress bar without the logs of each layer."""
 
-    async_safe = True  # as Keras takes its own bar to be
+    async_safe = True  # as for Keras' own bar
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         super().on_train_batch_end(batch, _without_own(logs or {}))
@@ -309,10 +311,10 @@ def _without_own(logs: dict[str, Any]) -> dict[str, Any]:
 
 
 def _make_functional(cls: type) -> None:
-    """Puts the functional class in LayerwiseModel's place among a class's ancestors.
+    """Replaces LayerwiseModel by its functional subclass among the bases of a user's class.
 
-    A subclass is seen to be functional only when it hands inputs and outputs to the constructor.
-    Keras changes the bases of such a class, too.
+    Whether a subclass is functional is known only once it passes inputs and outputs to the
+    constructor. Keras changes the bases of such a class in the same way.
     """
     for ancestor in cls.__mro__:
         if LayerwiseModel in ancestor.__bases__ and ancestor is not FunctionalLayerwiseModel:
@@ -327,14 +329,14 @@ def _check_trains_as_keras_does(model: keras.Model) -> None:
         method = getattr(type(model), name)
         if not any(method is getattr(known, name) for known in (keras.Model, LayerwiseModel)):
             raise ValueError(
-                f"The class {type(model).__name__} has a `{name}` of its own, which a "
-                "LayerwiseModel made of its layers would not call. Derive "
+                f"The class {type(model).__name__} defines its own `{name}`, which a "
+                "LayerwiseModel made from its layers would not call. Derive "
                 f"{type(model).__name__} from `LayerwiseModel` instead of `keras.Model`."
             )
 
 
 def _graph_of(model: keras.Model) -> tuple[Any, Any]:
-    """Symbolic inputs and outputs of a model."""
+    """Returns symbolic inputs and outputs of a model."""
     graph = internals.graph_of(model)
     if graph is not None and type(graph).call is Functional.call:
         return graph.input, graph.output
@@ -347,11 +349,11 @@ def _graph_of(model: keras.Model) -> tuple[Any, Any]:
             args[0],
         )
         return inputs, model(inputs)
-    except Exception as error:  # any code may stand in a model's `call`
+    except Exception as error:  # the model's `call` is the user's code and may raise anything
         reason = str(error).strip().splitlines()
         raise ValueError(
-            f"The model '{model.name}' cannot become part of a LayerwiseModel, since it cannot be "
-            f"called symbolically ({reason[0] if reason else type(error).__name__}). Derive "
+            f"The model '{model.name}' cannot become part of a LayerwiseModel, because it cannot "
+            f"be called symbolically ({reason[0] if reason else type(error).__name__}). Derive "
             f"{type(model).__name__} from `LayerwiseModel` instead of `keras.Model`."
         ) from error
 
@@ -362,5 +364,5 @@ def _checked_step_size(size: Any) -> bool | float:
     if isinstance(size, numbers.Real) and 0 < float(size) < math.inf:
         return float(size)
     raise ValueError(
-        f"`gradient_predictiveness` is True, False, or a step size above 0; received {size!r}."
+        f"`gradient_predictiveness` must be True, False, or a step size above 0; received {size!r}."
     )

@@ -1,4 +1,4 @@
-"""What a `LayerwiseModel` adds to its training step: its scaling, and what it logs."""
+"""What a `LayerwiseModel` adds to its training step: scaled steps and logs."""
 
 from __future__ import annotations
 
@@ -19,15 +19,17 @@ from keras_lcb.training.tap import tap_of
 
 
 class LayerwiseStep:
-    """Reads and scales the updates of one model, as it is compiled and built.
+    """Scales the steps of one model, and reads what the tap measures of them.
 
-    The sums are those of the tap, which a callback may read as well; they are read once an epoch.
+    It is valid for the model as it is compiled and built now. The sums are the tap's, which
+    callbacks may read as well.
 
     Args:
         model: A compiled model whose variables exist.
-        multipliers: Its learning rate multipliers.
-        predictiveness: Whether to compare gradients before and after a step along them: `True`
-            for steps of the learning rate in force, or a step size.
+        multipliers: The model's learning rate multipliers.
+        predictiveness: Whether to compare gradients before and after a step along them. `True`
+            takes the current learning rate as step size; a number sets the step size. Defaults to
+            `False`.
     """
 
     def __init__(
@@ -43,12 +45,12 @@ class LayerwiseStep:
         self.scaling = Scaling(model, multipliers, self._comparison)
 
     def is_current(self) -> bool:
-        """Whether the model still is compiled and built as it was when this was made."""
+        """Returns whether the model is still compiled and built as it was at the start."""
         now = _state(self._model)
         return len(now) == len(self._made_for) and all(map(is_, now, self._made_for))
 
     def reset(self) -> None:
-        """Begins a new epoch."""
+        """Starts a new epoch."""
         tap = tap_of(self._model)
         tap.drain()
         self.reader.take()
@@ -56,7 +58,7 @@ class LayerwiseStep:
             self._comparison.clear()
 
     def logs(self) -> dict[str, float]:
-        """Returns norms and ratios over the updates since the last reset; none without a step."""
+        """Returns the logs of the updates since the last reset; an empty dictionary if none."""
         tap = tap_of(self._model)
         tap.drain()
         if not (self.reader.updates or self.reader.skipped):

@@ -178,7 +178,7 @@ class Meter:
         return keras.ops.stack(columns)
 
     def _spread(self, values: Any, places: Sequence[int]) -> Any:
-        """Puts columns at their places among all variables, zeros elsewhere."""
+        """Returns a column for each variable: those given at their places, zeros elsewhere."""
         count = len(self.followed)
         if list(places) == list(range(count)):
             return values
@@ -314,16 +314,16 @@ def _called(quantity: StepQuantity, function: Callable[..., Any], *args: Any) ->
     """Calls a user's function; what it raises names the quantity."""
     try:
         return function(*args)
-    except Exception as error:  # any code may stand in it
+    except Exception as error:  # the user's code may raise anything
+        reason = internals.without_colours(str(error)).strip().rstrip(".")
         raise ValueError(
             f"The quantity {type(quantity).__name__} cannot be measured: {type(error).__name__}: "
-            f"{internals.without_colours(str(error)).strip()}. Its `init` and `update` are traced, "
-            "so they may use `keras.ops` only."
+            f"{reason}. Keras traces `init` and `update`, so they may use `keras.ops` only."
         ) from error
 
 
 def _numbers_of(
-    quantity: StepQuantity, variables: Sequence[keras.Variable], initial: Sequence[tuple]
+    quantity: StepQuantity, variables: Sequence[keras.Variable], initial: Sequence[tuple[Any, ...]]
 ) -> int:
     """Calls `update` with symbolic tensors, once for each kind of variable."""
     known: dict[Any, int] = {}
@@ -340,7 +340,9 @@ def _numbers_of(
     return counts[0]
 
 
-def _numbers_of_one(quantity: StepQuantity, variable: keras.Variable, state: tuple) -> int:
+def _numbers_of_one(
+    quantity: StepQuantity, variable: keras.Variable, state: tuple[Any, ...]
+) -> int:
     name = type(quantity).__name__
     like = keras.KerasTensor(tuple(variable.shape), variable.dtype)
     gradient = keras.KerasTensor(tuple(variable.shape), keras.backend.floatx())

@@ -1,4 +1,4 @@
-"""Layer-wise learning rates: which factor applies to which layer."""
+"""Learning rates by layer: which factor applies to which layer."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from keras_lcb.training.tap import tap_of
 
 
 class LearningRateMultipliers(MutableMapping[str, float]):
-    """Factors by layer name or prefix; layers without one have the factor 1.
+    """Factors of learning rates, by layer name or prefix; all other layers have the factor 1.
 
-    A longer name goes before a shorter one: with `{"block1": 0.5, "block1/conv": 0.1}` all layers
-    of `block1` have 0.5, except `block1/conv`. Names are checked as soon as the model is built.
-    Assigning takes effect from the next update on, in the midst of training too. It compiles
-    nothing anew, the first factor other than 1 excepted.
+    A longer name overrides a shorter one: with `{"block1": 0.5, "block1/conv": 0.1}` all layers
+    of `block1` have the factor 0.5, except `block1/conv`. Names are checked once the model is
+    built. A new factor takes effect at the next update, also during training. The training step is
+    compiled again only for the first factor other than 1.
 
     Args:
         model: The model whose layers are named.
-        factors: The factors to begin with.
+        factors: The initial factors. Defaults to none.
 
     Example:
     >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1, name="lin")])
@@ -41,10 +41,11 @@ class LearningRateMultipliers(MutableMapping[str, float]):
         self.update(factors or {})
 
     def __getitem__(self, name: str) -> float:
-        """The factor set for a name, or the one that applies to the layers of that name.
+        """Returns the factor that is set for a name, or that applies to the layers of that name.
 
         Raises:
-            ValueError: If no layer is called so, or its layers have different factors.
+            ValueError: If no layer has this name, or the layers of this name have different
+                factors.
         """
         if name in self._factors:
             return self._factors[name]
@@ -54,8 +55,8 @@ class LearningRateMultipliers(MutableMapping[str, float]):
         }
         if len(found) != 1:
             raise ValueError(
-                f"The layers of '{name}' have different factors; ask for one of them. "
-                f"Factors are set for: {', '.join(self._factors)}."
+                f"The layers of '{name}' have different factors. Name a single layer. Factors are "
+                f"set for: {', '.join(self._factors)}."
             )
         return found.pop()
 
@@ -63,7 +64,7 @@ class LearningRateMultipliers(MutableMapping[str, float]):
         """Sets a factor.
 
         Raises:
-            ValueError: If no layer is called so, or the factor is negative or not finite.
+            ValueError: If no layer has this name, or the factor is negative or not finite.
         """
         if (
             not isinstance(factor, numbers.Real)
@@ -81,27 +82,27 @@ class LearningRateMultipliers(MutableMapping[str, float]):
         self._transfer()
 
     def __delitem__(self, name: str) -> None:
-        """Takes a factor back."""
+        """Removes a factor."""
         del self._factors[name]
         self._transfer()
 
     def __contains__(self, name: object) -> bool:
-        """Whether a factor is set for a name."""
+        """Returns whether a factor is set for a name."""
         return name in self._factors
 
     def __iter__(self) -> Iterator[str]:
-        """The names for which a factor is set."""
+        """Iterates over the names for which a factor is set."""
         return iter(self._factors)
 
     def __len__(self) -> int:
-        """How many factors are set."""
+        """Returns how many factors are set."""
         return len(self._factors)
 
     def __repr__(self) -> str:
         return f"LearningRateMultipliers({self._factors})"
 
     def replace(self, factors: Mapping[str, float]) -> None:
-        """Sets these factors and no others."""
+        """Removes all factors, and sets these."""
         before, self._factors = self._factors, {}
         try:
             self.update(factors)
@@ -111,15 +112,17 @@ class LearningRateMultipliers(MutableMapping[str, float]):
         self._transfer()
 
     def restore(self, factors: Mapping[str, float]) -> None:
-        """Sets factors that were saved, whose names are checked only when training begins."""
+        """Sets factors from a saved model. Their names are checked only when training begins."""
         self._factors = {str(name): float(factor) for name, factor in factors.items()}
         self._transfer()
 
     def by_layer(self) -> np.ndarray:
-        """The factor of each layer that owns weights: those that train, then the others.
+        """Returns the factor of each layer that owns weights.
+
+        Layers with trainable variables come first, then the others.
 
         Raises:
-            ValueError: If a name fits no layer.
+            ValueError: If no layer has one of the names.
         """
         factors = np.ones(len(self._layers()), "float32")
         for name in sorted(self._factors, key=len):
@@ -127,11 +130,11 @@ class LearningRateMultipliers(MutableMapping[str, float]):
         return factors
 
     def are_set(self) -> bool:
-        """Whether any factor differs from 1."""
+        """Returns whether any factor differs from 1."""
         return any(factor != 1 for factor in self._factors.values())
 
     def to_device(self) -> keras.Variable:
-        """A variable that holds the factors by layer from now on, for the compiled step."""
+        """Returns a variable for the compiled step, which from now on holds `by_layer()`."""
         factors = self.by_layer()
         new = ops.VariableMaker(self._model)
         self._on_device = new.zeros(factors.shape, "float32", "multipliers")

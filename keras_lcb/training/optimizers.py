@@ -19,16 +19,18 @@ def optimizers_of(model: keras.Model, given: Any = None, *, in_fit: bool = True)
 
     Args:
         model: The model.
-        given: An optimizer, or several, that the user names; then no others are looked for.
-        in_fit: Whether `fit` trains it. On JAX, `fit` carries the state of the model's own
-            optimizer only, so that no other one can be followed there.
+        given: An optimizer, or a list of optimizers. If given, the model is not searched.
+            Defaults to `None`.
+        in_fit: Whether `fit` trains the model. On JAX, `fit` passes on the state of the model's
+            own optimizer only, so no other optimizer can be followed there. Defaults to `True`.
 
     Returns:
-        The optimizer of `compile` first, then those in other attributes of the model and of the
-        models in it: for programs with one optimizer for each part, such as GANs.
+        The optimizer that was passed to `compile` first. Then those in other attributes of the
+        model and of its parts, since a GAN, for example, has an optimizer for each part.
 
     Raises:
-        ValueError: If there is none, or what was given is no optimizer, or cannot be followed.
+        ValueError: If there is no optimizer, or something given is not an optimizer or cannot be
+            followed.
     """
     only_own = in_fit and keras.backend.backend() == "jax"
     own = getattr(model, "optimizer", None)
@@ -41,18 +43,19 @@ def optimizers_of(model: keras.Model, given: Any = None, *, in_fit: bool = True)
     for optimizer in found:
         if not is_optimizer(optimizer):
             raise ValueError(
-                f"{type(optimizer).__name__} is no optimizer that can be followed. Use one of "
-                "keras.optimizers or, on the torch backend, torch.optim."
+                "`optimizer` must be an optimizer of keras.optimizers or, on the torch backend, "
+                f"of torch.optim; received {type(optimizer).__name__}."
             )
     if only_own and any(optimizer is not own for optimizer in found):
         raise ValueError(
-            "On JAX, `fit` carries the state of the model's own optimizer only. Follow others "
-            "with `track(model, callback, optimizer=[...])` around a loop of your own."
+            "On JAX, `fit` updates the state of the model's own optimizer only, so it cannot be "
+            "used with other optimizers. Write your own training loop, and follow them with "
+            "`track(model, callback, optimizer=[...])`."
         )
     if not found:
         raise ValueError(
             f"The model '{model.name}' is not compiled, so there is no optimizer to follow. "
-            "Call `model.compile(optimizer, loss)` first, or name the optimizer: `optimizer=...`."
+            "Call `model.compile(optimizer, loss)` first, or pass the optimizer: `optimizer=...`."
         )
     return found
 
@@ -65,7 +68,7 @@ def _held_by(model: keras.Model) -> list[Any]:
 
 
 def _optimizers_in(value: Any, depth: int = 0) -> Iterator[Any]:
-    """Yields the optimizers among an object's attributes, in lists and dictionaries too."""
+    """Yields a value if it is an optimizer, and the optimizers in lists and dictionaries."""
     if is_optimizer(value):
         yield value
     elif depth < 3 and isinstance(value, dict):
@@ -77,12 +80,12 @@ def _optimizers_in(value: Any, depth: int = 0) -> Iterator[Any]:
 
 
 def is_optimizer(thing: Any) -> bool:
-    """Whether something is an optimizer of Keras or, on the torch backend, of torch."""
+    """Returns whether something is an optimizer of Keras or, on the torch backend, of torch."""
     return isinstance(thing, keras.Optimizer) or is_torch_optimizer(thing)
 
 
 def is_torch_optimizer(thing: Any) -> bool:
-    """Whether something is an optimizer of `torch.optim`."""
+    """Returns whether something is an optimizer of `torch.optim`."""
     if keras.backend.backend() != "torch":
         return False
     import torch
@@ -91,10 +94,10 @@ def is_torch_optimizer(thing: Any) -> bool:
 
 
 def followed(optimizer: Any) -> KerasOptimizer | TorchOptimizer:
-    """Returns what follows an optimizer's updates.
+    """Returns the object that follows an optimizer's updates.
 
     Raises:
-        ValueError: If it lacks what Keras' optimizers have.
+        ValueError: If the optimizer lacks a method that Keras' optimizers have.
     """
     if is_torch_optimizer(optimizer):
         from keras_lcb.training.torch_optimizer import TorchOptimizer

@@ -1,4 +1,4 @@
-"""What one reader of a meter has not taken yet, layer by layer, on the host."""
+"""What was read of a meter, and collected for one callback until its next record."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ class Reading:
     """What was read of a meter.
 
     Attributes:
-        sums: For each quantity, by its place in the meter, an array (variables, numbers).
+        sums: For each quantity of the meter, an array (variables, numbers).
         updates: How many updates were measured.
-        updates_of: For each group of variables, in how many of them it took part.
+        updates_of: For each group of variables, the number of updates in which it had a gradient.
         nonfinite: How many updates had a gradient that is not finite.
-        since_nonfinite: Updates since the first of those, itself included; 0 where there is none.
-        skipped: Steps that a loss scaler left out.
-        lost: Updates whose own numbers were overwritten before they were read.
-        each: For each quantity, an array (updates, variables, numbers) of the updates' own
-            numbers; NaN for those that were lost. Empty where they are not kept.
-        taking_part: For each update, which variables had a gradient: (updates, variables).
+        since_nonfinite: The number of updates from the first of these on; 0 if there is none.
+        skipped: The number of steps that a loss scaler skipped.
+        lost: The number of updates that were overwritten before they were read individually.
+        each: For each quantity, an array (updates, variables, numbers) for single updates; NaN for
+            those that were lost. Empty if they are not kept.
+        taking_part: Whether a variable had a gradient in an update: (updates, variables).
     """
 
     sums: list[np.ndarray]
@@ -45,14 +45,15 @@ class Taken:
     """What a reader takes for one record.
 
     Attributes:
-        values: For each quantity, one number a row.
-        each: For each quantity, an array (updates, rows), where each update's numbers are kept.
-        updates: How many updates it is of.
-        updates_of: For each row, how many of them were its own.
+        values: For each quantity, by name, an array with one number a row.
+        each: For each quantity, by name, an array (updates, rows) for single updates. Empty if
+            they are not kept.
+        updates: How many updates were measured.
+        updates_of: For each row, the number of updates in which it had a gradient.
         nonfinite: How many updates had a gradient that is not finite.
-        since_nonfinite: Updates since the first of those, itself included; 0 where there is none.
-        skipped: Steps that a loss scaler left out.
-        lost: Updates whose own numbers were overwritten before they were read.
+        since_nonfinite: The number of updates from the first of these on; 0 if there is none.
+        skipped: The number of steps that a loss scaler skipped.
+        lost: The number of updates that were overwritten before they were read individually.
     """
 
     values: dict[str, np.ndarray]
@@ -66,13 +67,13 @@ class Taken:
 
 
 class Reader:
-    """Gathers what a meter has measured for some rows until it is taken.
+    """Collects what a meter has measured for some rows, until it is taken for a record.
 
     Args:
         quantities: What to read.
         rows: The layers, or groups of layers.
-        ring_rows: How many updates' own numbers the meter is to keep between two drains; 0 for
-            none.
+        ring_rows: How many updates the meter must keep individually between two drains. Defaults
+            to 0.
     """
 
     def __init__(
@@ -95,11 +96,11 @@ class Reader:
         self._each: list[list[np.ndarray]] = [[] for _ in self.quantities]
 
     def add(self, reading: Reading, slots: Sequence[int], places: Sequence[frozenset[int]]) -> None:
-        """Adds what a meter has just read.
+        """Adds a reading of a meter.
 
         Args:
-            reading: What was read.
-            slots: The place of each quantity in the meter.
+            reading: The reading.
+            slots: The slot of each of the reader's quantities in the meter.
             places: The places of each row's variables in the meter.
         """
         order = [sorted(row) for row in places]
@@ -121,7 +122,7 @@ class Reader:
     def _each_of(
         self, number: int, slot: int, reading: Reading, order: Sequence[list[int]]
     ) -> np.ndarray:
-        """Returns each update's own value of each row; NaN where the row took no part."""
+        """Returns the values of single updates, (updates, rows); NaN without a gradient."""
         assert reading.taking_part is not None
         numbers = np.stack([reading.each[slot][:, row].sum(axis=1) for row in order], axis=1)
         own = np.stack([reading.taking_part[:, row].any(axis=1) for row in order], axis=1)
@@ -129,13 +130,13 @@ class Reader:
         return np.where(own, values, np.nan)
 
     def take(self) -> Taken:
-        """Returns what has been gathered and starts anew."""
+        """Returns what has been collected, and starts anew."""
         taken = self.look()
         self._empty()
         return taken
 
     def look(self) -> Taken:
-        """Returns what has been gathered."""
+        """Returns what has been collected."""
         with np.errstate(all="ignore"):
             values = {
                 quantity.name: self._values(quantity, sums)
@@ -171,7 +172,10 @@ class Reader:
 
 
 def requested_by(readers: Sequence[Reader]) -> list[StepQuantity]:
-    """Returns what readers ask for: each quantity once, one that begins anew once a reader."""
+    """Returns the quantities that readers need.
+
+    Readers share a quantity, unless its state is reset with each record (`window`).
+    """
     requested: list[StepQuantity] = []
     for reader in readers:
         for quantity in reader.quantities:
@@ -181,7 +185,7 @@ def requested_by(readers: Sequence[Reader]) -> list[StepQuantity]:
 
 
 def slots_of(reader: Reader, requested: Sequence[StepQuantity]) -> list[int]:
-    """Returns where each quantity of a reader stands among those requested."""
+    """Returns the index of each of a reader's quantities among those requested."""
     return [
         next(
             slot
@@ -193,10 +197,10 @@ def slots_of(reader: Reader, requested: Sequence[StepQuantity]) -> list[int]:
 
 
 def same(one: StepQuantity, other: StepQuantity) -> bool:
-    """Whether two quantities measure the same: of one class, with equal attributes."""
+    """Returns whether two quantities measure the same: equal class, equal attributes."""
     if one is other:
         return True
     try:
         return type(one) is type(other) and bool(vars(one) == vars(other))
-    except ValueError:  # attributes that are arrays do not say whether they are equal
+    except ValueError:  # the comparison of arrays has no single truth value
         return False

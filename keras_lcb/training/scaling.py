@@ -1,4 +1,4 @@
-"""Learning rates by layer: what scales the step of an optimizer while it applies gradients."""
+"""Learning rates by layer: scales the step of an optimizer while it applies gradients."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from keras_lcb.training.step_comparison import StepComparison
 class Scaling:
     """Scales each layer's step by its factor: θ ← θ + f·Δθ.
 
-    Δθ is the whole step, weight decay included; constraints apply to the scaled weights, and
-    averages are those of the scaled weights. With the factor 0 nothing of a layer changes, its
-    moving statistics included.
+    Δθ is the whole step, weight decay included. Weight constraints are applied after scaling, and
+    averages are taken of the scaled weights. A layer with the factor 0 does not change at all; its
+    moving statistics do not change either.
 
     Args:
         model: A model whose variables exist.
-        multipliers: Its factors.
-        comparison: What compares gradients before and after a step along them, if anything does.
+        multipliers: The factors of its layers.
+        comparison: Compares gradients before and after a step along them. Defaults to `None`.
     """
 
     def __init__(
@@ -44,22 +44,27 @@ class Scaling:
 
     @property
     def is_in_use(self) -> bool:
-        """Whether steps have to be scaled: from the first factor other than 1 on."""
+        """Whether steps are scaled, which begins with the first factor other than 1."""
         self._in_use = self._in_use or self._multipliers.are_set()
         return self._in_use
 
     @property
     def variables(self) -> list[keras.Variable]:
-        """State on the device."""
+        """The variables on the device."""
         return [self._factors, *(self._comparison.variables if self._comparison else [])]
 
-    @contextlib.contextmanager
-    def of_step(self, *args: Any) -> Iterator[None]:
-        """Within this context, in which a training step runs, still layers stand still.
+    def of_step(self, *args: Any) -> contextlib.AbstractContextManager[None]:
+        """Keeps the moving statistics of layers with the factor 0 as they are.
+
+        The training step runs, or is traced, within this context.
 
         Args:
-            *args: What the step is called with: the batch, on JAX the state and the batch.
+            *args: The arguments of the step: the batch; on JAX, the state and the batch.
         """
+        return self._standing_still(*args)
+
+    @contextlib.contextmanager
+    def _standing_still(self, *args: Any) -> Iterator[None]:
         if self._comparison is not None:
             self._comparison.begin(*args)
         with contextlib.ExitStack() as stack:
@@ -72,7 +77,10 @@ class Scaling:
             yield
 
     def _assigned(self, variable: keras.Variable) -> Callable[[Any], Any]:
-        """Stands in for `assign` of a moving statistic, which a forward pass calls."""
+        """Returns a replacement for `assign` of a moving statistic.
+
+        The forward pass calls it. It has no effect for a layer with the factor 0.
+        """
         assign = variable.assign
 
         def assign_unless_still(value: Any) -> Any:
@@ -83,11 +91,11 @@ class Scaling:
         return assign_unless_still
 
     def around(self, part: Any, apply: Callable[..., Any]) -> Callable[..., Any]:
-        """Stands in for `apply` of an optimizer.
+        """Returns a replacement for `apply` of an optimizer, which scales the steps.
 
         Args:
-            part: An optimizer that is not made of others.
-            apply: Its `apply`.
+            part: An optimizer that is not composite.
+            apply: The optimizer's own `apply`.
         """
         if not self.is_in_use and self._comparison is None:
             return apply
@@ -98,7 +106,7 @@ class Scaling:
                 named = internals.variables_trained_by(part)
             else:
                 named = trainable_variables = list(trainable_variables)
-            # Averages may overwrite all variables, those without a gradient too.
+            # With `use_ema`, averages may also overwrite variables without a gradient.
             scaled = internals.variables_trained_by(part) or named
             scaled = [v for v in scaled if id(v) in self._place]
             before = ops.read(scaled)
@@ -114,7 +122,7 @@ class Scaling:
         return apply_in_layers
 
     def stand_ins(self, part: Any) -> dict[str, Callable[..., Any]]:
-        """Returns what stands in for methods of an optimizer, `apply` aside."""
+        """Returns replacements for the optimizer's other methods, by name."""
         if not self.is_in_use:
             return {}
         methods = {"_backend_update_step": self._update_and_scale(part)}
@@ -123,7 +131,7 @@ class Scaling:
         return methods
 
     def _hold(self, part: Any, variables: Sequence[keras.Variable]) -> None:
-        """Undoes what constraints and overwriting averages did to layers with the factor 0."""
+        """Undoes what constraints and averages have done to layers with the factor 0."""
         overwritten = part.use_ema and part.ema_overwrite_frequency
         for variable in variables:
             if id(variable) in self._before and (overwritten or variable.constraint is not None):
@@ -150,7 +158,11 @@ class Scaling:
         return update_and_scale
 
     def _average_exactly(self, part: Any) -> Callable[..., Any]:
-        """Averages weights; where they stand still at their average, that is exact."""
+        """Returns a replacement that averages weights without rounding errors.
+
+        If a layer with the factor 0 equals its average, the new average must equal it, too. Keras'
+        formula would round, and so slowly move the layer.
+        """
         average = part._update_model_variables_moving_average
 
         def average_exactly(variables: Any) -> Any:

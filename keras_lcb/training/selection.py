@@ -1,4 +1,4 @@
-"""Which layers a user means: by name, by the model they stand in, or by a function."""
+"""Which layers a user selects: by name, by the nested model that holds them, or by a function."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ def select_layers(layers: Sequence[TrackedLayer], selection: LayerSelection) -> 
 
     Args:
         layers: The tracked layers of a model.
-        selection: `None` for every layer; "blocks" for the blocks that the layers' names tell of
-            (see `keras_lcb.training.block_names`); a sequence of names or Keras layers, each
-            giving one row (see `matching`); or a function that takes a Keras layer and returns
-            the name of its group, or `None` to leave it out.
+        selection: `None` for every layer; "blocks" for the blocks that the layers' names tell
+            (see `keras_lcb.training.block_names`); a sequence of names or Keras layers, each of
+            which gives one row (see `matching`); or a function that takes a Keras layer and
+            returns the name of its group, or `None` to leave the layer out.
 
     Returns:
-        The rows, in the order of the call of their first layer.
+        The rows, in the order in which the model calls the first layer of each.
 
     Raises:
-        ValueError: If a name fits no layer, or nothing is left.
+        ValueError: If a name fits no layer, or no layer is selected.
     """
     if selection is None:
         return list(layers)
@@ -36,7 +36,10 @@ def select_layers(layers: Sequence[TrackedLayer], selection: LayerSelection) -> 
         for layer in layers:
             groups.setdefault(block_name(layer.name), []).append(layer)
     elif isinstance(selection, str):
-        raise ValueError(f"`layers` takes a list of names. Did you mean layers=['{selection}']?")
+        raise ValueError(
+            "`layers` must be None, 'blocks', a list of names or layers, or a function; received "
+            f"{selection!r}. Did you mean layers=['{selection}']?"
+        )
     elif callable(selection) and not isinstance(selection, keras.Layer):
         for layer in layers:
             group = selection(layer.layers[0])
@@ -47,7 +50,9 @@ def select_layers(layers: Sequence[TrackedLayer], selection: LayerSelection) -> 
             members = matching(layers, wanted)
             groups[_group_name(wanted, members)] = members
     if not groups:
-        raise ValueError(f"`layers` leaves no layer to follow. The model has: {_listing(layers)}.")
+        raise ValueError(
+            f"`layers` selects no layer. The layers of the model are: {_listing(layers)}."
+        )
     position = {id(layer): index for index, layer in enumerate(layers)}
     rows = [_group(name, members) for name, members in groups.items()]
     first = {name: min(position[id(m)] for m in members) for name, members in groups.items()}
@@ -57,9 +62,10 @@ def select_layers(layers: Sequence[TrackedLayer], selection: LayerSelection) -> 
 def matching(layers: Sequence[TrackedLayer], wanted: str | keras.Layer) -> list[TrackedLayer]:
     """Returns the layers that a name stands for.
 
-    A layer's full name means that layer. The name or path of a nested model, or the model itself,
-    means all layers in it. Otherwise a name means the layers whose names begin with it and do not
-    go on with a letter or digit: `block_1` takes `block_1_expand`, not `block_10_expand`.
+    A layer's full name selects that layer. A nested model, its name, or its path selects all
+    layers in it. Any other name is a prefix: it selects the layers whose names begin with it, if
+    the next character is not a letter or a digit. So `block_1` selects `block_1_expand`, but not
+    `block_10_expand`.
 
     Args:
         layers: The tracked layers of a model.
@@ -72,8 +78,8 @@ def matching(layers: Sequence[TrackedLayer], wanted: str | keras.Layer) -> list[
         found = [layer for layer in layers if _is_within(layer, wanted)]
         if not found:
             raise ValueError(
-                f"The layer '{wanted.name}' is none of the model's, or has nothing to train. "
-                f"The model has: {_listing(layers)}."
+                f"The layer '{wanted.name}' does not belong to the model, or has no weights. "
+                f"The layers of the model are: {_listing(layers)}."
             )
         return found
     found = (
@@ -86,8 +92,9 @@ def matching(layers: Sequence[TrackedLayer], wanted: str | keras.Layer) -> list[
         nearest = difflib.get_close_matches(wanted, [layer.name for layer in layers], n=3)
         hint = f" Nearest: {', '.join(nearest)}." if nearest else ""
         raise ValueError(
-            f"No layer is called '{wanted}', and no layer's name begins with it and ends or goes "
-            f"on with a sign such as _ or / there.{hint} The model has: {_listing(layers)}."
+            f"No layer or nested model is called '{wanted}', and no layer's name begins with "
+            f"'{wanted}' followed by a character such as _ or /.{hint} The layers of the model "
+            f"are: {_listing(layers)}."
         )
     return found
 
@@ -104,7 +111,7 @@ def _begins_with(name: str, prefix: str) -> bool:
 
 
 def _group_name(wanted: str | keras.Layer, members: Sequence[TrackedLayer]) -> str:
-    """Returns the name of a row: as it was given, or where a given layer stands in the model."""
+    """Returns the name of a row: the name that was given, or the path of the given layer."""
     if isinstance(wanted, str):
         return wanted
     first = members[0]

@@ -1,6 +1,6 @@
-"""How well each layer's gradient predicts itself one step further on, within the training step.
+"""How well each layer's gradient predicts its gradient after a step, in the training step.
 
-Source: Santurkar and others (2018), "How does batch normalization help optimization?".
+Source: Santurkar et al. (2018), "How does batch normalization help optimization?".
 """
 
 from __future__ import annotations
@@ -20,12 +20,11 @@ Values = dict[int, Any]
 
 
 class StepComparison:
-    """Compares each layer's gradient with that after a step of this layer alone.
+    """Compares each layer's gradient before and after a gradient step of this layer alone.
 
     Args:
         model: A compiled model whose variables exist.
-        step_size: How far layers move, in units of their gradient; `True` for the learning rate
-            in force.
+        step_size: The step size η of the step θ − ηg; `True` for the current learning rate.
     """
 
     def __init__(self, model: keras.Model, step_size: bool | float) -> None:
@@ -33,7 +32,7 @@ class StepComparison:
         self._layers: Sequence[TrackedLayer] = tracked_layers(model).layers
         self._step_size = step_size
         new = ops.VariableMaker(model)
-        # Relative changes, then cosines, then how many were added up.
+        # Three sums for each layer: relative changes, cosines, and the number of steps.
         shape = ops.total_shape((3, len(self._layers)))
         self._sums = new.zeros(shape, ops.ACCUMULATOR_DTYPE, "changes")
         self._gradients: Callable[..., list[Any]] | None = None
@@ -41,15 +40,15 @@ class StepComparison:
 
     @property
     def variables(self) -> list[keras.Variable]:
-        """State on the device."""
+        """The variables on the device."""
         return [self._sums]
 
     def clear(self) -> None:
-        """Begins a new epoch."""
+        """Sets the sums to zero."""
         ops.clear(self._sums)
 
     def means(self) -> dict[str, float]:
-        """Returns the means since the last `clear`, by the names of logs; NaN for none."""
+        """Returns the means since the last `clear`, by the names of logs; NaN without a step."""
         changes, cosines, counts = np.array(ops.total_value(ops.on_host(self._sums)))
         logs = {}
         for place, layer in enumerate(self._layers):
@@ -65,10 +64,10 @@ class StepComparison:
     # In the training step.
 
     def begin(self, *args: Any) -> None:
-        """Prepares a step's comparison, before its forward pass has changed anything.
+        """Prepares the comparison of a step, before its forward pass changes any state.
 
         Args:
-            *args: What the step is called with: the batch, on JAX the state and the batch.
+            *args: The arguments of the step: the batch; on JAX, the state and the batch.
         """
         model, optimizer = self._model, self._model.optimizer
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(args[-1])
@@ -79,8 +78,9 @@ class StepComparison:
             _, non_trainable, of_optimizer, metrics = args[0]
             with keras.StatelessScope(list(zip(optimizer.variables, of_optimizer, strict=True))):
                 scale = optimizer.scale_loss(keras.ops.ones(()))
-        scaled_around = hasattr(optimizer, "inner_optimizer")  # and unscaled before `apply`
-        self._own_scale = keras.ops.ones(()) if scaled_around else scale
+        # A loss scaler around the optimizer unscales gradients before the inner `apply`.
+        has_scaler = hasattr(optimizer, "inner_optimizer")
+        self._own_scale = keras.ops.ones(()) if has_scaler else scale
 
         def gradients(values: Values, moved: Sequence[int], at: Sequence[Any]) -> list[Any]:
             def loss(*tensors: Any) -> Any:
@@ -102,12 +102,12 @@ class StepComparison:
         self._gradients = gradients
 
     def compare(self, optimizer: Any, found: Values, before: Values) -> None:
-        """Adds up how the gradients of one call of `apply` change.
+        """Compares gradients for one call of `apply`, and adds to the sums.
 
         Args:
-            optimizer: The optimizer that applies them.
+            optimizer: The optimizer that applies the gradients.
             found: The gradients, by the `id` of their variable.
-            before: The values of the variables.
+            before: The values of variables before the update, by the `id` of the variable.
         """
         ops.uncompiled(self._compare)(optimizer, found, before)
 
@@ -137,7 +137,7 @@ class StepComparison:
 
 
 def _compared(here: Sequence[Any], there: Sequence[Any]) -> tuple[Any, Any]:
-    """‖there − here‖/‖here‖ and the cosine between the two; 0 and 1 where both vanish."""
+    """Returns ‖there − here‖/‖here‖ and the cosine of both; 0 and 1 if both are zero."""
     products = [
         [keras.ops.sum(a * b) for a, b in pairs]
         for pairs in (
@@ -157,6 +157,6 @@ def _compared(here: Sequence[Any], there: Sequence[Any]) -> tuple[Any, Any]:
 
 
 def _dense(gradient: Any) -> Any:
-    """A gradient as a plain tensor, in single precision or, where it has it, double."""
+    """Returns a gradient as a dense tensor in single precision, or in double if it is so."""
     dense = ops.dense(gradient)
     return keras.ops.cast(dense, keras.backend.result_type(dense.dtype, "float32"))

@@ -1,8 +1,8 @@
-"""The tap: measures inside the updates that training makes, for the length of one `fit`.
+"""The tap: measures inside the updates of a training, for the length of one `fit`.
 
-A model has one tap, whoever reads from it. It has Keras make a second training function, in which
-stand-ins for the optimizers' `apply` feed a meter; the model, its optimizers, their classes and
-configurations stay as they are, and nothing is computed twice.
+A model has one tap, which all its callbacks share. The tap makes Keras build a second training
+function, in which the optimizers' `apply` is replaced by one that also feeds a meter. The model,
+its optimizers, their classes and configurations stay as they are, and nothing is computed twice.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ if TYPE_CHECKING:
     from keras_lcb.training.scaling import Scaling
 
 _ATTRIBUTE = "_keras_lcb_tap"
-_KEPT = 2  # training functions, each for another set of quantities
+_KEPT = 2  # how many training functions are kept, each for another set of quantities
 
 
 def tap_of(model: keras.Model) -> Tap:
-    """Returns the model's tap, which is made when it is first asked for."""
+    """Returns the model's tap. The first call creates it."""
     tap = internals.remembered(model, _ATTRIBUTE)
     if tap is None:
         internals.check("model", model)
@@ -43,28 +43,29 @@ def tap_of(model: keras.Model) -> Tap:
 
 @dataclasses.dataclass(eq=False)
 class _Measured:
-    """A training function that measures, and what it was made for."""
+    """A training function that measures, and the meters and optimizers it was made for."""
 
     meters: list[Meter]
     optimizers: list[Any]
+    scaling: Scaling | None
     scales: bool
     function: Any
 
     def serves(self, tap: Tap) -> bool:
-        """Whether it does what is asked for now."""
+        """Returns whether the function measures and scales what the tap needs now."""
         return (
             self.meters == tap.meters
             and self.optimizers == tap.optimizers
+            and self.scaling is tap.scaling
             and self.scales == tap.scales
         )
 
 
 class Tap:
-    """Feeds the readers of one model from its updates.
+    """Measures the updates of one model, and passes the measurements to readers.
 
-    A `fit` that fails calls no callback's end, so the tap cannot rely on being closed. It lets go
-    as soon as a training function is asked for the next time, which is what every `fit` and
-    `train_on_batch` does first.
+    If `fit` fails, Keras does not call `on_train_end`, so the tap may stay open. It closes itself
+    when Keras next asks for a training function, which every `fit` and `train_on_batch` does first.
 
     Args:
         model: The model, built or not.
@@ -73,33 +74,39 @@ class Tap:
     def __init__(self, model: keras.Model) -> None:
         self._model = weakref.ref(model)
         self.optimizers: list[Any] = []
-        self.meters: list[Meter] = []  # one; on JAX, one for each optimizer that is followed
+        self.meters: list[Meter] = []  # one; on JAX, one for each followed optimizer
         self.scaling: Scaling | None = None
         self.readers: list[Reader] = []
-        self._own_readers: list[Reader] = []  # the model's, which stay
+        self._own_readers: list[Reader] = []  # those of a LayerwiseModel, which stay
+        self._own_scaling: Scaling | None = None
+        self._leaving: list[Callable[[], None]] = []
+        self._goes_on = False  # over several `fit` calls
+        # Each reader with the slots of its quantities and the places of its rows in the meters.
         self._wired: list[tuple[Reader, list[int], list[frozenset[int]]]] = []
-        self._hooks: list[Callable[[Any], None]] = []
+        self._hooks: list[Callable[[Any], None]] = []  # called after each execution
+        # Callbacks that wait until all variables of the model exist.
         self._waiting: list[tuple[Callable[[], None], Callable[[], None] | None]] = []
-        self._beginning: list[Callable[[], None]] = []  # once variables have values
-        self._given: Any = None  # optimizers that a user names
+        # Callbacks that wait until these variables have values.
+        self._beginning: list[Callable[[], None]] = []
+        self._given: Any = None  # optimizers that the user passed
         self._make = lambda: type(self.model).make_train_function(self.model)
-        self._plain: Any = None  # the training function that Keras made
-        self._stand_in = self._execute  # what Keras calls in its place
+        self._plain: Any = None  # Keras' training function without measurement
+        self._stand_in = self._execute  # what Keras calls instead
         self._known: list[_Measured] = []
         self._running: _Measured | None = None
         self._carried = CarriedState(model) if keras.backend.backend() == "jax" else None
         self._open, self._force = contextlib.ExitStack(), contextlib.ExitStack()
         self.is_open = self._held = self._prepared = self._of_model = False
-        self._executed = False  # since the tap was opened
-        self._depth = 0
-        self._undrained = 0  # executions since the meter was read
-        self._most_at_once = 0  # most updates seen in one execution; 0 for unknown
+        self._executed = False  # whether a step has run since the tap was opened
+        self._depth = 0  # of nested `_in_force` contexts
+        self._undrained = 0  # executions since the meters were last read
+        self._most_at_once = 0  # the most updates seen in one execution; 0 if unknown
 
     @property
     def model(self) -> keras.Model:
         """The model."""
         model = self._model()
-        assert model is not None  # it owns the tap
+        assert model is not None  # the model owns the tap, so it lives at least as long
         return model
 
     # Who takes part.
@@ -108,11 +115,12 @@ class Tap:
         """Follows the optimizers of the model, or those given, and returns them.
 
         Args:
-            given: An optimizer, or several. Whoever takes part in the same `fit` follows these.
-            in_fit: Whether `fit` makes the updates.
+            given: An optimizer, or a list of optimizers, for all callbacks of this `fit`. Defaults
+                to `None`: they are found in the model.
+            in_fit: Whether `fit` makes the updates. Defaults to `True`.
 
         Raises:
-            ValueError: If there is none, or one of them cannot be followed.
+            ValueError: If there is no optimizer, or one of them cannot be followed.
         """
         if given is not None:
             self._given = given
@@ -122,44 +130,63 @@ class Tap:
         return self.optimizers
 
     def belong_to_model(self, make: Callable[[], Any]) -> None:
-        """Stays open from one training to the next, as for a `LayerwiseModel`.
+        """Makes the tap stay open from one training to the next, for a `LayerwiseModel`.
 
         Args:
-            make: Makes a training function as Keras does.
+            make: Keras' method that makes a training function.
         """
         self._make, self._of_model = make, True
 
     def stay_with(self, reader: Reader, scaling: Scaling) -> None:
-        """Lets the model itself take part in each training.
+        """Makes a `LayerwiseModel` itself take part in each training.
 
         Args:
-            reader: Gathers what the model logs.
-            scaling: Scales its steps.
+            reader: Collects what the model logs.
+            scaling: Scales the model's steps.
         """
-        self.scaling = scaling
+        self.scaling = self._own_scaling = scaling
         self._own_readers = [reader]
         self.readers = [reader, *(each for each in self.readers if each is not reader)]
         self._prepared = False
 
     def attach(self, reader: Reader) -> None:
-        """Feeds a reader in the training that begins."""
+        """Adds a reader for the training that begins."""
         if reader not in self.readers:
             self.readers.append(reader)
             self._prepared = False
 
+    def scale_by(self, scaling: Scaling) -> None:
+        """Has the steps of the training that begins scaled."""
+        self.scaling, self._prepared = scaling, False
+
+    def on_leaving(self, leave: Callable[[], None]) -> None:
+        """Has a function called when this training is over, if need be when the next one begins."""
+        if leave not in self._leaving:
+            self._leaving.append(leave)
+
+    @contextlib.contextmanager
+    def going_on(self) -> Iterator[None]:
+        """Within this context several `fit` calls are one training."""
+        self._goes_on = True
+        try:
+            yield
+        finally:
+            self._goes_on = False
+
     def after_execution(self, hook: Callable[[Any], None]) -> None:
-        """Has a function called on the host after each execution of a step, with its logs."""
+        """Registers a function to be called with the logs after each execution of the step."""
         if hook not in self._hooks:
             self._hooks.append(hook)
 
     def before_first_update(
         self, attach: Callable[[], None], begin: Callable[[], None] | None = None
     ) -> None:
-        """Has functions called within the first step, which makes the model's variables.
+        """Registers functions to be called within the first step, which builds the model.
 
         Args:
             attach: Called when all variables exist.
-            begin: Called when they have their first values, and no update has been made.
+            begin: Called when the variables have their initial values, before the first update.
+                Defaults to `None`.
         """
         if (attach, begin) not in self._waiting:
             self._waiting.append((attach, begin))
@@ -167,7 +194,7 @@ class Tap:
     # The life of one fit.
 
     def open(self) -> None:
-        """Has Keras' next steps run through the tap."""
+        """Replaces the model's training function, so that its next steps are measured."""
         model = self.model
         if model.train_function is not self._stand_in:
             if model.train_function is not self._plain:
@@ -180,7 +207,10 @@ class Tap:
                 self._open.enter_context(internals.replaced(model, replacement))
 
     def prepare(self) -> None:
-        """Makes what the readers ask for. On JAX this has to be done between two epochs."""
+        """Prepares meters and training function for the readers.
+
+        On JAX this must happen between two epochs, since a step cannot be changed within one.
+        """
         if self._waiting and not self._executed and is_complete(self.model):
             self._attach_waiting()
         if not self._prepared:
@@ -191,7 +221,7 @@ class Tap:
             self._begin_waiting()
 
     def hold(self) -> None:
-        """Measures, until `close`, all updates that the optimizers make, by `fit` or not."""
+        """Measures all updates that the optimizers make until `close`, also outside of `fit`."""
         self.open()
         self.prepare()
         if not self._held:
@@ -205,7 +235,7 @@ class Tap:
         if self._held:
             internals.sync_state(self.model)
         self.settle()
-        # A hand-written loop on JAX keeps copies of the sums, so that they cannot be set back.
+        # A hand-written loop on JAX holds copies of the sums, so resetting them has no effect.
         readings = [meter.drain(set_back=not self._holds_copies) for meter in self.meters]
         for reading in readings:
             if reading is not None:
@@ -217,7 +247,7 @@ class Tap:
             self._undrained = 0
 
     def begin_windows(self, reader: Reader) -> None:
-        """Lets the quantities of a reader begin anew that do so with each record."""
+        """Resets those quantities of a reader whose state starts anew with each record."""
         for wired, slots, _ in self._wired:
             if wired is reader:
                 windowed = [s for s, q in zip(slots, reader.quantities, strict=True) if q.window]
@@ -230,14 +260,14 @@ class Tap:
         return self._held and self._carried is not None
 
     def _keep_up(self) -> None:
-        """Reads each update's own numbers before others take their place on the device."""
+        """Reads the values of single updates before they are overwritten on the device."""
         rows = self.meters[0].ring_rows if self.meters else 0
         self._undrained += 1
         if rows and (self._undrained + 1) * (self._most_at_once or rows) > rows:
             self.drain()
 
     def close(self) -> None:
-        """Leaves model and optimizers as if the tap had never been there."""
+        """Restores model and optimizers to what they were before the tap was opened."""
         if self.is_open:
             self.drain()
             if self._holds_copies:
@@ -250,21 +280,37 @@ class Tap:
                 self.model.train_function = self._plain
         if self.readers != self._own_readers:
             self.readers, self._prepared = list(self._own_readers), False
+        if self.scaling is not self._own_scaling:
+            self.scaling, self._prepared = self._own_scaling, False
         self._hooks, self._waiting, self._beginning, self._given = [], [], [], None
+        leaving, self._leaving = self._leaving, []
+        for leave in leaving:
+            leave()
+
+    @property
+    def _has_guests(self) -> bool:
+        """Whether anybody takes part in this training only."""
+        return bool(
+            self.readers != self._own_readers
+            or self.scaling is not self._own_scaling
+            or self._hooks
+            or self._waiting
+            or self._leaving
+        )
 
     def begin_training(self, force: bool) -> None:
-        """Lets go of whoever took part in the last training; Keras is about to begin another.
+        """Detaches the readers of the previous training, since Keras begins a new one.
 
         Args:
-            force: Whether training functions have to be made anew.
+            force: Whether training functions must be made anew.
         """
         if force:
-            self._forget(None)  # what made this necessary concerns the plain one, too
-        elif not self._held and (self.readers != self._own_readers or self._hooks or self._waiting):
+            self._forget(None)  # the plain training function is outdated, too
+        elif self._has_guests and not (self._held or self._goes_on):
             self.close()
 
     def _make_train_function(self, force: bool = False) -> Any:
-        """Stands in for the model's method while the tap is open."""
+        """Replaces the model's method while the tap is open."""
         model = self.model
         if force or not internals.is_within_fit(model):
             self.begin_training(force)
@@ -273,7 +319,7 @@ class Tap:
         return None
 
     def settle(self) -> None:
-        """Brings what the steps carry into the variables, so that these may be set."""
+        """Assigns the values that steps carry on JAX to their variables, which may then be set."""
         if self._carried is not None:
             self._carried.sync()
 
@@ -284,7 +330,7 @@ class Tap:
     # Training functions.
 
     def _execute(self, *args: Any) -> Any:
-        """Stands in for the model's training function."""
+        """Replaces the model's training function while the tap is open."""
         self.prepare()
         self._executed = True
         function = self._function()
@@ -308,11 +354,11 @@ class Tap:
 
     @contextlib.contextmanager
     def _around(self, *args: Any) -> Iterator[None]:
-        """What has to be in force while a training function runs.
+        """Puts replacements in force while a training function runs, if that is needed.
 
-        Usually it is enough that stand-ins are there while a step is traced, which they are within
-        the model's step. On torch a step is Python; and a function that a user makes instead of
-        Keras may not call the model's step.
+        Usually they are needed only while a step is traced, and the measured step itself sees to
+        that. On torch, however, steps are not traced. And a training function that the user's own
+        `make_train_function` returns may not call the measured step.
         """
         with contextlib.ExitStack() as stack:
             if keras.backend.backend() == "torch":
@@ -325,7 +371,7 @@ class Tap:
             yield
 
     def _function(self) -> Any:
-        """Returns the training function for what is asked for, which Keras makes if need be."""
+        """Returns the training function for the current meters. Keras makes it if it is new."""
         if not self.meters and self.scaling is None and not self._waiting:
             if self._plain is None:
                 self._plain = self._made_by_keras()
@@ -336,18 +382,18 @@ class Tap:
             step = self._measured_step(self.model.train_step, self._trains_as_traced())
             with internals.replaced(self.model, {"train_step": step}):
                 function = self._made_by_keras()
-            made_for = list(self.meters), list(self.optimizers), self.scales
+            made_for = list(self.meters), list(self.optimizers), self.scaling, self.scales
             self._running = _Measured(*made_for, function)
             self._known = [*self._known, self._running][-_KEPT:]
         return self._running.function
 
     def _made_by_keras(self) -> Any:
-        """Has Keras make a training function of the model's training step."""
+        """Returns a new training function that Keras makes of the model's training step."""
         model = self.model
         kept, model.train_function = model.train_function, None
         try:
             with contextlib.ExitStack() as stack:
-                if self._carried is not None:  # JAX lays the results out as the variables are
+                if self._carried is not None:  # JAX lays the results out over devices like these
                     stack.enter_context(self._carried.within_optimizer())
                 self._make()
             return model.train_function
@@ -362,11 +408,14 @@ class Tap:
         self._carried.carry(list(zip(optimizers, own, strict=False)))
 
     def _trains_as_traced(self) -> Callable[[keras.Variable], bool] | None:
-        """Tells what trains in the step that TensorFlow has traced without the tap.
+        """Finds out which variables Keras' own traced step trains on TensorFlow.
+
+        Keras ignores it if a layer is frozen or unfrozen after tracing without `compile`. The
+        measured step must then train the same variables as the step that was traced before.
 
         Returns:
-            A function of a variable, where layers were frozen or thawed since without `compile`,
-            which Keras does not heed; else `None`.
+            A function that says whether a variable is trained; `None` if the flags `trainable` of
+            the variables say so correctly.
         """
         if keras.backend.backend() != "tensorflow" or not is_complete(self.model):
             return None
@@ -377,7 +426,7 @@ class Tap:
             for v in internals.variables_trained_by(part)
         }
         if {id(v) for v in self.variables if v.trainable} == built_for:
-            return None  # as it was when the optimizers began
+            return None  # nothing was frozen or unfrozen since the optimizers were built
         from keras_lcb.backend.traced_steps import variables_written
 
         written = variables_written(self._plain)
@@ -388,7 +437,7 @@ class Tap:
     def _measured_step(
         self, step: Callable[..., Any], trains: Callable[[keras.Variable], bool] | None
     ) -> Callable[..., Any]:
-        """Returns the model's training step with the tap in force, for Keras to trace."""
+        """Returns the model's training step with measurement, for Keras to trace."""
         model = self.model
         layers = [model, *internals.flattened(model)]
 
@@ -406,23 +455,24 @@ class Tap:
         return measured
 
     def _build_first(self, batch: Any) -> None:
-        """Builds a model whose steps are scaled from the first one on."""
+        """Builds a LayerwiseModel before its first step, which is already scaled."""
         model = self.model
         with ops.outside_graph():
             internals.build_layers(model, batch)
             if not is_complete(model):
                 raise ValueError(
-                    f"The model '{model.name}' has layers that are not built when it is called, "
-                    "so its steps cannot be scaled. Build them before training."
+                    f"The model '{model.name}' has layers that its `call` does not build, so "
+                    "their steps cannot be scaled. Build these layers before training."
                 )
             self._attach_waiting()
             self._choose_meters_within_step()
 
     @contextlib.contextmanager
     def _in_force(self) -> Iterator[None]:
-        """Within this context the optimizers' updates are measured.
+        """Measures the optimizers' updates within this context.
 
-        Replicas of a strategy run a step in threads of their own, one within the other's time.
+        The contexts may overlap, because each replica of a strategy runs the step in a thread of
+        its own. Therefore the replacements stay until the last context ends.
         """
         self._depth += 1
         try:
@@ -438,7 +488,7 @@ class Tap:
             if not self._depth:
                 self._force.close()
 
-    # For `Feed`, while a step runs or is traced.
+    # `Feed` uses these while a step runs or is traced.
 
     @property
     def variables(self) -> list[keras.Variable]:
@@ -451,23 +501,23 @@ class Tap:
         return self.scaling is not None and self.scaling.is_in_use
 
     def meter_of(self, number: int) -> Meter | None:
-        """Returns the meter for the optimizer of a number; `None` if nothing is measured."""
+        """Returns the meter of the optimizer with this number; `None` if nothing is measured."""
         return self.meters[number if len(self.meters) > 1 else 0] if self.meters else None
 
     def before_update(self) -> None:
-        """Called before each update."""
+        """Attaches and begins what has waited for the first update."""
         if not self._waiting and not self._beginning:
             return
         if self._carried is not None:
             raise ValueError(
-                f"The model '{self.model.name}' is not built, and on JAX variables cannot be made "
-                "within a step. Call the model on one batch, `model(x[:1])`, before training."
+                f"The model '{self.model.name}' is not built, and on JAX a training step cannot "
+                "create variables. Call the model on one batch, `model(x[:1])`, before training."
             )
         with ops.outside_graph():
             if self._waiting:
                 self._attach_waiting()
                 self._choose_meters_within_step()
-            # TensorFlow traces a step that makes variables twice, and gives them values between.
+            # TensorFlow traces a step that creates variables twice. They get their values between.
             if ops.have_values(self.model.weights):
                 self._begin_waiting()
 
@@ -486,13 +536,14 @@ class Tap:
     # The meters.
 
     def _choose_meters_within_step(self) -> None:
-        """Takes meters for a step that runs, or is traced, already."""
+        """Chooses meters for a step that is already running or being traced."""
         self._choose_meters()
         if self._running is not None:
-            self._running.meters, self._running.scales = list(self.meters), self.scales
+            self._running.meters, self._running.scaling = list(self.meters), self.scaling
+            self._running.scales = self.scales
 
     def _choose_meters(self) -> None:
-        """Takes meters for what the readers ask for: known ones, or new ones."""
+        """Chooses meters for the readers: known ones if they suffice, otherwise new ones."""
         self.settle()
         self._prepared, self._wired = True, []
         self.meters = self._meters_for_readers() if self.readers else []
@@ -515,8 +566,9 @@ class Tap:
         count = len(self.optimizers) if self._carried is not None else 1
         if count > 1 and ring_rows:
             raise ValueError(
-                "On JAX each optimizer is measured by itself, so that the order of updates is not "
-                "known: `per_update=True` follows one optimizer there."
+                f"On JAX, `per_update=True` can follow one optimizer only; received {count}. Each "
+                "optimizer is measured separately there, so the order of their updates is not "
+                "known. Leave `per_update` out, or pass a single `optimizer`."
             )
         known = [self.meters, *(each.meters for each in self._known)]
         serving = [

@@ -1,4 +1,4 @@
-"""What is followed of an optimizer of `torch.optim`, through the hooks that torch offers."""
+"""Follows an optimizer of `torch.optim`, through the hooks that torch offers."""
 
 from __future__ import annotations
 
@@ -17,31 +17,32 @@ from keras_lcb.training.layers import TrackedLayer
 
 
 class TorchOptimizer:
-    """Follows an optimizer of `torch.optim` and the steps that a `GradScaler` lets it make.
+    """Follows an optimizer of `torch.optim`, also one that is used with a `GradScaler`.
 
     Args:
-        optimizer: The `torch.optim.Optimizer` that steps a model's parameters.
+        optimizer: The `torch.optim.Optimizer` that updates a model's parameters.
     """
 
     steps_per_update = 1
 
     def __init__(self, optimizer: torch.optim.Optimizer) -> None:
         self.optimizer = optimizer
-        self._steps = 0  # those that were seen
-        self._reached = 0  # calls of `step`, those that skip themselves included
-        self._update: tuple[Any, ...] | None = None  # begun, not made yet
+        self._steps = 0  # updates that were made
+        self._reached = 0  # calls of `step`, including those that skipped the update
+        # Variables, gradients and weights between the hooks before and after a step.
+        self._update: tuple[Any, ...] | None = None
 
     @property
     def kind(self) -> str:
-        """Class name."""
+        """The optimizer's class name."""
         return type(self.optimizer).__name__
 
     def iterations(self) -> int:
-        """Returns how many updates were seen."""
+        """Returns how many updates the optimizer made since it is followed."""
         return self._steps
 
     def rates(self, rows: Sequence[TrackedLayer], alone: bool) -> np.ndarray:
-        """Returns the learning rate in force for each layer; NaN for those it does not train."""
+        """Returns the current learning rate of each layer; NaN for layers it does not train."""
         rates = np.full(len(rows), math.nan)
         for group in self.optimizer.param_groups:
             known = {id(parameter) for parameter in group["params"]}
@@ -51,11 +52,15 @@ class TorchOptimizer:
 
     @contextlib.contextmanager
     def in_force(self, receiver: Receiver, scaling: Any = None) -> Iterator[None]:
-        """Within this context the receiver is told of each step.
+        """Reports each update to the receiver within this context.
+
+        Args:
+            receiver: The receiver of gradients and weights.
+            scaling: Must be `None`, since steps of torch's optimizers cannot be scaled.
 
         Raises:
-            ValueError: If steps are to be scaled, which Keras' optimizers alone allow; in a step,
-                if it is given a closure, which computes gradients only after they are measured.
+            ValueError: If `scaling` is given. Within a step, if `step` receives a closure, since
+                it would compute the gradients only after they are measured.
         """
         if scaling is not None:
             raise ValueError(
@@ -77,8 +82,8 @@ class TorchOptimizer:
     def _before_step(self, receiver: Receiver, args: Any, kwargs: Any) -> None:
         if any(callable(a) and a is not self.optimizer for a in [*args, *kwargs.values()]):
             raise ValueError(
-                f"{self.kind}.step was given a closure, within which gradients cannot be "
-                "measured. Call `loss.backward()` first, then `step()`."
+                f"{self.kind}.step received a closure, but gradients that are computed in a "
+                "closure cannot be measured. Call `loss.backward()` first, then `step()`."
             )
         own = {id(p) for group in self.optimizer.param_groups for p in group["params"]}
         self._reached += 1
@@ -86,9 +91,9 @@ class TorchOptimizer:
         variables = [
             v for v in receiver.variables if id(v.value) in own and v.value.grad is not None
         ]
-        # Some optimizers change gradients in place.
+        # A copy, since some optimizers change gradients in place.
         gradients = [v.value.grad.detach().clone() for v in variables] if receiver.measures else []
-        scale = getattr(self.optimizer, "grad_scale", None)  # where the step itself unscales
+        scale = getattr(self.optimizer, "grad_scale", None)  # set if `step` itself unscales
         if scale is not None:
             gradients = [gradient / scale for gradient in gradients]
         before = ops.read(variables) if receiver.needs_weights else None
@@ -97,7 +102,7 @@ class TorchOptimizer:
     def _after_step(self, receiver: Receiver) -> None:
         assert self._update is not None
         (variables, gradients, before), self._update = self._update, None
-        overflow = getattr(self.optimizer, "found_inf", None)  # where the step itself skips
+        overflow = getattr(self.optimizer, "found_inf", None)  # set if `step` itself may skip
         if overflow is not None and bool(overflow):
             receiver.skip()
             return
@@ -107,7 +112,7 @@ class TorchOptimizer:
             receiver.add(variables, gradients, before, after)
 
     def _counting_skips(self, receiver: Receiver) -> Any:
-        """Stands in for `GradScaler.step`, which leaves steps with non-finite gradients out."""
+        """Returns a replacement for `GradScaler.step`, which counts the steps that it skips."""
         step = torch.amp.GradScaler.step
 
         @functools.wraps(step)

@@ -1,4 +1,4 @@
-"""Where each layer of a model stands: the tree of what contains what, and the names that follow."""
+"""The tree of a model's layers, and the path of each layer in it."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from keras_lcb.backend import internals
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Place:
-    """A layer and where it stands in a model.
+    """A layer and its place in the tree of a model's layers.
 
     Attributes:
         layer: The layer.
-        path: Its names from the model down, joined by "/"; "" for the model itself.
-        inside: The places of the layers that contain it, outermost first, the model left out.
+        path: The names on the way from the model to the layer, joined by "/"; "" for the model.
+        inside: The places of the layers that contain it, outermost first, without the model.
     """
 
     layer: keras.Layer
@@ -29,11 +29,12 @@ class Place:
 def places(model: keras.Model) -> list[Place]:
     """Lists a model and all layers in it, each once, depth first, in the order of attachment.
 
-    A layer's own name is used where it stays the same when the model is saved, loaded or cloned:
-    in Functional and Sequential models, and wherever the user chose the name. A layer that Keras
-    named within the constructor of a class is called after the attribute that holds it, as in
-    `encoder` or `blocks/0`; within a Functional or Sequential model that such a constructor makes,
-    after its class, counted from the beginning of that model (`dense`, `dense_1`).
+    A path must stay the same if the model is saved, loaded or cloned. Therefore a layer's own name
+    is used only if it is stable: in Functional and Sequential models, and wherever the user chose
+    the name. If the constructor of a class creates a layer without a name, the layer is called
+    after the attribute that holds it, such as `encoder` or `blocks/0`. If such a constructor
+    creates a Functional or Sequential model, the unnamed layers of that model are called after
+    their classes and numbered (`dense`, `dense_1`).
 
     Args:
         model: A model, built or not.
@@ -48,12 +49,12 @@ def places(model: keras.Model) -> list[Place]:
 
 
 def _walk(place: Place, names_last: bool, seen: set[int]) -> Iterator[Place]:
-    """Walks a layer and what it contains.
+    """Walks through a layer and all layers in it.
 
     Args:
         place: The layer.
-        names_last: Whether nothing around it makes its layers anew, under other names.
-        seen: The `id` of each layer that was met before.
+        names_last: Whether automatic names inside this layer are stable.
+        seen: The `id` of each layer that was visited before.
     """
     if id(place.layer) in seen:
         return
@@ -72,13 +73,16 @@ def _walk(place: Place, names_last: bool, seen: set[int]) -> Iterator[Place]:
 
 
 def _is_wrapped(model: keras.Layer, children: list[keras.Layer]) -> bool:
-    """Whether a model only wraps another of its name, as `LayerwiseModel.from_model` does."""
+    """Returns whether a model only wraps a single layer that has the model's own name.
+
+    `LayerwiseModel.from_model` makes such models.
+    """
     parts = [child for child in children if not isinstance(child, keras.layers.InputLayer)]
     return internals.is_graph(model) and [part.name for part in parts] == [model.name]
 
 
 def _named(container: keras.Layer, names_last: bool) -> list[tuple[str, keras.Layer]]:
-    """Returns the layers directly in a container, each with the last part of its path."""
+    """Returns the layers directly inside a container, each with the last part of its path."""
     attributes = {} if internals.is_graph(container) else _attributes(container)
     counts: dict[str, int] = {}
     named = []
@@ -97,7 +101,7 @@ def _named(container: keras.Layer, names_last: bool) -> list[tuple[str, keras.La
 
 
 def _attributes(container: keras.Layer) -> dict[int, str]:
-    """Returns for each layer, by its `id`, the attribute of a container that holds it."""
+    """Returns a mapping from the `id` of a layer to the container's attribute that holds it."""
     found: dict[int, str] = {}
     attributes = internals.attributes_of(container).items()
     for name, value in sorted(attributes, key=lambda item: item[0].startswith("_")):

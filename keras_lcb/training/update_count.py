@@ -1,4 +1,4 @@
-"""How many updates a run has seen, read from the optimizers that make them."""
+"""How many updates were made in a run, read from the optimizers."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from keras_lcb.backend import internals
 class UpdateCount:
     """Counts the updates that all followed optimizers applied, across `fit` calls.
 
-    An optimizer may have a past when it comes, and another may follow it: the count goes on from
-    where it was. Asking costs a transfer from the device, so `may_have_reached` says when it can
-    be saved.
+    Updates that an optimizer made before it was followed do not count. If other optimizers are
+    followed later, the count continues. Each reading costs a transfer from the device;
+    `may_have_reached` helps to avoid needless ones.
     """
 
     def __init__(self) -> None:
@@ -24,11 +24,11 @@ class UpdateCount:
         self._origins: list[int] | None = None  # iterations of each optimizer at `_base` updates
         self._base = 0
         self._stepped: list[bool] = []
-        self._most_at_once = 0  # most updates seen in one execution of the step; 0 for unknown
-        self._read_at = 0, 0  # executions, updates
+        self._most_at_once = 0  # the most updates seen in one execution of the step; 0 if unknown
+        self._read_at = 0, 0  # executions and updates at the last reading in this epoch
 
     def follow(self, model: keras.Model, optimizers: Sequence[Any]) -> None:
-        """Counts the updates of these optimizers; from `begin` on if they are new."""
+        """Sets the optimizers whose updates count. New ones count from the next `begin` on."""
         same = len(optimizers) == len(self.optimizers) and all(
             a is b for a, b in zip(optimizers, self.optimizers, strict=True)
         )
@@ -39,24 +39,24 @@ class UpdateCount:
         self._model, self.optimizers = model, list(optimizers)
 
     def begin(self) -> bool:
-        """Begins to count; returns whether the optimizers are new ones."""
+        """Begins to count the updates of new optimizers, and returns whether they are new."""
         if self._origins is not None:
             return False
         self._origins = self._iterations()
         return True
 
     def state(self) -> dict[str, Any]:
-        """What another process needs to go on with the count."""
+        """Returns what another process needs to continue the count."""
         return {"origin": self._origins or [0], "base": self._base}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Goes on with the count of another process."""
+        """Continues the count of another process."""
         origins = state["origin"]
         self._origins = list(origins) if isinstance(origins, list) else [origins]
         self._base = state["base"]
 
     def now(self) -> int:
-        """Updates so far."""
+        """Returns the number of updates so far."""
         now = self._iterations()
         origins = now if self._origins is None else self._origins
         self._stepped = [n > o for n, o in zip(now, origins, strict=False)]
@@ -71,7 +71,11 @@ class UpdateCount:
     # Within an epoch.
 
     def at_execution(self, executions: int) -> int:
-        """Updates so far, after so many executions of the training step."""
+        """Returns the number of updates so far.
+
+        Args:
+            executions: How often the compiled training step has run in this epoch.
+        """
         updates = self.now()
         since = executions - self._read_at[0]
         if since > 0:
@@ -80,16 +84,21 @@ class UpdateCount:
         return updates
 
     def may_have_reached(self, updates: int, executions: int) -> bool:
-        """Whether there can be so many updates by now, without asking the device."""
+        """Returns whether the count may have reached `updates`, without reading the device.
+
+        Args:
+            updates: The number of updates in question.
+            executions: How often the compiled training step has run in this epoch.
+        """
         since = executions - self._read_at[0]
         unknown = not self._most_at_once
         return unknown or self._read_at[1] + since * self._most_at_once >= updates
 
     @property
     def steps_per_update(self) -> int:
-        """Fewest batches for one update, where gradients are accumulated."""
+        """The number of batches per update; the smallest one if optimizers differ."""
         return min((optimizer.steps_per_update for optimizer in self.optimizers), default=1)
 
     def _iterations(self) -> list[int]:
-        internals.sync_state(self._model)  # in mid-epoch the state is not in its variables
+        internals.sync_state(self._model)  # within an epoch, JAX holds the state elsewhere
         return [optimizer.iterations() for optimizer in self.optimizers]

@@ -1,6 +1,6 @@
 """Image data and image networks, for demonstrations and experiments.
 
-Everything is imported on first use: the networks need Keras only, the data TensorFlow.
+Modules are imported on first use. The networks need only Keras; the data need TensorFlow.
 """
 
 from __future__ import annotations

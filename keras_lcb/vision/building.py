@@ -1,4 +1,4 @@
-"""What the networks are built of: checks of their arguments, seeded initializers, common layers."""
+"""The parts that the networks share: checks of arguments, seeded initializers, common layers."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ from keras_lcb.config import whole_number
 
 
 def check_classifier(input_shape: Any, classes: Any, width: Any, seed: Any) -> None:
-    """Refuses arguments that no image classifier can be built of.
+    """Checks the arguments that every image classifier has.
 
     Raises:
-        ValueError: If the shape is not that of an image, or a number is none.
+        ValueError: If the shape is not that of an image, or a number is not whole or too small.
     """
     shape = tuple(input_shape) if isinstance(input_shape, Sequence) else (input_shape,)
     if len(shape) != 3:
         raise ValueError(
-            "`input_shape` is (height, width, channels), such as (32, 32, 3) or, for gray images, "
-            f"(28, 28, 1); received {input_shape!r}."
+            "`input_shape` must be (height, width, channels), for example (32, 32, 3), or "
+            f"(28, 28, 1) for gray images; received {input_shape!r}."
         )
     for name, size in zip(("height", "width", "channels"), shape, strict=True):
         whole_number(f"input_shape ({name})", size, 1)
     if whole_number("classes", classes, 1) < 2:
-        raise ValueError("`classes` is the number of classes, 2 or more; received 1.")
+        raise ValueError("`classes` must be the number of classes, 2 or more; received 1.")
     whole_number("width", width, 1)
     whole_number("seed", seed, 0)
 
 
 def check_stages(depths: Any, input_shape: Sequence[int], *, first_halves: bool) -> None:
-    """Refuses a list of stages that is none, or too long for the image.
+    """Checks the number of blocks of each stage, and whether the image is large enough.
 
     Args:
         depths: The number of blocks of each stage.
@@ -40,37 +40,38 @@ def check_stages(depths: Any, input_shape: Sequence[int], *, first_halves: bool)
         first_halves: Whether the first stage halves the image, as all others do.
 
     Raises:
-        ValueError: If a stage has no block, or nothing would be left of the image.
+        ValueError: If `depths` is not a list of positive whole numbers, or the image is too small
+            to be halved so often.
     """
     check_depths(depths)
     halvings = len(depths) - (not first_halves)
     if min(input_shape[:2]) < 2**halvings:
         raise ValueError(
-            f"`depths` has {len(depths)} stages, which halve the image {halvings} times: images "
-            f"of {input_shape[0]}x{input_shape[1]} pixels are too small for that. Take fewer "
+            f"Received `depths` with {len(depths)} stages, which halve the image {halvings} times. "
+            f"Images of {input_shape[0]}x{input_shape[1]} pixels are too small for this. Use fewer "
             "stages or larger images."
         )
 
 
 def check_depths(depths: Any) -> None:
-    """Refuses what is no list of numbers of blocks.
+    """Checks that `depths` is a list of numbers of blocks.
 
     Raises:
-        ValueError: If it is none, is empty, or holds anything but whole numbers from 1 on.
+        ValueError: If it is not a list, is empty, or holds anything but positive whole numbers.
     """
     if isinstance(depths, str) or not isinstance(depths, Sequence) or not depths:
         raise ValueError(
-            "`depths` lists the number of blocks of each stage, such as (3, 3, 3); received "
-            f"{depths!r}."
+            "`depths` must be a list with the number of blocks of each stage, for example "
+            f"(3, 3, 3); received {depths!r}."
         )
     for stage, depth in enumerate(depths, start=1):
         whole_number(f"depths (stage {stage})", depth, 1)
 
 
 class Initializers:
-    """Initializers for one layer after the other, each with a seed of its own.
+    """Makes an initializer for each layer, with a different seed each time.
 
-    All seeds follow from one, so that no global random state is read or changed.
+    All seeds follow from the seed of the network. Global random states are not read or changed.
 
     Args:
         seed: The seed of the network.
@@ -80,7 +81,7 @@ class Initializers:
         self._seeds = np.random.default_rng(seed)
 
     def he(self, scale: float = 1.0) -> keras.initializers.Initializer:
-        """Returns He initialization, for what a ReLU reads, with `scale` times its variance."""
+        """Returns He initialization with `scale` times its variance, for layers before a ReLU."""
         return keras.initializers.VarianceScaling(2.0 * scale, seed=self._next())
 
     def glorot(self, scale: float = 1.0) -> keras.initializers.Initializer:
@@ -101,9 +102,9 @@ class Convolutions:
     """Adds convolutions, each with its normalization, to a network.
 
     Args:
-        normalization: Whether batch normalization follows each convolution, which then needs no
-            bias.
-        initializers: Where the kernels come from.
+        normalization: Whether batch normalization follows each convolution. The convolution then
+            has no bias.
+        initializers: The initializers of the kernels.
     """
 
     def __init__(self, normalization: bool, initializers: Initializers):
@@ -124,12 +125,12 @@ class Convolutions:
         """Returns the output of `<block>_conv<number>` and `<block>_norm<number>`.
 
         Args:
-            x: Their input.
+            x: The input.
             filters: Channels of the output.
-            size: Side of the kernel.
-            block: The block in which they stand.
-            number: Their number in it.
-            strides: Of the convolution.
+            size: Height and width of the kernel.
+            block: Name of the block to which the layers belong.
+            number: Number of the convolution in the block.
+            strides: Strides of the convolution.
             scale: Factor on the variance of the initial kernel.
         """
         x = keras.layers.Conv2D(
@@ -142,20 +143,20 @@ class Convolutions:
             name=f"{block}_conv{number}",
         )(x)
         if self.normalization:
-            # With Keras' own momentum, 0.99, short trainings would be evaluated with averages that
-            # still hold the initial values.
+            # With Keras' default momentum of 0.99, the moving averages would still depend on their
+            # initial values after a short training.
             x = keras.layers.BatchNormalization(momentum=0.9, name=f"{block}_norm{number}")(x)
         return x
 
 
 def head(x: keras.KerasTensor, classes: int, initializers: Initializers) -> keras.KerasTensor:
-    """Returns logits: `head`, a linear layer, on the average over all places.
+    """Returns logits: the linear layer `head`, applied to the average over all positions.
 
     Args:
-        x: An image of features, (batch, height, width, channels), or tokens, (batch, tokens,
+        x: Features of images, (batch, height, width, channels), or of tokens, (batch, tokens,
             width).
         classes: Number of logits.
-        initializers: Where the kernel comes from.
+        initializers: The initializers of the kernels.
     """
     images = len(x.shape) == 4
     pooling = keras.layers.GlobalAveragePooling2D if images else keras.layers.GlobalAveragePooling1D

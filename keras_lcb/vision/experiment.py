@@ -1,4 +1,4 @@
-"""One experiment on images: settings in, a run out."""
+"""One experiment on images: `run` takes the settings and returns a run."""
 
 from __future__ import annotations
 
@@ -25,12 +25,13 @@ from keras_lcb.runs.merging import collect
 from keras_lcb.vision.building import check_depths
 from keras_lcb.vision.data import DIGITS, ImageData, load
 from keras_lcb.vision.networks import builder
+from keras_lcb.vision.probes import check_probes, make_probes
 
-_WHOLE = ("depth", "width", "batch_size", "updates", "record_every")
-# Settings that a builder gets under their own names, if it takes them.
+_WHOLE = ("depth", "width", "batch_size", "updates", "record_every", "probe_images")
+# Settings that are passed to the builder of the network, if it has a parameter of this name.
 _OF_NETWORKS = ("depth", "depths", "width", "residual", "normalization")
 
-# How the learning rate goes on from `learning_rate` over so many updates.
+# Functions that make a learning rate schedule from the first learning rate and the updates.
 SCHEDULES: dict[str, Callable[[float, int], Any]] = {
     "constant": lambda rate, updates: rate,
     "cosine": keras.optimizers.schedules.CosineDecay,
@@ -42,30 +43,43 @@ class Config:
     """All settings of an experiment on images.
 
     Args:
-        data: A set that `vision.load` knows by name, or the path of a folder, such as
-            `"./flowers"`.
-        depth: Convolutions of the network `"cnn"`; others take `depths`.
-        width: Channels of each convolution, of the first stage, or numbers in a token.
-        residual: Whether each block's input is added to its output, in the network `"cnn"`.
-        normalization: Whether the network has normalization layers.
-        batch_size: Images an update.
-        optimizer: `"sgd"`, `"momentum"` (SGD with `momentum`), or another that Keras knows by
-            name, with its own defaults.
-        learning_rate: Of the optimizer; where it begins, if it does not stay the same.
-        momentum: Of the optimizer `"momentum"`; others take none from here.
-        updates: How many, a multiple of `record_every`.
-        record_every: Updates between records.
-        seed: Of the initial weights and of the order of the images.
-        network: A file in `keras_lcb.vision.networks`: `"cnn"`, `"vgg"`, `"resnet"`, `"vit"`,
-            `"mixer"`, ….
-        depths: Blocks of each stage; the builder's own default if `None`.
-        network_arguments: Further arguments of the builder, such as `{"bottleneck": True}`.
-        data_arguments: Further arguments of `vision.load`, such as `{"image_size": (32, 32)}`.
-        schedule: Of the learning rate: `"constant"`, or `"cosine"` for half a wave down to 0 at
-            the last update.
+        data: A set that `vision.load` knows by name, or the path of a folder, for example
+            `"./flowers"`. Defaults to `"digits"`.
+        depth: Number of convolutions of the network `"cnn"`; other networks use `depths`. Defaults
+            to 6.
+        width: Number of channels of each convolution in `"cnn"`, of channels of the first stage in
+            `"vgg"` and `"resnet"`, or of numbers in a token. Defaults to 16.
+        residual: Whether each block of the network `"cnn"` adds its input to its output. Defaults
+            to `False`.
+        normalization: Whether the network has normalization layers. Defaults to `False`.
+        batch_size: Number of images in each update. Defaults to 64.
+        optimizer: `"sgd"`, `"momentum"` (SGD with `momentum`), or another optimizer that Keras
+            knows by name, with its own defaults. Defaults to `"sgd"`.
+        learning_rate: The learning rate at the start of training. Defaults to 0.1.
+        momentum: Momentum of the optimizer `"momentum"`; other optimizers ignore it. Defaults to
+            0.9.
+        updates: Number of updates, a multiple of `record_every`. Defaults to 800.
+        record_every: Number of updates between two records. Defaults to 20.
+        seed: Seed of the initial weights and of the order of the images. Defaults to 0.
+        network: Name of the network, which is the name of a file in `keras_lcb.vision.networks`:
+            `"cnn"`, `"vgg"`, `"resnet"`, `"vit"`, `"mixer"`, …. Defaults to `"cnn"`.
+        depths: Number of blocks of each stage. Defaults to `None`: the default of the builder.
+        network_arguments: Other arguments of the builder, for example `{"bottleneck": True}`.
+            Defaults to none.
+        data_arguments: Other arguments of `vision.load`, for example `{"image_size": (32, 32)}`.
+            Defaults to none.
+        schedule: How the learning rate changes: `"constant"`, or `"cosine"` for half a cosine wave
+            that reaches 0 at the last update. Defaults to `"constant"`.
+        layers: What the rows of the run are, for all callbacks: each layer (`None`), `"blocks"`,
+            or a list of names of layers, blocks or stages. Defaults to `None`.
+        probes: Names of further callbacks of `keras_lcb` that look at given images, each with its
+            other arguments: `{"RepresentationSimilarity": {}, "ResponseFrequency": {"cutoffs":
+            [0.3, 0.5]}}`. Defaults to none.
+        probe_images: Number of images that they look at: the first ones that are held out.
+            Defaults to 256.
 
     Raises:
-        ValueError: If a setting is out of its range, or none that the network takes.
+        ValueError: If a setting is out of its range, or the network does not take it.
 
     Example:
         >>> config = Config(network="resnet", depths=(3, 3, 3), updates=40)
@@ -90,6 +104,9 @@ class Config:
     network_arguments: Mapping[str, Any] = field(default_factory=dict, hash=False)
     data_arguments: Mapping[str, Any] = field(default_factory=dict, hash=False)
     schedule: str = "constant"
+    layers: str | tuple[str, ...] | None = None
+    probes: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    probe_images: int = 256
 
     def __post_init__(self) -> None:
         for name in (*_WHOLE, "seed"):
@@ -98,51 +115,67 @@ class Config:
         if self.depths is not None:
             check_depths(self.depths)
             object.__setattr__(self, "depths", tuple(int(depth) for depth in self.depths))
-        for name in ("network_arguments", "data_arguments"):
+        for name in ("network_arguments", "data_arguments", "probes"):
             object.__setattr__(self, name, _plain(name, getattr(self, name)))
+        if self.layers is not None and self.layers != "blocks":
+            object.__setattr__(self, "layers", _names(self.layers))
         if self.schedule not in SCHEDULES:
             raise ValueError(
-                f"`schedule` is one of {', '.join(map(repr, SCHEDULES))}; received "
+                f"`schedule` must be one of {', '.join(map(repr, SCHEDULES))}; received "
                 f"{self.schedule!r}."
             )
         _check_arguments(self)
+        check_probes(self.probes)
         check_training(self)
 
     def to_json(self) -> str:
-        """Returns the settings as JSON text, in which equal settings are equal."""
+        """Returns the settings as JSON text. Equal settings give equal text."""
         return json.dumps(dataclasses.asdict(self))
 
     @classmethod
     def from_json(cls, text: str) -> Config:
-        """Returns the settings that `to_json` wrote, of this version or of an earlier one.
+        """Returns the settings that `to_json` wrote, in this version or an earlier one.
 
         Raises:
-            ValueError: If they are none.
+            ValueError: If the text does not hold settings of an experiment.
         """
         return cls(**read_settings(cls, text))
 
 
+def _names(layers: Any) -> tuple[str, ...]:
+    several = isinstance(layers, (list, tuple)) and bool(layers)
+    if not several or not all(isinstance(name, str) for name in layers):
+        raise ValueError(
+            '`layers` is None for each layer, "blocks", or a list of names, such as ["stage1", '
+            f'"head"]; received {layers!r}.'
+        )
+    return tuple(layers)
+
+
 def _plain(name: str, arguments: Any) -> dict[str, Any]:
-    """Returns arguments as JSON gives them back: so those that were saved equal those given."""
+    """Returns arguments in the form in which JSON restores them, for example lists, not tuples.
+
+    So settings that were saved and read again are equal to the original settings.
+    """
     try:
         return dict(json.loads(json.dumps(dict(arguments))))
     except (TypeError, ValueError) as error:
         raise ValueError(
-            f"`{name}` is a dictionary of what JSON can hold (numbers, text, lists); received "
-            f"{arguments!r}."
+            f"`{name}` must be a dictionary of values that JSON can hold (numbers, text, lists); "
+            f"received {arguments!r}."
         ) from error
 
 
 def _check_arguments(config: Config) -> None:
-    """Refuses settings that the network's builder or `load` does not take."""
+    """Checks that the network's builder and `load` take the settings."""
     taken = set(inspect.signature(builder(config.network)).parameters)
     defaults = {each.name: each.default for each in dataclasses.fields(config)}
     given = [name for name in _OF_NETWORKS if getattr(config, name) != defaults[name]]
     for name in (*given, *config.network_arguments):
         if name not in taken:
             raise ValueError(
-                f"The network {config.network!r} takes no `{name}`. It takes: "
-                f"{', '.join(sorted(taken - {'input_shape', 'classes'}))}."
+                f"Received `{name}`, but the network {config.network!r} takes no `{name}`. It "
+                f"takes: {', '.join(sorted(taken - {'input_shape', 'classes'}))}."
             )
     own = {"input_shape", "classes", "seed", *_OF_NETWORKS}
     for arguments, reserved in (
@@ -150,25 +183,30 @@ def _check_arguments(config: Config) -> None:
         (config.data_arguments, {"name", "batch_size", "seed"}),
     ):
         for name in reserved.intersection(arguments):
-            raise ValueError(f"`{name}` is no further argument: the experiment sets it itself.")
+            raise ValueError(
+                f"Received `{name}` among the arguments, but the experiment sets it from its other "
+                "settings. Leave it out."
+            )
 
 
 def run(config: Config, callbacks: Sequence[keras.callbacks.Callback] = ()) -> xr.Dataset:
-    """Trains a network on images and records how its layers do.
+    """Trains a network on images, and records how its layers learn.
 
-    It trains through `model.fit` with `LayerConvergence` and `GradientNorms`; the global seeds
-    stay as they are.
+    It calls `model.fit` with `LayerConvergence`, `GradientNorms` and the callbacks that
+    `config.probes` names. Global seeds do not change. The cost is that of the training, and of the
+    probes.
 
     Args:
         config: The settings.
-        callbacks: Further callbacks; those with `results` become part of the run.
+        callbacks: Other callbacks. The `results` of those that have them become part of the run.
 
     Returns:
-        The run. Its settings hold those of `config` under `"Config"`, for `Config.from_json`.
+        The run, an `xarray.Dataset`. Its settings hold those of `config` under `"Config"`, as text
+        for `Config.from_json`.
 
     Raises:
-        ValueError: If the data set is unknown or out of reach, or its images are none for the
-            network.
+        ValueError: If the data set is unknown or cannot be loaded, or the network does not take
+            images of this size.
 
     Example:
         >>> result = run(Config(depth=2, width=4, updates=4, record_every=2))
@@ -178,21 +216,25 @@ def run(config: Config, callbacks: Sequence[keras.callbacks.Callback] = ()) -> x
     data = load(
         config.data, batch_size=config.batch_size, seed=config.seed, **config.data_arguments
     )
-    recorders = [LayerConvergence(), GradientNorms()]
+    recording = [
+        LayerConvergence(layers=config.layers),
+        GradientNorms(layers=config.layers),
+        *make_probes(config.probes, data, config.probe_images, config.layers),
+    ]
     compiled_model(config, data).fit(
         data.train.repeat().prefetch(tf.data.AUTOTUNE),
         epochs=config.updates // config.record_every,
         steps_per_epoch=config.record_every,
         shuffle=False,
         verbose=0,
-        callbacks=[*recorders, *callbacks],
+        callbacks=[*recording, *callbacks],
     )
-    recorded = collect(*recorders, *(each for each in callbacks if hasattr(each, "results")))
+    recorded = collect(*recording, *(each for each in callbacks if hasattr(each, "results")))
     return schema.of_experiment(recorded, "keras_lcb.vision", config)
 
 
 def compiled_model(config: Config, data: ImageData) -> keras.Model:
-    """Returns the network of an experiment on given data, compiled."""
+    """Returns the compiled network of an experiment, for images like those of `data`."""
     build = builder(config.network)
     taken = inspect.signature(build).parameters
     settings = {name: getattr(config, name) for name in _OF_NETWORKS if name in taken}
@@ -201,6 +243,7 @@ def compiled_model(config: Config, data: ImageData) -> keras.Model:
     model = build(
         data.shape, data.classes, seed=config.seed, **settings, **config.network_arguments
     )
+    data.check(model)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     optimizer = new_optimizer(config)
     optimizer.learning_rate = SCHEDULES[config.schedule](config.learning_rate, config.updates)

@@ -11,8 +11,8 @@ import numpy as np
 from keras_lcb.vision.splits import HELD_OUT, TRAIN
 from keras_lcb.vision.stored import StoredImages
 
-# What of Keras' function is settled here.
-_SETTLED = {
+# Arguments of `keras.utils.image_dataset_from_directory` with a fixed value here.
+_FIXED = {
     "batch_size": None,
     "format": "tf",
     "label_mode": "int",
@@ -20,11 +20,12 @@ _SETTLED = {
     "shuffle": False,
     "verbose": False,
 }
-_ELSEWHERE = {"data_format", "seed", "subset", "validation_split"}
+# Arguments of it that are not used, because `load` has its own.
+_UNUSED = {"data_format", "seed", "subset", "validation_split"}
 
 
 def is_folder(name: Any) -> bool:
-    """Tells whether a set is named by a path: a `Path`, or text such as "./x", "~/x" or "/x"."""
+    """Returns whether a name is a path: a `Path`, or text such as "./x", "~/x" or "/x"."""
     return isinstance(name, os.PathLike) or (
         isinstance(name, str) and (name.startswith((".", "~")) or os.path.isabs(name))
     )
@@ -35,27 +36,29 @@ def images_in(
 ) -> StoredImages:
     """Returns the images of a folder in the layout of `keras.utils.image_dataset_from_directory`.
 
-    Each folder in it is a class: `folder/cat/1.png`. If it holds the folder `train`, and that
-    holds folders, its folders are splits: `folder/train/cat/1.png`, `folder/test/cat/2.png`.
-    Keras reads the images class by class; they are mixed here, always in the same way, so that
-    each part of them holds all classes.
+    Each folder inside of it is a class: `folder/cat/1.png`. But if it contains a folder `train`
+    that contains folders, its folders are splits: `folder/train/cat/1.png`,
+    `folder/test/cat/2.png`. Keras reads the images class by class. They are shuffled here, always
+    in the same way, so that each part of them holds all classes.
 
     Args:
         folder: The folder.
         image_size: (height, width) to which Keras resizes each image.
-        **arguments: Further ones of `image_dataset_from_directory`, such as `color_mode`.
+        **arguments: Other arguments of `image_dataset_from_directory`, for example `color_mode`.
 
     Raises:
-        ValueError: If there is no such folder, no class in it, or a class without images, if
-            splits have other classes, or if the size or an argument is none that can be had.
+        ValueError: If the folder does not exist, has no classes, or has a class without images; if
+            its splits have different classes; if `image_size` is missing; or if an argument cannot
+            be used.
     """
     path = Path(folder).expanduser()
     if not path.is_dir():
-        raise ValueError(f"There is no folder '{path}' with images.")
+        raise ValueError(f"The images must be in a folder; received '{path}', which is no folder.")
     if image_size is None:
         raise ValueError(
-            f"Images in folders are resized when they are read: say to what size those in '{path}' "
-            "are, for example `image_size=(64, 64)`."
+            f"Images in folders are resized when they are read, so `image_size` is needed; "
+            f"received None for the folder '{path}'. Pass a size, for example "
+            "`image_size=(64, 64)`."
         )
     _check_arguments(path, arguments)
     held_out = [split for split in HELD_OUT if _folders(path / split)]
@@ -66,7 +69,7 @@ def images_in(
     for split, found in classes.items():
         if found != classes[TRAIN]:
             raise ValueError(
-                f"All splits of '{path}' need the same classes: {TRAIN} has "
+                f"All splits must have the same classes; received '{path}', in which {TRAIN} has "
                 f"{', '.join(classes[TRAIN])}, and {split} has {', '.join(found)}."
             )
     stored = {split: (images, labels) for split, (images, labels, _) in read.items()}
@@ -76,14 +79,14 @@ def images_in(
 def _check_arguments(path: Path, arguments: dict[str, Any]) -> None:
     if arguments.get("labels", "") is None or arguments.get("label_mode", "") is None:
         raise ValueError(
-            f"Without labels no classifier can be trained on '{path}': leave out `labels` and "
-            "`label_mode`, so that each folder is a class."
+            f"Images need labels to train a classifier; received None for the labels of '{path}'. "
+            "Leave out `labels` and `label_mode`, so that each folder is a class."
         )
     for name in arguments:
-        if name in _SETTLED or name in _ELSEWHERE:
+        if name in _FIXED or name in _UNUSED:
             raise ValueError(
-                f"`{name}` is not passed on to Keras: `load` settles it by itself, or by "
-                "`batch_size`, `validation_fraction`, `splits` and `seed`."
+                f"Received `{name}`, which is not passed on to Keras. Leave it out, and use "
+                "`batch_size`, `validation_fraction`, `splits` and `seed` of `load`."
             )
 
 
@@ -101,23 +104,25 @@ def _read(
 
     if not _folders(path):
         raise ValueError(
-            f"'{path}' has no labels: an image's label is the folder in which it stands, such as "
-            f"'{path / 'cat' / '1.png'}', and there is no folder in it."
+            f"Each class must have a folder of its own, for example '{path / 'cat' / '1.png'}'; "
+            f"received '{path}', which has no folders and so no labels."
         )
     data = keras.utils.image_dataset_from_directory(
-        str(path), image_size=tuple(image_size), **_SETTLED, **arguments
+        str(path), image_size=tuple(image_size), **_FIXED, **arguments
     )
     batches = [(images.numpy(), labels.numpy()) for images, labels in data.batch(256)]
     images = np.concatenate([np.rint(images).clip(0, 255) for images, _ in batches])
     labels = np.concatenate([labels for _, labels in batches]).astype("int64")
     empty = set(range(len(data.class_names))) - set(labels.tolist())
     if empty:
-        told = ", ".join(data.class_names[label] for label in sorted(empty))
-        raise ValueError(f"There are no images for these classes of '{path}': {told}.")
+        names = ", ".join(data.class_names[label] for label in sorted(empty))
+        raise ValueError(
+            f"Each class must have images; received '{path}' without images for {names}."
+        )
     if len(data.class_names) < 2:
         raise ValueError(
-            f"'{path}' holds images of one class only, {data.class_names[0]}: a classifier needs "
-            "two or more."
+            f"A classifier needs two classes or more; received '{path}' with images of one class "
+            f"only, {data.class_names[0]}."
         )
     order = np.random.default_rng(0).permutation(len(labels))
     return images.astype("uint8")[order], labels[order], data.class_names

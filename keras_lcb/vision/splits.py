@@ -1,4 +1,4 @@
-"""Which images of a set are trained on, and which are held out."""
+"""Chooses the images of a set for training, and those for validation."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ HELD_OUT = ("validation", "val", "test")  # the first of these that a set has
 
 @dataclass(frozen=True)
 class Part:
-    """Images of a split, one after the other.
+    """A range of the images of a split.
 
     Attributes:
         split: Name of the split.
-        start: Number of the first image.
-        stop: Number after that of the last one.
+        start: Index of the first image.
+        stop: Index after that of the last image.
     """
 
     split: str
@@ -32,14 +32,15 @@ def parts(
 
     Args:
         sizes: The number of images in each split of the set.
-        splits: The two parts as tensorflow-datasets writes them, such as `("train[:80%]",
-            "test")`; `None` for the training split and the one that the set holds out, or the end
-            of the training split if it holds none out.
-        validation_fraction: The share that is held out in that last case.
-        name: The set, for messages.
+        splits: The two parts in the notation of tensorflow-datasets, for example `("train[:80%]",
+            "test")`. With `None`, the network is trained on the training split. It is validated
+            with the set's own validation or test split, or, if there is none, with images from
+            the end of the training split.
+        validation_fraction: The fraction of the training split to hold out in the last case.
+        name: Name of the set, for messages.
 
     Raises:
-        ValueError: If there is no such split, a part is empty, or the two have images in common.
+        ValueError: If a split does not exist, a part is empty, or the two parts overlap.
     """
     if splits is None:
         chosen = _default(sizes, validation_fraction, name)
@@ -48,8 +49,8 @@ def parts(
     for part, use in zip(chosen, ("train on", "validate with"), strict=True):
         if part.stop <= part.start:
             raise ValueError(
-                f"There is no image to {use}: the split {part.split!r} of {name!r} has "
-                f"{sizes[part.split]} images, of which none was chosen."
+                f"There is no image to {use}: received a part of the split {part.split!r} of "
+                f"{name!r} that contains none of its {sizes[part.split]} images."
             )
     return chosen
 
@@ -57,8 +58,9 @@ def parts(
 def _default(sizes: Mapping[str, int], fraction: float, name: str) -> tuple[Part, Part]:
     if TRAIN not in sizes:
         raise ValueError(
-            f"{name!r} has no split {TRAIN!r}, only: {', '.join(sizes)}. Say which two to take, "
-            "for example `splits=('a[:80%]', 'a[80%:]')` for a split 'a'."
+            f"Received the set {name!r}, which has no split {TRAIN!r}, only: {', '.join(sizes)}. "
+            "Pass the two parts to use, for example `splits=('a[:80%]', 'a[80%:]')` for a split "
+            "'a'."
         )
     whole = Part(TRAIN, 0, sizes[TRAIN])
     held_out = next((split for split in HELD_OUT if split in sizes), None)
@@ -76,15 +78,15 @@ def _given(sizes: Mapping[str, int], splits: Any, name: str) -> tuple[Part, Part
         or not all(isinstance(each, str) for each in splits)
     ):
         raise ValueError(
-            "`splits` names two parts of the set, one to train on and one to validate with, such "
-            f"as ('train[:80%]', 'train[80%:]'); received {splits!r}."
+            "`splits` must name two parts of the set, one for training and one for validation, for "
+            f"example ('train[:80%]', 'train[80%:]'); received {splits!r}."
         )
     train, validation = (_parsed(sizes, text, name) for text in splits)
     common = min(train.stop, validation.stop) - max(train.start, validation.start)
     if train.split == validation.split and common > 0:
         raise ValueError(
-            f"`splits` {tuple(splits)} have {common} images in common, so that validation would "
-            "test what was trained on."
+            f"The parts for training and for validation must not overlap; received "
+            f"{tuple(splits)}, which have {common} images in common."
         )
     return train, validation
 
@@ -92,7 +94,7 @@ def _given(sizes: Mapping[str, int], splits: Any, name: str) -> tuple[Part, Part
 def _parsed(sizes: Mapping[str, int], text: str, name: str) -> Part:
     import tensorflow_datasets as tfds
 
-    # Only names and sizes are read of these.
+    # tensorflow-datasets uses only the names and sizes of these.
     infos = {
         split: tfds.core.SplitInfo(name=split, shard_lengths=[size], num_bytes=0)
         for split, size in sizes.items()
@@ -101,12 +103,13 @@ def _parsed(sizes: Mapping[str, int], text: str, name: str) -> Part:
         instruction = tfds.core.ReadInstruction.from_spec(text)
         (found,) = instruction.to_absolute(infos)
         if instruction.unit == "shard":
-            raise ValueError("Shards are files of tensorflow-datasets, which other sets lack.")
+            raise ValueError("Shards are files of tensorflow-datasets; other sets have none.")
     except (AssertionError, ValueError) as error:
-        told = ", ".join(f"{split!r} ({size} images)" for split, size in sizes.items())
+        known = ", ".join(f"{split!r} ({size} images)" for split, size in sizes.items())
         raise ValueError(
-            f"{name!r} has no part {text!r}. A part is a split, or a slice of one by images or by "
-            f"percent, such as 'train[:80%]'; the splits are: {told}."
+            f"A part must be a split, or a slice of a split in images or percent, for example "
+            f"'train[:80%]'; received {text!r}, but {name!r} has no part {text!r}. Its splits are: "
+            f"{known}."
         ) from error
     stop = sizes[found.splitname] if found.to is None else found.to
     return Part(found.splitname, found.from_ or 0, stop)

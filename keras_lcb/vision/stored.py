@@ -1,4 +1,4 @@
-"""Labelled images in memory, as a set has them."""
+"""The labelled images of a set, in memory."""
 
 from __future__ import annotations
 
@@ -19,14 +19,15 @@ class StoredImages:
     """Labelled images in memory.
 
     Args:
-        splits: Name of each split to its images, (images, height, width, channels), in whole
-            numbers, and labels, (images,), from 0 to `classes - 1`. What is held out of a split is
-            its end, so images stand in an order in which any part holds all classes.
+        splits: A dict from the name of each split to a pair: the images, whole numbers of shape
+            (images, height, width, channels), and the labels, (images,), from 0 to `classes - 1`.
+            Images for validation may be taken from the end of a split. So the images must be in an
+            order in which every part of the split holds all classes.
         classes: Number of classes.
-        maximum: The pixel value that becomes 1.
+        maximum: The pixel value that will be scaled to 1.
 
     Raises:
-        ValueError: If images or labels have another rank or range.
+        ValueError: If images or labels have another shape, type or range.
     """
 
     splits: Mapping[str, tuple[np.ndarray, np.ndarray]]
@@ -39,7 +40,7 @@ class StoredImages:
 
     @property
     def sizes(self) -> dict[str, int]:
-        """The number of images in each split."""
+        """Returns the number of images in each split."""
         return {name: len(labels) for name, (_, labels) in self.splits.items()}
 
     def read(self, part: Part) -> tf.data.Dataset:
@@ -54,22 +55,22 @@ class StoredImages:
 def _check(name: str, images: np.ndarray, labels: np.ndarray, classes: int) -> None:
     if images.ndim != 4:
         raise ValueError(
-            "Images are an array of (images, height, width, channels); those of the split "
-            f"{name!r} have the shape {images.shape}. A gray image has one channel: "
-            "`images[..., None]`."
+            "Images must be an array of (images, height, width, channels); received the shape "
+            f"{images.shape} for the split {name!r}. For gray images, add the axis of the channels "
+            "with `images[..., None]`."
         )
     if labels.shape != images.shape[:1]:
         raise ValueError(
-            f"Each image needs one label: the split {name!r} has {len(images)} images, and labels "
-            f"of the shape {labels.shape}."
+            f"Each image must have one label; received {len(images)} images, and labels of the "
+            f"shape {labels.shape}, for the split {name!r}."
         )
     if not np.issubdtype(images.dtype, np.integer) or not np.issubdtype(labels.dtype, np.integer):
         raise ValueError(
-            f"Images and labels are whole numbers; those of the split {name!r} are {images.dtype} "
-            f"and {labels.dtype}."
+            f"Images and labels must be whole numbers; received {images.dtype} and {labels.dtype} "
+            f"for the split {name!r}."
         )
     if len(labels) and not 0 <= labels.min() <= labels.max() < classes:
         raise ValueError(
-            f"Labels of {classes} classes are from 0 to {classes - 1}; those of the split {name!r} "
-            f"are from {labels.min()} to {labels.max()}."
+            f"Labels of {classes} classes must be from 0 to {classes - 1}; received labels from "
+            f"{labels.min()} to {labels.max()} for the split {name!r}."
         )

@@ -14,25 +14,25 @@ import tensorflow_datasets as tfds
 
 from keras_lcb.vision.splits import Part
 
-CHECKED = 32  # labels, from the beginning of each part
+CHECKED = 32  # how many labels at the beginning of each part are checked
 
 
 class TfdsImages:
-    """A set of tensorflow-datasets, prepared first if it is not yet.
+    """A set of tensorflow-datasets, which is downloaded if it is not there.
 
     Args:
-        name: Its name there, with a config or version if wanted.
-        data_dir: Where tensorflow-datasets keeps its sets; `None` for its own folder.
-        others: Names of other sets, to suggest for a name that is unknown.
-        **arguments: Further ones of `tensorflow_datasets.builder`.
+        name: Its name in tensorflow-datasets, optionally with a config or version.
+        data_dir: The folder in which tensorflow-datasets stores its sets; `None` for its default.
+        others: Names of other sets, to suggest if the name is unknown.
+        **arguments: Other arguments of `tensorflow_datasets.builder`.
 
     Attributes:
         sizes: The number of images in each split.
         classes: Number of classes.
-        maximum: The pixel value that becomes 1.
+        maximum: The pixel value that will be scaled to 1.
 
     Raises:
-        ValueError: If the set is unknown, holds no labelled images, or is out of reach.
+        ValueError: If the set is unknown, has no labelled images, or cannot be downloaded.
     """
 
     def __init__(self, name: str, data_dir: str | None, others: Sequence[str], **arguments: Any):
@@ -42,11 +42,13 @@ class TfdsImages:
         pixels = np.dtype(image.np_dtype)
         if not np.issubdtype(pixels, np.integer):
             raise ValueError(
-                f"The pixels of {name!r} are {pixels}, and only whole numbers have a largest value "
-                "that becomes 1."
+                f"Pixels must be whole numbers, whose largest value is scaled to 1; received "
+                f"{name!r}, whose pixels are {pixels}."
             )
         if label.num_classes is None:
-            raise ValueError(f"{name!r} does not say how many classes it has.")
+            raise ValueError(
+                f"Received {name!r}, which does not say how many classes it has. Use another set."
+            )
         _prepare(self._builder, name)
         splits = self._builder.info.splits
         self.sizes = {split: info.num_examples for split, info in splits.items()}
@@ -64,8 +66,8 @@ class TfdsImages:
         for _, label in images.take(CHECKED):
             if not 0 <= int(label) < self.classes:
                 raise ValueError(
-                    f"The split {part.split!r} of {self._name!r} has no labels (it says "
-                    f"{int(label)}, of {self.classes} classes). Take other `splits`."
+                    f"The split {part.split!r} of {self._name!r} has no labels: received the label "
+                    f"{int(label)}, where {self.classes} classes are expected. Use other `splits`."
                 )
         return images
 
@@ -83,7 +85,7 @@ def _builder(
             f"There is no data set {name!r}. Did you mean {' or '.join(map(repr, near))}?{hint}"
         ) from None
     except (AssertionError, ImportError, ValueError) as error:
-        # No such version or config, no name at all, or a package that this set needs.
+        # An unknown version or config, an invalid name, or a missing package that the set needs.
         raise ValueError(f"tensorflow-datasets cannot open a data set {name!r}: {error}") from error
 
 
@@ -94,8 +96,8 @@ def _supervised_features(builder: Any) -> tuple[Any, Any]:
         if isinstance(image, tfds.features.Image) and isinstance(label, tfds.features.ClassLabel):
             return image, label
     raise ValueError(
-        f"{builder.name!r} is no image classification set: "
-        f"one image with one class label is needed, and it has {', '.join(features)}."
+        f"The set must hold images with one class label each; received {builder.name!r}, which is "
+        f"no image classification set: it has {', '.join(features)}."
     )
 
 
@@ -105,18 +107,21 @@ def _prepare(builder: Any, name: str) -> None:
     try:
         with _few_retries():
             builder.download_and_prepare()
-    except Exception as error:  # Each set has its own download, with errors of its own kind.
+    except Exception as error:  # downloads of different sets raise different exceptions
         reason = f"{type(error).__name__}: {error}".splitlines()[0]
         raise ValueError(
-            f"{name!r} is not prepared ({builder.data_path} is missing), and fetching it failed "
-            f"({reason}). Connect to the network, or copy that folder from a machine on which "
-            f"`tensorflow_datasets.load({name!r})` has run."
+            f"The set {name!r} is not prepared (the folder {builder.data_path} is missing), and "
+            f"its download failed ({reason}). Connect to the network, or copy the folder from a "
+            f"machine on which `tensorflow_datasets.load({name!r})` has run."
         ) from error
 
 
 @contextmanager
 def _few_retries() -> Iterator[None]:
-    """Lets a missing network show within seconds: by default TFDS tries for over 3 minutes."""
+    """Limits the retries of a download, so that without a network it fails within seconds.
+
+    By default, tensorflow-datasets retries for more than 3 minutes.
+    """
     from tensorflow_datasets.core.download import downloader
 
     before = downloader.MAX_RETRIES

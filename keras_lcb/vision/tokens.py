@@ -1,4 +1,4 @@
-"""What networks of tokens, the transformer and the mixer, have in common."""
+"""The parts that networks of tokens, the transformer and the mixer, share."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from keras_lcb.vision.building import Initializers, check_depths
 
 
 def check_single_stage(network: str, depths: Any) -> None:
-    """Refuses depths of any other number of stages than one.
+    """Checks that `depths` describes exactly one stage.
 
     Raises:
-        ValueError: If `depths` is no list with one number of blocks.
+        ValueError: If `depths` is not a list with one number of blocks.
     """
     check_depths(depths)
     if len(depths) != 1:
         raise ValueError(
-            f"A {network} has one stage, so `depths` holds one number of blocks, such as "
+            f"A {network} has one stage, so `depths` must hold one number of blocks, for example "
             f"({depths[0]},); received {tuple(depths)} for {len(depths)} stages."
         )
 
@@ -32,8 +32,8 @@ def patches(
     Args:
         image: (batch, height, width, channels).
         width: Numbers in a token.
-        size: Side of a patch in pixels.
-        initializers: Where the kernel comes from.
+        size: Height and width of a patch in pixels.
+        initializers: The initializers of the kernels.
 
     Raises:
         ValueError: If patches of this size do not tile the image.
@@ -42,8 +42,8 @@ def patches(
     whole_number("patch_size", size, 1)
     if height % size or breadth % size:
         raise ValueError(
-            f"`patch_size` must divide height and width of the image: {size} does not divide "
-            f"{height}x{breadth}."
+            f"`patch_size` must divide the height and the width of the image; received {size}, "
+            f"which does not divide {height}x{breadth}."
         )
     kernel = initializers.glorot()
     x = keras.layers.Conv2D(width, size, size, kernel_initializer=kernel, name="stem_patches")(
@@ -53,12 +53,12 @@ def patches(
 
 
 class Branches:
-    """Adds to a network what its residual branches are made of.
+    """Adds the parts of residual branches to a network.
 
     Args:
         normalization: Whether there is layer normalization.
-        initializers: Where the kernels come from.
-        number: Branches of the network.
+        initializers: The initializers of the kernels.
+        number: Number of residual branches of the network.
     """
 
     def __init__(self, normalization: bool, initializers: Initializers, number: int):
@@ -67,7 +67,7 @@ class Branches:
         self.last_scale = 1.0 if normalization else 1.0 / number
 
     def normalized(self, x: keras.KerasTensor, name: str) -> keras.KerasTensor:
-        """Returns the tokens after layer normalization, or as they are without it."""
+        """Returns the normalized tokens; without layer normalization, the unchanged tokens."""
         if not self.normalization:
             return x
         return keras.layers.LayerNormalization(epsilon=1e-6, name=name)(x)
@@ -76,9 +76,9 @@ class Branches:
         """Returns the output of two dense layers, `<name>1` and `<name>2`, with a GELU between.
 
         Args:
-            x: (batch, rows, columns); the layers work on the columns.
-            hidden: Units of the first layer; the second has as many as there are columns.
-            name: What their names begin with.
+            x: The input, (batch, rows, columns). The layers act on the last axis, the columns.
+            hidden: Units of the first layer. The second layer has as many units as `x` has columns.
+            name: First part of the names of the layers.
         """
         first, last = self.initializers.glorot(), self.initializers.glorot(self.last_scale)
         columns = x.shape[-1]

@@ -69,9 +69,9 @@ def test_the_definition_by_hand():
     [
         ((-1, 10), "from update 0 to 40"),
         ((0, 41), "from update 0 to 40"),
-        ((10, 10), "end after it begins"),
-        ((20, 10), "end after it begins"),
-        ((float("nan"), 10), "end after it begins"),
+        ((10, 10), "must be smaller than"),
+        ((20, 10), "must be smaller than"),
+        ((float("nan"), 10), "must be smaller than"),
     ],
 )
 def test_windows_that_are_refused(window, words):

@@ -60,7 +60,7 @@ def test_verdicts_are_held_to_the_corrected_values():
     orders = [bias.p_order for bias in found.values()]
     np.testing.assert_allclose([bias.p_order for bias in after.values()], holm(orders))
     assert found["weak"].p_order < 0.05 < after["weak"].p_order
-    assert "or as many tests as were made, may show by chance" in after["weak"].reason
+    assert "or so many tests, may show the same by chance" in after["weak"].reason
     assert all(after[name].ratio == found[name].ratio for name in found)
     assert corrected({"weak": found["weak"]})["weak"] == found["weak"]
 

@@ -51,5 +51,5 @@ def test_the_tables_are_printed(monkeypatch, capsys):
     monkeypatch.setattr("sys.argv", ["calibration", "--quick", "--studies", "4"])
     calibration.main()
     printed = capsys.readouterr().out
-    assert "A clear order, in %" in printed and "drawn_anew" in printed
-    assert "shallower faster / equivalent" in printed and "4 studies in each cell" in printed
+    assert "clear order for layers in random order, in %" in printed and "drawn_anew" in printed
+    assert "'shallower faster' / 'equivalent'" in printed and "4 studies in each cell" in printed

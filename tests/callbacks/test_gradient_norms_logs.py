@@ -81,7 +81,7 @@ def test_tensorboard_shows_them(model, tmp_path):
 
 def test_a_logger_that_stands_earlier_gets_a_warning(model, tmp_path):
     logger = keras.callbacks.CSVLogger(tmp_path / "log.csv")
-    with pytest.warns(UserWarning, match="CSVLogger stands before GradientNorms"):
+    with pytest.warns(UserWarning, match="CSVLogger comes before GradientNorms"):
         fit(model, logger, GradientNorms(log=True))
     with warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)
@@ -98,7 +98,9 @@ def test_nothing_is_logged_unasked(model):
 
 @pytest.mark.parametrize("every", [0, -1, 2.5, True, "step", None])
 def test_every_is_a_number_of_updates(every):
-    with pytest.raises(ValueError, match="`every` is 'epoch' or a number of updates, 1 or more"):
+    with pytest.raises(
+        ValueError, match="`every` must be 'epoch' or a number of updates, 1 or more"
+    ):
         GradientNorms(every=every)
 
 
@@ -116,7 +118,9 @@ def test_a_model_without_trainable_layers(model):
 
 def test_an_unknown_layer(model):
     before = model.get_weights()
-    with pytest.raises(ValueError, match=r"No layer is called 'aa'.*Nearest: a\..*has: a, b"):
+    with pytest.raises(
+        ValueError, match=r"No layer or nested model is called 'aa'.*Nearest: a\..*are: a, b"
+    ):
         fit(model, GradientNorms(layers=["aa"]))
     for weight, unchanged in zip(model.get_weights(), before, strict=True):
         np.testing.assert_array_equal(weight, unchanged)

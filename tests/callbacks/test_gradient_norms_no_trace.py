@@ -405,7 +405,7 @@ def test_a_callback_does_not_go_on_with_another_model(new_momentum_model):
     model, other = new_momentum_model(), new_momentum_model()
     fit(model, norms)
     before = norms.results
-    with pytest.raises(ValueError, match=r"cannot go on with .* `reset\(\)`"):
+    with pytest.raises(ValueError, match=r"cannot continue with .* `reset\(\)`"):
         fit(other, norms)
     assert_no_trace(other)
     assert norms.results.identical(before)

@@ -374,7 +374,9 @@ def test_layers_by_name_by_prefix_and_by_function():
         assert run.layer.values.tolist() == list(rows)
         close(run.distance, distances(model, plain.taken, rows))
         close(run.angle, angles(model, plain.taken, rows))
-    with pytest.raises(ValueError, match="No layer is called 'steam'.* Nearest: stem"):
+    with pytest.raises(
+        ValueError, match="No layer or nested model is called 'steam'.* Nearest: stem"
+    ):
         train(model, lcb.LayerConvergence(layers=["steam"]))
 
 
@@ -461,7 +463,7 @@ def test_an_overflow_that_was_not_foreseen_loses_nothing():
     small = lcb.LayerConvergence(every=1, buckets=256, budget=5 * 4 * model.count_params())
     plain = PlainCopies(each_batch=True)
     stopping = keras.callbacks.LambdaCallback(on_train_batch_end=stop)
-    with pytest.warns(UserWarning, match="5 exact records fill the budget .* as sketches of 256"):
+    with pytest.warns(UserWarning, match="5 exact records fill the budget .* to sketches of 256"):
         model.fit(batches(), verbose=0, callbacks=[exact, small, plain, stopping])
     run, expected = small.results, exact.results
     assert run.step.values.tolist() == list(range(10))
@@ -516,7 +518,7 @@ def test_fits_go_on_with_one_run_until_reset():
     assert (np.diff(run.wall_time) > 0).all()
     close(run.distance, distances(model, plain.taken, dense_rows("a", "b")))
 
-    with pytest.raises(ValueError, match="holds the run of the model 'chain' and cannot go on"):
+    with pytest.raises(ValueError, match="holds the run of the model 'chain' and cannot continue"):
         train(compiled(dense("a", "b")), convergence)
     assert convergence.results.sizes["step"] == 5
 
@@ -678,9 +680,9 @@ def test_a_kernel_that_starts_at_zero_has_no_angle():
 @pytest.mark.parametrize(
     ("arguments", "problem"),
     [
-        ({"memory": "disk"}, "`memory` is 'exact' or 'sketch'; received 'disk'"),
-        ({"buckets": 0}, "`buckets` is 1 or more; received 0"),
-        ({"memory": "sketch", "on_device": True}, "Sketches are made on the host"),
+        ({"memory": "disk"}, "`memory` must be 'exact' or 'sketch'; received 'disk'"),
+        ({"buckets": 0}, "`buckets` must be 1 or more; received 0"),
+        ({"memory": "sketch", "on_device": True}, "sketches are made on the host"),
         ({"every": 0}, "1 or more; received 0"),
         ({"every": -1}, "1 or more; received -1"),
         ({"every": "step"}, "'epoch' or a number of updates, 1 or more; received 'step'"),

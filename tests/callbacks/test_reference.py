@@ -91,16 +91,16 @@ def test_references_that_do_not_fit_are_refused_before_training(normalized, tmp_
     (tmp_path / "text.weights.h5").write_text("no weights")
     (tmp_path / "text.txt").write_text("no weights")
     for reference, problem in [
-        (weights[:3], "holds 3 arrays; the model .* has 8 weights"),
-        ([np.zeros(5), *weights[1:]], r"a/kernel' has shape \(5,\), expected \(6, 4\)"),
+        (weights[:3], "holds 3 arrays, but the model .* has 8 weights"),
+        ([np.zeros(5), *weights[1:]], r"a/kernel' must have shape \(6, 4\); received \(5,\)"),
         (7, "'final', 'model', a list of arrays, or the path .* received int"),
-        (tmp_path / "other.weights.h5", "holds no weights of the model"),
-        (tmp_path / "text.weights.h5", "holds no weights of the model"),
-        (tmp_path / "text.txt", "holds no weights of the model"),
+        (tmp_path / "other.weights.h5", "could not be read as weights of the model"),
+        (tmp_path / "text.weights.h5", "could not be read as weights of the model"),
+        (tmp_path / "text.txt", "could not be read as weights of the model"),
     ]:
         with pytest.raises(ValueError, match=problem):
             lcb.LayerConvergence(reference=reference).set_model(normalized)
-    with pytest.raises(FileNotFoundError, match="'finel', which does not exist. It is 'final'"):
+    with pytest.raises(FileNotFoundError, match="'finel', which does not exist. Pass 'final'"):
         lcb.LayerConvergence(reference="finel").set_model(normalized)
     for now, before in zip(normalized.get_weights(), weights, strict=True):
         np.testing.assert_array_equal(now, before)

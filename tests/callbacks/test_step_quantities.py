@@ -345,23 +345,25 @@ def quantity(**members):
 
 
 def test_there_must_be_something_to_record():
-    with pytest.raises(ValueError, match="nothing to record"):
+    with pytest.raises(ValueError, match="no quantity to record"):
         lcb.StepQuantities()
     with pytest.raises(ValueError, match="Did you forget the parentheses"):
         lcb.StepQuantities(SignAgreement)
-    with pytest.raises(ValueError, match="Two quantities are called 'count'"):
+    with pytest.raises(ValueError, match="two quantities with the name 'count'"):
         lcb.StepQuantities(Count(), Count())
 
 
 @pytest.mark.parametrize("name", ["loss", "distance", "layer", "gradient_norm", "step"])
 def test_names_that_runs_use(name):
-    with pytest.raises(ValueError, match=f"called '{name}', but .* means something else"):
+    with pytest.raises(
+        ValueError, match=f"has the name '{name}', but .* already has another meaning"
+    ):
         lcb.StepQuantities(quantity(name=name))
 
 
 @pytest.mark.parametrize("name", ["", "two words", 3, None])
 def test_names_that_are_none(name):
-    with pytest.raises(ValueError, match="needs a `name`"):
+    with pytest.raises(ValueError, match="must be an identifier"):
         lcb.StepQuantities(quantity(name=name))
 
 
@@ -371,13 +373,13 @@ def raises(self, state, gradient, before, after):
 
 BAD = {
     "an error": (raises, "Bad cannot be measured"),
-    "no update": (lcb.StepQuantity.update, "Bad cannot be measured.*define `update`"),
-    "no number": (lambda *_: ((), ()), "returns no number"),
+    "no update": (lcb.StepQuantity.update, "Bad cannot be measured.*method `update`"),
+    "no number": (lambda *_: ((), ()), "must return at least one number"),
     "a tensor": (lambda self, s, gradient, b, a: ((), (gradient,)), "must return scalars"),
-    "a state": (lambda *_: ((1.0,), (1.0,)), "other shapes or dtypes than `init`"),
+    "a state": (lambda *_: ((1.0,), (1.0,)), "the same shapes and dtypes as `init`"),
     "numbers that differ": (
         lambda self, s, gradient, b, a: ((), (1.0,) * len(gradient.shape)),
-        "numbers for different variables",
+        "must return equally many numbers",
     ),
 }
 

@@ -240,7 +240,7 @@ def test_updates_that_were_overwritten_are_missing_not_wrong(monkeypatch):
 
 
 def test_there_must_be_something_to_track():
-    with pytest.raises(ValueError, match="at least one callback"):
+    with pytest.raises(ValueError, match="received no callback"):
         with track(dense(NETWORK)):
             pass
 

@@ -306,7 +306,7 @@ def test_a_function_that_changes_its_argument_is_graded_on_its_outcome():
 def test_unknown_exercises_and_twice_the_same_number_are_refused():
     with pytest.raises(ValueError, match="no exercise '99.9'; there are 01.1"):
         exercises.check("99.9", 1)
-    with pytest.raises(ValueError, match="two exercises 01.1"):
+    with pytest.raises(ValueError, match="already an exercise 01.1"):
         exercise("01.1", checked="", hints=[])(lambda answer: (True, ""))
 
 

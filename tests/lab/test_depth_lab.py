@@ -125,10 +125,10 @@ def test_only_what_is_asked_for_is_shown():
     ("arguments", "said"),
     [
         ({"preset": "magic"}, "no preset 'magic'"),
-        ({"show": ["dept"]}, "`show` has no 'dept'"),
-        ({"pictures": ["loss"]}, "`pictures` has no 'loss'"),
-        ({"predict": "weather"}, "a question, one of layer, frequency"),
-        ({"depth": 99}, "`depth` is from 1 to 12"),
+        ({"show": ["dept"]}, "received 'dept'"),
+        ({"pictures": ["loss"]}, "received 'loss'"),
+        ({"predict": "weather"}, "false or one of layer, frequency"),
+        ({"depth": 99}, "`depth` must be from 1 to 12"),
     ],
 )
 def test_what_a_lab_does_not_have_is_refused(arguments, said):

@@ -114,7 +114,7 @@ def test_stop_gets_through_between_two_pieces_of_a_measurement():
 
 def test_a_run_is_drawn_told_listed_and_met_by_the_prediction(lab):
     assert lab.state == "done"
-    assert "bears the largest learning rate" in lab.sentence and "half-way" in lab.sentence
+    assert "has the largest stable learning rate" in lab.sentence and "half-way" in lab.sentence
     assert "predicted a deep layer; observed" in lab._history._table.value
     assert Image.open(io.BytesIO(lab._image.value)).size == DESK.size
     shown = lab._repr_mimebundle_()
@@ -146,7 +146,7 @@ def test_the_line_says_which_lab_it_is(lab):
     assert "lab=flatness" in lab.config
     assert FlatnessLab.from_config(lab.config).config == lab.config
     assert lab._sharing.line == f'lcb.lab.FlatnessLab.from_config("{lab.config}")'
-    with pytest.raises(ValueError, match="a lab named 'flatness'; this one is 'depth'"):
+    with pytest.raises(ValueError, match="the lab 'depth'; received one for the lab 'flatness'"):
         DepthLab.from_config(lab.config)
 
 
@@ -159,7 +159,7 @@ def test_an_address_asks_for_it(monkeypatch):
     assert "depth=3" in sentence.value and "secret" not in sentence.value
     monkeypatch.setenv("QUERY_STRING", "lab=magic")
     sentence, _ = requested_lab().children
-    assert "There is no lab &#x27;magic&#x27;; there are depth, flatness." in sentence.value
+    assert "There is no lab &#x27;magic&#x27;. The labs are depth, flatness." in sentence.value
 
 
 def test_a_highlighted_layer_stands_out_in_every_picture():
@@ -183,10 +183,15 @@ def test_what_is_not_finite_is_drawn_as_nothing():
 
 def test_words_say_what_was_measured():
     said = describe_flatness(flat_view())
-    assert "At update 400 layer_1 bears the largest learning rate, moved alone: 0.4" in said
-    assert "layer_0 the smallest: 0.1. All are trained at 0.05" in said
+    assert (
+        "At update 400 layer_1 has the largest stable learning rate if it alone moves, 0.4" in said
+    )
+    assert "layer_0 the smallest, 0.1. All layers are trained at 0.05" in said
     assert "the loss rises most for readout, least for layer_0" in said
-    assert "A step of 0.03 along it changes readout's gradient most, by 40%" in said
+    assert (
+        "After a step of size 0.03 along its gradient, readout's gradient changes most, by 40%"
+        in said
+    )
 
 
 @pytest.mark.parametrize(

@@ -228,7 +228,11 @@ def learn(lab, files):
     lab.start()
     assert lab.press_right("Learning rate") == 0.0316
     delay, took = lab.delay(), lab.stop()
-    until(lambda: lab.said().startswith("Run 1, measured to where it ended.") and lab.picture())
+    until(
+        lambda: (
+            lab.said().startswith("Run 1, with distances to its final weights.") and lab.picture()
+        )
+    )
     at_rest = lab.picture(), lab.root.inner_text()
     time.sleep(1)
     assert (lab.picture(), lab.root.inner_text()) == at_rest
@@ -256,7 +260,7 @@ def learn(lab, files):
 
     lab.labelled("Target", "select").select_option("own formula")
     # Nothing is written yet: only when the lab says so has it taken in what was chosen.
-    lab.root.get_by_text("A function to learn depends on x").wait_for()
+    lab.root.get_by_text("The formula must depend on x").wait_for()
     lab.labelled(r"f\(x\) =", "input").fill("sine(x)")
     lab.page.keyboard.press("Enter")
     lab.root.get_by_text("did you mean 'sin'?").wait_for()
@@ -306,9 +310,9 @@ def test_the_address_asks_for_the_other_lab(visit, tmp_path):
         assert 'lcb.lab.FlatnessLab.from_config("' in lab.line()
         lab.button("Start").click()
         lab.root.get_by_text("compiling the measurement").wait_for()
-        until(lambda: "bears the largest learning rate" in lab.said())
+        until(lambda: "has the largest stable learning rate" in lab.said())
         lab.stop()
-        until(lambda: lab.said().startswith("Run 1, measured to where it ended."))
+        until(lambda: lab.said().startswith("Run 1, with distances to its final weights."))
         page.close()
         assert errors(server) == []
 
@@ -381,7 +385,7 @@ def beside_each_other(notebook, first):
     again.stop()
 
     other.labelled("Speed", "select").select_option("full")
-    until(lambda: other.said().startswith("Run 1, measured to where it ended."))
+    until(lambda: other.said().startswith("Run 1, with distances to its final weights."))
     assert "2 seeds" in other.root.locator(".keras-lcb-runs").inner_text()
     assert other.tinted() > 3 * plain
     until(lambda: notebook.threads() == "0 threads")

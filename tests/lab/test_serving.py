@@ -86,4 +86,4 @@ def test_what_is_no_port_is_refused(port, capsys):
     with pytest.raises(SystemExit) as end:
         keras_lcb_cli.main(["lab", f"--port={port}"])
     assert end.value.code == 2
-    assert "is no port" in capsys.readouterr().err
+    assert "expected a port from 1 to 65535" in capsys.readouterr().err

@@ -61,15 +61,15 @@ def test_a_formula_is_what_is_learned():
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"depth": 0}, "`depth` is from 1 to 12, got 0"),
-        ({"depth": 2.5}, "`depth` is a whole number"),
-        ({"depth": True}, "`depth` is a number"),
-        ({"learning_rate": "fast"}, "`learning_rate` is a number, got 'fast'"),
-        ({"learning_rate": float("nan")}, "`learning_rate` is a number"),
-        ({"optimizer": "lbfgs"}, "`optimizer` is one of sgd, momentum, adam"),
-        ({"speed": 7}, "`speed` is one of 0, 400"),
-        ({"residual": "perhaps"}, "`residual` is true or false"),
-        ({"target": 3}, "`target` is a text"),
+        ({"depth": 0}, "`depth` must be from 1 to 12; received 0"),
+        ({"depth": 2.5}, "`depth` must be a whole number"),
+        ({"depth": True}, "`depth` must be a number"),
+        ({"learning_rate": "fast"}, "`learning_rate` must be a number; received 'fast'"),
+        ({"learning_rate": float("nan")}, "`learning_rate` must be a number"),
+        ({"optimizer": "lbfgs"}, "`optimizer` must be one of sgd, momentum, adam"),
+        ({"speed": 7}, "`speed` must be one of 0, 400"),
+        ({"residual": "perhaps"}, "`residual` must be true or false"),
+        ({"target": 3}, "`target` must be a text"),
         ({"target": "__import__('os')"}, "means nothing here|There is no"),
     ],
 )
@@ -81,10 +81,10 @@ def test_settings_out_of_range_are_refused(changes, said):
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        ("dept=3", "no setting 'dept'"),
-        ("depth=3&depth=4", "'depth' stands twice"),
+        ("dept=3", "received 'dept'"),
+        ("depth=3&depth=4", "'depth' occurs twice"),
         ("depth", "a line such as"),
-        ("depth=deep", "`depth` is a number"),
+        ("depth=deep", "`depth` must be a number"),
     ],
 )
 def test_lines_that_are_no_settings_are_refused(line, said):

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_lcb.landscape import Objective, dialogue, objective
+from keras_lcb.landscape import Objective, host_search, objective
 from keras_lcb.landscape.hessian import BlockProducts
 
 SIDE = 24  # samples, inputs and units of each layer, so that all matrix products are as large
@@ -149,7 +149,7 @@ def test_a_search_is_sent_the_products_of_what_it_yields(two_blocks):
 def test_a_program_comes_back_in_between_and_goes_on(two_blocks, monkeypatch):
     products, vectors = two_blocks
     at_once = gathered(products, vectors)
-    monkeypatch.setattr(dialogue, "_SECONDS_AT_ONCE", 0.0)
+    monkeypatch.setattr(host_search, "_SECONDS_PER_PROGRAM", 0.0)
     for one, other in zip(at_once, gathered(products, vectors), strict=True):
         for product, again in zip(one, other, strict=True):
             np.testing.assert_array_equal(product, again)
@@ -162,7 +162,7 @@ def test_what_a_search_raises_comes_through_as_it_is(two_blocks, failure):
         gathered(products, vectors, failure)
     assert raised.value is failure
     assert len(gathered(products, vectors)) == 3  # nothing is left of it
-    assert not dialogue._open
+    assert not host_search._running
 
 
 def test_a_search_may_begin_with_the_gradients():

@@ -86,7 +86,7 @@ def test_the_scale_of_relu_filters_makes_no_difference():
         ({"directions": "planes"}, "'plane'"),
         ({"points": 4}, "odd"),
         ({"span": 0.0}, "span"),
-        ({"layer": "d"}, "No layer is called 'd'"),
+        ({"layer": "d"}, "No layer or nested model is called 'd'"),
     ],
 )
 def test_refusals(model, wrong, said):

@@ -77,7 +77,7 @@ def test_against_steps_by_hand(batch_size):
         assert descends(NETWORK.weights(), places, float(at.lower), 10, x, y)
         assert not descends(NETWORK.weights(), places, float(at.upper), 10, x, y)
         assert at.lower <= at.learning_rate <= at.upper <= 1.05 * at.lower
-    assert np.isnan(found.theory).all() and "asked" in schema.missing(found)["theory"]
+    assert np.isnan(found.theory).all() and "Not measured" in schema.missing(found)["theory"]
 
 
 def test_what_has_no_limit_is_said(monkeypatch):

@@ -86,7 +86,7 @@ def test_marks_where_nan_began(run_factory, ax):
     distance[5:] = np.nan
     run = run_factory(distance, attrs={"first_nonfinite_update": 55, "nonfinite_updates": 45})
     lines = plot_convergence(run, ax)
-    assert "NaN or infinity from update 55" in texts(ax)
+    assert "NaN or infinite from update 55" in texts(ax)
     assert [55, 55] in [list(line.get_xdata()) for line in ax.lines]
     assert lines[0].get_xdata()[-1] == 40
     assert ax.get_xlim()[1] >= 100  # the rest of training stays in view

@@ -53,7 +53,7 @@ def test_eigenvalues_by_depth(ax):
     )
     assert labelled["whole model: 9"].get_ydata()[0] == 9.0
     assert "further, down to rank 2" in labelled
-    assert "no eigenvalue is positive: c" in texts(ax)
+    assert "no positive eigenvalue: c" in texts(ax)
     assert "evaluation mode" in texts(ax)
 
 

@@ -133,7 +133,7 @@ def test_the_film_has_a_frame_for_each_record(kind, request, tmp_path):
 
 
 def test_films_that_cannot_be_written(residual, tmp_path, monkeypatch):
-    with pytest.raises(ValueError, match=r"\.gif or an \.mp4"):
+    with pytest.raises(ValueError, match=r"\.gif or \.mp4"):
         animate_frequencies(residual, tmp_path / "film.avi")
     monkeypatch.setattr(matplotlib.animation.FFMpegWriter, "isAvailable", lambda: False)
     with pytest.raises(ValueError, match="ffmpeg"):
@@ -158,5 +158,5 @@ def test_what_is_missing_is_named(run_factory, ax):
 
 
 def test_history_needs_as_many_axes_as_frequencies(residual, ax):
-    with pytest.raises(ValueError, match="2 of them, got 1"):
+    with pytest.raises(ValueError, match="2 frequencies; received 1"):
         plot_frequency_history(residual, ax)

@@ -48,11 +48,11 @@ def test_planes_share_their_levels(panels):
 
 
 def test_refusals(panels):
-    with pytest.raises(ValueError, match="all lines or all planes"):
+    with pytest.raises(ValueError, match="lines only or planes only"):
         plot_loss_slices({"a": lines(1.0), "b": plane(1.0)}, panels)
-    with pytest.raises(ValueError, match="all lines or all planes"):
+    with pytest.raises(ValueError, match="lines only or planes only"):
         plot_loss_slices({}, panels)
-    with pytest.raises(ValueError, match="1 slices need"):
+    with pytest.raises(ValueError, match="each of the 1 slices"):
         plot_loss_slices({"a": lines(1.0)}, panels)
     with pytest.raises(ValueError, match="nothing to draw"):
         plot_loss_slices({"a": lines(np.nan)}, panels[:1])

@@ -28,7 +28,7 @@ def test_draws_the_first_figures_where_axes_are_few(run_factory):
 
 
 def test_a_run_that_no_figure_shows_is_refused(run_factory):
-    with pytest.raises(ValueError, match="nothing that a figure shows"):
+    with pytest.raises(ValueError, match="no data for any figure"):
         plot_overview(run_factory()[["angle"]])
 
 

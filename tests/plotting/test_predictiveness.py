@@ -54,5 +54,5 @@ def test_refusals(run_factory, ax):
         plot_predictiveness(run_factory(), ax)
     with pytest.raises(ValueError, match="GradientPredictiveness"):
         plot_predictiveness(make().isel(step=0), ax)
-    with pytest.raises(ValueError, match="`quantity` is one of"):
+    with pytest.raises(ValueError, match="`quantity` must be one of"):
         plot_predictiveness(make(), ax, quantity="loss")

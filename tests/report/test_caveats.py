@@ -10,15 +10,15 @@ def said(run):
 def test_a_plain_run(run_factory):
     text = said(run_factory())
     assert "This is one run" in text
-    assert "1 / updates by construction" in text
+    assert "every layer arrives at 0" in text and "1 / updates, the same" in text
     assert "learning rate fell" not in text
-    assert "Normalisation" not in text
+    assert "Normalization" not in text
     assert "sketches" not in text
     assert notices(run_factory()) == []
 
 
 def test_the_endpoint_identity_holds_for_final_weights_only(run_factory):
-    assert "by construction" not in said(run_factory(attrs={"reference": "model"}))
+    assert "arrives at 0" not in said(run_factory(attrs={"reference": "model"}))
 
 
 def test_a_falling_learning_rate(run_factory):
@@ -45,7 +45,7 @@ def test_a_loss_that_had_not_settled(run_factory):
 
 def test_normalization(run_factory):
     run = run_factory(roles=["hidden", "normalization", "head"])
-    assert "Normalisation makes the scale of the weights before it arbitrary" in said(run)
+    assert "Normalization makes the scale of the weights before it arbitrary" in said(run)
 
 
 def test_sketched_distances(run_factory):
@@ -86,5 +86,5 @@ def test_notices(run_factory):
     )
     provisional, nonfinite, skipped = notices(run)
     assert "provisional" in provisional
-    assert "began at update 1,234 (1 such update)" in nonfinite
-    assert "3 updates were skipped" in skipped
+    assert "infinite at update 1,234 (1 such update)" in nonfinite
+    assert "skipped 3 updates" in skipped

@@ -162,7 +162,7 @@ def test_hostile_names_run_nothing_and_are_shown(visit, hostile):
 
 def test_a_run_that_diverged_says_so_in_view(visit, diverged):
     page = visit(diverged, "dark", 390)
-    notice = page.locator(".notice")
+    notice = page.locator("p.notice")
     assert "update 55" in notice.inner_text()
     assert notice.bounding_box()["y"] < 900
 

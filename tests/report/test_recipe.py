@@ -1,7 +1,11 @@
 import ast
 
+import keras
+import numpy as np
+import pytest
 import xarray as xr
 
+import keras_lcb as lcb
 from keras_lcb import synthetic
 from keras_lcb.report.recipe import code, command
 from keras_lcb.runs import schema
@@ -62,3 +66,44 @@ def test_quantities_of_the_package_and_of_ones_own():
     assert f"step_quantities = {made}" in lines
     assert "run = lcb.collect(step_quantities)" in lines
     compile(lines, "recipe", "exec")
+
+
+class Sparsity(lcb.Recorder):
+    variables = {"sparsity": {"long_name": "share of weights near zero", "units": "1"}}
+
+    def measure(self):
+        return {"sparsity": [float(len(layer.variables)) for layer in self.followed]}
+
+
+X, Y = np.linspace(0, 1, 8).reshape(4, 2), np.ones((4, 1))
+
+
+@pytest.mark.parametrize(
+    "make, says",
+    [
+        (lambda: lcb.LayerSharpness(X, Y, top_k=2), "lcb.LayerSharpness(x, y, every='epoch'"),
+        (
+            lambda: lcb.GradientPredictiveness(X, Y, step_sizes=[0.1], loss="mae"),
+            "lcb.GradientPredictiveness(x, y, loss=loss, every='epoch'",
+        ),
+        (Sparsity, "Sparsity(every='epoch')"),
+        (lambda: lcb.GradientNorms(per_update=True), "per_update=True"),
+    ],
+    ids=["LayerSharpness", "GradientPredictiveness", "own", "GradientNorms"],
+)
+def test_a_run_of_one_callback_has_its_figures_and_a_recipe_that_runs(
+    make, says, tmp_path, monkeypatch
+):
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(3), keras.layers.Dense(1)])
+    model.compile("sgd", "mse")
+    callback = make()
+    model.fit(X, Y, verbose=0, callbacks=[callback])
+    monkeypatch.chdir(tmp_path)
+    lcb.write_report(callback.results, "report.html")
+    assert "<svg" in (tmp_path / "report.html").read_text()
+    text = code(callback.results)
+    assert says in text
+    again = text.replace(f"from {__name__} import Sparsity\n", "")
+    names = {"model": model, "x": X, "y": Y, "loss": "mae", "Sparsity": Sparsity}
+    exec(again, names)
+    assert set(names["run"].data_vars) == set(callback.results.data_vars)

@@ -58,7 +58,7 @@ def test_holds_verdict_figures_table_caveats_settings_and_recipe(html):
     assert "Further quantities: angle, update norm, parameter norm" in found.text
     assert all(svg["role"] == "img" and len(svg["aria-label"]) > 40 for svg in found.all("svg"))
     assert len(found.all("tr")) > 5
-    assert "1 / updates by construction" in found.text
+    assert "1 / updates, the same for all layers" in found.text
     assert f"keras_lcb {keras_lcb.__version__}" in found.text
     assert "lcb.LayerConvergence(" in found.text
 
@@ -124,7 +124,7 @@ def test_the_same_run_gives_the_same_page_whatever_the_users_settings(run_factor
 
 def test_tells_where_nan_began(diverged):
     text = elements(diverged).text
-    assert "NaN or infinity began at update 55 (45 such updates)." in text
+    assert "NaN or infinite at update 55 (45 such updates)." in text
 
 
 def test_seeds_are_told_and_leave_out_the_single_run(stacked):
@@ -163,7 +163,7 @@ def test_what_is_no_run_is_refused(value, tmp_path):
 
 
 def test_a_run_without_records_is_refused(run_factory):
-    with pytest.raises(ValueError, match="train first"):
+    with pytest.raises(ValueError, match="Train the model first"):
         page(run_factory().isel(step=[]), "Title")
 
 

@@ -127,23 +127,25 @@ def test_attributes_are_joined():
 
 
 def test_nothing_to_collect():
-    with pytest.raises(ValueError, match="Nothing to collect"):
+    with pytest.raises(ValueError, match="received nothing"):
         collect()
-    with pytest.raises(ValueError, match="str has no `results`"):
+    with pytest.raises(ValueError, match="str, which has no run"):
         collect("LayerConvergence")
-    with pytest.raises(ValueError, match="SimpleNamespace has no `results`"):
+    with pytest.raises(ValueError, match="SimpleNamespace, which has no run"):
         collect(SimpleNamespace(results={"distance": 1}))
 
 
 def test_parts_that_do_not_fit_together(run_factory):
     grouped = {**LAYERS, "layer": ["block1", "b"]}
-    with pytest.raises(ValueError, match="At depth 0 .* 'a' and another 'block1'"):
+    with pytest.raises(ValueError, match="At depth 0 .* 'a', and another has 'block1'"):
         collect(part([0]), part([0], layers=grouped))
-    with pytest.raises(ValueError, match="layer 'b' has parameters 3 .* 5 for another"):
+    with pytest.raises(ValueError, match="layer 'b' has parameters 3 .* 5 in another"):
         collect(part([0]), part([0], layers={**LAYERS, "parameters": [6, 5]}))
     with pytest.raises(ValueError, match="different values of 'distance'"):
         collect(part([0], distance=[[1, 2]]), part([0], distance=[[1, 3]]))
-    with pytest.raises(ValueError, match="different trainings: optimizer 'SGD' and 'Adam'"):
+    with pytest.raises(
+        ValueError, match="different trainings: their optimizer is 'SGD' and 'Adam'"
+    ):
         collect(part([0], {"optimizer": "SGD"}), part([0], {"optimizer": "Adam"}))
     stacked = xr.concat([run_factory(), run_factory()], "seed")
     with pytest.raises(ValueError, match="stacks several seeds"):

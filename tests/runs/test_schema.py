@@ -40,7 +40,8 @@ def test_every_name_of_the_contract_is_known():
         "gradient_cosine smoothness lower upper theory distance_standard_error "
         "target prediction contribution smallest_residual scaled_eigenvalue products "
         "stable_learning_rate layer_slice slice_rise eigenvalue_per_parameter filter_curvature "
-        "filter_curvature_standard_error effective_distance"
+        "filter_curvature_standard_error effective_distance response_frequency target_frequency "
+        "input_target_frequency"
     )
     assert set(contract.split()) == set(schema.VARIABLES)
     dims = {d for q in schema.VARIABLES.values() for choice in q.dims for d in choice.split()}
@@ -76,14 +77,18 @@ def test_attributes_are_what_netcdf_can_hold():
     [
         ({"distanse": (("step", "layer"), np.ones((3, 2)))}, COORDS, "'distanse'.*distance"),
         ({"distance": (("layer", "step"), np.ones((2, 3)))}, COORDS, r"\(step, layer\)"),
-        ({"distance": (("step", "layer"), np.ones((4, 2)))}, COORDS, "4 values along 'step'"),
-        ({"distance": (("step", "layer"), np.ones(3))}, COORDS, "needs an array over"),
-        ({"r2": (("layer", "frequency"), np.ones((2, 1)))}, COORDS, "'frequency', which has no"),
-        ({}, {"dept": [0]}, "no coordinate 'dept'.*depth"),
-        ({}, {"depth": [0]}, "'layer', which has no"),
-        ({}, {"layer": ["a", "b"], "depth": [0]}, "1 values along 'layer'"),
-        ({}, {"layer": ["a", "a"]}, "must differ"),
-        ({}, {"step": 3}, "needs a list"),
+        (
+            {"distance": (("step", "layer"), np.ones((4, 2)))},
+            COORDS,
+            "as many values along 'step' .*; received 4",
+        ),
+        ({"distance": (("step", "layer"), np.ones(3))}, COORDS, "must be an array over"),
+        ({"r2": (("layer", "frequency"), np.ones((2, 1)))}, COORDS, "'frequency', for which"),
+        ({}, {"dept": [0]}, "'dept' is not the name of a coordinate.*depth"),
+        ({}, {"depth": [0]}, "'layer', for which"),
+        ({}, {"layer": ["a", "b"], "depth": [0]}, "values along 'layer' .*; received 1"),
+        ({}, {"layer": ["a", "a"]}, "must all be different"),
+        ({}, {"step": 3}, "must be a list"),
     ],
 )
 def test_refusals(variables, coords, words):
@@ -92,7 +97,7 @@ def test_refusals(variables, coords, words):
 
 
 def test_settings_that_are_no_json():
-    with pytest.raises(ValueError, match="settings must be JSON"):
+    with pytest.raises(ValueError, match="settings must be valid in JSON"):
         schema.dataset({}, {}, {"layers": lambda layer: layer})
 
 

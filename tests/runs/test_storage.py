@@ -205,9 +205,9 @@ def test_folders_that_are_missing_or_in_the_way(saved, tmp_path):
 
 def test_what_is_no_run_is_not_saved(run_factory, tmp_path):
     for wrong in (None, {}, xr.Dataset({"t2m": ("time", [1.0])}), run_factory().distance):
-        with pytest.raises(ValueError, match="Expected a run"):
+        with pytest.raises(ValueError, match="expects a run"):
             save_run(wrong, tmp_path / "run.nc")
-    with pytest.raises(ValueError, match="holds what a netCDF file cannot"):
+    with pytest.raises(ValueError, match="something that a netCDF file cannot"):
         save_run(run_factory().assign_attrs(note=None), tmp_path / "run.nc")
     assert not os.listdir(tmp_path)
 
@@ -237,13 +237,13 @@ def test_nothing_there(tmp_path):
 @pytest.mark.parametrize("content", [b"", b"hello", b"CDF\x01" + bytes(100), b"PK\x03\x04"])
 def test_what_is_no_netcdf(tmp_path, content):
     (tmp_path / "run.nc").write_bytes(content)
-    with pytest.raises(ValueError, match="no netCDF-4 file"):
+    with pytest.raises(ValueError, match="not a netCDF-4 file"):
         load_run(tmp_path / "run.nc")
 
 
 def test_foreign_netcdf(tmp_path):
     xr.Dataset({"t2m": ("time", [1.0])}).to_netcdf(tmp_path / "w.nc", engine="h5netcdf")
-    with pytest.raises(ValueError, match="holds no run"):
+    with pytest.raises(ValueError, match="does not hold a run"):
         load_run(tmp_path / "w.nc")
 
 
@@ -272,7 +272,7 @@ def test_any_changed_byte_is_noticed(tmp_path_factory, data):
     place = data.draw(st.integers(0, len(content) - 49))
     content[place] ^= data.draw(st.integers(1, 255))
     path.write_bytes(content)
-    with pytest.raises(ValueError, match="damaged|no netCDF-4"):
+    with pytest.raises(ValueError, match="damaged|not a netCDF-4"):
         load_run(path)
 
 
@@ -336,18 +336,18 @@ def long_text_in_an_attribute(file, folder):
 
 
 REFUSED = {
-    soft_link: "'loss', a link",
-    external_link: "'loss', a link",
+    soft_link: "the link 'loss'",
+    external_link: "the link 'loss'",
     external_storage: "'loss' in other files",
     virtual_dataset: "'loss' in other files",
-    group: "'more', a group",
-    named_type: "'loss', a datatype",
-    huge_fill_value: "declares more than",
-    huge_chunk: "declares more than",
-    many_small: "declares more than",
-    compressed: "'loss' compressed",
+    group: "the group 'more'",
+    named_type: "the datatype 'loss'",
+    huge_fill_value: "declares more data than",
+    huge_chunk: "declares more data than",
+    many_small: "declares more data than",
+    compressed: "'loss' in compressed",
     objects: "'loss' as ",
-    texts_that_share_one_long_text: "declares more than",
+    texts_that_share_one_long_text: "declares more data than",
     long_text_in_an_attribute: "50 texts in the attribute 'notes'",
 }
 
@@ -368,5 +368,5 @@ def test_the_bound_is_on_what_the_run_needs(saved):
     run, path = saved
     size = path.stat().st_size
     same(load_run(path, max_bytes=size), run)
-    with pytest.raises(ValueError, match=f"{size:,} bytes, more than the {size - 1:,}"):
+    with pytest.raises(ValueError, match=f"{size:,} bytes, more than `max_bytes`, {size - 1:,}"):
         load_run(path, max_bytes=size - 1)

@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from keras_lcb.synthetic import decompose, networks
@@ -26,6 +26,8 @@ def predict(model, x=X):
 )
 @settings(max_examples=8, deadline=None)
 def test_parts_add_up_to_the_output(depth, width, activation, seed, **options):
+    # Normalizing two units makes a step of them, at which any rounding error becomes large.
+    assume(options["normalization"] != "layer" or width > 2)
     model = networks.build_network(depth, width, True, activation, seed=seed, **options)
     parts = decompose(model, X)
     assert parts.dims == ("layer", "x")
@@ -104,25 +106,25 @@ def network(*, last=None, head=None, added=True):
 @pytest.mark.parametrize(
     ("build", "says"),
     [
-        (lambda: networks.build_network(3, 4), "does not read a sum"),
-        (lambda: network(added=False), "does not read a sum"),
-        (lambda: network(last=keras.layers.LayerNormalization()), "reads normalised features"),
-        (lambda: network(last=keras.layers.BatchNormalization()), "reads normalised features"),
-        (lambda: network(last=keras.layers.ReLU()), "does not read a sum"),
-        (lambda: network(head=keras.layers.Dense(1, "tanh")), "is not linear"),
+        (lambda: networks.build_network(3, 4), "must be a sum"),
+        (lambda: network(added=False), "must be a sum"),
+        (lambda: network(last=keras.layers.LayerNormalization()), "received normalised features"),
+        (lambda: network(last=keras.layers.BatchNormalization()), "received normalised features"),
+        (lambda: network(last=keras.layers.ReLU()), "must be a sum"),
+        (lambda: network(head=keras.layers.Dense(1, "tanh")), "must be linear"),
         (lambda: network(head=keras.layers.Dense(2)), "one unit"),
         (
             lambda: network(
                 head=lambda h: keras.layers.Activation("tanh")(keras.layers.Dense(1)(h))
             ),
-            "not that of a Dense layer",
+            "must end in a linear Dense layer",
         ),
         (
             lambda: keras.Sequential(
                 [keras.Input((1,)), keras.layers.Dense(4), keras.layers.Dense(3, "relu")]
                 + [keras.layers.Dense(1)]
             ),
-            "does not read a sum",
+            "must be a sum",
         ),
     ],
 )

@@ -115,7 +115,7 @@ def test_a_function_is_trained_on_but_does_not_come_back_from_json():
         ({"branch_scale": -1.0}, "branch_scale"),
         ({"points": 6}, "Nyquist"),
         ({"points": 64.0}, "points"),
-        ({"batch_size": 65}, "64 points"),
+        ({"batch_size": 65}, "points=64"),
         ({"updates": 50}, "multiple"),
         ({"record_every": 0}, "record_every"),
         ({"optimizer": "adamm"}, "adamm"),

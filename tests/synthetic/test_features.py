@@ -75,7 +75,7 @@ class Subclassed(keras.Model):
 
 @pytest.mark.parametrize("function", [features.layer_features, decomposition.decompose])
 def test_what_is_no_network_is_refused(function):
-    with pytest.raises(ValueError, match="no functional model"):
+    with pytest.raises(ValueError, match="must be a functional model"):
         function(Subclassed(), X)
     inputs = keras.Input((1,))
     with pytest.raises(ValueError, match="1 Dense layers"):

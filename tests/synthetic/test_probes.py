@@ -89,7 +89,7 @@ def test_folds_interleave(points):
 @pytest.mark.parametrize(
     ("x", "frequencies", "options", "says"),
     [
-        (X, [60], {}, "below 60, their Nyquist limit, got 60"),
+        (X, [60], {}, "below 60, their Nyquist limit; received 60"),
         (X, [0], {}, "1 or more"),
         (X, [1.5], {}, "whole"),
         (X[:24], [1], {}, "25 points"),

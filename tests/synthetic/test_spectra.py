@@ -55,11 +55,11 @@ def test_columns_stacks_and_data_arrays_agree():
 
 @pytest.mark.parametrize("bad", [[5], [1.5], [-1]])
 def test_what_the_grid_cannot_resolve_is_refused(bad):
-    says = "Nyquist limit" if bad == [5] else "whole and 0 or more"
+    says = "Nyquist limit" if bad == [5] else "whole numbers, 0 or more"
     for function in (spectra.spectrum, spectra.leakage):
         with pytest.raises(ValueError, match=says):
             function(np.arange(8.0), bad)
-    with pytest.raises(ValueError, match="wave numbers up to 3.5, their Nyquist limit, got 4"):
+    with pytest.raises(ValueError, match="wave numbers up to 3.5, their Nyquist limit; received 4"):
         spectra.spectrum(np.arange(7.0), [4])
     with pytest.raises(ValueError, match="two values or more"):
         spectra.spectrum([1.0], [0])

@@ -104,7 +104,7 @@ def test_any_function_can_be_a_target():
     target = targets.Function(np.cos)
     np.testing.assert_array_equal(target([[0.0], [1.0]]), np.cos([[0.0], [1.0]]))
     assert targets.Function(lambda x: np.cos(3 * x) + 0.1 * np.sin(9 * x)).frequencies == (3, 9)
-    with pytest.raises(ValueError, match="one finite number a position"):
+    with pytest.raises(ValueError, match="one finite number for each position"):
         targets.Function(lambda x: x.sum())
     with pytest.raises(ValueError, match="NaN or infinity"):
         targets.Function(lambda x: np.where(x > 0, np.nan, x))
@@ -156,8 +156,8 @@ def test_a_grid_too_coarse_is_refused_with_its_limit(target, points, limit):
     ("build", "says"),
     [
         (lambda: targets.SineSum([]), "at least one"),
-        (lambda: targets.SineSum([(1, 2)]), "A row is"),
-        (lambda: targets.SineSum([3]), "A row is"),
+        (lambda: targets.SineSum([(1, 2)]), "A row must be"),
+        (lambda: targets.SineSum([3]), "A row must be"),
         (lambda: targets.SineSum([(1.5, 1, 0)]), "whole number"),
         (lambda: targets.SineSum([(-1, 1, 0)]), "whole number"),
         (lambda: targets.SineSum([(1, math.nan, 0)]), "finite"),
@@ -166,10 +166,10 @@ def test_a_grid_too_coarse_is_refused_with_its_limit(target, points, limit):
         (lambda: targets.SineSum([(1, 1, 0)], domain=(0, math.inf)), "finite"),
         (lambda: targets.default_target(noise=-1), "standard deviation"),
         (lambda: targets.default_target(seed=0.5), "whole number"),
-        (lambda: targets.default_target().grid(1), "from 2 on"),
+        (lambda: targets.default_target().grid(1), "2 or more"),
         (lambda: targets.default_target().coefficients([-1]), "0 or more"),
         (lambda: targets.spectral_bias_target(0, "falling"), "equal"),
-        (lambda: targets.Square(0), "from 1 on"),
+        (lambda: targets.Square(0), "1 or more"),
         (lambda: targets.Step(1.0), "between 0 and 1"),
         (lambda: targets.Chirp(-1, 4), "0 or more"),
     ],
@@ -206,12 +206,12 @@ def test_json_of_a_function_tells_it_from_others_and_is_not_run():
 @pytest.mark.parametrize(
     ("described", "says"),
     [
-        ({"kind": "Cube"}, "no target 'Cube'"),
-        ({}, "no target 'None'"),
-        ([], "described by a dict"),
-        ({"kind": "Step", "height": 3}, "no setting 'height'"),
-        ({"kind": "SineSum"}, "no settings of SineSum"),
-        ({"kind": "SineSum", "rows": 3}, "no settings of SineSum"),
+        ({"kind": "Cube"}, "received 'Cube'"),
+        ({}, "received 'None'"),
+        ([], "must be a dict"),
+        ({"kind": "Step", "height": 3}, "received 'height'"),
+        ({"kind": "SineSum"}, "no SineSum can be made"),
+        ({"kind": "SineSum", "rows": 3}, "no SineSum can be made"),
     ],
 )
 def test_json_of_nothing_known_is_refused(described, says):

@@ -123,7 +123,7 @@ def test_the_order_is_that_of_the_calls():
     order = tracked_layers(model)
     assert [layer.name.split("/")[-1] for layer in order.layers] == ["first", "last", "idle"]
     (idle,) = [name for name in order.notes if name.endswith("idle")]
-    assert "never called" in order.notes[idle]
+    assert "never calls" in order.notes[idle]
     assert order.layers[1].role == "head"
 
 
@@ -229,7 +229,7 @@ def test_a_wrapper_without_a_call_keeps_the_order_of_its_attributes():
     ]
     assert [layer.role for layer in order.layers] == ["hidden", "head", "hidden", "head", "hidden"]
     assert "has no `call`" in order.notes[""] and "order of its attributes" in order.notes[""]
-    assert "never called" in order.notes["first/idle"]
+    assert "never calls" in order.notes["first/idle"]
 
 
 def test_reasons_are_plain_text():

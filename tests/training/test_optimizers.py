@@ -56,10 +56,12 @@ def test_those_that_are_named():
     model.compile("sgd", "mse")
     named = keras.optimizers.Adam()
     assert optimizers_of(model, [named], in_fit=False) == [named]
-    with pytest.raises(ValueError, match="object is no optimizer that can be followed"):
+    with pytest.raises(
+        ValueError, match="must be an optimizer of keras.optimizers.*received object"
+    ):
         optimizers_of(model, object())
     if ON_JAX:
-        with pytest.raises(ValueError, match="On JAX, `fit` carries.*Follow others with `track"):
+        with pytest.raises(ValueError, match="On JAX, `fit` updates.*follow them with `track"):
             optimizers_of(model, named)
 
 
@@ -114,7 +116,7 @@ def test_torch_optimizers():
 
     model = dense(NETWORK)
     optimizer = torch.optim.LBFGS(model.parameters())
-    with pytest.raises(ValueError, match=r"LBFGS.step was given a closure.*`loss.backward\(\)`"):
+    with pytest.raises(ValueError, match=r"LBFGS.step received a closure.*`loss.backward\(\)`"):
         with track(model, GradientNorms(), optimizer=optimizer):
             optimizer.step(lambda: loss_of(model))
     assert not optimizer._optimizer_step_pre_hooks

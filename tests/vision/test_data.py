@@ -44,9 +44,9 @@ def test_splits_are_slices_of_the_one_there_is():
         (("train", "train"), "1797 images in common"),
         (("train[5:5]", "train[5:]"), "no image to train on"),
         (("train[5:]", "train[:0]"), "no image to validate with"),
-        (("train",), "`splits` names two parts"),
-        ("train", "`splits` names two parts"),
-        ((0, 1), "`splits` names two parts"),
+        (("train",), "`splits` must name two parts"),
+        ("train", "`splits` must name two parts"),
+        ((0, 1), "`splits` must name two parts"),
     ],
 )
 def test_splits_that_cannot_be_are_refused(splits, message):
@@ -101,8 +101,11 @@ def test_augmentation_with_the_same_seeds_comes_again():
     [
         (_mirrored(0), "list of Keras layers"),
         (["flip"], "list of Keras layers; received.*flip"),
-        ([keras.layers.RandomCrop(6, 6)], r"turns \(8, 8, 1\) of float32 into \(6, 6, 1\)"),
-        ([keras.layers.RandomFlip(dtype="float16")], "into .* of float16"),
+        (
+            [keras.layers.RandomCrop(6, 6)],
+            r"shape \(8, 8, 1\) and type float32.*\(6, 6, 1\) and float32",
+        ),
+        ([keras.layers.RandomFlip(dtype="float16")], "and float16"),
     ],
 )
 def test_augmentation_that_does_not_fit_is_refused(layers, message):
@@ -111,8 +114,41 @@ def test_augmentation_that_does_not_fit_is_refused(layers, message):
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"validation_fraction": 0}, {"validation_fraction": 1.0}, {"batch_size": 0}]
+    "wrong",
+    [
+        {"validation_fraction": 0},
+        {"validation_fraction": 1.0},
+        {"validation_fraction": "0.2"},
+        {"batch_size": 0},
+        {"batch_size": 2.5},
+        {"seed": "a"},
+        {"color": 1},
+    ],
 )
 def test_settings_out_of_range_are_named(wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):
         vision.load("digits", **wrong)
+
+
+@pytest.mark.parametrize("name", [3, None, ["digits"]])
+def test_what_names_no_set_is_refused(name):
+    with pytest.raises(ValueError, match="A data set is named by text, such as 'digits'"):
+        vision.load(name)
+
+
+@pytest.mark.parametrize(
+    "shape, classes, message",
+    [
+        ((8, 8, 3), 10, r"takes images of the shape \(8, 8, 3\), and these have \(8, 8, 1\)"),
+        ((16, 8, 1), 10, r"takes images of the shape \(16, 8, 1\)"),
+        ((8, 8, 1), 5, "'cnn' tells 5 classes apart, and these images are of 10: .* classes=10"),
+    ],
+)
+def test_a_model_that_does_not_fit_is_refused(shape, classes, message):
+    data = vision.load("digits")
+    with pytest.raises(ValueError, match=message):
+        data.check(vision.build_cnn(shape, classes, depth=1, width=2))
+    flat = keras.Sequential([keras.Input((64,)), keras.layers.Dense(10)])
+    with pytest.raises(ValueError, match=r"takes images of the shape \(64,\)"):
+        data.check(flat)
+    data.check(keras.Sequential([keras.Input((None, None, 1)), keras.layers.Dense(10)]))

@@ -85,6 +85,42 @@ def test_every_network_is_trained(network, arguments):
     assert Config.from_json(json.dumps(schema.settings(recorded)["Config"])) == config
 
 
+def test_probes_are_made_of_held_out_images_and_join_the_run(recorded):
+    probes = {
+        "RepresentationSimilarity": {"batch_size": 8},
+        "ResponseFrequency": {"cutoffs": [0.2, 0.3]},
+        "GradientPredictiveness": {"step_sizes": [0.1]},
+    }
+    config = dataclasses.replace(TINY, probes=probes, probe_images=40)
+    assert Config.from_json(config.to_json()) == config
+    found = run(config)
+    assert found.similarity.sel(layer="conv_0").notnull().all()
+    assert found.target_frequency.dims == ("step", "layer", "cutoff")
+    assert schema.settings(found)["RepresentationSimilarity"]["samples"] == 40
+    np.testing.assert_array_equal(found.distance, recorded.distance)  # nothing else changes
+
+
+@pytest.mark.parametrize("network", ["vgg", "resnet", "vit", "mixer"])
+def test_every_network_is_probed(network):
+    config = Config(
+        network=network,
+        depths=(2,),
+        width=4,
+        normalization=True,
+        updates=2,
+        record_every=2,
+        schedule="cosine",
+        layers="blocks",
+        probes={"RepresentationSimilarity": {}, "ResponseFrequency": {}},
+        probe_images=80,
+    )
+    found = run(config)
+    blocks = found.sel(layer=["stage1_block1", "stage1_block2"])
+    assert blocks.similarity.notnull().all() and blocks.distance.notnull().all()
+    assert Config.from_json(json.dumps(schema.settings(found)["Config"])) == config
+    assert np.isfinite(found.response_frequency.sel(layer="head")).all()
+
+
 def test_a_network_has_its_own_depths_unless_told():
     data = load("digits")
     names = [layer.name for layer in compiled_model(Config(network="resnet"), data).layers]
@@ -117,13 +153,26 @@ def test_settings_have_a_hash():
         ({"network": "vgg", "residual": True}, "takes no `residual`"),
         ({"depths": (3, 3)}, "network 'cnn' takes no `depths`"),
         ({"network_arguments": {"heads": 2}}, "network 'cnn' takes no `heads`"),
-        ({"network_arguments": {"width": 2}}, "`width` is no further argument"),
-        ({"data_arguments": {"seed": 2}}, "`seed` is no further argument"),
-        ({"network_arguments": 3}, "`network_arguments` is a dictionary"),
-        ({"data_arguments": {"size": {1, 2}}}, "`data_arguments` is a dictionary"),
-        ({"network": "resnet", "depths": ()}, "`depths` lists the number of blocks"),
-        ({"network": "resnet", "depths": 3}, "`depths` lists the number of blocks"),
-        ({"schedule": "linear"}, "`schedule` is one of 'constant', 'cosine'; received 'linear'"),
+        ({"network_arguments": {"width": 2}}, "Received `width` among the arguments"),
+        ({"data_arguments": {"seed": 2}}, "Received `seed` among the arguments"),
+        ({"network_arguments": 3}, "`network_arguments` must be a dictionary"),
+        ({"data_arguments": {"size": {1, 2}}}, "`data_arguments` must be a dictionary"),
+        ({"network": "resnet", "depths": ()}, "`depths` must be a list with the number of blocks"),
+        ({"network": "resnet", "depths": 3}, "`depths` must be a list with the number of blocks"),
+        (
+            {"probes": {"GradientNorms": {}}},
+            "`probes` names callbacks that .*; received 'GradientN",
+        ),
+        ({"probes": {"ResponseFrequency": {"y": 1}}}, "arguments for ResponseFrequency: .*'y'"),
+        ({"probes": {"ResponseFrequency": {"layers": []}}}, "arguments for R.*'layers'"),
+        ({"layers": "stage1"}, '`layers` is None for each layer, "blocks", or a list'),
+        ({"layers": []}, '`layers` is None for each layer, "blocks", or a list'),
+        ({"probes": {"ResponseFrequency": [1]}}, "`probes` gives a dictionary of arguments"),
+        ({"probe_images": 0}, "`probe_images` must be a whole number, 1 or more"),
+        (
+            {"schedule": "linear"},
+            "`schedule` must be one of 'constant', 'cosine'; received 'linear'",
+        ),
     ],
 )
 def test_settings_that_do_not_fit_each_other_are_refused(settings, message):
@@ -148,5 +197,5 @@ def test_what_is_out_of_range_is_refused(setting, value):
 
 
 def test_text_that_is_no_config_is_refused():
-    with pytest.raises(ValueError, match="These are no settings"):
+    with pytest.raises(ValueError, match="must be a JSON object"):
         Config.from_json('{"colour": 1}')

@@ -20,8 +20,8 @@ def test_a_part_is_read_in_order():
 @pytest.mark.parametrize(
     "images, labels, message",
     [
-        (IMAGES[..., 0], LABELS, r"'train' have the shape \(5, 2, 2\).*images\[..., None\]"),
-        (IMAGES, LABELS[:4], r"'train' has 5 images, and labels of the shape \(4,\)"),
+        (IMAGES[..., 0], LABELS, r"shape \(5, 2, 2\) for the split 'train'.*images\[..., None\]"),
+        (IMAGES, LABELS[:4], r"5 images, and labels of the shape \(4,\), for the split 'train'"),
         (IMAGES, LABELS[:, None], r"labels of the shape \(5, 1\)"),
         (IMAGES / 255, LABELS, "whole numbers.*float64 and int64"),
         (IMAGES, LABELS / 1.0, "whole numbers.*uint8 and float64"),

@@ -198,15 +198,17 @@ def test_an_unknown_name_gets_the_nearest():
 
 
 def test_a_set_without_images_is_refused(data_dir):
-    with pytest.raises(ValueError, match="'lcb_words' is no image classification set.*word"):
+    with pytest.raises(
+        ValueError, match="received 'lcb_words', which is no image classification set.*word"
+    ):
         vision.load("lcb_words", data_dir)
 
 
 @pytest.mark.parametrize(
     "name, message",
     [
-        ("lcb_uncounted", "'lcb_uncounted' does not say how many classes"),
-        ("lcb_floats", "pixels of 'lcb_floats' are float32"),
+        ("lcb_uncounted", "'lcb_uncounted', which does not say how many classes"),
+        ("lcb_floats", "'lcb_floats', whose pixels are float32"),
     ],
 )
 def test_what_cannot_be_classified_or_scaled_is_refused(data_dir, name, message):
@@ -250,6 +252,8 @@ def test_a_folder_of_that_name_is_pointed_to(tmp_path, monkeypatch):
 
 
 def test_neither_prepared_nor_reachable_is_said_within_seconds(tmp_path):
-    with pytest.raises(ValueError, match="'lcb_far' is not prepared.*fetching it failed") as caught:
+    with pytest.raises(
+        ValueError, match="'lcb_far' is not prepared.*its download failed"
+    ) as caught:
         vision.load("lcb_far", str(tmp_path))
     assert "\n" not in str(caught.value)

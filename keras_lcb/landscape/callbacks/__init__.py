@@ -1,1 +1,1 @@
-"""What the loss around the layers is like, along training: callbacks over this room's functions."""
+"""Callbacks that measure the loss around the layers' weights during training."""

@@ -1,4 +1,4 @@
-"""How far each layer's gradient holds along its own direction, along training."""
+"""The `GradientPredictiveness` callback: how much gradients change along their own direction."""
 
 from __future__ import annotations
 
@@ -13,34 +13,41 @@ from keras_lcb.landscape.callbacks.loss_recorder import LossRecorder
 from keras_lcb.training.selection import LayerSelection
 
 _QUANTITIES = ("gradient_change", "relative_gradient_change", "gradient_cosine", "smoothness")
-_UNKNOWN = "In some records the layer was frozen, or its gradient NaN or infinite."
-_NO_GRADIENT = "In some records the layer's gradient was zero, so there was nowhere to move."
+_UNKNOWN = "In some records the layer was frozen, or its gradient was NaN or infinite."
+_NO_GRADIENT = (
+    "In some records the layer's gradient was zero, so there was no direction to move along."
+)
 
 
 class GradientPredictiveness(LossRecorder):
     """Records how much each layer's gradient changes when that layer alone follows it.
 
-    A record takes one gradient of each layer for each step size, and one more, on the data that
-    you give, at the weights as they are; see `keras_lcb.landscape.gradient_predictiveness`, which
-    does the same at any time. The time this takes grows with the number of samples: some hundreds
-    tell layers apart.
+    `keras_lcb.landscape.gradient_predictiveness` measures the same quantities at any time.
+
+    The cost of a record is one gradient over the given data for each layer and step size, and one
+    more for each layer. This time grows with the number of samples; a few hundred samples are
+    enough to distinguish layers.
 
     Args:
-        x: Inputs: arrays, or a data set as `fit` takes it, which is read once into memory, now;
-            see `keras_lcb.landscape.Objective`. One that shuffles moves on by that pass, as by
-            any other, so that a training on the same object sees another order.
+        x: Inputs: arrays, or a data set as `fit` takes it. A data set is read once into memory, at
+            the construction of the callback; see `keras_lcb.landscape.Objective`. This pass
+            advances the random state of a data set that shuffles: a training on the same object
+            then sees another order.
         y: Targets; `None` for a data set. Defaults to `None`.
-        every: When a record is taken: "epoch", or a number of updates n: at the first return to
-            the host at or after each multiple of n. Defaults to "epoch".
-        step_sizes: How far the layers move, in units of their gradient: positive and ascending.
-            Defaults to five from 0.001 to 0.1.
-        layers: Which layers, see `keras_lcb.training.selection.select_layers`; all by default.
+        every: When to record: "epoch" for the end of each epoch, or a number of updates n. A record
+            is then taken when Keras calls back for the first time at or after each multiple of n.
+            Defaults to "epoch".
+        step_sizes: The step sizes, positive and ascending. Each layer moves by its gradient times
+            the step size. Defaults to five step sizes from 0.001 to 0.1.
+        layers: The layers to measure, see `keras_lcb.training.selection.select_layers`. Defaults to
+            all layers.
         sample_weight: Weights of the samples; `None` for a data set.
-        steps: How many batches to take of a data set. Defaults to `None`: all of them.
-        loss: A loss in place of the compiled one, see `keras_lcb.landscape.Objective`. Defaults
-            to `None`.
+        steps: Number of batches to read from a data set. Defaults to `None`: all batches.
+        loss: A loss to use instead of the compiled one, see `keras_lcb.landscape.Objective`.
+            Defaults to `None`.
         training: Whether layers behave as in training. Defaults to `False`.
-        batch_size: Most samples at once, which bounds the memory. Defaults to 512.
+        batch_size: Largest number of samples processed at once, which bounds the memory. Defaults
+            to 512.
 
     Attributes:
         results: The run, an `xarray.Dataset` with `gradient_change`, `relative_gradient_change`
@@ -48,8 +55,9 @@ class GradientPredictiveness(LossRecorder):
             layers have NaN.
 
     Raises:
-        ValueError: For step sizes that are not positive and ascending, and for data that
-            `keras_lcb.landscape.Objective` refuses; before training, for a model without a loss.
+        ValueError: If step sizes are not positive and ascending, or
+            `keras_lcb.landscape.Objective` refuses the data. When training begins, if the model
+            has no loss.
 
     Example:
     >>> import keras, numpy as np
@@ -96,7 +104,7 @@ class GradientPredictiveness(LossRecorder):
     # Recording.
 
     def measure(self) -> Record:
-        """Measures the layers at the weights as they are."""
+        """Measures the layers at the current weights."""
         from keras_lcb.landscape.predictiveness import measure
 
         objective = self._objective
@@ -115,7 +123,7 @@ class GradientPredictiveness(LossRecorder):
     # The run.
 
     def coordinates(self) -> dict[str, Any]:
-        """Returns the values along further dimensions."""
+        """Returns the coordinates of the dimensions other than `step` and `layer`."""
         return {"step_size": self.step_sizes}
 
     def settings(self) -> dict[str, Any]:

@@ -1,9 +1,10 @@
-"""What callbacks share that measure the loss around the weights: data, and its compiled loss."""
+"""The base of callbacks that measure the loss around the weights, on given data."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from keras_lcb.backend import internals
 from keras_lcb.callbacks.recorder import Recorder
 from keras_lcb.training.selection import LayerSelection
 
@@ -12,9 +13,10 @@ if TYPE_CHECKING:
 
 
 class LossRecorder(Recorder):
-    """A recorder of the model's loss on given data, as a function of the weights.
+    """The base of recorders that measure the model's loss on given data.
 
-    The data are taken into memory at once, so that all records see the same samples.
+    The loss is available to subclasses as a function of the weights, `self._objective`. The data
+    are read into memory at the construction, so that all records see the same samples.
 
     Args:
         x: Inputs, or a data set.
@@ -22,10 +24,10 @@ class LossRecorder(Recorder):
         every: See `Recorder`.
         layers: See `Recorder`.
         sample_weight: Weights of the samples, or `None`.
-        steps: How many batches to take of a data set.
-        loss: A loss in place of the compiled one, or `None`.
+        steps: Number of batches to read from a data set; `None` for all batches.
+        loss: A loss to use instead of the compiled one, or `None`.
         training: Whether layers behave as in training.
-        batch_size: Most samples at once.
+        batch_size: Largest number of samples processed at once.
     """
 
     def __init__(
@@ -60,10 +62,10 @@ class LossRecorder(Recorder):
 
     @property
     def _objective(self) -> Objective:
-        """The loss, made again after `compile`, freezing or unfreezing."""
+        """Returns the loss. It is made again after `compile`, freezing or unfreezing."""
         model = self._model
-        # The objects themselves, not their ids, which others may have once these are gone.
-        made_of = [model, getattr(model, "_compile_loss", None), *model.trainable_variables]
+        # Compares the objects, not their ids: a new object may get the id of a deleted one.
+        made_of = [model, internals.compiled_loss(model), *model.trainable_variables]
         if self._made is None or not _same(made_of, self._made_of):
             from keras_lcb.landscape.objective import Objective
 
@@ -78,8 +80,8 @@ class LossRecorder(Recorder):
         return self._made
 
     def attached(self) -> None:
-        """Refuses models that it cannot measure."""
-        _ = self._objective  # what it refuses is refused before training
+        """Checks that the model can be measured."""
+        _ = self._objective  # raises its errors before training begins
 
     def settings(self) -> dict[str, Any]:
         """Returns the settings."""

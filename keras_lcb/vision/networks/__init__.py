@@ -1,16 +1,17 @@
 """Image classifiers, one file each: the module `vgg` defines `build_vgg`, and so on.
 
-Whatever module stands in this folder is a network that `keras_lcb.vision` and `vision.run` know:
-no other place lists them. Each builder takes `input_shape`, `classes`, `width`, `normalization`
-and `seed`, all but `build_cnn` also `depths`, and returns an uncompiled functional model that
-gives logits.
+To add a network, add a module to this folder: `keras_lcb.vision` and `vision.run` find it by
+themselves. Each builder takes `input_shape`, `classes`, `width`, `normalization` and `seed`, and
+all except `build_cnn` also take `depths`. It returns an uncompiled functional model that outputs
+logits.
 
-Layers are named so that they group: `stem_...`, then `stage1_block2_conv1` for what stands in the
-second block of the first stage, and `head` at the end. Stages and blocks are counted from 1. So
-`layers=["stage1"]` reads a stage as one row of a run, and `layers=["stage1_block2"]` a block.
+The names of the layers group them: first `stem_...`, then, for example, `stage1_block2_conv1` for
+a convolution in the second block of the first stage, and finally `head`. Stages and blocks are
+counted from 1. So `layers=["stage1"]` makes a stage one row of a run, and
+`layers=["stage1_block2"]` a block.
 
-The networks are made of Keras' own layers only. A saved one loads where this package is missing,
-and TensorFlow is not imported, unless it is the backend.
+The networks consist only of Keras' own layers. So a saved network can be loaded without this
+package. TensorFlow is imported only if it is the backend.
 """
 
 from __future__ import annotations

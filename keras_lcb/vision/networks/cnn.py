@@ -5,6 +5,7 @@ from __future__ import annotations
 import keras
 import numpy as np
 
+from keras_lcb.config import whole_number
 from keras_lcb.vision.building import check_classifier
 
 
@@ -19,8 +20,8 @@ def build_cnn(
 ) -> keras.Model:
     """Builds a convolutional classifier: `conv_0`, `conv_1`, … and a linear `head`.
 
-    Each block is a 3x3 convolution and a ReLU. Each second block halves the image, as long as
-    at least 4x4 pixels are left. The head reads the average of all pixels and gives logits.
+    Each block is a 3x3 convolution and a ReLU. Every second block halves the image, as long as at
+    least 4x4 pixels are left. The head receives the average over all pixels, and returns logits.
 
     Example:
         >>> model = build_cnn((8, 8, 1), classes=10)
@@ -30,11 +31,13 @@ def build_cnn(
     Args:
         input_shape: (height, width, channels) of an image.
         classes: Number of logits.
-        depth: Number of convolutions.
-        width: Channels of each convolution.
-        normalization: Whether batch normalization (`norm_0`, …) stands before each ReLU.
-        residual: Whether each block's input is added to its output, from the second block on.
-        seed: Seed of the initial weights.
+        depth: Number of convolutions. Defaults to 4.
+        width: Channels of each convolution. Defaults to 16.
+        normalization: Whether there is batch normalization (`norm_0`, …) before each ReLU. Defaults
+            to `False`.
+        residual: Whether each block except the first adds its input to its output. Defaults to
+            `False`.
+        seed: Seed of the initial weights. Defaults to 0.
 
     Returns:
         An uncompiled functional model.
@@ -43,8 +46,7 @@ def build_cnn(
         ValueError: If an argument is out of its range.
     """
     check_classifier(input_shape, classes, width, seed)
-    if depth < 1:
-        raise ValueError(f"`depth` counts convolutions and is at least 1, not {depth}.")
+    whole_number("depth", depth, 1)
     seeds = iter(np.random.SeedSequence(seed).generate_state(depth + 1).tolist())
     inputs = x = keras.Input(input_shape)
     for index in range(depth):

@@ -22,23 +22,26 @@ def build_mixer(
 ) -> keras.Model:
     """Builds an MLP-Mixer (Tolstikhin et al. 2021).
 
-    Patches become tokens (`stem_patches`). A block adds to the tokens, one after the other, what
-    two dense layers make of each channel over all tokens (`stage1_block1_tokens1` and `_tokens2`),
-    and what two make of each token over all channels (`stage1_block1_channels1` and
-    `_channels2`), each pair with a GELU between. The first of a pair is half as wide as a token
-    where it mixes tokens, and four times as wide where it mixes channels. `depths=(8,)`,
-    `width=512` and `patch_size=16` on 224x224 pixels is Mixer-S/16.
+    The layer `stem_patches` turns the patches of the image into tokens. Each block has two residual
+    branches, one after the other. The first mixes tokens: two dense layers act on each channel over
+    all tokens (`stage1_block1_tokens1` and `_tokens2`). The second mixes channels: two dense layers
+    act on each token over all channels (`stage1_block1_channels1` and `_channels2`). Between the
+    two layers of a branch there is a GELU. The first layer of a branch has half as many units as a
+    token has numbers in the first branch, and four times as many in the second. The network with
+    `depths=(8,)`, `width=512` and `patch_size=16` on 224x224 pixels is Mixer-S/16.
 
     Args:
         input_shape: (height, width, channels) of an image.
         classes: Number of logits.
-        depths: Blocks of its only stage, such as `(6,)`.
-        width: Numbers in a token, 2 or more.
-        normalization: Whether layer normalization stands before each pair of dense layers and
-            before the head. Without it the last kernel of each branch begins smaller, by
-            1/√(number of branches), or else the output would grow exponentially with depth.
-        seed: Seed of the initial weights.
-        patch_size: Side of a patch in pixels; height and width are multiples of it.
+        depths: A list with one element, the number of blocks. Defaults to `(6,)`.
+        width: Numbers in a token, 2 or more. Defaults to 64.
+        normalization: Whether there is layer normalization before each branch and before the head.
+            Without it, the initial last kernel of each branch is multiplied by
+            1/√(number of branches), because the output would otherwise grow exponentially with
+            depth. Defaults to `True`.
+        seed: Seed of the initial weights. Defaults to 0.
+        patch_size: Height and width of a patch in pixels. The height and the width of the image
+            must be multiples of it. Defaults to 4.
 
     Returns:
         An uncompiled functional model.
@@ -54,7 +57,9 @@ def build_mixer(
     check_classifier(input_shape, classes, width, seed)
     check_single_stage("mixer", depths)
     if width < 2:
-        raise ValueError("`width` must be 2 or more, since tokens are mixed at half of it.")
+        raise ValueError(
+            "`width` must be 2 or more, because a layer has half as many units; received 1."
+        )
     initializers = Initializers(seed)
     branches = Branches(normalization, initializers, number=2 * depths[0])
     inputs = keras.Input(input_shape, name="image")

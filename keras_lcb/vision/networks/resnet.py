@@ -14,7 +14,7 @@ from keras_lcb.vision.building import (
     head,
 )
 
-EXPANSION = 4  # channels that leave a bottleneck block, over those inside
+EXPANSION = 4  # output channels of a bottleneck block, divided by the channels inside of it
 
 
 def build_resnet(
@@ -27,34 +27,37 @@ def build_resnet(
     *,
     bottleneck: bool = False,
 ) -> keras.Model:
-    """Builds a residual network (He et al. 2016) with the 3x3 stem that it has for CIFAR.
+    """Builds a residual network (He et al. 2016) with a 3x3 stem, as the paper has it for CIFAR.
 
-    `depths=(3, 3, 3)` is ResNet-20, `(5, 5, 5)` ResNet-32 and `(9, 9, 9)` ResNet-56. Each stage
-    after the first halves the image and doubles the channels. A block adds two 3x3 convolutions,
-    `stage1_block1_conv1` and `stage1_block1_conv2`, to its input. Where the shape changes, the
-    shortcut takes each second pixel and fills up with channels of zeros: it has no parameters.
+    `depths=(3, 3, 3)` is ResNet-20, `(5, 5, 5)` is ResNet-32 and `(9, 9, 9)` is ResNet-56. Each
+    stage after the first halves the image and doubles the channels. A block has two 3x3
+    convolutions, `stage1_block1_conv1` and `stage1_block1_conv2`, and adds their output to its
+    input. If the shapes differ, the shortcut selects every second pixel and appends channels of
+    zeros. It has no parameters.
 
-    With `bottleneck`, a block is a 1x1, a 3x3 and a 1x1 convolution, the last of which has four
-    times the channels, and a shortcut that changes the shape is a 1x1 convolution
-    (`stage2_block1_shortcut_conv`): `depths=(3, 4, 6, 3)` and `width=64` is ResNet-50 but for its
+    With `bottleneck`, a block has a 1x1, a 3x3 and a 1x1 convolution. The last of them has four
+    times as many channels as the others. A shortcut that changes the shape is a 1x1 convolution
+    (`stage2_block1_shortcut_conv`). `depths=(3, 4, 6, 3)` and `width=64` is ResNet-50 with another
     stem.
 
     Args:
         input_shape: (height, width, channels) of an image.
         classes: Number of logits.
-        depths: Blocks of each stage.
-        width: Channels of the first stage; in a bottleneck block, those inside.
-        normalization: Whether batch normalization follows each convolution; convolutions have
-            biases only where it does not. Without it the last kernel of each block begins smaller,
-            by 1/√(number of blocks), or else the output would grow exponentially with depth.
-        seed: Seed of the initial weights.
-        bottleneck: Whether blocks are bottlenecks.
+        depths: Number of blocks of each stage. Defaults to `(3, 3, 3)`.
+        width: Channels of the first stage; with `bottleneck`, the channels inside of its blocks.
+            Defaults to 16.
+        normalization: Whether batch normalization follows each convolution. Without it,
+            convolutions have biases, and the initial last kernel of each block is multiplied by
+            1/√(number of blocks), because the output would otherwise grow exponentially with
+            depth. Defaults to `True`.
+        seed: Seed of the initial weights. Defaults to 0.
+        bottleneck: Whether blocks are bottleneck blocks. Defaults to `False`.
 
     Returns:
         An uncompiled functional model.
 
     Raises:
-        ValueError: If an argument is out of its range, or the image too small for the stages.
+        ValueError: If an argument is out of its range, or the image is too small for the stages.
 
     Example:
         >>> import math

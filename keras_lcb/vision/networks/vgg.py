@@ -14,7 +14,7 @@ from keras_lcb.vision.building import (
     head,
 )
 
-WIDEST = 8  # times the width of the first stage
+WIDEST = 8  # most channels of a stage, divided by the channels of the first stage
 
 
 def build_vgg(
@@ -27,25 +27,26 @@ def build_vgg(
 ) -> keras.Model:
     """Builds a VGG network (Simonyan & Zisserman 2015) with one linear layer as its head.
 
-    A block is a 3x3 convolution and a ReLU: `stage1_block1_conv`, `stage1_block1_norm`. After each
-    stage the image is halved, and the next stage has twice the channels, up to eight times `width`.
-    `depths=(2, 2, 3, 3, 3)` with `width=64` and no normalization has the convolutions of VGG-16.
-    The head reads the average over all pixels, where the original has three layers of its own.
+    A block is a 3x3 convolution (`stage1_block1_conv`), its normalization (`stage1_block1_norm`)
+    and a ReLU. The image is halved after each stage, and the next stage has twice as many channels,
+    up to eight times `width`. `depths=(2, 2, 3, 3, 3)` with `width=64` and no normalization has the
+    convolutions of VGG-16. The head receives the average over all pixels; the original has three
+    dense layers there.
 
     Args:
         input_shape: (height, width, channels) of an image.
         classes: Number of logits.
-        depths: Convolutions of each stage.
-        width: Channels of the first stage.
-        normalization: Whether batch normalization stands before each ReLU; convolutions have
-            biases only where it does not.
-        seed: Seed of the initial weights.
+        depths: Number of convolutions of each stage. Defaults to `(2, 2, 2)`.
+        width: Channels of the first stage. Defaults to 16.
+        normalization: Whether there is batch normalization before each ReLU. Convolutions have
+            biases only without it. Defaults to `True`.
+        seed: Seed of the initial weights. Defaults to 0.
 
     Returns:
         An uncompiled functional model.
 
     Raises:
-        ValueError: If an argument is out of its range, or the image too small for the stages.
+        ValueError: If an argument is out of its range, or the image is too small for the stages.
 
     Example:
         >>> model = build_vgg((8, 8, 1), classes=10, depths=(1, 2))

@@ -22,26 +22,29 @@ def build_vit(
     patch_size: int = 4,
     heads: int = 4,
 ) -> keras.Model:
-    """Builds a vision transformer (Dosovitskiy et al. 2021) that reads the average of its tokens.
+    """Builds a vision transformer (Dosovitskiy et al. 2021) without a class token.
 
-    Patches become tokens (`stem_patches`), to which their learned positions are added
-    (`stem_positions`). A block adds to the tokens, one after the other, self-attention
-    (`stage1_block1_attention`) and two dense layers with a GELU between them
-    (`stage1_block1_mlp1`, four times as wide, and `stage1_block1_mlp2`). The head reads the
-    average of all tokens instead of a class token (Beyer et al. 2022). `depths=(12,)`,
-    `width=192`, `patch_size=16` and `heads=3` on 224x224 pixels is ViT-Ti/16 but for that token.
+    The layer `stem_patches` turns the patches of the image into tokens, and `stem_positions` adds a
+    learned position to each token. Each block has two residual branches, one after the other. The
+    first is self-attention (`stage1_block1_attention`). The second has two dense layers with a GELU
+    between them: `stage1_block1_mlp1`, which is four times as wide as a token, and
+    `stage1_block1_mlp2`. The head receives the average of all tokens instead of a class token
+    (Beyer et al. 2022). The network with `depths=(12,)`, `width=192`, `patch_size=16` and `heads=3`
+    on 224x224 pixels is ViT-Ti/16, except for the class token.
 
     Args:
         input_shape: (height, width, channels) of an image.
         classes: Number of logits.
-        depths: Blocks of its only stage, such as `(6,)`.
-        width: Numbers in a token, a multiple of `heads`.
-        normalization: Whether layer normalization stands before attention, before the dense
-            layers and before the head. Without it the last kernel of each branch begins smaller,
-            by 1/√(number of branches), or else the output would grow exponentially with depth.
-        seed: Seed of the initial weights.
-        patch_size: Side of a patch in pixels; height and width are multiples of it.
-        heads: Attention heads.
+        depths: A list with one element, the number of blocks. Defaults to `(6,)`.
+        width: Numbers in a token, a multiple of `heads`. Defaults to 64.
+        normalization: Whether there is layer normalization before each branch and before the head.
+            Without it, the initial last kernel of each branch is multiplied by
+            1/√(number of branches), because the output would otherwise grow exponentially with
+            depth. Defaults to `True`.
+        seed: Seed of the initial weights. Defaults to 0.
+        patch_size: Height and width of a patch in pixels. The height and the width of the image
+            must be multiples of it. Defaults to 4.
+        heads: Number of attention heads. Defaults to 4.
 
     Returns:
         An uncompiled functional model.
@@ -58,8 +61,8 @@ def build_vit(
     check_single_stage("vit", depths)
     if width % whole_number("heads", heads, 1):
         raise ValueError(
-            f"`width` must be a multiple of `heads`: {width} is none of {heads}. Each head reads "
-            "its share of a token."
+            "`width` must be a multiple of `heads`, because each head receives an equal part of a "
+            f"token; received width={width} and heads={heads}."
         )
     initializers = Initializers(seed)
     branches = Branches(normalization, initializers, number=2 * depths[0])
@@ -79,7 +82,7 @@ def build_vit(
 def _placed(tokens: keras.KerasTensor, initializers: Initializers) -> keras.KerasTensor:
     """Adds the learned position of each token."""
     count, width = tokens.shape[1:]
-    # 0, 1, … once, not for each image: so no position is looked up twice in a batch.
+    # The indices 0, 1, … for one image only, so that each position is looked up once in a batch.
     places = keras.ops.cumsum(keras.ops.ones_like(tokens[:1, :, 0], dtype="int32"), axis=1) - 1
     positions = keras.layers.Embedding(
         count, width, embeddings_initializer=initializers.normal(0.02), name="stem_positions"
@@ -98,8 +101,9 @@ def _attention(
         name=f"{block}_attention",
     )
     output = attention(x, x)
-    # Keras gives all projections the same seed, with which queries would begin equal to keys and
-    # values, and takes heads for pixels of a kernel. So each is drawn here, as one square matrix.
+    # Keras initializes all projections with the same seed, so that queries, keys and values would
+    # be equal, and it counts the heads as pixels of a convolution kernel. So each projection is
+    # drawn here, as one square matrix.
     for projection in (attention.query_dense, attention.key_dense, attention.value_dense):
         drawn = branches.initializers.glorot()((width, width))
         projection.kernel.assign(keras.ops.reshape(drawn, projection.kernel.shape))

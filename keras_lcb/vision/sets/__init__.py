@@ -1,13 +1,13 @@
 """Labelled images that need no download, one set a file: the module `digits` defines `digits`.
 
-Whatever module stands in this folder is a set that `vision.load` knows by that name: no other
-place lists them. Its function returns `StoredImages`; its own arguments are those that
-`vision.load` passes on.
+To add a set, add a module to this folder: `vision.load` finds it by its name. The function returns
+`StoredImages`. `vision.load` passes unknown arguments on to it.
 """
 
 from __future__ import annotations
 
 import importlib
+import inspect
 import pkgutil
 from typing import Any
 
@@ -23,13 +23,19 @@ def read(name: str, **arguments: Any) -> StoredImages:
 
     Args:
         name: One of `NAMES`.
-        **arguments: The set's own; see its function.
+        **arguments: Arguments of the function of the set.
 
     Raises:
-        ValueError: If an argument is out of its range.
+        ValueError: If an argument is out of its range, or none that the set takes.
 
     Example:
         >>> read("digits").sizes
         {'train': 1797}
     """
-    return getattr(importlib.import_module(f"{__name__}.{name}"), name)(**arguments)
+    make = getattr(importlib.import_module(f"{__name__}.{name}"), name)
+    taken = inspect.signature(make).parameters
+    for argument in arguments:
+        if argument not in taken:
+            known = f"It takes: {', '.join(taken)}." if taken else "It takes none."
+            raise ValueError(f"The set {name!r} takes no `{argument}`. {known}")
+    return make(**arguments)

@@ -1,4 +1,4 @@
-"""1,797 handwritten digits of 8x8 pixels, inside scikit-learn."""
+"""1,797 handwritten digits of 8x8 pixels, which are part of scikit-learn."""
 
 from __future__ import annotations
 

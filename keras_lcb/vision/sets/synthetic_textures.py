@@ -1,4 +1,4 @@
-"""Textures whose class is told by a pattern of known frequency."""
+"""Textures whose class shows in a pattern of known frequency."""
 
 from __future__ import annotations
 
@@ -23,29 +23,35 @@ def synthetic_textures(
     noise: float = 0.1,
     texture_seed: int = 0,
 ) -> StoredImages:
-    """Returns gray images that are a low- plus a high-frequency grating plus noise.
+    """Returns gray images, each the sum of a low-frequency grating, a high-frequency one and noise.
 
     Each grating has one of `classes` directions, evenly spread over half a turn, and a random
-    phase, both drawn independently of the other grating's. The class of an image is the direction
-    of the grating that `pattern` names; the other one tells nothing of it. With the same seed the
-    images are the same for both patterns, and only the labels differ: whatever differs between two
-    trainings on them comes from the frequency that tells the class.
+    phase. Direction and phase of the two gratings are independent. The class of an image is the
+    direction of the grating that `pattern` names; the other grating contains no information about
+    it. With the same seed, the images are the same for both patterns, and only the labels differ.
+    So a difference between trainings on the two is due to the frequency that shows the class.
 
-    With the default amplitudes the low-frequency grating also makes up most of the distance
-    between images. So the classes of `"low"` are a function of the image that varies slowly, and
-    those of `"high"` one that varies fast, in the sense of the Gaussian-kernel method too.
+    With the default amplitudes, the distance between two images depends mostly on the low-frequency
+    grating. So the label as a function of the image varies slowly for `"low"`, and fast for
+    `"high"`. This also holds for frequencies as the Gaussian-kernel method defines them.
 
     Args:
-        pattern: The grating that tells the class, `"low"` or `"high"`.
-        images: How many.
-        size: Height and width in pixels.
-        classes: Number of directions.
-        frequencies: Of the low and of the high grating, in waves across the image along the
-            direction in which it varies; below half of `size`.
-        amplitudes: Of the low and of the high grating; 1 would take it from black to white.
-        noise: Standard deviation of the noise of each pixel, in the same units. Gray values
-            beyond black and white are cut off.
-        texture_seed: Seed of all that is drawn. The `seed` of `vision.load` only orders them.
+        pattern: The grating that determines the class, `"low"` or `"high"`. Defaults to `"low"`.
+        images: Number of images. Defaults to 2000.
+        size: Height and width in pixels. Defaults to 32.
+        classes: Number of directions. Defaults to 4.
+        frequencies: Frequencies of the low and of the high grating, as the number of waves across
+            the image in the direction in which the grating varies; below half of `size`. Defaults
+            to (2, 8).
+        amplitudes: Amplitudes of the low and of the high grating. A grating of amplitude 1 ranges
+            from black to white. Defaults to (0.5, 0.25).
+        noise: Standard deviation of the noise of each pixel, in the units of the amplitudes. Gray
+            values beyond black and white are clipped. Defaults to 0.1.
+        texture_seed: Seed of everything random in the images. (The `seed` of `vision.load` only
+            changes their order.) Defaults to 0.
+
+    Returns:
+        The images and their labels, as `StoredImages` with one split, `"train"`.
 
     Raises:
         ValueError: If an argument is out of its range.
@@ -89,7 +95,8 @@ def _check(
 ) -> None:
     if pattern not in PATTERNS:
         raise ValueError(
-            f'`pattern` is the grating that tells the class, "low" or "high"; received {pattern!r}.'
+            f'`pattern` must be "low" or "high", the grating that determines the class; received '
+            f"{pattern!r}."
         )
     for name, number, least in (
         ("images", images, 2),
@@ -98,12 +105,12 @@ def _check(
         ("texture_seed", texture_seed, 0),
     ):
         whole_number(name, number, least)
-    if len(frequencies) != 2 or not 0 < frequencies[0] < frequencies[1] < size / 2:
+    if np.shape(frequencies) != (2,) or not 0 < frequencies[0] < frequencies[1] < size / 2:
         raise ValueError(
-            "`frequencies` are two numbers of waves across the image, first the lower one, above 0 "
-            f"and below half of the {size} pixels; received {frequencies}."
+            "`frequencies` must be two numbers of waves across the image, first the lower one, "
+            f"above 0 and below half of the {size} pixels; received {frequencies}."
         )
-    if len(amplitudes) != 2 or min(amplitudes) < 0:
-        raise ValueError(f"`amplitudes` are two numbers from 0 on; received {amplitudes}.")
+    if np.shape(amplitudes) != (2,) or min(amplitudes) < 0:
+        raise ValueError(f"`amplitudes` must be two numbers, 0 or more; received {amplitudes}.")
     if noise < 0:
-        raise ValueError(f"`noise` is a standard deviation, 0 or more; received {noise}.")
+        raise ValueError(f"`noise` must be a standard deviation, 0 or more; received {noise}.")

@@ -81,14 +81,14 @@ def test_later_records_begin_where_the_last_ended(monkeypatch):
 
 
 def _counting(function, taken, monkeypatch):
-    from keras_lcb.landscape.dialogue import Dialogue
+    from keras_lcb.landscape.host_search import HostSearch
 
     calls = []
-    take = Dialogue.take
+    receive = HostSearch.receive
 
     def counted(self, products):
         calls.append(1)
-        take(self, products)
+        receive(self, products)
 
     def measured():
         calls.clear()
@@ -96,7 +96,7 @@ def _counting(function, taken, monkeypatch):
         taken.append(len(calls))
         return record
 
-    monkeypatch.setattr(Dialogue, "take", counted)
+    monkeypatch.setattr(HostSearch, "receive", counted)
     return measured
 
 
@@ -208,7 +208,7 @@ def test_can_be_copied_before_and_after_training():
     ("options", "message"),
     [
         ({"top_k": 0}, "1 or more"),
-        ({"every": 0}, "`every` is"),
+        ({"every": 0}, "`every` must be"),
         ({"trace_samples": 1}, "no standard error"),
         ({"tolerance": 2}, "between 0 and 1"),
     ],
@@ -219,11 +219,11 @@ def test_refuses_settings(options, message):
 
 
 def test_refuses_before_training():
-    with pytest.raises(ValueError, match="as many samples"):
+    with pytest.raises(ValueError, match="same number of samples"):
         trained(lcb.LayerSharpness(X, Y[:-1]))
-    with pytest.raises(ValueError, match="No layer is called 'd'"):
+    with pytest.raises(ValueError, match="No layer or nested model is called 'd'"):
         trained(lcb.LayerSharpness(X, Y, layers=["d"]))
-    with pytest.raises(ValueError, match="'c' has only 10 parameters"):
+    with pytest.raises(ValueError, match="'c' has 10 parameters"):
         trained(lcb.LayerSharpness(X, Y, top_k=11))
 
 
@@ -300,7 +300,7 @@ def test_refuses_data_before_training():
         lcb.LayerSharpness(endless())
     model = compiled(dense("a", "b", "c"))
     before = model.get_weights()
-    with pytest.raises(ValueError, match="without targets"):
+    with pytest.raises(ValueError, match="no targets"):
         trained(lcb.LayerSharpness(X), model=model)
     for one, other in zip(before, model.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)

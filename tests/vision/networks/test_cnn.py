@@ -47,5 +47,6 @@ def test_digits_are_learned_on_every_backend():
 
 
 def test_no_depth_is_refused():
-    with pytest.raises(ValueError, match="depth"):
-        vision.build_cnn((8, 8, 1), 4, depth=0)
+    for depth in (0, 2.5, "3"):
+        with pytest.raises(ValueError, match="`depth` must be a whole number, 1 or more"):
+            vision.build_cnn((8, 8, 1), 4, depth=depth)

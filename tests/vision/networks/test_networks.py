@@ -134,11 +134,11 @@ def test_without_normalization_depth_does_not_blow_up_the_output(name, depths):
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        ({"input_shape": (8, 8)}, r"`input_shape` is \(height, width, channels\).*\(8, 8\)"),
-        ({"input_shape": 8}, r"`input_shape` is \(height, width, channels\).*received 8"),
+        ({"input_shape": (8, 8)}, r"`input_shape` must be \(height, width, channels\).*\(8, 8\)"),
+        ({"input_shape": 8}, r"`input_shape` must be \(height, width, channels\).*received 8"),
         ({"input_shape": (8, 8, None)}, r"input_shape \(channels\).*None"),
         ({"classes": 0}, "classes.*0"),
-        ({"classes": 1}, "`classes` is the number of classes, 2 or more; received 1"),
+        ({"classes": 1}, "`classes` must be the number of classes, 2 or more; received 1"),
         ({"classes": 2.5}, "classes.*2.5"),
         ({"width": 0}, "width.*0"),
         ({"seed": -1}, "seed"),
@@ -154,9 +154,9 @@ def test_arguments_that_no_classifier_can_have_are_named(name, arguments, messag
 @pytest.mark.parametrize(
     "depths, message",
     [
-        ((), "`depths` lists the number of blocks of each stage"),
-        (3, "`depths` lists the number of blocks of each stage.*received 3"),
-        ("3", "`depths` lists the number of blocks of each stage.*received '3'"),
+        ((), "`depths` must be a list with the number of blocks of each stage"),
+        (3, "`depths` must be a list with the number of blocks of each stage.*received 3"),
+        ("3", "`depths` must be a list with the number of blocks of each stage.*received '3'"),
         ((0,), r"depths \(stage 1\)"),
         ((1.5,), r"depths \(stage 1\)"),
     ],
@@ -177,7 +177,7 @@ def test_more_stages_than_the_image_can_be_halved_are_refused(name, stages):
 def test_more_stages_than_one_are_refused_where_there_is_one(name):
     with pytest.raises(ValueError, match=rf"{name} has one stage.*\(2,\).*\(2, 3\) for 2 stages"):
         build(name, depths=(2, 3))
-    with pytest.raises(ValueError, match="3 does not divide 8x8"):
+    with pytest.raises(ValueError, match="received 3, which does not divide 8x8"):
         build(name, patch_size=3)
 
 

@@ -80,7 +80,7 @@ def test_noise_has_the_size_that_is_asked_for():
 @pytest.mark.parametrize(
     "wrong, message",
     [
-        ({"pattern": "middle"}, '"low" or "high"; received \'middle\''),
+        ({"pattern": "middle"}, '"low" or "high".*received \'middle\''),
         ({"images": 1}, "images"),
         ({"classes": 1}, "classes"),
         ({"size": 2}, "size"),
@@ -88,8 +88,10 @@ def test_noise_has_the_size_that_is_asked_for():
         ({"frequencies": (2, 16)}, "below half of the 32 pixels"),
         ({"frequencies": (0, 8)}, "above 0"),
         ({"frequencies": (2,)}, "two numbers"),
-        ({"amplitudes": (0.5,)}, "two numbers from 0 on"),
-        ({"amplitudes": (0.5, -1)}, "two numbers from 0 on"),
+        ({"frequencies": 3}, "two numbers"),
+        ({"amplitudes": 0.5}, "two numbers, 0 or more"),
+        ({"amplitudes": (0.5,)}, "two numbers, 0 or more"),
+        ({"amplitudes": (0.5, -1)}, "two numbers, 0 or more"),
         ({"noise": -0.1}, "standard deviation"),
         ({"texture_seed": -1}, "texture_seed"),
     ],

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from keras_lcb.landscape.vectors import combined, dot, inner, norm, take_out
+from keras_lcb.landscape.host_vectors import combined, dot, inner, norm, project_out
 
 
 @pytest.mark.parametrize("size", [1, 7, 2**15, 100_001])
@@ -34,6 +34,6 @@ def test_what_is_left_is_orthogonal():
     basis = np.linalg.qr(random.normal(size=(5000, 4)))[0].T.astype("float32")
     vector = (basis.T @ [1e3, 2e3, 3e3, 4e3] + random.normal(size=5000)).astype("float32")
     before = vector.astype("float64")
-    taken = take_out(basis, vector)
+    taken = project_out(basis, vector)
     np.testing.assert_allclose(taken, basis.astype("float64") @ before, rtol=1e-5)
     assert np.abs(basis @ vector).max() < 1e-5 * np.linalg.norm(vector)

@@ -1,4 +1,7 @@
-"""Norms, distances and angles of long vectors, in double precision and little memory."""
+"""Norms of weight vectors, and distances and angles between them.
+
+They are computed on the host, in double precision and in little memory.
+"""
 
 from __future__ import annotations
 

@@ -1,0 +1,287 @@
+"""What freezing saves and costs: wall time and accuracy beside training all layers to the end.
+
+python -m benchmarks.freezing [--out FILE] [--seeds 10] [--epochs 30] [--only WORD ...] [--quick]
+
+ResNet-20 on 5,000 images of MNIST at 32x32, on the processors that there are. For each seed the
+ways to train take turns, in an order of their own; each is timed from the call of `fit` to its
+end, compiling included. A row is written to FILE as soon as a training ends, and trainings that
+are in FILE already are not repeated: a run that was stopped goes on, and more seeds may be added.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import math
+import os
+import pathlib
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+# Keras reads which backend to use when it is imported, so what imports it waits for the options.
+if TYPE_CHECKING:
+    import keras
+
+BATCH_SIZE, RATE, PROBE = 64, 0.1, 128
+PLAIN, CONTROL = "plain", "plain, a second time"
+START = 0.25
+# Few groups, since each has a step to be compiled: the network in five parts of like cost.
+GROUPS = {
+    "stem": 1, "stage1_block1": 1, "stage1_block2": 2, "stage1_block3": 2,
+    "stage2_block1": 3, "stage2_block2": 3, "stage2_block3": 4, "stage3_block1": 4,
+}  # fmt: skip
+LAST_GROUP = 5
+MOST_LOSS, MOST_TIME, MOST_TIME_CACHED = 1.0, 0.80, 0.65
+
+PUBLISHED = """\
+Published: FreezeOut (Brock et al. 2017) saves up to 20 % of the wall time at 3 % loss of accuracy
+for DenseNets, 20 % without loss for ResNets, and nothing for VGG, on CIFAR and on one GPU, with
+every layer a unit of its own. Egeria (Wang et al. 2023) trains 19 to 43 % faster without loss, for
+seven models on up to 10 GPUs, frozen activations cached on disk and communication saved, too."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Way:
+    """One way to train."""
+
+    freeze: Callable[[np.ndarray], Any] | None = None  # of a probe batch
+    cosine: bool = True  # whether the optimizer's learning rate falls; schedules do so themselves
+    cached: bool = False
+
+
+def group(layer: keras.Layer) -> str:
+    """The part of the network in which a layer stands."""
+    from keras_lcb.training.block_names import block_name
+
+    return f"group{GROUPS.get(block_name(layer.name), LAST_GROUP)}"
+
+
+def ways() -> dict[str, Way]:
+    """The ways to train, by name."""
+    import keras_lcb as lcb
+
+    def by_schedule(schedule: str, cache: bool = False) -> Way:
+        def freeze(probe: np.ndarray) -> Any:
+            return lcb.FreezeConverged(schedule, START, layers=group, cache=cache)
+
+        return Way(freeze, cosine=False, cached=cache)
+
+    def by_evidence(uses_probe: bool, cache: bool = False) -> Way:
+        def freeze(probe: np.ndarray) -> Any:
+            x = probe if uses_probe else None
+            return lcb.FreezeConverged(x=x, patience=2, layers=group, cache=cache)
+
+        return Way(freeze, cached=cache)
+
+    return {
+        PLAIN: Way(),
+        CONTROL: Way(),
+        "linear": by_schedule("linear"),
+        "cubic": by_schedule("cubic"),
+        "weights": by_evidence(False),
+        "activations": by_evidence(True),
+        "cubic, cached": by_schedule("cubic", cache=True),
+        "weights, cached": by_evidence(False, cache=True),
+        "activations, cached": by_evidence(True, cache=True),
+    }
+
+
+# Training.
+
+
+@dataclasses.dataclass(frozen=True)
+class Data:
+    """Images as arrays."""
+
+    x: np.ndarray
+    y: np.ndarray
+    x_test: np.ndarray
+    y_test: np.ndarray
+
+    def part(self, count: int) -> Data:
+        """The first images of each."""
+        return Data(*(array[:count] for array in dataclasses.astuple(self)))
+
+
+def read() -> Data:
+    """Reads 4,000 images to train on, and 1,000 to test with."""
+    from keras_lcb import vision
+
+    parts = []
+    for images in vision.load("mnist_5k", image_size=(32, 32)):
+        x, y = zip(*images.as_numpy_iterator(), strict=True)
+        parts += [np.concatenate(x), np.concatenate(y)]
+    return Data(*parts)
+
+
+def train(way: Way, seed: int, data: Data, epochs: int, depths: tuple[int, ...]) -> dict[str, Any]:
+    """Trains once, and returns what came out."""
+    import keras
+
+    import keras_lcb as lcb
+
+    keras.backend.clear_session()
+    keras.utils.set_random_seed(seed)
+    model = lcb.vision.build_resnet(data.x.shape[1:], 10, depths=depths, seed=seed)
+    steps = epochs * math.ceil(len(data.x) / BATCH_SIZE)
+    rate = keras.optimizers.schedules.CosineDecay(RATE, steps) if way.cosine else RATE
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    optimizer = keras.optimizers.SGD(rate, momentum=0.9, nesterov=True)
+    model.compile(optimizer, loss, metrics=["accuracy"])
+    freeze: Any = way.freeze(data.x[:PROBE]) if way.freeze else None
+    options = {"batch_size": BATCH_SIZE, "epochs": epochs, "verbose": 0}
+    wall, cpu = time.perf_counter(), time.process_time()
+    if way.cached:
+        lcb.fit_in_stages(model, data.x, data.y, freeze, **options)
+    else:
+        model.fit(data.x, data.y, callbacks=[freeze] if freeze else [], **options)
+    wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+    _, accuracy = model.evaluate(data.x_test, data.y_test, verbose=0)
+    events = freeze.events if freeze else []
+    return {
+        "wall_s": wall,
+        "cpu_s": cpu,
+        "accuracy": 100 * accuracy,
+        "frozen": [[event["epoch"], len(event["layers"])] for event in events],
+        "load_average": os.getloadavg()[0],
+    }
+
+
+# The rows on disk.
+
+
+def known_rows(path: pathlib.Path, settings: dict[str, Any]) -> list[dict[str, Any]]:
+    """The rows of trainings with these settings; a last one that is cut off does not count."""
+    rows = []
+    for line in path.read_text().splitlines() if path.exists() else []:
+        try:
+            rows.append(json.loads(line))
+        except json.JSONDecodeError:
+            continue
+    return [row for row in rows if row["settings"] == settings]
+
+
+def run(options: argparse.Namespace) -> list[dict[str, Any]]:
+    """Trains what is missing, and returns all rows."""
+    import keras
+
+    depths, epochs = ((1, 1, 1), 4) if options.quick else ((3, 3, 3), options.epochs)
+    data = read().part(256 if options.quick else options.images)
+    backend = keras.backend.backend()
+    settings = {"epochs": epochs, "depths": list(depths), "images": len(data.x)}
+    settings |= {"backend": backend, "start": START, "threads": options.threads}
+    rows = known_rows(options.out, settings)
+    done = {(row["way"], row["seed"]) for row in rows}
+    chosen = {
+        name: way
+        for name, way in ways().items()
+        if name == PLAIN or any(word in name for word in options.only)
+    }
+    train(Way(), 0, data.part(BATCH_SIZE), 1, depths)  # what a process does once is done by now
+    for seed in range(options.first_seed, options.first_seed + options.seeds):
+        for name in np.random.default_rng(seed).permutation(list(chosen)):
+            if (name, seed) not in done:
+                row = {"way": str(name), "seed": seed, "settings": settings}
+                row |= train(chosen[name], seed, data, epochs, depths)
+                rows.append(row)
+                with options.out.open("a") as file:
+                    file.write(json.dumps(row) + "\n")
+                print(f"seed {seed}  {name:20} {row['wall_s']:7.1f} s {row['accuracy']:6.2f} %")
+    return rows
+
+
+# What they say.
+
+
+def summary(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """One line a way: ratios of time to plain training, and differences of accuracy, by seeds."""
+    from keras_lcb.analysis import Estimate
+
+    by_way: dict[str, dict[int, dict[str, Any]]] = {}
+    for row in rows:
+        by_way.setdefault(row["way"], {})[row["seed"]] = row
+    plain = by_way.get(PLAIN, {})
+    lines = []
+    for name in (each for each in ways() if each in by_way and each != PLAIN):
+        pairs = [(row, plain[seed]) for seed, row in by_way[name].items() if seed in plain]
+        line: dict[str, Any] = {"way": name, "seeds": len(pairs)}
+        for clock in ("wall_s", "cpu_s"):
+            logs = Estimate(tuple(math.log(row[clock] / base[clock]) for row, base in pairs))
+            interval = logs.interval() or (math.nan, math.nan)
+            line[clock] = [math.exp(value) for value in (logs.mean, *interval)]
+        differences = Estimate(tuple(row["accuracy"] - base["accuracy"] for row, base in pairs))
+        line["accuracy"] = [differences.mean, *(differences.interval() or (math.nan, math.nan))]
+        lines.append(line)
+    return lines
+
+
+def table(lines: list[dict[str, Any]]) -> str:
+    """The lines in words."""
+    text = [
+        f"{'':22}{'wall time ratio (95 %)':>26}{'CPU':>7}{'accuracy, points (95 %)':>28}  seeds"
+    ]
+    for line in lines:
+        (wall, low, high), cpu = line["wall_s"], line["cpu_s"][0]
+        mean, least, most = line["accuracy"]
+        spread = f"{wall:.3f} ({low:.3f} to {high:.3f})"
+        difference = f"{mean:+.2f} ({least:+.2f} to {most:+.2f})"
+        text.append(f"{line['way']:22}{spread:>26}{cpu:7.3f}{difference:>28}  {line['seeds']:5}")
+    return "\n".join([*text, "", *map(_verdict, lines)])
+
+
+def _verdict(line: dict[str, Any]) -> str:
+    if line["way"] == CONTROL:
+        return f"{CONTROL}: how far it is from 1 and 0 is the noise"
+    most = MOST_TIME_CACHED if "cached" in line["way"] else MOST_TIME
+    least_accuracy = line["accuracy"][1]
+    fast = "reached" if line["wall_s"][0] <= most else "NOT reached"
+    kept = "reached" if least_accuracy >= -MOST_LOSS else "NOT reached"  # nor by NaN
+    return (
+        f"{line['way']}: time at most {most:.2f} of plain training: {fast}; "
+        f"loss of accuracy within {MOST_LOSS:g} point (95 %): {kept}"
+    )
+
+
+def main(arguments: list[str] | None = None) -> None:
+    options = _options(arguments)
+    os.environ["KERAS_BACKEND"] = options.backend
+    for name in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS"):
+        os.environ[name] = str(options.threads)
+    from benchmarks import machine
+
+    print(machine.sentence(machine.describe()))
+    if options.quick:
+        print("QUICK: tiny sizes, which show that it runs; the numbers mean nothing")
+    rows = run(options)
+    print("\n" + table(summary(rows)))
+    print(f"\n{PUBLISHED}")
+    print("load average at the end " + ", ".join(f"{x:.1f}" for x in os.getloadavg()))
+
+
+def _options(arguments: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    backend = os.environ.get("KERAS_BACKEND", "tensorflow")
+    parser.add_argument("--backend", choices=["tensorflow", "jax", "torch"], default=backend)
+    parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path("freezing.jsonl"))
+    parser.add_argument("--seeds", type=int, default=10, help="how many (default: 10)")
+    parser.add_argument("--first-seed", type=int, default=0, help="default: 0")
+    parser.add_argument("--epochs", type=int, default=30, help="default: 30")
+    parser.add_argument("--images", type=int, default=4000, help="to train on (default: 4000)")
+    parser.add_argument("--threads", type=int, default=2, help="cores to use (default: 2)")
+    parser.add_argument(
+        "--only",
+        nargs="+",
+        metavar="WORD",
+        default=[""],
+        help="besides plain training, only the ways whose names contain one of these words",
+    )
+    parser.add_argument("--quick", action="store_true", help="tiny sizes: shows that it runs")
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,81 @@
+"""What can be planted: a finding's name, and what a sound setting is turned into."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from benchmarks.planted.setting import Setting
+
+# Networks of the table, and those on which thresholds were tuned: sound settings for an optimizer.
+REPORTED = {
+    "mlp": Setting("mlp", depth=5, width=32),
+    "cnn": Setting("cnn", depth=4, width=8, normalization=True),
+    "transformer": Setting("transformer", depth=2, width=16, normalization=True, residual=True),
+}
+TUNED = {
+    "wave": Setting("mlp", "wave", depth=4, width=48, activation="tanh"),
+    "resnet": Setting("cnn", "gratings", depth=5, width=8, residual=True),
+    "mixer": Setting("mixer", "gratings", depth=2, width=24, normalization=True),
+}
+RATES = {
+    ("mlp", "digits"): {"momentum": 0.03, "adam": 0.004},
+    ("cnn", "digits"): {"momentum": 0.05, "adam": 0.01},
+    ("transformer", "digits"): {"momentum": 0.05, "adam": 0.01},
+    ("mlp", "wave"): {"momentum": 0.03, "adam": 0.004},
+    ("cnn", "gratings"): {"momentum": 0.03, "adam": 0.01},
+    ("mixer", "gratings"): {"momentum": 0.05, "adam": 0.01},
+}
+
+
+def sound(base: Setting, optimizer: str) -> Setting:
+    """The setting with an optimizer and a rate that suits it."""
+    return base.but(optimizer=optimizer, rate=RATES[base.network, base.data][optimizer])
+
+
+def healthy(base: Setting, optimizer: str) -> list[Setting]:
+    """Five sound settings."""
+    own = sound(base, optimizer)
+    return [
+        own,
+        own.but(rate=own.rate / 2),
+        own.but(schedule="cosine", rate=own.rate * 1.5),
+        own.but(width=own.width * 2),
+        own.but(activation="gelu"),
+    ]
+
+
+# Convolutions with batch normalisation bear much.
+_BEYOND = {"mlp": 20, "cnn": 60, "transformer": 20, "mixer": 20}
+
+
+def _saturated(own: Setting) -> Setting:
+    depth = 4 if own.network in ("transformer", "mixer") else 8
+    return own.but(activation="sigmoid", depth=depth, normalization=False, residual=False)
+
+
+def _steep(own: Setting) -> Setting:
+    return own.but(gain=3.0, normalization=False)
+
+
+def _unsettled(own: Setting) -> Setting:
+    middle = (("middle", 5.0, 0), ("middle", 500.0, own.records // 2))
+    return own.but(schedule="drop", multipliers=middle)
+
+
+FAULTS: dict[str, Callable[[Setting], Setting]] = {
+    "vanishing gradient": _saturated,
+    "exploding gradient": _steep,
+    "dead units": lambda own: own.but(bias=-4.0, activation="relu"),
+    "updates too small": lambda own: own.but(multipliers=(("first half", 1e-4, 0),)),
+    "updates too large": lambda own: own.but(multipliers=(("middle", 200.0, 0),)),
+    "learning rate too large": lambda own: own.but(rate=own.rate * _BEYOND[own.network]),
+    "learning rate too small": lambda own: own.but(rate=own.rate * 1e-4),
+    "frozen layer": lambda own: own.but(frozen="first half"),
+    "disconnected layer": lambda own: own.but(cut="yes"),
+    "settled layer": lambda own: own.but(multipliers=(("middle", 0.0, own.records // 4),)),
+    "unsettled layer": _unsettled,
+    "growing weights": lambda own: own.but(normalization=True, multipliers=(("all", 30.0, 0),)),
+    "skipped steps": lambda own: own.but(precision="mixed_float16", growth=1),
+    "not finite": lambda own: own.but(rate=own.rate * 100, naive=True),
+    "not ended": lambda own: own.but(updates=2),
+}

@@ -1,0 +1,51 @@
+"""When each layer's activations come to be like its final ones."""
+
+from __future__ import annotations
+
+import numpy as np
+import xarray as xr
+
+from keras_lcb.analysis.convergence import first_below
+from keras_lcb.analysis.curves import per_layer
+
+
+def time_to_similarity(run: xr.Dataset, level: float = 0.9) -> xr.DataArray:
+    """Return when each layer's activations first come to be so much like its final ones.
+
+    Shallow layers often begin with activations that are much like their final ones, and are above
+    the level from the start, at time 0. How fast the rest of the way is gone says
+    `time_to_fraction` of `remaining(run, "similarity")`.
+
+    Args:
+        run: A run with `similarity`, as `RepresentationSimilarity` records it, or runs stacked
+            along `seed`.
+        level: Between 0 and 1. Defaults to 0.9.
+
+    Returns:
+        The first update of each layer, between records by linear interpolation; NaN for a layer
+        whose similarity is not known.
+
+    Raises:
+        ValueError: If the run holds no similarities, or `level` is not between 0 and 1.
+
+    Example:
+        >>> run = xr.Dataset(
+        ...     {"similarity": (("step", "layer"), [[0.8, 0.2], [1.0, 0.8], [1.0, 1.0]])},
+        ...     {"step": [0, 10, 20], "layer": ["first", "second"]},
+        ... )
+        >>> time_to_similarity(run).values
+        array([ 5., 15.])
+    """
+    if not 0 < level < 1:
+        raise ValueError(f"`level` is a similarity between 0 and 1; received {level}.")
+    if "similarity" not in run:
+        raise ValueError(
+            "The run holds no similarities: train with the callback RepresentationSimilarity, and "
+            "collect it."
+        )
+
+    def crossing(steps: np.ndarray, values: np.ndarray) -> float:
+        return first_below(steps, -values, -level)
+
+    name = f"update at which the similarity to the final activations exceeds {level:g}"
+    return per_layer(crossing, run["similarity"], "time_to_similarity", name, "updates")

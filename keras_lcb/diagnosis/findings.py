@@ -1,0 +1,103 @@
+"""All that was found in a run, and what could not be looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, overload
+
+from keras_lcb.diagnosis.finding import Finding
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_COLUMNS = (
+    "name",
+    "sure",
+    "layers",
+    "first_update",
+    "last_update",
+    "says",
+    "evidence",
+    "try_next",
+    "rule",
+    "source",
+)
+
+
+class Findings(Sequence[Finding]):
+    """What `diagnose` found. It prints as sentences.
+
+    Args:
+        found: The findings, the surest first.
+        untold: For each rule of which nothing can be said, the reason.
+
+    Attributes:
+        names: The names of the findings.
+        untold: For each rule of which nothing can be said, the reason.
+
+    Example:
+    >>> findings = Findings([], {"dead units": "The run holds no dead_units."})
+    >>> print(findings)
+    Nothing was found.
+    Nothing can be said of dead units: The run holds no dead_units.
+    >>> len(findings), findings.names
+    (0, [])
+    """
+
+    def __init__(self, found: Sequence[Finding], untold: Mapping[str, str]) -> None:
+        self._found = list(found)
+        self.untold = dict(untold)
+
+    @overload
+    def __getitem__(self, index: int) -> Finding: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[Finding]: ...
+
+    def __getitem__(self, index: int | slice) -> Finding | list[Finding]:
+        return self._found[index]
+
+    def __len__(self) -> int:
+        return len(self._found)
+
+    def __iter__(self) -> Iterator[Finding]:
+        return iter(self._found)
+
+    @property
+    def names(self) -> list[str]:
+        """The names of the findings, in their order."""
+        return [finding.name for finding in self]
+
+    def to_dataframe(self) -> pd.DataFrame:
+        """Returns a table with a row for each finding; lists and numbers are written as text."""
+        import pandas as pd
+
+        return pd.DataFrame([_row(finding) for finding in self], columns=list(_COLUMNS))
+
+    def __str__(self) -> str:
+        told = [str(finding) for finding in self] or ["Nothing was found."]
+        return "\n".join([*told, *self.sentences_on_untold()])
+
+    __repr__ = __str__
+
+    def sentences_on_untold(self) -> list[str]:
+        """Returns of what nothing can be said, and why: a sentence for each reason."""
+        rules: dict[str, list[str]] = {}
+        for name, why in self.untold.items():
+            rules.setdefault(why, []).append(name)
+        return [f"Nothing can be said of {', '.join(names)}: {why}" for why, names in rules.items()]
+
+
+def _row(finding: Finding) -> tuple[object, ...]:
+    numbers = (f"{name} = {value:.4g}" for name, value in finding.evidence.items())
+    return (
+        finding.name,
+        finding.sure,
+        ", ".join(finding.layers),
+        *finding.updates,
+        finding.says,
+        ", ".join(numbers),
+        " ".join(map(str, finding.try_next)),
+        finding.rule,
+        finding.source,
+    )

@@ -1,0 +1,79 @@
+"""What can be seen only with the model and data, or in quantities that few runs hold."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from keras_lcb.diagnosis.observed import Observed
+
+
+def dead_on_data(seen: Observed) -> np.ndarray:
+    """Returns the share of units without gradient on the data; NaN for layers without kernels."""
+    import keras
+
+    from keras_lcb.landscape import Objective
+
+    objective = Objective(seen.model, *_parts(seen.data))
+    gradients = objective.gradients()
+    shares = []
+    for name in seen.layers:
+        arrays = [keras.ops.convert_to_numpy(each) for each in gradients.get(name, [])]
+        kernels = [each for each in arrays if each.ndim >= 2]
+        alive = [_alive(kernel, arrays) for kernel in kernels]
+        shares.append(1 - np.concatenate(alive).mean() if alive else np.nan)
+    return np.array(shares)
+
+
+def _alive(kernel: np.ndarray, arrays: list[np.ndarray]) -> np.ndarray:
+    """Returns which units of a kernel have a gradient, there or in their bias."""
+    alive = (kernel.reshape(-1, kernel.shape[-1]) != 0).any(axis=0)
+    for bias in arrays:
+        if bias.shape == alive.shape:
+            alive = alive | (bias != 0)
+    return alive
+
+
+def stability(seen: Observed) -> dict[str, float]:
+    """Returns the largest curvature over what the learning rate bears, where it is known.
+
+    With plain gradient descent of rate η, directions of curvature above 2/η are unstable.
+    """
+    if "sgd" not in seen.optimizer or not 0 < seen.rate < np.inf:
+        return {}
+    if seen.model is not None:
+        from keras_lcb.landscape import curvature
+
+        found = curvature(
+            seen.model, *_parts(seen.data), layers=["(all)"], trace_samples=0, tolerance=0.05
+        )
+        largest = float(found["eigenvalue"].max())
+    else:
+        largest = seen.largest("eigenvalue")
+    momentum = float(getattr(getattr(seen.model, "optimizer", None), "momentum", 0.0) or 0.0)
+    bound = 2 * (1 + momentum) / seen.rate
+    return {"curvature over what is stable": largest / bound} if np.isfinite(largest) else {}
+
+
+def data_not_finite(seen: Observed) -> int:
+    """Returns how many samples of the data hold NaN or infinity."""
+    if seen.data is None:
+        return 0
+    import keras
+
+    from keras_lcb.landscape.samples import read
+
+    count = 0
+    for x, y, _ in read(*_parts(seen.data)).parts:
+        broken: Any = 0
+        for array in keras.tree.flatten((x, y)):
+            if array is not None and array.dtype.kind == "f":
+                broken = broken | ~np.isfinite(array.reshape(len(array), -1)).all(axis=1)
+        count += int(np.sum(broken))
+    return count
+
+
+def _parts(data: Any) -> tuple[Any, ...]:
+    """Returns the arguments of `Objective`: of a tuple x, y and weights, of a data set itself."""
+    return tuple(data) if isinstance(data, tuple) else (data,)

@@ -1,0 +1,76 @@
+"""Gradients that grow on their way back, or beyond all measure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from keras_lcb.diagnosis.advice import CLIPPING, INITIALIZER, NORMALIZATION
+from keras_lcb.diagnosis.finding import LIKELY, Finding, listed
+from keras_lcb.diagnosis.observed import Observed, median
+from keras_lcb.diagnosis.rule import CannotTell, Rule
+
+_LARGE = 10.0  # gradient over weights
+_SPIKE = 100.0  # times the median of the records before
+
+
+def _look(seen: Observed) -> Iterator[Finding]:
+    if not (seen.has("gradient_norm") and np.isfinite(seen.weights_before).any()):
+        raise CannotTell("It takes gradient_norm and parameter_norm, which Diagnosis records.")
+    norms = np.where(seen.kernels, seen.of("gradient_norm"), np.nan)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        first = np.where(seen.kernels, _at_first(seen), np.nan) / seen.weights_before[0]
+    large = np.nan_to_num(first) > _LARGE
+    if large.any():
+        layers = seen.named(large)
+        most = float(np.nanmax(first))
+        yield Finding(
+            layers=layers,
+            updates=(0, seen.updates[0]),
+            says=f"at first the gradient of {listed(layers)} is up to {most:.3g} times as long as "
+            "the weights it belongs to.",
+            evidence={"gradient over weights": most},
+            sure=LIKELY,
+            try_next=(INITIALIZER, NORMALIZATION, CLIPPING),
+        )
+        return
+    yield from _spikes(seen, norms)
+
+
+def _at_first(seen: Observed) -> np.ndarray:
+    """Returns each layer's gradient norm at the first update, or up to the first record."""
+    name = "first_gradient" if "first_gradient" in seen else "gradient_norm"
+    norms = seen.of(name)[0]
+    return np.where(np.isfinite(norms), norms, np.nan)
+
+
+def _spikes(seen: Observed, norms: np.ndarray) -> Iterator[Finding]:
+    """Looks for records whose gradient leaps beyond those before."""
+    for place in range(3, len(norms)):
+        usual = median(norms[:place], axis=0)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            leap = np.where(np.isfinite(norms[place]), norms[place] / usual, 0.0)
+        leaping = np.nan_to_num(leap) > _SPIKE
+        if leaping.any():
+            layers, step = seen.named(leaping), int(seen.steps[place])
+            most = float(np.nanmax(leap))
+            yield Finding(
+                layers=layers,
+                updates=(step, step),
+                says=f"by update {step:,} the gradient of {listed(layers)} leaps to {most:.3g} "
+                "times its usual size.",
+                evidence={"gradient over its median before": most},
+                sure=LIKELY,
+                try_next=(CLIPPING, INITIALIZER),
+            )
+            return
+
+
+RULE = Rule(
+    look=_look,
+    says=f"the first gradient (or its RMS up to the first record) is more than {_LARGE:g} times as "
+    f"long as the weights, or later it leaps to more than {_SPIKE:g} times its median so far.",
+    source="Pascanu, Mikolov & Bengio (2013), 'On the difficulty of training recurrent neural "
+    "networks'. The thresholds are rules of thumb and take a loss of usual size for granted.",
+)

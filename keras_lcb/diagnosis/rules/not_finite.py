@@ -1,0 +1,76 @@
+"""NaN and infinity, and the layer they came from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from keras_lcb.diagnosis.advice import CLIPPING, learning_rate
+from keras_lcb.diagnosis.finding import CERTAIN, Advice, Finding, listed
+from keras_lcb.diagnosis.further import data_not_finite
+from keras_lcb.diagnosis.observed import Observed
+from keras_lcb.diagnosis.rule import Rule
+
+_DATA = Advice(
+    "data",
+    "Look for NaN, infinity and huge values in the data.",
+    "np.isfinite(x).all(), np.isfinite(y).all()",
+)
+
+
+def _look(seen: Observed) -> Iterator[Finding]:
+    first = int(seen.attrs.get("first_nonfinite_update", -1))
+    if first < 0:
+        return
+    layers, where = _origin(seen)
+    samples = data_not_finite(seen)
+    in_data = f" {samples:,} of the samples given are not finite themselves." if samples else ""
+    soon = first < 0.1 * max(seen.updates[1] if len(seen.steps) else 0, first + 1)
+    calmer = (learning_rate(0.01 if soon else 0.1, seen.rate), CLIPPING, _DATA)
+    yield Finding(
+        layers=layers,
+        updates=(first, max(first, seen.updates[1] if len(seen.steps) else first)),
+        says=f"NaN or infinity began at update {first:,}{where}.{in_data}",
+        evidence={
+            "first update": float(first),
+            "such updates": float(seen.attrs.get("nonfinite_updates", np.nan)),
+        },
+        sure=CERTAIN,
+        try_next=calmer[::-1] if samples or first <= 1 else calmer,
+    )
+
+
+def _origin(seen: Observed) -> tuple[tuple[str, ...], str]:
+    """Returns the layers in which it began, and how a sentence says so."""
+    for name in ("gradient_norm", "parameter_norm"):
+        values = seen.of(name)
+        known = np.isfinite(values).any(axis=0)
+        broken = known & ~np.isfinite(values)
+        if broken.any():
+            place = int(np.argmax(broken.any(axis=1)))
+            chosen = broken[place]
+            if chosen.sum() < known.sum():
+                # Backpropagation goes from the end to the front: the deepest is where it began.
+                deepest = seen.layers[int(np.flatnonzero(chosen)[-1])]
+                return (deepest,), f", in {deepest} first; the layers behind it stayed finite"
+            return (), _largest_before(seen, place)
+    return (), ""
+
+
+def _largest_before(seen: Observed, place: int) -> str:
+    """Says which layer moved most before everything was lost at once."""
+    ratios = np.where(seen.kernels, seen.ratio, np.nan)[:place]
+    finite = ratios[np.isfinite(ratios).any(axis=1)]
+    if not len(finite):
+        return ", in all layers at once"
+    layer = seen.layers[int(np.nanargmax(finite[-1]))]
+    return f", in all layers at once; {listed([layer])} moved most before"
+
+
+RULE = Rule(
+    look=_look,
+    says="a gradient or a weight was NaN or infinite.",
+    source="The run states it.",
+    records=0,
+)

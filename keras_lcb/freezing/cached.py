@@ -1,0 +1,194 @@
+"""What frozen layers make of each sample, computed once for many epochs."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_lcb.backend import internals
+from keras_lcb.freezing.cut import Cut, between, cut
+
+
+class CachedActivations:
+    """Stands in for the inputs of a model whose lower layers are frozen.
+
+    Args:
+        model: A Functional or Sequential model.
+        x: Inputs: an array, or a list or tuple of them.
+        batch_size: Of training; the same is used here, so that rounding is.
+        folder: Where to keep what is computed; `None` for in memory.
+
+    Raises:
+        ValueError: If the model cannot be cut, or the samples are not known.
+    """
+
+    def __init__(
+        self,
+        model: keras.Model,
+        x: Any,
+        batch_size: int,
+        folder: str | os.PathLike[str] | None = None,
+    ) -> None:
+        _check_can_be_cut(model)
+        self._model, self._batch_size = model, batch_size
+        graph = internals.graph_of(model)
+        assert graph is not None  # or it could not be cut
+        self._graph = graph
+        self._folder = None if folder is None else pathlib.Path(folder)
+        self._tensors: Sequence[Any] = list(self._graph.inputs)
+        self._arrays = _arrays(x, len(self._tensors))
+        self._files: list[pathlib.Path] = []
+        self._cut: Cut | None = None
+        self._stage = 0
+
+    @property
+    def x(self) -> Any:
+        """What `fit` is to take in place of the inputs."""
+        return self._arrays[0] if len(self._arrays) == 1 else tuple(self._arrays)
+
+    @property
+    def is_in_use(self) -> bool:
+        """Whether anything is kept."""
+        return self._cut is not None
+
+    def advance(self) -> None:
+        """Computes what the layers frozen by now make of what was kept before."""
+        found = cut(self._model)
+        if found is None or (self._cut and _same(found.tensors, self._cut.tensors)):
+            return
+        self._stage += 1
+        lower = _Part(between(self._graph, self._tensors, found.tensors), self._tensors, found)
+        lower.check(self._arrays)
+        arrays, files = self._computed(lower, found)
+        self._delete()
+        self._arrays, self._files = arrays, files
+        self._tensors, self._cut = found.tensors, found
+
+    def stand_ins(self) -> dict[str, Any]:
+        """Returns what stands in for methods of the model while it trains on what is kept."""
+        if self._cut is None:
+            return {}
+        step, call = self._model.train_step, self._upper_part(self._cut)
+
+        def step_on_cached(*args: Any) -> Any:
+            with internals.replaced(self._model, internals.calling(self._model, call)):
+                return step(*args)
+
+        return {"train_step": step_on_cached}
+
+    def close(self) -> None:
+        """Deletes what is kept on disk."""
+        self._arrays = []
+        self._delete()
+
+    def _upper_part(self, at: Cut) -> Callable[..., Any]:
+        outputs = internals.outputs_of(self._graph)
+
+        def call(inputs: Any, training: bool | None = None, **options: Any) -> Any:
+            known = _known(at.tensors, inputs)
+            internals.compute(at.above, known, training)
+            return keras.tree.map_structure(lambda tensor: known[id(tensor)], outputs)
+
+        return call
+
+    def _computed(self, lower: _Part, at: Cut) -> tuple[list[np.ndarray], list[pathlib.Path]]:
+        count, rows = len(self._arrays[0]), self._batch_size
+        arrays: list[np.ndarray] = []
+        files: list[pathlib.Path] = []
+        for first in range(0, count, rows):
+            part = [array[first : first + rows] for array in self._arrays]
+            # Not `predict`, which draws from torch's random generator, as shuffling does.
+            found = lower.predict_on_batch(tuple(part))
+            for number, values in enumerate(found):
+                if first == 0:
+                    arrays.append(self._empty(number, (count, *values.shape[1:]), files))
+                arrays[number][first : first + rows] = values
+        return arrays, files
+
+    def _empty(self, number: int, shape: tuple[int, ...], files: list[pathlib.Path]) -> np.ndarray:
+        if self._folder is None:
+            return np.empty(shape, "float32")
+        self._folder.mkdir(parents=True, exist_ok=True)
+        files.append(self._folder / f"activations_{os.getpid()}_{self._stage}_{number}.npy")
+        return np.lib.format.open_memmap(files[-1], "w+", "float32", shape)
+
+    def _delete(self) -> None:
+        for path in self._files:
+            path.unlink(missing_ok=True)
+        self._files = []
+
+
+class _Part(keras.Model):
+    """Computes some tensors of a network from others.
+
+    Args:
+        nodes: The calls of operations between, each after its inputs.
+        given: Symbolic tensors to begin with.
+        at: The cut whose tensors are wanted.
+    """
+
+    def __init__(self, nodes: Sequence[Any], given: Sequence[Any], at: Cut) -> None:
+        super().__init__(name="frozen_part", autocast=False)
+        operations = {id(node.operation): node.operation for node in nodes}.values()
+        self.parts = [each for each in operations if isinstance(each, keras.Layer)]
+        internals.remember(self, "_nodes_given_cut", (nodes, given, at))
+
+    def call(self, inputs: Any, training: bool | None = None) -> list[Any]:
+        """Returns the tensors of the cut, in single precision, which holds smaller ones too."""
+        nodes, given, at = internals.remembered(self, "_nodes_given_cut")
+        known = _known(given, inputs)
+        internals.compute(nodes, known, training)
+        return [keras.ops.cast(known[id(tensor)], "float32") for tensor in at.tensors]
+
+    def check(self, arrays: Sequence[np.ndarray]) -> None:
+        """Refuses layers that do otherwise in training, though they are frozen.
+
+        Raises:
+            ValueError: If there are any.
+        """
+        few = tuple(array[:2] for array in arrays)
+        as_in_training, as_in_evaluation = (
+            [keras.ops.convert_to_numpy(value) for value in self(few, training=training)]
+            for training in (True, False)
+        )
+        if not all(map(np.array_equal, as_in_training, as_in_evaluation)):
+            raise ValueError(
+                "A frozen layer gives other activations in training than in evaluation, so they "
+                "cannot be kept for the next epochs: leave out `cache`. It may be random, as "
+                "augmentation is, or have statistics of its own."
+            )
+
+
+def _known(tensors: Sequence[Any], values: Any) -> dict[int, Any]:
+    flat = keras.tree.flatten(values)
+    pairs = zip(tensors, flat, strict=True)
+    return {id(tensor): keras.ops.cast(value, tensor.dtype) for tensor, value in pairs}
+
+
+def _same(one: Sequence[Any], other: Sequence[Any]) -> bool:
+    return {id(tensor) for tensor in one} == {id(tensor) for tensor in other}
+
+
+def _check_can_be_cut(model: keras.Model) -> None:
+    if cut(model, if_all_were_frozen=True) is None:
+        raise ValueError(
+            f"Nothing of the model '{model.name}' can be kept: its first layers are random, as "
+            "augmentation is, or make masks or losses of their own. Leave out `cache`."
+        )
+
+
+def _arrays(x: Any, inputs: int) -> list[np.ndarray]:
+    flat = list(x) if isinstance(x, (list, tuple)) else [x]
+    known = all(hasattr(each, "shape") and hasattr(each, "__getitem__") for each in flat)
+    if not known or len(flat) != inputs or len({len(each) for each in flat}) != 1:
+        raise ValueError(
+            f"`cache` needs to know each sample: `x` must be an array, or a list of {inputs} "
+            f"arrays of equal length, one for each input; received {type(x).__name__}. A data set "
+            "may change its samples from one epoch to the next."
+        )
+    return [keras.ops.convert_to_numpy(each) for each in flat]

@@ -1,0 +1,49 @@
+"""The norm of each layer's gradient at the very first update."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_lcb.quantities.rms import rms
+from keras_lcb.quantities.step_quantity import State, StepQuantity
+
+
+class FirstGradient(StepQuantity):
+    """‖∇θ‖₂ at the first update that is measured, with θ all of a layer's variables.
+
+    It tells of the initialisation even where training is lost before the first record. Each
+    record holds the same. It keeps one number a variable on the device.
+
+    Example:
+    >>> import numpy as np
+    >>> from keras_lcb import StepQuantities
+    >>> layer = keras.layers.Dense(1, use_bias=False, kernel_initializer="ones", name="lin")
+    >>> model = keras.Sequential([keras.Input((1,)), layer])
+    >>> model.compile(keras.optimizers.SGD(1e30), "mse")
+    >>> first = StepQuantities(FirstGradient())
+    >>> x, y = np.ones((8, 1)), np.zeros((8, 1))
+    >>> history = model.fit(x, y, batch_size=2, verbose=0, callbacks=[first])
+    >>> float(first.results.first_gradient.sel(layer="lin")[-1])  # 2x(wx - y)
+    2.0
+    """
+
+    name = "first_gradient"
+    long_name = "gradient norm at the first update"
+    numbers = 1
+
+    def init(self, variable: keras.Variable) -> State:
+        """Keeps the squared norm at the first update; below zero before it."""
+        return (keras.ops.full((), -1.0),)
+
+    def update(self, state: State, gradient: Any, before: Any, after: Any) -> tuple[State, State]:
+        """Takes the gradient of the first update, and adds it at each, so that it is a mean."""
+        gradient = keras.ops.cast(gradient, "float32")
+        first = keras.ops.where(state[0] < 0, keras.ops.sum(gradient * gradient), state[0])
+        return (first,), (first,)
+
+    def results(self, sums: np.ndarray, updates: np.ndarray) -> np.ndarray:
+        """Returns norms; NaN where there was no update."""
+        return rms(sums, updates)

@@ -1,0 +1,6 @@
+"""How much of a function of images, or of other points, varies fast: splitting it by a Gaussian."""
+
+from keras_lcb.response.gaussian_filter import GaussianFilter
+from keras_lcb.response.targets import as_functions
+
+__all__ = ["GaussianFilter", "as_functions"]

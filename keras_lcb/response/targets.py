@@ -1,0 +1,41 @@
+"""Targets as functions that can be split by frequency."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import numpy as np
+
+
+def as_functions(targets: Any) -> np.ndarray:
+    """Returns targets as real functions of the samples, labels of classes as one for each class.
+
+    Args:
+        targets: An array, or several, whose first axis counts samples. Whole numbers, (samples,)
+            or (samples, 1), are labels; anything else is taken as it is.
+
+    Returns:
+        An array (samples, functions) in double precision.
+
+    Raises:
+        ValueError: If all of them are constant, so that they have no frequency.
+
+    Example:
+    >>> as_functions(np.array([2, 0, 2])).tolist()
+    [[0.0, 1.0], [1.0, 0.0], [0.0, 1.0]]
+    """
+    functions = np.concatenate([_columns(np.asarray(y)) for y in keras.tree.flatten(targets)], 1)
+    if not np.any(functions != functions[:1]):
+        raise ValueError(
+            "`y` is the same for all samples, so that it has no frequency: take samples of "
+            "several classes."
+        )
+    return functions
+
+
+def _columns(values: np.ndarray) -> np.ndarray:
+    if values.dtype.kind in "iub" and values.size == len(values):
+        labels = np.unique(values)
+        return (values.reshape(-1, 1) == labels).astype("float64")
+    return values.reshape(len(values), -1).astype("float64")

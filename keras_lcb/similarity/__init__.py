@@ -1,0 +1,7 @@
+"""What layers make of the same samples, and how alike it is: activations, Gram matrices, CKA."""
+
+from keras_lcb.similarity.cka import cka, hsic_vector
+from keras_lcb.similarity.grams import GramReader
+from keras_lcb.similarity.read_layers import read_layers
+
+__all__ = ["GramReader", "cka", "hsic_vector", "read_layers"]

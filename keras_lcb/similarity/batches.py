@@ -1,0 +1,47 @@
+"""Samples cut into mini-batches of nearly equal size."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+
+from keras_lcb.config import whole_number
+from keras_lcb.landscape.samples import Samples, length
+
+
+def mini_batches(data: Samples, most: int | None, least: int = 1) -> list[Any]:
+    """Returns the inputs in mini-batches whose sizes differ by one sample at most.
+
+    Args:
+        data: The samples. Those of different shapes come in different mini-batches.
+        most: Most samples in a mini-batch; `None` for all at once.
+        least: Fewest.
+
+    Raises:
+        ValueError: If there are too few samples.
+
+    Example:
+    >>> import numpy as np
+    >>> from keras_lcb.landscape.samples import read
+    >>> [len(batch) for batch in mini_batches(read(np.zeros((10, 2))), 4)]
+    [3, 3, 4]
+    """
+    if most is not None:
+        whole_number("batch_size", most, least)
+    batches = []
+    for x, *others in data.parts:
+        samples = length(x, *others)
+        if samples < least:
+            raise ValueError(
+                f"Received {samples} samples of one shape: {least} or more are needed to tell how "
+                "alike activations are."
+            )
+        count = 1 if most is None else min(-(-samples // most), samples // least)
+        ends = [samples * place // count for place in range(count + 1)]
+        batches += [_part(x, *ends[place : place + 2]) for place in range(count)]
+    return batches
+
+
+def _part(x: Any, start: int, stop: int) -> Any:
+    return keras.tree.map_structure(lambda array: array[start:stop], x)

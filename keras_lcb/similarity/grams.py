@@ -1,0 +1,199 @@
+"""Gram matrices of what layers put out: how alike samples are to each layer."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_lcb.backend import internals
+from keras_lcb.backend.ops import trace_in_force
+from keras_lcb.landscape import ops
+from keras_lcb.similarity.read_layers import read_layers
+from keras_lcb.training.call_trace import calls_noted
+from keras_lcb.training.layers import TrackedLayer, plain_reason
+from keras_lcb.training.selection import LayerSelection
+
+# What a feature varies by between samples is rounding where it is less than this part of it.
+_ROUNDING = 1e-6
+_NEVER = "The model does not call the layer, so it puts nothing out."
+_LOOP = "it works within a loop, or another part that is traced apart"
+_NOT_A_SAMPLE = "The layer's output does not have one row a sample; its shape is {}."
+
+
+class GramReader:
+    """Reads a Gram matrix of each layer's activations, and leaves the model as it is.
+
+    The model is called once on a batch, in evaluation mode. The products are taken on the device,
+    within a function that is compiled once for each shape of a batch, and only they reach the
+    host. Neither weights nor moving statistics nor the states of random generators change.
+
+    Args:
+        model: A built model of any kind.
+        rows: The layers or groups to read.
+        selection: What chose them, see `read_layers`.
+
+    Attributes:
+        unread: A sentence for each row that has no activations, by its name; filled in by the
+            first call. Such a row's matrix is NaN.
+
+    Example:
+    >>> from keras_lcb.training.layers import tracked_layers
+    >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(3, name="lin")])
+    >>> reader = GramReader(model, tracked_layers(model).layers)
+    >>> reader(np.eye(2, dtype="float32")).shape
+    (1, 2, 2)
+    """
+
+    def __init__(
+        self,
+        model: keras.Model,
+        rows: Sequence[TrackedLayer],
+        selection: LayerSelection = None,
+    ) -> None:
+        self.unread: dict[str, str] = {}
+        self._unreadable: dict[str, str] = {}
+        self._model = model
+        self._names = [row.name for row in rows]
+        self._members = read_layers(model, rows, selection)
+        self._variables = _variables(model)
+        self._compiled = ops.compiled(self._traced)
+
+    def is_current(self) -> bool:
+        """Whether the model still has the variables that it had."""
+        return {id(v) for v in self._variables} == {id(v) for v in _variables(self._model)}
+
+    def __call__(self, x: Any) -> np.ndarray:
+        """Returns the matrices, (rows, n, n), of n samples.
+
+        Each is X Xᵀ, X being a layer's activations, one row a sample, less their mean. What a
+        layer puts out at several calls, or as several tensors, counts as one long row.
+
+        Raises:
+            ValueError: If the model cannot be called on `x`, or a layer works within a loop, from
+                which nothing can be read.
+        """
+        internals.sync_state(self._model)
+        values = ops.read(self._variables)
+        try:
+            grams = self._compiled(values, x)
+        except Exception as error:  # any code may stand in a model's `call`
+            raise ValueError(
+                f"The model '{self._model.name}' cannot be called on the samples whose "
+                f"activations are to be read: {plain_reason(error)}"
+            ) from error
+        self._refuse_unreadable()
+        return np.stack([keras.ops.convert_to_numpy(gram) for gram in grams])
+
+    def _traced(self, values: Sequence[Any], x: Any) -> list[Any]:
+        samples = keras.tree.flatten(x)[0].shape[0]
+        outputs = _Outputs(self._members)
+        options = {"training": False} if internals.takes_training(self._model) else {}
+        state = list(zip(self._variables, values, strict=True))
+        everything = {id(layer): layer for members in self._members for layer in members}
+        with keras.StatelessScope(state_mapping=state):
+            with calls_noted(everything.values(), outputs):
+                self._model(x, **options)
+            return [self._gram(place, outputs, samples) for place in range(len(self._names))]
+
+    def _gram(self, place: int, outputs: _Outputs, samples: int) -> Any:
+        name = self._names[place]
+        tensors = outputs.of_row(place)
+        if tensors is None:
+            self._unreadable[name] = _LOOP
+            return keras.ops.full((samples, samples), math.nan)
+        rows = [t for t in tensors if len(t.shape) and t.shape[0] == samples]
+        if not rows:
+            shapes = " and ".join(str(tuple(t.shape)) for t in tensors)
+            self.unread[name] = _NOT_A_SAMPLE.format(shapes) if tensors else _NEVER
+            return keras.ops.full((samples, samples), math.nan)
+        try:
+            return gram_matrix(rows)
+        except Exception as error:  # differs between backends
+            self._unreadable[name] = plain_reason(error)
+            return keras.ops.full((samples, samples), math.nan)
+
+    def _refuse_unreadable(self) -> None:
+        if not self._unreadable:
+            return
+        name, reason = next(iter(self._unreadable.items()))
+        around = name.rpartition("/")[0]
+        instead = f"the layer around it, layers=[..., '{around}'], or" if around else "only"
+        raise ValueError(
+            f"The activations of '{name}' cannot be read: {reason}. Choose {instead} other layers."
+        )
+
+
+class _Outputs:
+    """What layers put out while a model is called; of a group, only what the last one does.
+
+    Args:
+        members: The layers of each row.
+    """
+
+    def __init__(self, members: Sequence[Sequence[keras.Layer]]) -> None:
+        self._rows: dict[int, list[int]] = {}
+        for place, layers in enumerate(members):
+            for layer in layers:
+                self._rows.setdefault(id(layer), []).append(place)
+        self._last: dict[int, tuple[int, list[Any] | None]] = {}
+        self._trace = trace_in_force()
+
+    def enter(self, layer: keras.Layer) -> None:
+        """Called when a layer is called."""
+
+    def leave(self, layer: keras.Layer, inputs: Any, outputs: Any) -> None:
+        """Called when a layer returns."""
+        reachable = trace_in_force() == self._trace
+        for place in self._rows[id(layer)]:
+            identity, tensors = self._last.get(place, (0, []))
+            earlier = tensors if identity == id(layer) else []
+            if reachable and earlier is not None:
+                self._last[place] = id(layer), [*earlier, *_floating(outputs)]
+            else:
+                self._last[place] = id(layer), None
+
+    def of_row(self, place: int) -> list[Any] | None:
+        """The tensors of a row, none if it was never called; `None` if they are out of reach."""
+        return self._last.get(place, (0, []))[1]
+
+
+def gram_matrix(tensors: Sequence[Any]) -> Any:
+    """Returns X Xᵀ, (samples, samples), of the rows of tensors side by side, less their mean.
+
+    What is left of a feature that is the same for all samples is rounding, and counts as zero.
+
+    Args:
+        tensors: Floating point tensors, the first axis counting samples.
+    """
+    double = any(_dtype(t) == "float64" for t in tensors)
+    total: Any = 0.0
+    for tensor in tensors:
+        samples = tensor.shape[0]
+        x = keras.ops.cast(tensor, "float64" if double else "float32")
+        x = keras.ops.reshape(x, (samples, math.prod(tensor.shape[1:])))
+        deviation = x - keras.ops.mean(x, axis=0, keepdims=True)
+        # Sums hold NaN where there is any, which maxima do not on each backend.
+        varied, size = (
+            keras.ops.sum(keras.ops.abs(part), axis=0, keepdims=True) for part in (deviation, x)
+        )
+        same = varied <= _ROUNDING * size
+        deviation = keras.ops.where(same, keras.ops.zeros_like(deviation), deviation)
+        total = total + keras.ops.matmul(deviation, keras.ops.transpose(deviation))
+    return total
+
+
+def _floating(outputs: Any) -> list[Any]:
+    leaves = [leaf for leaf in keras.tree.flatten(outputs) if hasattr(leaf, "shape")]
+    return [leaf for leaf in leaves if keras.backend.is_float_dtype(_dtype(leaf))]
+
+
+def _dtype(tensor: Any) -> str:
+    return keras.backend.standardize_dtype(tensor.dtype)
+
+
+def _variables(model: keras.Model) -> list[keras.Variable]:
+    return [*model.trainable_variables, *model.non_trainable_variables]

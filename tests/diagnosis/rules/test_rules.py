@@ -1,0 +1,242 @@
+"""Each rule on runs made by hand: what it finds, where, and what it does not."""
+
+import numpy as np
+import pytest
+
+from keras_lcb.diagnosis import NAMES, diagnose
+from keras_lcb.diagnosis.rules import rules
+from tests.diagnosis.trainings import LAYERS, both, times, training
+
+
+def _found(name, run):
+    """The one finding of a name."""
+    (finding,) = [finding for finding in diagnose(run) if finding.name == name]
+    return finding
+
+
+def _set(name, layer, value, since=0):
+    def change(arrays):
+        arrays[name][since:, LAYERS.index(layer)] = value
+
+    return change
+
+
+def _loss(values):
+    def change(arrays):
+        arrays["loss"][1:] = values
+
+    return change
+
+
+def test_a_sound_training_shows_nothing():
+    findings = diagnose(training())
+    assert findings.names == []
+    assert findings.untold == {}
+
+
+def test_every_rule_says_what_it_is():
+    for name, rule in rules().items():
+        assert rule.says.endswith("."), name
+        assert rule.source.endswith("."), name
+        assert set(rule.against) <= set(NAMES), name
+
+
+def test_a_gradient_that_vanishes_towards_the_input():
+    change = both(times("gradient_norm", "first", 1e-5), times("gradient_norm", "second", 1e-4))
+    finding = _found("vanishing gradient", training(change=change))
+    assert finding.layers == ("first", "second")
+    # Entry by entry: 1e-5 of 1.0/√100 over 2/√50.
+    told = finding.evidence["smallest over largest gradient"]
+    assert told == pytest.approx(1e-5 * (1 / 10) / (2 / 50**0.5))
+
+
+def test_a_gradient_that_shrinks_towards_the_output_does_not_vanish():
+    change = both(*(times("gradient_norm", name, 1e-5) for name in ("third", "head")))
+    assert "vanishing gradient" not in diagnose(training(change=change)).names
+
+
+def test_layers_without_gradient_do_not_make_it_vanish():
+    change = times("gradient_norm", "first", 0.0)
+    assert "vanishing gradient" not in diagnose(training(change=change)).names
+
+
+def test_a_gradient_larger_than_the_weights_explodes():
+    finding = _found("exploding gradient", training(change=times("gradient_norm", "third", 1e4)))
+    assert finding.layers == ("third",)
+
+
+def test_a_gradient_that_leaps_explodes():
+    run = training(change=both(times("gradient_norm", "second", 1e3, since=12)))
+    run = run.assign(gradient_norm=run.gradient_norm.where(run.step < 130, 1.0))
+    finding = _found("exploding gradient", run)
+    assert finding.updates == (120, 120)
+    assert finding.layers == ("second",)
+    assert finding.try_next[0].kind == "clipping"
+
+
+def test_dead_units_of_hidden_layers():
+    change = both(_set("dead_units", "second", 0.9), _set("dead_units", "head", 0.9))
+    finding = _found("dead units", training(change=change))
+    assert finding.layers == ("second",)
+    assert finding.evidence == {"largest share of dead units": pytest.approx(0.9)}
+    assert finding.try_next[0].kind == "initializer"
+
+
+def test_units_that_died_on_the_way_speak_for_a_lower_rate():
+    change = _set("dead_units", "second", 0.9, since=8)
+    assert _found("dead units", training(change=change)).try_next[0].kind == "lower learning rate"
+
+
+def test_units_that_were_dead_for_a_while_are_not_found():
+    def change(arrays):
+        arrays["dead_units"][:10, 2] = 0.9
+
+    assert "dead units" not in diagnose(training(change=change)).names
+
+
+def test_a_layer_that_hardly_moves():
+    finding = _found("updates too small", training(change=times("update_norm", "second", 1e-5)))
+    assert finding.layers == ("second",)
+    assert '"second": ' in finding.try_next[0].code
+
+
+def test_a_layer_that_is_thrown_about():
+    finding = _found("updates too large", training(change=times("update_norm", "third", 500)))
+    assert finding.layers == ("third",)
+    assert finding.try_next[0].kind == "lower multiplier"
+
+
+def test_if_all_layers_are_thrown_about_it_is_the_learning_rate_that_is_lowered():
+    change = both(*(times("update_norm", name, 500) for name in LAYERS))
+    findings = diagnose(training(change=change))
+    assert findings.names == ["learning rate too large"]
+    assert findings[0].try_next[0].kind == "lower learning rate"
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        np.r_[np.linspace(2, 1, 10), np.linspace(1, 3, 10)],
+        2 + 0.9 * (-1.0) ** np.arange(20),
+    ],
+    ids=["rises", "swings"],
+)
+def test_a_learning_rate_that_is_too_large(loss):
+    lively = both(*(times("update_norm", name, 5) for name in LAYERS))
+    finding = _found("learning rate too large", training(change=both(lively, _loss(loss))))
+    assert finding.sure == "possible"
+    assert finding.try_next[0].code == "optimizer.learning_rate = 0.01"
+
+
+def test_a_loss_with_noise_at_its_floor_is_none():
+    noise = np.random.default_rng(0).uniform(0, 0.05, 20)
+    lively = both(*(times("update_norm", name, 5) for name in LAYERS))
+    for loss in (2.3 * np.exp(-np.arange(20)) + noise, 2.3 + 10 * noise):
+        run = training(change=both(lively, _loss(loss)))
+        assert "learning rate too large" not in diagnose(run).names
+
+
+def test_a_learning_rate_that_is_too_small():
+    slow = both(*(times("update_norm", name, 1e-4) for name in LAYERS), _loss(2.3))
+    finding = _found("learning rate too small", training(change=slow))
+    assert finding.try_next[0].code == "optimizer.learning_rate = 10"
+
+
+def test_signs_that_contradict_each_other_are_told():
+    def one_leap(arrays):
+        arrays["update_norm"][1:] *= 1e-4
+        arrays["update_norm"][10] = 2.0
+
+    slow = both(one_leap, _loss(2.0))
+    findings = diagnose(training(change=slow))
+    assert {"learning rate too large", "learning rate too small"} <= set(findings.untold)
+    assert not {"learning rate too large", "learning rate too small"} & set(findings.names)
+
+
+def test_a_frozen_layer():
+    missing = {"gradient_norm/first": "No gradient reaches the layer: it is frozen."}
+    change = both(_set("gradient_norm", "first", np.nan), _set("update_norm", "first", 0.0))
+    finding = _found("frozen layer", training({"missing": missing}, change=change))
+    assert (finding.layers, finding.sure) == (("first",), "certain")
+
+
+def test_a_layer_whose_steps_are_multiplied_by_zero_is_frozen():
+    finding = _found("frozen layer", training(change=_set("update_norm", "first", 0.0)))
+    assert finding.layers == ("first",)
+
+
+def test_a_disconnected_layer():
+    why = "No gradient reaches the layer: the loss does not depend on it, or it is left out."
+    change = _set("gradient_norm", "first", np.nan)
+    run = training({"missing": {"gradient_norm/first": why}}, change=change)
+    finding = _found("disconnected layer", run)
+    assert (finding.layers, finding.sure) == (("first",), "certain")
+
+
+def test_a_layer_whose_gradient_is_always_zero_may_be_disconnected():
+    finding = _found("disconnected layer", training(change=_set("gradient_norm", "first", 0.0)))
+    assert (finding.layers, finding.sure) == (("first",), "possible")
+
+
+def test_a_layer_that_settled_long_ago():
+    change = _set("normalized_distance", "third", 0.01, since=8)
+    finding = _found("settled layer", training(change=change))
+    assert finding.layers == ("third",)
+
+
+def test_a_layer_that_does_not_settle():
+    def rest(arrays):
+        arrays["normalized_distance"][8:] = 0.01
+        arrays["normalized_distance"][8:, 2] = 0.3
+
+    finding = _found("unsettled layer", training(change=rest))
+    assert finding.layers == ("second",)
+
+
+def test_weights_that_grow_in_front_of_a_normalisation():
+    def grow(arrays):
+        arrays["parameter_norm"][:, [0, 2]] *= np.linspace(1, 8, 21)[:, None]
+
+    finding = _found("growing weights", training(change=grow))
+    assert finding.layers == ("first",)  # nothing normalises what "second" puts out
+
+
+def test_skipped_steps():
+    assert "skipped steps" not in diagnose(training({"skipped_updates": 15})).names
+    finding = _found("skipped steps", training({"skipped_updates": 100}))
+    assert finding.evidence["share"] == pytest.approx(1 / 3)
+
+
+def test_not_finite_and_the_layer_it_came_from():
+    def breaks(arrays):
+        arrays["gradient_norm"][12:, :3] = np.nan
+
+    run = training({"first_nonfinite_update": 115, "nonfinite_updates": 85}, change=breaks)
+    finding = _found("not finite", run)
+    assert finding.layers == ("second",)
+    assert finding.updates == (115, 200)
+
+
+def test_everything_lost_at_once_names_what_moved_most():
+    def breaks(arrays):
+        arrays["update_norm"][11, 3] *= 50
+        arrays["gradient_norm"][12:] = np.nan
+        arrays["update_norm"][12:] = np.nan
+
+    finding = _found("not finite", training({"first_nonfinite_update": 115}, change=breaks))
+    assert finding.layers == ()
+    assert "third moved most before" in finding.says
+
+
+def test_training_that_had_not_ended():
+    finding = _found("not ended", training(change=_loss(np.linspace(2, 1, 20))))
+    assert finding.evidence["share of the fall in the last quarter"] == pytest.approx(
+        0.28, abs=0.02
+    )
+
+
+def test_distances_to_given_weights_do_not_ask_for_an_end():
+    run = training({"reference": "best.weights.h5"}, change=_loss(np.linspace(2, 1, 20)))
+    findings = diagnose(run)
+    assert "not ended" not in findings.names
+    assert "given weights" in findings.untold["not ended"]
