@@ -21,7 +21,7 @@ from keras_lcb.analysis import (
 from keras_lcb.analysis.compared import compared_layers, equal_layers, has_diverged, single_runs
 from keras_lcb.analysis.remaining import remaining
 from keras_lcb.experiments.engines.freezing import COST
-from keras_lcb.experiments.engines.observer import DISTANCE_TO_MIDWAY
+from keras_lcb.experiments.engines.midway import DISTANCE_TO_MIDWAY
 from keras_lcb.experiments.finding import Finding, bias_finding, finding, order_finding
 from keras_lcb.experiments.scale import CORRELATION, RATIO
 from keras_lcb.training.block_names import block_name

@@ -6,9 +6,10 @@ import numpy as np
 import xarray as xr
 
 from keras_lcb.callbacks import GradientNorms, LayerConvergence
-from keras_lcb.experiments.engines.observer import Observer
+from keras_lcb.experiments.engines.midway import DistanceToMidway
 from keras_lcb.runs import schema
 from keras_lcb.runs.merging import collect
+from keras_lcb.similarity.representation_similarity import RepresentationSimilarity
 from keras_lcb.synthetic import Config
 from keras_lcb.synthetic.experiment import compiled_model, train
 from keras_lcb.synthetic.frequency_response import FrequencyResponse
@@ -24,16 +25,12 @@ def run(config: Config) -> xr.Dataset:
     """
     grid = config.target.grid(config.points)
     every = -(-config.points // PROBES)
-    observer = Observer(
-        grid[::every].astype(np.float32),
-        config.record_every,
-        config.updates // config.record_every,
-    )
     recorders = [
         LayerConvergence(),
         GradientNorms(),
         FrequencyResponse(grid, target=config.target),
+        RepresentationSimilarity(grid[::every].astype(np.float32), batch_size=PROBES),
+        DistanceToMidway(config.updates // config.record_every),
     ]
-    train(compiled_model(config), config, [*recorders, observer])
-    recorded = observer.added_to(collect(*recorders))
-    return schema.of_experiment(recorded, __name__, config)
+    train(compiled_model(config), config, recorders)
+    return schema.of_experiment(collect(*recorders), __name__, config)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import xarray as xr
 
 from keras_lcb import vision
-from keras_lcb.experiments.engines.observer import Observer
+from keras_lcb.experiments.engines.midway import DistanceToMidway
 from keras_lcb.runs import schema
+from keras_lcb.similarity.representation_similarity import RepresentationSimilarity
 
 PROBES = 128  # images of the training set on which activations are compared
 
@@ -19,6 +20,8 @@ def run(config: vision.Config) -> xr.Dataset:
     """
     given = vision.load(config.data, batch_size=PROBES, seed=0, **config.data_arguments)
     probe, _ = next(iter(given.train))
-    observer = Observer(probe.numpy(), config.record_every, config.updates // config.record_every)
-    recorded = observer.added_to(vision.run(config, callbacks=[observer]))
-    return schema.of_experiment(recorded, __name__, config)
+    similarity = RepresentationSimilarity(probe.numpy(), batch_size=PROBES)
+    midway = DistanceToMidway(config.updates // config.record_every)
+    return schema.of_experiment(
+        vision.run(config, callbacks=[similarity, midway]), __name__, config
+    )

@@ -12,6 +12,8 @@ import xarray as xr
 from keras_lcb import landscape, synthetic, vision
 from keras_lcb.analysis import eigenvalue_per_parameter
 from keras_lcb.callbacks import GradientNorms, LayerConvergence
+from keras_lcb.callbacks.recorder import Record
+from keras_lcb.landscape.callbacks.loss_recorder import LossRecorder
 from keras_lcb.landscape.filters import has_filters
 from keras_lcb.landscape.objective import Objective
 from keras_lcb.runs import schema
@@ -24,6 +26,14 @@ STEP_SIZE = 0.01  # at which changes of the gradient are compared
 STEPS = 30  # of gradient descent, with which a learning rate is tried
 TOLERANCE = 0.1  # relative width of the interval in which the largest stable rate is found
 HALF = 0.5  # how far slices go, in filter norms
+_MEASURED = "measured"
+_AS_COMPILED: dict[str, Any] = {
+    "sample_weight": None,
+    "steps": None,
+    "loss": None,
+    "training": False,
+    "batch_size": 512,
+}
 
 
 def images(config: vision.Config) -> xr.Dataset:
@@ -57,41 +67,36 @@ def functions(config: synthetic.Config) -> xr.Dataset:
     return schema.of_experiment(collect(*recorders, probe), __name__, config)
 
 
-class _Probe(keras.callbacks.Callback):
+class _Probe(LossRecorder):
     """Measures the landscape at the ends of the epochs in which the moments lie."""
 
     def __init__(self, x: np.ndarray, y: np.ndarray, config: Any) -> None:
-        super().__init__()
-        self.x, self.y, self.seed = x, y, config.seed
-        self.every = config.record_every
+        self.seed = config.seed
         epochs = config.updates // config.record_every
-        self.moments = {max(1, round(part * epochs)) for part in MOMENTS.values()}
-        self.taken: dict[int, xr.Dataset] = {}
-        self.objective: Any = None
+        self._moments = {max(1, round(part * epochs)) for part in MOMENTS.values()}
+        super().__init__(x, y, "epoch", None, **_AS_COMPILED)
 
-    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        if epoch + 1 not in self.moments:
-            return
-        if self.objective is None:
-            self.objective = Objective(self.model, self.x, self.y)
-        if math.isfinite(self.objective.loss()):  # what has diverged has no landscape
-            self.taken[(epoch + 1) * self.every] = measure(self.objective, self.seed)
+    def measure(self) -> Record:
+        """Measures the landscape; nothing between the moments, nor of what has diverged."""
+        if len(self._records) not in self._moments or not math.isfinite(self._objective.loss()):
+            return {}
+        return {_MEASURED: measure(self._objective, self.seed)}
 
     @property
-    def results(self) -> xr.Dataset:
-        """What was measured, along `step`."""
-        if not self.taken:
+    def _found(self) -> xr.Dataset:
+        """What was measured, along the `step`s at which it was."""
+        found = {r["step"]: r[_MEASURED] for r in self._records if _MEASURED in r}
+        if not found:
             raise ValueError("The training diverged before its landscape was measured.")
-        first = next(iter(self.taken.values()))
-        variables = {
-            str(name): (
-                ("step", *map(str, values.dims)),
-                np.stack([own[name].values for own in self.taken.values()]),
-            )
-            for name, values in first.data_vars.items()
-        }
-        coords = {str(name): values.values for name, values in first.coords.items()}
-        return schema.dataset(variables, {**coords, "step": list(self.taken)})
+        return xr.concat(found.values(), xr.IndexVariable("step", list(found)))
+
+    def coordinates(self) -> dict[str, Any]:
+        """Returns the coordinates of the dimensions other than `step` and `layer`."""
+        return {name: self._found[name].values for name in ("rank", "step_size")}
+
+    def _columns(self) -> dict[str, tuple[Any, ...]]:
+        whole = self._found.reindex(step=[record["step"] for record in self._records])
+        return {str(name): (values.dims, values.values) for name, values in whole.items()}
 
 
 def measure(
