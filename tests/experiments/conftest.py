@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
+import os
 import sys
 
 import pytest
+from joblib.externals.loky import get_reusable_executor
 
 from keras_lcb import experiments
 
@@ -49,15 +52,16 @@ def engine(settings):
 """
 
 
-@pytest.fixture
-def toy(tmp_path, monkeypatch):
+@pytest.fixture(scope="package", autouse=True)
+def toy(tmp_path_factory):
     """A module with an engine that takes no time, and its settings; other processes find it."""
-    folder = tmp_path / "module"
-    folder.mkdir()
+    folder = tmp_path_factory.mktemp("module")
     (folder / "toy_engine.py").write_text(ENGINE)
-    monkeypatch.syspath_prepend(folder)
-    monkeypatch.setenv("PYTHONPATH", ":".join([str(folder), *filter(None, sys.path)]))
-    yield __import__("toy_engine")
+    get_reusable_executor().shutdown()  # joblib keeps processes, which look in the old places
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(folder)
+        patch.setenv("PYTHONPATH", os.pathsep.join(filter(None, sys.path)))
+        yield importlib.import_module("toy_engine")
     del sys.modules["toy_engine"]
 
 
