@@ -59,7 +59,7 @@ def on_functions(engine: str = FUNCTIONS, **changes: Any) -> dict[str, Setting]:
 
 def small(settings: Mapping[str, Setting]) -> dict[str, Setting]:
     """Returns those of the settings that a quick study takes, with fewer updates."""
-    updates = {vision.Config: 400, synthetic.Config: 2000}
+    updates = {vision.Config: 400, synthetic.Config: 1000}
     return {
         name: dataclasses.replace(
             settings[name],

@@ -53,7 +53,8 @@ def time_to_half(runs: xr.Dataset) -> Finding:
     """Compares layers' times to half the distance, up to T, to an endpoint at 2T.
 
     The tests are those of `convergence_bias`. A layer that has not come half the way by T counts
-    in the size of the effect as if it had come so far at T, which makes it smaller than it is.
+    in the size of the effect as if it had come so far at T, which makes it smaller than it is. A
+    run in which no layer has come so far does not count.
 
     Beside it stand the angle to the end, the way from the start, the similarity of activations to
     the final ones, all layers instead of those of equal shape, and the endpoint at T.
@@ -86,7 +87,9 @@ def _of_bias(
     effect = _logs(runs, "distance", bias.layers, until)
     found = bias_finding(bias, seeds, effect=effect, beside=beside or {}, loss=loss_at(runs, until))
     # Where some layer is not half the way by T, the tests of `convergence_bias` are of ranks only.
-    return dataclasses.replace(found, p_order=max(found.p_order, effect.p_differs()))
+    p_effect = effect.p_differs()
+    p_order = 1.0 if np.isnan(p_effect) else max(found.p_order, p_effect)
+    return dataclasses.replace(found, p_order=p_order)
 
 
 def _logs(runs: xr.Dataset, measure: str, layers: Sequence[str], until: float | None) -> Estimate:
@@ -96,7 +99,9 @@ def _logs(runs: xr.Dataset, measure: str, layers: Sequence[str], until: float | 
         left = remaining(run, measure, until).sel(layer=list(layers))
         moved = left["normalized_distance"].notnull().any("step")
         end = float(left["step"].values[-1])
-        times.append(time_to_fraction(left).fillna(end).where(moved).values)
+        reached = time_to_fraction(left)
+        known = moved & reached.notnull().any()
+        times.append(reached.fillna(end).where(known).values)
     return time_ratio(np.array(times)).logs
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from keras_lcb import experiments
+from keras_lcb.analysis.estimate import RUNS_FOR_A_VERDICT
 from keras_lcb.experiments import answering, words
 from keras_lcb.experiments.finding import finding
 from keras_lcb.experiments.page import write_page
@@ -54,6 +55,10 @@ def test_settings_run_before_seeds(claim):
     chosen = [(dict(m.choice)["setting"], m.seed) for m in claim.members((7, 8))]
     assert chosen[:4] == [(name, 7) for name in claim.settings]
     assert {seed for _, seed in chosen} == {7, 8} and len(chosen) == 8
+
+
+def test_a_quick_study_has_seeds_enough_for_verdicts(claim):
+    assert answering._count(claim, None, quick=True) == RUNS_FOR_A_VERDICT
 
 
 def test_an_answer_has_a_verdict_for_each_setting_with_runs(answer):

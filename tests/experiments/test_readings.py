@@ -8,7 +8,7 @@ import scipy.stats
 import xarray as xr
 
 from keras_lcb.experiments import readings
-from keras_lcb.experiments.engines.observer import DISTANCE_TO_MIDWAY
+from keras_lcb.experiments.engines.midway import DISTANCE_TO_MIDWAY
 
 STEPS = np.arange(0, 201, 5)  # 2T = 200
 LAYERS = ["first", "second", "third", "fourth"]
@@ -57,6 +57,12 @@ def test_what_is_not_half_the_way_by_the_middle_counts_as_if_it_were_then():
     slope = scipy.stats.linregress(range(4), times).slope
     assert found.effect.mean == pytest.approx(3 * slope, abs=0.1)
     assert found.sign == 1 and not found.equivalent
+
+
+def test_runs_in_which_no_layer_is_half_the_way_by_the_middle_do_not_count():
+    found = readings.time_to_half(runs_of([0.005, 0.004, 0.003, 0.002]))
+    assert found.effect.count == 0 and np.isnan(found.effect.mean)
+    assert found.sign == 0 and not found.equivalent
 
 
 def test_an_order_needs_an_interval_that_leaves_none_out():

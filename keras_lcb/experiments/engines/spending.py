@@ -108,7 +108,7 @@ def _with_faster(half: str) -> Build:
     def build(config: vision.Config, data: Any) -> keras.Model:
         model = compiled_model(config, data)
         if half == "even":
-            return model
+            return _compiled_like(model, model)
         hidden = [layer.name for layer in model.layers if layer.weights][:-1]
         blocks = list(dict.fromkeys(block_name(name) for name in hidden))
         middle = len(blocks) // 2
@@ -121,7 +121,9 @@ def _with_faster(half: str) -> Build:
 
 
 def _compiled_like(model: keras.Model, other: keras.Model) -> keras.Model:
-    model.compile(other.optimizer, other.loss)
+    # On TensorFlow, XLA would take longer to compile than it saves in some hundred updates.
+    jit = False if keras.backend.backend() == "tensorflow" else "auto"
+    model.compile(other.optimizer, other.loss, jit_compile=jit)
     return model
 
 
