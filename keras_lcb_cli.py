@@ -23,14 +23,14 @@ from types import ModuleType
 
 BACKENDS = ("tensorflow", "jax", "torch")
 INTERRUPTED = 130  # the usual exit code after Ctrl-C
-FOUND = 1  # of `diagnose --fail-on`
+FOUND = 1  # the exit code if `diagnose --fail-on` finds what it names
 
 EXAMPLES = """examples:
   keras-lcb demo                         train two networks, write their reports to demo/
   keras-lcb demo --data mnist --seed 3   the same on a set of tensorflow-datasets
   keras-lcb demo --backend jax           the same on JAX
   keras-lcb report run.nc -o run.html    write the report of a run saved by lcb.save_run
-  keras-lcb diagnose run.nc              what is wrong in a saved run, and what to try
+  keras-lcb diagnose run.nc              what goes wrong in a saved run, and what to try
   keras-lcb run synthetic --seeds 5      a network on a sum of sines, over five seeds
   keras-lcb results --quick              what the paper claims, in a few small settings
   keras-lcb results --sections 2 --seeds 5   a part of the whole study; it goes on where it was left
@@ -141,9 +141,9 @@ def _parser() -> argparse.ArgumentParser:
 def _add_diagnose(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     diagnose = commands.add_parser(
         "diagnose",
-        help="tell what is wrong in a saved run, and what to try",
-        description="Prints what is found in a run that lcb.save_run saved. The exit code is 0 "
-        "with or without findings, and 1 if something named by --fail-on is found.",
+        help="find what goes wrong in a saved run, and what to try",
+        description="Prints the findings for a run that lcb.save_run saved. The exit code is 1 if "
+        "a finding is named by --fail-on, and otherwise 0.",
     )
     diagnose.add_argument("path", metavar="run.nc", type=Path)
     diagnose.add_argument(
@@ -299,8 +299,8 @@ def _diagnose(options: argparse.Namespace) -> int:
     unknown = set(options.fail_on).difference(NAMES, ["any"])
     if unknown:
         raise ValueError(
-            f"There is no finding {sorted(unknown)[0]!r} to fail on. There are: "
-            f"{', '.join(NAMES)}; and any."
+            f"`--fail-on` must be the name of a finding, or any; received {sorted(unknown)[0]!r}. "
+            f"The names are: {', '.join(NAMES)}."
         )
     findings = lcb.diagnose(lcb.load_run(options.path))
     print(findings)

@@ -154,7 +154,7 @@ def _network(part: str, options: argparse.Namespace) -> dict[str, Any]:
     samples = 4 if options.quick else options.samples
     model = resnet.keras_model(blocks, width, part == "normalized")
     objective = Objective(model, *resnet.data(samples), batch_size=samples)
-    kind = "batch normalisation in evaluation mode" if part == "normalized" else "no normalisation"
+    kind = "batch normalization in evaluation mode" if part == "normalized" else "no normalization"
     print(
         f"\n{'ResNet-20' if blocks == 3 else 'a tiny ResNet'}, {kind}, {model.count_params():,} "
         f"parameters in {len(objective.layers)} layers, {samples} images of 32x32, "

@@ -1,17 +1,17 @@
-"""How often `diagnose` finds a fault that was planted, and how often one that is not there.
+"""Measures how often `diagnose` finds planted faults, and how often it finds faults in sound runs.
 
 python -m benchmarks.diagnose [--runs FOLDER] [--seeds 10] [--only FAULT ...] [--tune] [--quick]
 
-trains small networks, each with a known fault, and sound ones, and prints for each rule
+The program trains small networks with a known fault, and sound ones. For each rule, it prints
 
-- found: in which share of the trainings with its fault planted it is found;
-- false: in which share of sound trainings it is found;
-- mended: in which share of the trainings in which it is found the loss reached is lower once the
-  first advice is taken.
+- found: the share of the trainings with this fault in which the rule finds it;
+- false: the share of the sound trainings in which the rule finds its fault;
+- mended: the share of the trainings with a finding that reach a lower loss when they are repeated
+  with the first advice.
 
-Each run is written to FOLDER as soon as it ends: killed, the benchmark goes on where it was left,
-and rules can be changed without training again. `--tune` takes the networks and seeds on which
-the thresholds were tuned, and none of those that are reported. `--stored` trains nothing.
+Each run is written to FOLDER as soon as it ends. So an interrupted benchmark continues, and rules
+can be changed without training again. `--tune` uses the networks and seeds on which the thresholds
+were tuned. They are different from those of the reported table. `--stored` trains nothing.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ TUNING_SEED = 1000
 
 @dataclasses.dataclass
 class Count:
-    """How often something happened, of how often it could have."""
+    """Counts how often something happened, and how often it could have happened."""
 
     times: int = 0
     of: int = 0
@@ -56,13 +56,13 @@ class Count:
 
 @dataclasses.dataclass
 class Table:
-    """What is printed.
+    """The counts that are printed.
 
     Attributes:
-        found: By fault, network and optimizer.
-        mended: By fault.
-        false: By fault, over sound trainings.
-        beside: By fault, what else was found, and how often.
+        found: Trainings in which the planted fault was found, by fault, network and optimizer.
+        mended: Trainings that the first advice improved, by fault.
+        false: Sound trainings in which a fault was found, by fault.
+        beside: The number of all findings in trainings with a planted fault, by that fault.
     """
 
     found: dict[tuple[str, str, str], Count]
@@ -73,11 +73,11 @@ class Table:
 
 @dataclasses.dataclass
 class Runs:
-    """Runs in a folder, trained when they are asked for and not there.
+    """The runs in a folder. Missing runs are trained when they are needed.
 
     Attributes:
-        folder: Where they are kept.
-        train: Whether to train what is not there.
+        folder: The folder of the files.
+        train: Whether to train missing runs.
     """
 
     folder: Path
@@ -85,7 +85,7 @@ class Runs:
     _last: dict[str, Any] = dataclasses.field(default_factory=dict)
 
     def of(self, settings: Iterable[Setting]) -> Iterator[tuple[Setting, xr.Dataset]]:
-        """The runs of settings, without those that are not there and not to be trained."""
+        """Yields the run of each setting. Leaves out missing runs if they are not to be trained."""
         self.folder.mkdir(parents=True, exist_ok=True)
         for setting in settings:
             if self.train or (self.folder / f"{setting.key}.nc").exists():
@@ -101,7 +101,7 @@ def measure(
     optimizers: Sequence[str] = OPTIMIZERS,
     remedies: bool = True,
 ) -> Table:
-    """Diagnoses every run, and those that follow from taking the first advice."""
+    """Diagnoses every run, and repeats trainings with a finding with the first advice."""
     table = Table({}, {}, {}, {})
     cells = list(itertools.product(faults, bases, optimizers))
     for cell in tqdm.tqdm(cells, unit=" faults"):
@@ -117,7 +117,7 @@ def measure(
 def _count_faults(
     cell: tuple[str, str, str], settings: Sequence[Setting], runs: Runs, table: Table, mend: bool
 ) -> None:
-    """Counts in which trainings a planted fault is found, and which its first advice mends."""
+    """Counts the trainings in which a planted fault is found, and those that advice improves."""
     fault, count = cell[0], table.found.setdefault(cell, Count())
     follow: list[tuple[float, Setting]] = []
     for setting, run in runs.of(settings):
@@ -134,7 +134,7 @@ def _count_faults(
 
 
 def _count_sound(settings: Sequence[Setting], runs: Runs, table: Table) -> None:
-    """Counts what is found in sound trainings."""
+    """Counts the findings in sound trainings."""
     for _, run in runs.of(settings):
         names = diagnose(run).names
         for fault in FAULTS:
@@ -143,7 +143,7 @@ def _count_sound(settings: Sequence[Setting], runs: Runs, table: Table) -> None:
 
 
 def lines(table: Table) -> Iterator[str]:
-    """The table as text."""
+    """Yields the lines of the table."""
     pairs = sorted({cell[1:] for cell in table.found})
     yield (
         f"{'':24}" + "".join(f"{' '.join(pair):>22}" for pair in pairs) + "   sound: false   mended"
@@ -156,18 +156,24 @@ def lines(table: Table) -> Iterator[str]:
     yield ""
     for fault, names in table.beside.items():
         told = ", ".join(f"{name} {count}" for name, count in names.most_common() if name != fault)
-        yield f"beside {fault}: {told or 'nothing'}"
+        yield f"also found with {fault}: {told or 'nothing'}"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--runs", type=Path, default=Path("diagnose-runs"), help="folder of runs")
-    parser.add_argument("--seeds", type=int, default=10, help="of each planted fault; default: 10")
-    parser.add_argument("--tune", action="store_true", help="the networks for tuning")
-    parser.add_argument("--quick", action="store_true", help="one network, two seeds")
+    parser.add_argument(
+        "--runs", type=Path, default=Path("diagnose-runs"), help="folder of the runs"
+    )
+    parser.add_argument(
+        "--seeds", type=int, default=10, help="seeds of each planted fault; default: 10"
+    )
+    parser.add_argument("--tune", action="store_true", help="use the networks for tuning")
+    parser.add_argument("--quick", action="store_true", help="use one network and two seeds")
     parser.add_argument("--only", nargs="+", choices=list(FAULTS), default=list(FAULTS))
-    parser.add_argument("--stored", action="store_true", help="count what is there, train nothing")
-    parser.add_argument("--no-remedies", action="store_true", help="take no advice")
+    parser.add_argument("--stored", action="store_true", help="only count stored runs")
+    parser.add_argument(
+        "--no-remedies", action="store_true", help="do not repeat trainings with the advice"
+    )
     options = parser.parse_args()
     bases = TUNED if options.tune else REPORTED
     first = TUNING_SEED if options.tune else 0

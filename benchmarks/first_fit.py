@@ -1,10 +1,10 @@
-"""What both callbacks add to the time until a large model has made its first update.
+"""Measures the time that both callbacks add until a large model has made its first update.
 
 python -m benchmarks.first_fit [--rounds 5] [--models ResNet50 DenseNet121]
 
-Each round makes the model anew for plain `fit`, a second plain `fit`, and `fit` with the
-callbacks, in an order of its own. The optimizer is built before, so that what is timed is tracing
-and compiling. On a busy machine, processor time is what to read.
+In each round, the model is built three times and trained with plain `fit`, with plain `fit` again,
+and with the callbacks, in a random order. The optimizer is built before, so the times are mainly
+those of tracing and compiling. On a busy machine, processor times are more reliable.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ PLAIN, CONTROL, BOTH = "plain fit", "plain fit, a second one", "both callbacks"
 
 
 def first_update(name: str, variant: str) -> tuple[float, float]:
-    """Wall and processor seconds from the call of `fit` to its end after one update."""
+    """Returns the wall and processor seconds of a `fit` with one update."""
     keras.backend.clear_session()
     gc.collect()
     model = getattr(keras.applications, name)(weights=None, input_shape=(64, 64, 3), classes=10)
@@ -46,7 +46,7 @@ def main() -> None:
     given = parser.parse_args()
     print(machine.sentence(machine.describe()))
     for name in given.models:
-        first_update(name, BOTH)  # what is loaded once
+        first_update(name, BOTH)  # loads libraries, which takes time only once
         taken: dict[str, list[tuple[float, float]]] = {PLAIN: [], CONTROL: [], BOTH: []}
         for _ in tqdm.trange(given.rounds, desc=name, leave=False):
             for variant in random.sample(list(taken), len(taken)):

@@ -1,11 +1,12 @@
-"""What freezing saves and costs: wall time and accuracy beside training all layers to the end.
+"""Compares the wall time and accuracy of training with and without freezing.
 
 python -m benchmarks.freezing [--out FILE] [--seeds 10] [--epochs 30] [--only WORD ...] [--quick]
 
-ResNet-20 on 5,000 images of MNIST at 32x32, on the processors that there are. For each seed the
-ways to train take turns, in an order of their own; each is timed from the call of `fit` to its
-end, compiling included. A row is written to FILE as soon as a training ends, and trainings that
-are in FILE already are not repeated: a run that was stopped goes on, and more seeds may be added.
+The program trains ResNet-20 on 4,000 images of MNIST, enlarged to 32x32, and tests it on 1,000. For
+each seed, it trains the network in several ways, in a random order. A training is timed from the
+call of `fit` to its end, including compilation. As soon as it ends, a row is written to FILE.
+Trainings whose rows are in FILE are not repeated, so an interrupted program continues, and seeds
+can be added.
 """
 
 from __future__ import annotations
@@ -22,14 +23,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-# Keras reads which backend to use when it is imported, so what imports it waits for the options.
+# Keras chooses its backend when it is imported. So it is imported only after the options are read.
 if TYPE_CHECKING:
     import keras
 
 BATCH_SIZE, RATE, PROBE = 64, 0.1, 128
 PLAIN, CONTROL = "plain", "plain, a second time"
 START = 0.25
-# Few groups, since each has a step to be compiled: the network in five parts of like cost.
+# Five parts of similar cost. More would cost time, because Keras compiles a step for each.
 GROUPS = {
     "stem": 1, "stage1_block1": 1, "stage1_block2": 2, "stage1_block3": 2,
     "stage2_block1": 3, "stage2_block2": 3, "stage2_block3": 4, "stage3_block1": 4,
@@ -38,30 +39,30 @@ LAST_GROUP = 5
 MOST_LOSS, MOST_TIME, MOST_TIME_CACHED = 1.0, 0.80, 0.65
 
 PUBLISHED = """\
-Published: FreezeOut (Brock et al. 2017) saves up to 20 % of the wall time at 3 % loss of accuracy
-for DenseNets, 20 % without loss for ResNets, and nothing for VGG, on CIFAR and on one GPU, with
-every layer a unit of its own. Egeria (Wang et al. 2023) trains 19 to 43 % faster without loss, for
-seven models on up to 10 GPUs, frozen activations cached on disk and communication saved, too."""
+Published: FreezeOut (Brock et al. 2017) freezes single layers, on CIFAR and one GPU. It saves up to
+20 % of the wall time for DenseNets, with a loss of accuracy of 3 %, 20 % for ResNets without loss,
+and nothing for VGG. Egeria (Wang et al. 2023) trains seven models on up to 10 GPUs, 19 to 43 %
+faster without loss. It also caches frozen activations on disk and saves communication."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Way:
     """One way to train."""
 
-    freeze: Callable[[np.ndarray], Any] | None = None  # of a probe batch
-    cosine: bool = True  # whether the optimizer's learning rate falls; schedules do so themselves
+    freeze: Callable[[np.ndarray], Any] | None = None  # makes the callback from a probe batch
+    cosine: bool = True  # whether the learning rate falls; a schedule scales steps itself
     cached: bool = False
 
 
 def group(layer: keras.Layer) -> str:
-    """The part of the network in which a layer stands."""
+    """Returns the name of the part of the network to which a layer belongs."""
     from keras_lcb.training.block_names import block_name
 
     return f"group{GROUPS.get(block_name(layer.name), LAST_GROUP)}"
 
 
 def ways() -> dict[str, Way]:
-    """The ways to train, by name."""
+    """Returns the ways to train, by name."""
     import keras_lcb as lcb
 
     def by_schedule(schedule: str, cache: bool = False) -> Way:
@@ -95,7 +96,7 @@ def ways() -> dict[str, Way]:
 
 @dataclasses.dataclass(frozen=True)
 class Data:
-    """Images as arrays."""
+    """Images and labels for training and testing, as arrays."""
 
     x: np.ndarray
     y: np.ndarray
@@ -103,12 +104,12 @@ class Data:
     y_test: np.ndarray
 
     def part(self, count: int) -> Data:
-        """The first images of each."""
+        """Returns the first images of both sets."""
         return Data(*(array[:count] for array in dataclasses.astuple(self)))
 
 
 def read() -> Data:
-    """Reads 4,000 images to train on, and 1,000 to test with."""
+    """Reads 4,000 images for training and 1,000 for testing."""
     from keras_lcb import vision
 
     parts = []
@@ -119,7 +120,7 @@ def read() -> Data:
 
 
 def train(way: Way, seed: int, data: Data, epochs: int, depths: tuple[int, ...]) -> dict[str, Any]:
-    """Trains once, and returns what came out."""
+    """Trains once, and returns times, accuracy and what froze."""
     import keras
 
     import keras_lcb as lcb
@@ -155,7 +156,7 @@ def train(way: Way, seed: int, data: Data, epochs: int, depths: tuple[int, ...])
 
 
 def known_rows(path: pathlib.Path, settings: dict[str, Any]) -> list[dict[str, Any]]:
-    """The rows of trainings with these settings; a last one that is cut off does not count."""
+    """Returns the rows with these settings. An incomplete last line is ignored."""
     rows = []
     for line in path.read_text().splitlines() if path.exists() else []:
         try:
@@ -166,7 +167,7 @@ def known_rows(path: pathlib.Path, settings: dict[str, Any]) -> list[dict[str, A
 
 
 def run(options: argparse.Namespace) -> list[dict[str, Any]]:
-    """Trains what is missing, and returns all rows."""
+    """Trains for each missing row, and returns all rows."""
     import keras
 
     depths, epochs = ((1, 1, 1), 4) if options.quick else ((3, 3, 3), options.epochs)
@@ -181,7 +182,9 @@ def run(options: argparse.Namespace) -> list[dict[str, Any]]:
         for name, way in ways().items()
         if name == PLAIN or any(word in name for word in options.only)
     }
-    train(Way(), 0, data.part(BATCH_SIZE), 1, depths)  # what a process does once is done by now
+    train(
+        Way(), 0, data.part(BATCH_SIZE), 1, depths
+    )  # does not count: the first training of a process is slower
     for seed in range(options.first_seed, options.first_seed + options.seeds):
         for name in np.random.default_rng(seed).permutation(list(chosen)):
             if (name, seed) not in done:
@@ -194,11 +197,11 @@ def run(options: argparse.Namespace) -> list[dict[str, Any]]:
     return rows
 
 
-# What they say.
+# The results.
 
 
 def summary(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """One line a way: ratios of time to plain training, and differences of accuracy, by seeds."""
+    """Compares each way with plain training, by ratios of times and differences of accuracy."""
     from keras_lcb.analysis import Estimate
 
     by_way: dict[str, dict[int, dict[str, Any]]] = {}
@@ -220,7 +223,7 @@ def summary(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def table(lines: list[dict[str, Any]]) -> str:
-    """The lines in words."""
+    """Returns the comparisons as text."""
     text = [
         f"{'':22}{'wall time ratio (95 %)':>26}{'CPU':>7}{'accuracy, points (95 %)':>28}  seeds"
     ]
@@ -235,11 +238,11 @@ def table(lines: list[dict[str, Any]]) -> str:
 
 def _verdict(line: dict[str, Any]) -> str:
     if line["way"] == CONTROL:
-        return f"{CONTROL}: how far it is from 1 and 0 is the noise"
+        return f"{CONTROL}: its differences from 1 and 0 are noise"
     most = MOST_TIME_CACHED if "cached" in line["way"] else MOST_TIME
     least_accuracy = line["accuracy"][1]
     fast = "reached" if line["wall_s"][0] <= most else "NOT reached"
-    kept = "reached" if least_accuracy >= -MOST_LOSS else "NOT reached"  # nor by NaN
+    kept = "reached" if least_accuracy >= -MOST_LOSS else "NOT reached"  # not reached if NaN
     return (
         f"{line['way']}: time at most {most:.2f} of plain training: {fast}; "
         f"loss of accuracy within {MOST_LOSS:g} point (95 %): {kept}"
@@ -255,7 +258,7 @@ def main(arguments: list[str] | None = None) -> None:
 
     print(machine.sentence(machine.describe()))
     if options.quick:
-        print("QUICK: tiny sizes, which show that it runs; the numbers mean nothing")
+        print("QUICK: tiny sizes, to show that the program runs; the numbers have no meaning")
     rows = run(options)
     print("\n" + table(summary(rows)))
     print(f"\n{PUBLISHED}")
@@ -267,19 +270,19 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     backend = os.environ.get("KERAS_BACKEND", "tensorflow")
     parser.add_argument("--backend", choices=["tensorflow", "jax", "torch"], default=backend)
     parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path("freezing.jsonl"))
-    parser.add_argument("--seeds", type=int, default=10, help="how many (default: 10)")
-    parser.add_argument("--first-seed", type=int, default=0, help="default: 0")
+    parser.add_argument("--seeds", type=int, default=10, help="number of seeds (default: 10)")
+    parser.add_argument("--first-seed", type=int, default=0, help="the first seed (default: 0)")
     parser.add_argument("--epochs", type=int, default=30, help="default: 30")
-    parser.add_argument("--images", type=int, default=4000, help="to train on (default: 4000)")
+    parser.add_argument("--images", type=int, default=4000, help="training images (default: 4000)")
     parser.add_argument("--threads", type=int, default=2, help="cores to use (default: 2)")
     parser.add_argument(
         "--only",
         nargs="+",
         metavar="WORD",
         default=[""],
-        help="besides plain training, only the ways whose names contain one of these words",
+        help="besides plain training, use only ways whose names contain one of these words",
     )
-    parser.add_argument("--quick", action="store_true", help="tiny sizes: shows that it runs")
+    parser.add_argument("--quick", action="store_true", help="tiny sizes, to show that it runs")
     return parser.parse_args(arguments)
 
 

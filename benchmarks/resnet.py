@@ -61,7 +61,7 @@ def keras_model(blocks: int, width: int, normalized: bool) -> Any:
             # torch pads both sides; Keras' "same" would pad only one side here.
             if stride == 2 and size == 3:
                 x = keras.layers.ZeroPadding2D(1)(x)
-            # Without normalisation, the activations would grow from block to block. The softmax
+            # Without normalization, the activations would grow from block to block. The softmax
             # would saturate, and every layer's block of the Hessian would be zero.
             shrunk = not normalized and name.endswith("_second")
             scale = 2.0 / (3 * blocks) if shrunk else 2.0

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     )
     from keras_lcb.analysis import convergence_bias, convergence_rate, summary, time_to_fraction
     from keras_lcb.diagnosis.diagnosing import diagnose
-    from keras_lcb.diagnosis.watching import Diagnosis
+    from keras_lcb.diagnosis.diagnosis_callback import Diagnosis
     from keras_lcb.landscape.callbacks.gradient_predictiveness import GradientPredictiveness
     from keras_lcb.landscape.callbacks.layer_sharpness import LayerSharpness
     from keras_lcb.report import write_report
@@ -95,7 +95,7 @@ _SUBPACKAGES = (
     "vision",
 )
 _ON_FIRST_USE = {
-    "Diagnosis": "keras_lcb.diagnosis.watching",
+    "Diagnosis": "keras_lcb.diagnosis.diagnosis_callback",
     "FrequencyResponse": "keras_lcb.synthetic.frequency_response",
     "GradientPredictiveness": "keras_lcb.landscape.callbacks.gradient_predictiveness",
     "LayerSharpness": "keras_lcb.landscape.callbacks.layer_sharpness",

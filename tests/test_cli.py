@@ -113,7 +113,7 @@ def test_damaged_files(run_file, capfd):
 def test_foreign_files(tmp_path, capfd):
     foreign = tmp_path / "foreign.nc"
     xr.Dataset({"temperature": ("day", [1.0, 2.0])}).to_netcdf(foreign, engine="h5netcdf")
-    assert "no run" in _refusal(capfd, "report", foreign)
+    assert "does not hold a run" in _refusal(capfd, "report", foreign)
     with h5py.File(foreign, "w") as file:
         file["elsewhere"] = h5py.ExternalLink("/etc/hostname", "/")
     assert str(foreign) in _refusal(capfd, "report", foreign)
@@ -215,7 +215,8 @@ def test_a_backend_that_is_not_installed_or_unknown(tmp_path):
     )
     assert told.returncode == 2
     assert told.stderr == (
-        "keras-lcb: The backend torch is not installed: pip install torch, or choose another.\n"
+        "keras-lcb: The backend torch is not installed. Install it (pip install torch), or choose "
+        "another backend.\n"
     )
     told = _command("demo", "--out", tmp_path, KERAS_BACKEND="theano")
     assert told.returncode == 2

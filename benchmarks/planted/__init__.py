@@ -1,1 +1,1 @@
-"""Trainings with a known fault, and the same ones mended as a finding advises."""
+"""Trainings with a known fault, and the same trainings with the advice of a finding."""

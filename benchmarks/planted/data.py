@@ -1,4 +1,4 @@
-"""Small data sets: x, y and how many classes, or none for a regression."""
+"""Small data sets: x, y and the number of classes, which is 0 for a regression."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _SAMPLES = 768
 
 @functools.cache
 def digits() -> Data:
-    """Handwritten digits of 8x8 pixels."""
+    """Returns handwritten digits of 8x8 pixels."""
     from sklearn.datasets import load_digits
 
     x, y = load_digits(return_X_y=True)
@@ -21,14 +21,14 @@ def digits() -> Data:
 
 @functools.cache
 def wave() -> Data:
-    """A sum of sines of one variable."""
+    """Returns a sum of sines of one variable."""
     x = np.linspace(-1, 1, 512, dtype="float32")[:, None]
     return x, np.sin(3 * x) + 0.5 * np.sin(9 * x), 0
 
 
 @functools.cache
 def gratings() -> Data:
-    """Images of 8x8 pixels with a wave in one of six directions, in noise."""
+    """Returns noisy images of 8x8 pixels that show a wave in one of six directions."""
     rng = np.random.default_rng(0)
     y = rng.integers(0, 6, _SAMPLES)
     across, down = np.meshgrid(np.arange(8), np.arange(8))

@@ -1,4 +1,4 @@
-"""What can be planted: a finding's name, and what a sound setting is turned into."""
+"""Sound settings, and the faults that can be planted in them, by the name of the finding."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from benchmarks.planted.setting import Setting
 
-# Networks of the table, and those on which thresholds were tuned: sound settings for an optimizer.
+# The networks of the reported table, and those on which the thresholds were tuned.
 REPORTED = {
     "mlp": Setting("mlp", depth=5, width=32),
     "cnn": Setting("cnn", depth=4, width=8, normalization=True),
@@ -28,12 +28,12 @@ RATES = {
 
 
 def sound(base: Setting, optimizer: str) -> Setting:
-    """The setting with an optimizer and a rate that suits it."""
+    """Returns the setting with this optimizer and a suitable learning rate."""
     return base.but(optimizer=optimizer, rate=RATES[base.network, base.data][optimizer])
 
 
 def healthy(base: Setting, optimizer: str) -> list[Setting]:
-    """Five sound settings."""
+    """Returns five sound settings with this optimizer."""
     own = sound(base, optimizer)
     return [
         own,
@@ -44,7 +44,7 @@ def healthy(base: Setting, optimizer: str) -> list[Setting]:
     ]
 
 
-# Convolutions with batch normalisation bear much.
+# Factors of the learning rate. Convolutions with batch normalization are stable up to a high rate.
 _BEYOND = {"mlp": 20, "cnn": 60, "transformer": 20, "mixer": 20}
 
 

@@ -1,4 +1,4 @@
-"""Networks that can be built well or badly."""
+"""Builds networks, sound ones or with a planted fault."""
 
 from __future__ import annotations
 
@@ -10,7 +10,11 @@ import numpy as np
 
 from benchmarks.planted.setting import Setting
 
-_KEEPS_HALF = ("relu", "leaky_relu", "gelu")  # of the signal's energy, so that weights are larger
+_KEEPS_HALF = (
+    "relu",
+    "leaky_relu",
+    "gelu",
+)  # of the signal's energy, so initial weights must be larger
 
 
 class _Parts:
@@ -27,7 +31,7 @@ class _Parts:
         return keras.initializers.VarianceScaling(scale, mode, seed=next(self._seeds))
 
     def block(self, x: Any, name: str, convolution: bool = False, norm: bool = True) -> Any:
-        """A layer with its activation, and a normalisation before that if there is one."""
+        """Applies a layer, a normalization if the setting has one, and the activation."""
         own, before = self.setting, x
         initial = keras.initializers.Constant(own.bias)
         normalized = own.normalization and norm
@@ -49,7 +53,7 @@ class _Parts:
         return keras.layers.Dense(units, kernel_initializer=self.kernel(None), name=name)(x)
 
     def cut(self, x: Any, place: int, after: int) -> Any:
-        """Stops the gradient behind the block at `after`, if the setting says so."""
+        """Stops the gradient after the block at place `after`, if the setting has this fault."""
         if self.setting.cut and place == after:
             return keras.ops.stop_gradient(x)
         return x
@@ -71,7 +75,7 @@ def _cnn(x: Any, parts: _Parts) -> Any:
 
 
 def _tokens(x: Any, parts: _Parts) -> Any:
-    """Each row of an image is a token."""
+    """Makes a token from each row of an image."""
     x = keras.layers.Reshape((8, 8))(x)
     return parts.linear(x, parts.setting.width, "stem")
 
@@ -94,7 +98,7 @@ def _transformer(x: Any, parts: _Parts) -> Any:
 
 
 def _attention(x: Any, parts: _Parts, name: str) -> Any:
-    """One head of attention."""
+    """Applies attention with a single head."""
     width = parts.setting.width
     query, key, value = (parts.linear(x, width, f"{name}_{of}") for of in ("query", "key", "value"))
     weights = keras.ops.softmax(
@@ -110,7 +114,7 @@ def _two_layers(x: Any, parts: _Parts, name: str) -> Any:
 
 
 def _mixer(x: Any, parts: _Parts) -> Any:
-    """Dense layers along tokens and along features in turns."""
+    """Alternates between dense layers along the tokens and along the features."""
     x = _tokens(x, parts)
     for place in range(parts.setting.depth):
         x = parts.block(x, f"block_{place}_mix")
@@ -125,7 +129,7 @@ _BODIES = {"mlp": _mlp, "cnn": _cnn, "transformer": _transformer, "mixer": _mixe
 
 
 def build(setting: Setting, shape: tuple[int, ...], outputs: int) -> keras.Model:
-    """Builds the network of a setting, not compiled."""
+    """Builds the network of a setting, without compiling it."""
     parts = _Parts(setting)
     keras.config.set_dtype_policy(setting.precision)
     try:
@@ -140,7 +144,7 @@ def build(setting: Setting, shape: tuple[int, ...], outputs: int) -> keras.Model
 
 
 def part(model: keras.Model, name: str) -> list[keras.layers.Layer]:
-    """The layers that "all", "first half" or "middle" means, or names joined by commas."""
+    """Returns the layers of a part: "all", "first half", "middle", or names joined by commas."""
     hidden = list(_hidden(model))
     return {
         "all": hidden,

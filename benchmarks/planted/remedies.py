@@ -1,4 +1,4 @@
-"""The setting that follows from taking a finding's first advice."""
+"""Applies the first advice of a finding to a setting."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def _rate(setting: Setting, finding: Finding, advice: Advice) -> Setting:
 
 
 def _multiplier(setting: Setting, finding: Finding, advice: Advice) -> Setting:
-    """Multiplies the factors that the layers have already."""
+    """Multiplies the present factors of the layers' learning rates."""
     factor = float(re.findall(r": ([\d.e+-]+)", advice.code)[0])
     now = tuple((name, old * factor, at) for name, old, at in setting.multipliers)
     return setting.but(multipliers=now or ((",".join(finding.layers), factor, 0),))
@@ -43,12 +43,12 @@ REMEDIES: dict[str, Remedy] = {
     "bfloat16": lambda setting, *_: setting.but(precision="mixed_bfloat16", growth=0),
     "train longer": lambda setting, *_: setting.but(updates=10),
 }
-# Advice that is to save time, and not to lower the loss.
+# The aim of this advice is to save time, not to lower the loss.
 SAVES_TIME = ("freeze",)
 
 
 def mended(setting: Setting, finding: Finding) -> Setting | None:
-    """The setting with the first advice taken; `None` where it is to save time only."""
+    """Returns the setting with the first advice applied, or `None` if that only saves time."""
     advice = finding.try_next[0]
     if advice.kind in SAVES_TIME:
         return None

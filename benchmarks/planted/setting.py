@@ -1,4 +1,4 @@
-"""All that defines one training of the benchmark, small enough to be its file's name."""
+"""The settings of one training of the benchmark, from which the name of its file is computed."""
 
 from __future__ import annotations
 
@@ -9,32 +9,34 @@ import json
 
 @dataclasses.dataclass(frozen=True)
 class Setting:
-    """One training.
+    """The settings of one training.
 
     Attributes:
-        network: A function of `networks.py`.
-        data: A function of `data.py`.
+        network: The network: "mlp", "cnn", "transformer" or "mixer".
+        data: The name of a function in `data.py`.
         optimizer: "sgd", "momentum" or "adam".
-        rate: Learning rate.
-        seed: Of weights and of the order of samples.
-        records: How many, each after `updates` updates.
-        updates: Updates between records.
-        depth: Blocks.
-        width: Units of a hidden layer.
-        activation: Of the hidden layers.
-        gain: Factor of the initial kernels; 1 keeps the size of signals.
-        bias: Initial value of what is added right before an activation.
-        normalization: Whether there is a normalisation layer in each block.
+        rate: The learning rate.
+        seed: The seed of the weights and of the order of the samples.
+        records: The number of records.
+        updates: The number of updates between two records.
+        depth: The number of blocks.
+        width: The number of units of a hidden layer.
+        activation: The activation of the hidden layers.
+        gain: A factor of the initial kernels. With 1, signals keep their size.
+        bias: The initial value of the bias (of the layer or its normalization) before an
+            activation.
+        normalization: Whether each block has a normalization layer.
         residual: Whether each block's input is added to its output.
-        multipliers: Which layers get another rate: (part, factor, first record).
-        frozen: A part of the layers that does not train.
-        cut: A part of the layers behind which the gradient stops.
-        schedule: "constant", "cosine", "drop" (to 1/100 at half) or "warm-up".
+        multipliers: Factors of the learning rate: (part of the layers, factor, first record).
+        frozen: The part of the layers that does not train; empty for none.
+        cut: Whether the gradient stops after a block: "yes", or empty.
+        schedule: The learning rate: "constant", "cosine", or "drop" (to 1/100 after half of the
+            updates).
         precision: A dtype policy of Keras.
-        growth: Steps after which the loss scale grows; 0 without loss scaling.
-        naive: Whether the loss takes the logarithm of a probability that may be 0.
-        decay: Weight decay.
-        clip: Largest norm of the whole gradient; 0 for no clipping.
+        growth: The number of steps after which the loss scale grows; 0 for no loss scaling.
+        naive: Whether the loss computes the logarithm of a probability that may be 0.
+        decay: The weight decay.
+        clip: The largest norm of the whole gradient; 0 for no clipping.
     """
 
     network: str = "mlp"
@@ -63,9 +65,9 @@ class Setting:
 
     @property
     def key(self) -> str:
-        """A name that no other setting has."""
+        """Returns a name that no other setting has."""
         return hashlib.sha256(json.dumps(dataclasses.asdict(self)).encode()).hexdigest()[:20]
 
     def but(self, **changes: object) -> Setting:
-        """The same with other values."""
+        """Returns the same setting with some other values."""
         return dataclasses.replace(self, **changes)  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""Trains a setting and records it; one compiled model serves all seeds of a setting."""
+"""Trains a network with given settings and records it. All seeds share one compiled model."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _BATCH = 64
 
 
 class _Compiled:
-    """A compiled model that can begin anew with other weights."""
+    """A compiled model that can be trained several times, each time from new weights."""
 
     def __init__(self, setting: Setting) -> None:
         self.x, self.y, classes = getattr(sets, setting.data)()
@@ -43,7 +43,7 @@ class _Compiled:
         self._fresh = [(v, keras.ops.convert_to_numpy(v)) for v in optimizer.variables]
 
     def train(self, setting: Setting) -> xr.Dataset:
-        """Returns the run of a setting that differs from the first in its seed only."""
+        """Trains a setting that differs from the first only in its seed, and returns the run."""
         keras.utils.set_random_seed(setting.seed)
         self.model.set_weights(build(setting, self.shape, self.outputs).get_weights())
         for variable, value in self._fresh:
@@ -69,20 +69,20 @@ class _Compiled:
 
 
 class _Silent(lcb.Diagnosis):
-    """Records only: the runs are looked at afterwards."""
+    """Only records, without warnings. The runs are diagnosed afterwards."""
 
     def _look(self) -> None:
         pass
 
 
 def trained(setting: Setting, folder: Path, last: dict[str, Any]) -> xr.Dataset:
-    """Returns the run of a setting, from its file if there is one.
+    """Reads the run of a setting from its file, or trains it if there is no file.
 
     Args:
         setting: The setting.
-        folder: Where runs are kept.
-        last: The compiled model of the setting before, which serves this one where only the seed
-            is another.
+        folder: The folder of the files.
+        last: The compiled model of the previous setting, which is used again if only the seed is
+            different. The function updates it.
     """
     path = folder / f"{setting.key}.nc"
     if not path.exists():
@@ -124,13 +124,13 @@ def _loss(setting: Setting, classes: int) -> Any:
 
 
 def _naive(labels: Any, logits: Any) -> Any:
-    """Cross-entropy as it is written at first, which knows no bound for log 0."""
+    """Returns the cross-entropy by its definition, which is infinite for a probability of 0."""
     chosen = keras.ops.one_hot(keras.ops.reshape(labels, (-1,)), logits.shape[-1])
     return -keras.ops.log(keras.ops.sum(chosen * keras.ops.softmax(logits), axis=-1))
 
 
 def _changes(setting: Setting, model: Any) -> list[keras.callbacks.Callback]:
-    """Sets the layers' factors when their time comes."""
+    """Returns a callback that sets the layers' factors at the start of their first epochs."""
     if not setting.multipliers:
         return []
 

@@ -65,7 +65,7 @@ def corrected(found: Mapping[Setting, ConvergenceBias]) -> dict[Setting, Converg
         >>> unclear = judged(mixed, mixed / 100, ["first", "second", "third"])
         >>> verdicts = corrected({"sgd": clear, "adam": unclear})
         >>> {name: bias.verdict for name, bias in verdicts.items()}
-        {'sgd': 'shallower faster', 'adam': 'equivalent'}
+        {'sgd': 'shallower faster', 'adam': 'inconclusive'}
     """
     orders = holm([bias.p_order for bias in found.values()])
     equivalences = holm([bias.p_equivalent for bias in found.values()])

@@ -13,6 +13,7 @@ import numpy as np
 
 from keras_lcb.backend import internals
 from keras_lcb.callbacks.lora import has_lora
+from keras_lcb.callbacks.missing_distances import why_missing
 from keras_lcb.callbacks.recorder import LOCK, Record, Recorder
 from keras_lcb.callbacks.reference import load_reference
 from keras_lcb.callbacks.snapshots import Snapshots, kept, on_host, parameter_vector
@@ -323,34 +324,10 @@ class LayerConvergence(Recorder):
         }
 
     def _explain(self, columns: dict[str, np.ndarray]) -> None:
-        self._missing = {}
         sketched = self._snapshots is not None and self._snapshots.sketched
-        for place, row in enumerate(self._rows):
-            why_no_angle = self._ways.why_no_angle(place)
-            if why_no_angle:
-                self._missing |= {
-                    f"{name}/{row.name}": why_no_angle for name in ("angle", "angle_to_end")
-                }
-            elif sketched and np.isnan(columns["angle_to_end"][:, place]).all():
-                self._missing[f"angle_to_end/{row.name}"] = (
-                    "A sketch does not separate kernels from other parameters. Use memory='exact'."
-                )
-            if has_lora(row) and np.isnan(columns["effective_distance"][:, place]).all():
-                self._missing[f"effective_distance/{row.name}"] = (
-                    "The records hold sketches instead of whole parameters. Use memory='exact'."
-                )
-            if self._given is not None and self._given[place] is None:
-                self._missing[f"distance/{row.name}"] = "The reference does not hold this layer."
-            elif not np.isfinite(columns["distance"][0, place]):
-                self._missing[f"distance/{row.name}"] = (
-                    "The layer's first or last weights are not finite. To measure the time before "
-                    "that, pass finite weights, such as an earlier checkpoint, as `reference`."
-                )
-            elif columns["distance"][0, place] == 0:
-                why = self._why_no_way()
-                self._missing |= {
-                    f"{name}/{row.name}": why for name in ("normalized_distance", "way_from_start")
-                }
+        self._missing = why_missing(
+            self._rows, self._ways, columns, self._given, sketched, self._why_no_way()
+        )
         if self.reference == "model" and self._endpoint_is_late:
             self._missing["reference"] = (
                 "The model was trained further before its weights were read as the endpoint, so "

@@ -11,8 +11,9 @@ import keras
 import numpy as np
 
 from keras_lcb.backend import internals
+from keras_lcb.callbacks.loop_timing import LoopTiming
 from keras_lcb.callbacks.rates import learning_rate, rate_of_each_layer
-from keras_lcb.callbacks.record_timing import LOCK, Record, RecordTiming
+from keras_lcb.callbacks.record_timing import LOCK, Record
 from keras_lcb.runs import schema
 from keras_lcb.training.layers import TrackedLayer
 from keras_lcb.training.selection import LayerSelection
@@ -26,7 +27,7 @@ __all__ = ["LOCK", "Record", "Recorder"]
 _COMMON_ENTRIES = {"step", "epoch", "wall_time", "loss", "validation_loss", "learning_rates"}
 
 
-class Recorder(RecordTiming):
+class Recorder(LoopTiming):
     """Base class of callbacks that measure something about each layer when a record is due.
 
     A subclass defines `measure`, which returns the measured arrays, and `variables`, which names

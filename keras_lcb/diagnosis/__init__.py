@@ -1,4 +1,4 @@
-"""Tells what is wrong in a training, what that rests on, and what to try."""
+"""Finds what goes wrong in a training, with the evidence for it and advice on what to try."""
 
 from keras_lcb.diagnosis.diagnosing import diagnose
 from keras_lcb.diagnosis.finding import Advice, Finding

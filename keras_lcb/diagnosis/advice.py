@@ -1,4 +1,4 @@
-"""What is worth trying in several cases."""
+"""Advice that several rules give."""
 
 from __future__ import annotations
 
@@ -6,28 +6,28 @@ import math
 
 from keras_lcb.diagnosis.finding import Advice
 
-_LEAST, _MOST = 1e-4, 1e4  # by which a learning rate is multiplied in one go
+_LEAST, _MOST = 1e-4, 1e4  # smallest and largest factor of an advice
 _MULTIPLIERS = "lcb.LayerwiseModel.from_model(model, learning_rate_multipliers={{{}}})"
 
 INITIALIZER = Advice(
     "initializer",
-    "Give the kernels an initialisation that keeps the size of signals: HeNormal before ReLU and "
-    "its like, GlorotUniform otherwise; and let biases begin at 0.",
+    "Initialize the kernels so that signals keep their size: HeNormal for layers with ReLU or a "
+    "similar activation, GlorotUniform for others. Let biases begin at 0.",
     'keras.layers.Dense(64, "relu", kernel_initializer="he_normal")',
 )
 NORMALIZATION = Advice(
     "normalization",
-    "Put a normalisation before each activation, or add each block's input to its output.",
+    "Put a normalization layer before each activation, or add each block's input to its output.",
     "keras.layers.LayerNormalization()",
 )
 CLIPPING = Advice(
     "clipping",
-    "Clip the gradient, so that one steep place cannot throw the weights away.",
+    "Clip the gradient, so that a single very large gradient cannot move the weights far away.",
     "keras.optimizers.SGD(0.1, global_clipnorm=1.0)",
 )
 WARM_UP = Advice(
     "warm-up",
-    "Begin with small steps and let the learning rate grow over the first updates.",
+    "Begin with a small learning rate and let it grow over the first updates.",
     "keras.optimizers.schedules.CosineDecay(0.0, decay_steps, warmup_target=0.1, warmup_steps=100)",
 )
 
@@ -38,13 +38,13 @@ def learning_rate(factor: float, rate: float) -> Advice:
     known = rate * factor if rate == rate else None
     return Advice(
         "lower learning rate" if factor < 1 else "raise learning rate",
-        f"{'Lower' if factor < 1 else 'Raise'} the learning rate, to {_times(factor)} of it first.",
+        f"{'Lower' if factor < 1 else 'Raise'} the learning rate. First multiply it by {factor:g}.",
         f"optimizer.learning_rate = {known:.3g}" if known is not None else "",
     )
 
 
 def multipliers(layers: tuple[str, ...], factor: float) -> Advice:
-    """Returns the advice to give layers another learning rate than the rest."""
+    """Returns the advice to give some layers a learning rate of their own."""
     factor = _bounded(factor)
     named = ", ".join(f'"{name}": {factor:g}' for name in layers)
     return Advice(
@@ -57,7 +57,7 @@ def multipliers(layers: tuple[str, ...], factor: float) -> Advice:
 
 
 def towards(usual: float, now: float) -> float:
-    """Returns the power of ten that brings a number nearest to what is usual."""
+    """Returns the power of ten that, as a factor, brings `now` closest to `usual`."""
     if not (usual > 0 and 0 < now < math.inf):
         return 1.0
     return 10.0 ** round(math.log10(usual / now))
@@ -65,7 +65,3 @@ def towards(usual: float, now: float) -> float:
 
 def _bounded(factor: float) -> float:
     return min(max(factor, _LEAST), _MOST) if factor == factor else 1.0
-
-
-def _times(factor: float) -> str:
-    return f"1/{1 / factor:g}" if factor < 1 else f"{factor:g} times"

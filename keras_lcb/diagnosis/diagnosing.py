@@ -1,4 +1,4 @@
-"""`diagnose`: tries every rule on a run."""
+"""The function `diagnose`: applies every rule to a run."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
 _ORDER = {CERTAIN: 0, LIKELY: 1, POSSIBLE: 2}
-# Who records what a rule needs.
+# Which callbacks record the variables that rules need.
 _RECORDED_BY = {
     "dead_units": "Diagnosis",
     "loss": "LayerConvergence or Diagnosis, of a model that reports its loss",
@@ -27,26 +27,31 @@ _RECORDED_BY = {
 
 
 def diagnose(run: xr.Dataset, model: Any = None, data: Any = None) -> Findings:
-    """Tells what is wrong in a training, what that rests on, and what to try.
+    """Finds what goes wrong in a training, with the evidence for it and advice on what to try.
 
-    Rules look at what the run holds; the more callbacks took part, the more can be told. With
-    `model` and `data` some look further: at units that no sample switches on, at the curvature of
-    the loss against the learning rate, at data that are not finite. Of what a rule cannot tell,
-    since the run is too short, lacks something or shows signs that contradict, the findings say so.
-    Thresholds are rules of thumb: `python -m benchmarks.diagnose` shows how often they err.
+    Each rule examines the variables of the run, so more callbacks in the run allow more findings.
+    With `model` and `data`, some rules also examine these: whether units have no gradient on any
+    sample, whether the curvature of the loss is too large for the learning rate, and whether the
+    data are finite. If a rule cannot decide, because the run is too short, lacks a variable or
+    shows contradictory signs, the findings give the reason. The thresholds are rules of thumb;
+    `python -m benchmarks.diagnose` measures how often they are wrong.
+
+    Cost: milliseconds for the run. With `model` and `data`, also the time of one gradient on
+    these data and, if the optimizer is SGD and the loss looks unstable, of a search for the
+    largest curvature, which takes some dozens of Hessian-vector products.
 
     Args:
-        run: A run, as `collect` or a callback's `results` gives it.
-        model: The trained model, compiled, as it is after the run. Defaults to `None`.
-        data: Samples to look at with the model: `(x, y)`, or a data set as `fit` takes it; a few
-            hundred will do. Defaults to `None`.
+        run: A run, as `collect` or a callback's `results` returns it.
+        model: The compiled model with the weights that it has after the run. Defaults to `None`.
+        data: Samples on which to examine the model: `(x, y)`, or a data set as `fit` takes it. A
+            few hundred samples are enough. Defaults to `None`.
 
     Returns:
-        The findings, the surest first.
+        The findings, from the most to the least certain.
 
     Raises:
-        ValueError: If `run` is no run with layers, or stacks several seeds; if only one of
-            `model` and `data` is given.
+        ValueError: If `run` is not a run with layers, if it stacks several seeds, or if only one
+            of `model` and `data` is given.
 
     Example:
     >>> import keras, numpy as np
@@ -84,11 +89,14 @@ def _check(run: xr.Dataset, model: Any, data: Any) -> None:
         )
     if "seed" in run.dims:
         raise ValueError(
-            "`run` stacks several seeds, and a diagnosis is of one training: pass "
+            "`run` stacks several seeds, but a diagnosis examines one training. Pass "
             "`run.isel(seed=0)`."
         )
     if (model is None) != (data is None):
-        raise ValueError("`model` and `data` are looked at together: pass both, or neither.")
+        raise ValueError(
+            "Received only one of `model` and `data`. They are examined together, so pass both, "
+            "or neither."
+        )
 
 
 def _look(rule: Rule, seen: Observed) -> list[Finding]:
@@ -96,27 +104,27 @@ def _look(rule: Rule, seen: Observed) -> list[Finding]:
         if name not in seen:
             raise CannotTell(f"The run holds no {name}, which {_RECORDED_BY[name]} records.")
     if rule.at_end and not seen.over:
-        raise CannotTell("Training was not over when the run was taken.")
+        raise CannotTell("Training had not ended when the run was read.")
     if len(seen.steps) < rule.records:
         raise CannotTell(
             f"The run is too short: it has {len(seen.steps)} records after the start of training, "
-            f"and {rule.records} are needed. Record more often (`every=`), or train longer."
+            f"but the rule needs {rule.records}. Record more often (`every=`), or train longer."
         )
     return list(rule.look(seen))
 
 
 def _complete(finding: Finding, name: str, rule: Rule) -> Finding:
-    """Adds what the rule knows to what it found."""
+    """Returns the finding with its name, its rule in words, and the source of the rule."""
     return dataclasses.replace(finding, name=name, rule=rule.says, source=rule.source)
 
 
 def _drop_contradictions(
     tried: dict[str, Rule], found: dict[str, list[Finding]], untold: dict[str, str]
 ) -> None:
-    """Moves findings that contradict each other to what cannot be told."""
+    """Moves findings that contradict each other from `found` to `untold`."""
     there = {name for name, own in found.items() if own}
     for name, rule in tried.items():
         for other in there.intersection(rule.against) if name in there else ():
             for one, another in ((name, other), (other, name)):
                 found.pop(one, None)
-                untold[one] = f"Its signs are there, and those of its opposite, {another}, too."
+                untold[one] = f"The run shows its signs, but also those of its opposite, {another}."

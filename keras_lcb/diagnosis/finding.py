@@ -1,4 +1,4 @@
-"""One thing that is found in a run, with what it rests on and what to try."""
+"""A finding: one problem in a run, with its evidence and advice."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ class Advice:
     """One thing to try.
 
     Attributes:
-        kind: What is changed, in a word or two, for programs: "initializer", "clipping", ….
+        kind: What to change, as a short key for programs, such as "initializer" or "clipping".
         text: What to do, as a sentence.
-        code: How that is written, where it helps.
+        code: An example in code; empty if the sentence needs none.
     """
 
     kind: str
@@ -28,16 +28,16 @@ class Advice:
 
 @dataclasses.dataclass(frozen=True)
 class Finding:
-    """What a rule found.
+    """A problem that a rule found in a run.
 
     Attributes:
-        layers: Names of the layers concerned, in depth order; empty for the whole network.
-        updates: The first and the last update that it was seen at.
+        layers: Names of the layers concerned, in depth order; empty if the whole network is.
+        updates: The first and the last update at which the problem was seen.
         says: What was seen, as a sentence.
-        evidence: The numbers it rests on, by name.
-        sure: "certain" for what the run states, "likely" or "possible" for what is inferred.
-        try_next: What to try, best first.
-        name: What is found, such as "dead units": the name of the rule.
+        evidence: The numbers that support the finding, by name.
+        sure: "certain" if the run states the problem; "likely" or "possible" if it is inferred.
+        try_next: Advice, the best first.
+        name: The name of the problem, which is also that of the rule, such as "dead units".
         rule: The rule in words.
         source: Where the rule comes from.
     """
@@ -60,7 +60,7 @@ class Finding:
 
 
 def listed(names: tuple[str, ...] | list[str], most: int = 4) -> str:
-    """Returns names as a sentence has them, the many in the middle left out.
+    """Joins names for use in a sentence, and leaves out those in the middle of a long list.
 
     Example:
     >>> listed(["a"]), listed(["a", "b", "c"]), listed(list("abcdefg"))

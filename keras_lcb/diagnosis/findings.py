@@ -1,4 +1,4 @@
-"""All that was found in a run, and what could not be looked at."""
+"""All findings of a run, and the rules that could not decide."""
 
 from __future__ import annotations
 
@@ -25,21 +25,21 @@ _COLUMNS = (
 
 
 class Findings(Sequence[Finding]):
-    """What `diagnose` found. It prints as sentences.
+    """The findings of `diagnose`, a sequence that prints as sentences.
 
     Args:
-        found: The findings, the surest first.
-        untold: For each rule of which nothing can be said, the reason.
+        found: The findings, from the most to the least certain.
+        untold: The reason for each rule that could not decide, by the name of the rule.
 
     Attributes:
         names: The names of the findings.
-        untold: For each rule of which nothing can be said, the reason.
+        untold: The reason for each rule that could not decide, by the name of the rule.
 
     Example:
     >>> findings = Findings([], {"dead units": "The run holds no dead_units."})
     >>> print(findings)
     Nothing was found.
-    Nothing can be said of dead units: The run holds no dead_units.
+    Not decided: dead units. The run holds no dead_units.
     >>> len(findings), findings.names
     (0, [])
     """
@@ -65,11 +65,11 @@ class Findings(Sequence[Finding]):
 
     @property
     def names(self) -> list[str]:
-        """The names of the findings, in their order."""
+        """Returns the names of the findings, in their order."""
         return [finding.name for finding in self]
 
     def to_dataframe(self) -> pd.DataFrame:
-        """Returns a table with a row for each finding; lists and numbers are written as text."""
+        """Returns a table with a row for each finding. Lists and dictionaries become text."""
         import pandas as pd
 
         return pd.DataFrame([_row(finding) for finding in self], columns=list(_COLUMNS))
@@ -81,11 +81,11 @@ class Findings(Sequence[Finding]):
     __repr__ = __str__
 
     def sentences_on_untold(self) -> list[str]:
-        """Returns of what nothing can be said, and why: a sentence for each reason."""
+        """Returns a line for each reason why rules could not decide, with the rules' names."""
         rules: dict[str, list[str]] = {}
         for name, why in self.untold.items():
             rules.setdefault(why, []).append(name)
-        return [f"Nothing can be said of {', '.join(names)}: {why}" for why, names in rules.items()]
+        return [f"Not decided: {', '.join(names)}. {why}" for why, names in rules.items()]
 
 
 def _row(finding: Finding) -> tuple[object, ...]:

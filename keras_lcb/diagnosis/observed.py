@@ -1,9 +1,10 @@
-"""A run as the rules look at it: plain arrays over records and layers."""
+"""The view of a run that rules use: plain arrays over records and layers."""
 
 from __future__ import annotations
 
 import functools
 import warnings
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,25 +18,26 @@ _NO_WEIGHTS = ("normalization", "embedding")
 
 
 class Observed:
-    """What a run holds of one training.
+    """The run of one training, as plain arrays.
 
-    Records are those after the start of training, oldest first; layers stand in depth order.
+    The records before the first update are left out. The other records are in the order of
+    training, the layers in depth order.
 
     Args:
-        run: A run, not stacked along `seed`.
-        model: The trained model, where there is one to look at.
-        data: `(x, y)` or what else `landscape.Objective` takes as `x`, where there is any.
+        run: A run of one seed.
+        model: The trained model, or `None`.
+        data: `(x, y)`, a data set as `landscape.Objective` takes it, or `None`.
 
     Attributes:
         attrs: The attributes of the run.
-        steps: The update of each record.
-        layers: Names of the layers.
-        roles: Their roles.
-        parameters: How many parameters each has.
-        kernels: Which of them transform something: those with kernels that are neither
-            normalisation nor embedding.
-        hidden: Which of those do not feed an output.
-        over: Whether training had ended when the run was taken.
+        steps: The number of updates at each record.
+        layers: The names of the layers.
+        roles: The roles of the layers.
+        parameters: The number of parameters of each layer.
+        kernels: Whether each layer multiplies its input by a kernel. Normalization and embedding
+            layers do not.
+        hidden: Whether each layer has a kernel and is not an output layer.
+        over: Whether training had ended when the run was read.
         model: The model, or `None`.
         data: The data, or `None`.
     """
@@ -61,7 +63,7 @@ class Observed:
         return np.full(len(self.layers), otherwise)
 
     def has(self, name: str) -> bool:
-        """Whether the run holds a quantity, numbers or not."""
+        """Returns whether the run holds a variable, even if all its values are NaN."""
         return name in self._run
 
     def __contains__(self, name: str) -> bool:
@@ -70,26 +72,26 @@ class Observed:
     # Numbers.
 
     def of(self, name: str) -> np.ndarray:
-        """Returns a quantity (records, layers); all NaN where the run does not hold it."""
+        """Returns a variable, (records, layers); all NaN if the run does not hold it."""
         shape = len(self.steps), len(self.layers)
         if name not in self._run:
             return np.full(shape, np.nan)
         return self._run[name].transpose("step", "layer").values.astype(float)
 
     def along(self, name: str) -> np.ndarray:
-        """Returns a quantity (records), averaged over layers where it differs between them."""
+        """Returns a variable, (records,), averaged over the layers if it depends on them."""
         if name not in self._run:
             return np.full(len(self.steps), np.nan)
         return mean(self._run[name].values.reshape(len(self.steps), -1), axis=1)
 
     @functools.cached_property
     def loss(self) -> np.ndarray:
-        """The mean training loss since the record before, at each record."""
+        """Returns, for each record, the mean training loss since the previous record."""
         return self.along("loss")
 
     @functools.cached_property
     def weights_before(self) -> np.ndarray:
-        """The norm of the parameters before the updates of each record (records, layers)."""
+        """Returns the norm of the parameters at the previous record, (records, layers)."""
         if "parameter_norm" not in self._run:
             return self.of("parameter_norm")
         at_start = self._start["parameter_norm"].transpose("step", "layer").values
@@ -98,53 +100,58 @@ class Observed:
 
     @functools.cached_property
     def ratio(self) -> np.ndarray:
-        """The RMS update relative to the parameters before the updates (records, layers)."""
+        """Returns the RMS update, divided by `weights_before`, (records, layers)."""
         norms = self.weights_before
         with np.errstate(divide="ignore", invalid="ignore"):
             return np.where(norms > 0, self.of("update_norm") / norms, np.nan)
 
     @functools.cached_property
     def gradient_per_entry(self) -> np.ndarray:
-        """The RMS of a single entry of the gradient (records, layers)."""
+        """Returns the RMS of the entries of the gradient, (records, layers)."""
         return self.of("gradient_norm") / np.sqrt(self.parameters)
 
     def part(self, start: float, stop: float) -> slice:
-        """Returns the records of a part of training, by fractions of all records; never none."""
+        """Returns the records between two fractions of the run, at least one."""
         count = len(self.steps)
         first = min(int(start * count), count - 1)
         return slice(first, max(first + 1, int(np.ceil(stop * count))))
 
     def largest(self, name: str) -> float:
-        """Returns the largest value of a quantity of any dimensions; NaN where there is none."""
+        """Returns the largest value of a variable of any dimensions; NaN if it has no value."""
         values = self._run[name].values if name in self._run else np.full(1, np.nan)
         return float(np.nanmax(values)) if np.isfinite(values).any() else np.nan
 
     @functools.cached_property
     def rate(self) -> float:
-        """The largest learning rate; NaN where the run holds none."""
+        """Returns the largest learning rate; NaN if the run holds none."""
         return self.largest("learning_rate")
 
     @property
     def updates(self) -> tuple[int, int]:
-        """The first and the last update of the records."""
+        """Returns the number of updates at the first and at the last record."""
         return int(self.steps[0]), int(self.steps[-1])
 
     # Reasons and settings.
 
     @functools.cached_property
     def missing(self) -> dict[str, str]:
-        """Why values are missing: `{"variable/layer": reason}`."""
+        """Returns why values are missing: `{"variable/layer": reason}`."""
         return schema.missing(self._run)
 
     @functools.cached_property
     def settings(self) -> dict[str, Any]:
-        """What the run was made with, by callback."""
+        """Returns the settings of the callbacks that recorded the run, by callback."""
         return schema.settings(self._run)
 
     @property
     def optimizer(self) -> str:
-        """The class name of the optimizer, in small letters."""
+        """Returns the class name of the optimizer, in lower case."""
         return str(self.attrs.get("optimizer", "")).lower()
+
+    def without_gradient(self, because: str) -> np.ndarray:
+        """Returns for which layers the run explains a missing gradient with these words."""
+        reasons = [self.missing.get(f"gradient_norm/{name}", "") for name in self.layers]
+        return np.array([because in reason for reason in reasons], bool)
 
     def named(self, chosen: np.ndarray) -> tuple[str, ...]:
         """Returns the names of the chosen layers."""
@@ -152,21 +159,23 @@ class Observed:
 
 
 def median(values: np.ndarray, axis: int | None = None) -> Any:
-    """Returns the median of what is a number; NaN where nothing is."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)
-        return np.nanmedian(values, axis=axis)
+    """Returns the median of the values that are not NaN; NaN, without a warning, if all are."""
+    return _without_warning(np.nanmedian, values, axis)
 
 
 def mean(values: np.ndarray, axis: int | None = None) -> Any:
-    """Returns the mean of what is a number; NaN where nothing is."""
+    """Returns the mean of the values that are not NaN; NaN, without a warning, if all are."""
+    return _without_warning(np.nanmean, values, axis)
+
+
+def _without_warning(reduce: Callable[..., Any], values: np.ndarray, axis: int | None) -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)
-        return np.nanmean(values, axis=axis)
+        return reduce(values, axis=axis)
 
 
 def _filled(values: np.ndarray) -> np.ndarray:
-    """Fills gaps along records with the value before, and else with the first one after."""
+    """Replaces each NaN by the last value before it, or by the first value if there is none."""
     values = values.copy()
     for column in values.T:
         known = np.flatnonzero(np.isfinite(column))

@@ -1,4 +1,4 @@
-"""What a rule is: what it needs of a run, how it looks at it, and where it comes from."""
+"""What a rule consists of: how it examines a run, what it needs for that, and its source."""
 
 from __future__ import annotations
 
@@ -10,21 +10,22 @@ from keras_lcb.diagnosis.observed import Observed
 
 
 class CannotTell(Exception):
-    """A rule raises it where signs contradict or are too few; its text is the reason."""
+    """Raised by a rule that cannot decide. Its message gives the reason."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Rule:
-    """One rule, the constant `RULE` of its file, whose name is that of the finding.
+    """A rule: the constant `RULE` of a file that has the name of the problem.
 
     Attributes:
-        look: Takes what was observed and yields findings, or raises `CannotTell`.
-        says: The rule in words, thresholds included.
-        source: Where it comes from.
-        needs: The variables of the run that it cannot do without.
-        records: How many records after the start of training it needs.
-        at_end: Whether it can be told only once training is over.
-        against: Names of findings that contradict this one: found together, neither holds.
+        look: A function that takes the run and yields findings, or raises `CannotTell`.
+        says: The rule in words, with its thresholds.
+        source: Where the rule comes from.
+        needs: Variables that the run must hold.
+        records: The number of records that it needs after the start of training.
+        at_end: Whether the rule applies only when training has ended.
+        against: Names of findings that contradict this one. If both are found, neither is
+            reported.
     """
 
     look: Callable[[Observed], Iterator[Finding]]

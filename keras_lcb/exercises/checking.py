@@ -72,7 +72,12 @@ def exercise(
 
 
 def names() -> list[str]:
-    """Returns the numbers of all exercises, in order."""
+    """Returns the numbers of all exercises, in order.
+
+    Example:
+    >>> names()[:2]
+    ['01.1', '01.2']
+    """
     return sorted(_EXERCISES)
 
 

@@ -53,7 +53,8 @@ def study(
 
     Each member trains for twice the epochs, and is looked at up to the middle, against where it
     ends: so no layer is at its endpoint just because training stops. It runs in a process of its
-    own and is kept in the folder as it ends; the same call goes on where it was left.
+    own and is kept in the folder as it ends; the same call goes on where it was left. With `jobs=1`
+    all run in this process, and each begins with `keras.utils.clear_session()`.
 
     Args:
         build: Takes `seed` and the settings of the grid by name; returns a compiled model. A
@@ -77,6 +78,7 @@ def study(
         ValueError: If there is no seed, or no run succeeded.
 
     Example:
+        >>> import tempfile
         >>> import numpy as np
         >>> def build(seed, width):
         ...     layers = [keras.layers.Dense(width, "relu") for _ in range(3)]
@@ -84,8 +86,12 @@ def study(
         ...     model.compile("sgd", "mse")
         ...     return model
         >>> x = np.random.default_rng(0).normal(size=(64, 2))
-        >>> found = study(build, (x, x[:, :1]), {"width": [4, 8]})  # doctest: +SKIP
-        >>> print(found)  # doctest: +SKIP
+        >>> found = study(
+        ...     build, (x, x[:, :1]), {"width": [4]}, seeds=range(2), epochs=2,
+        ...     folder=tempfile.mkdtemp(), jobs=1, progress=False,
+        ... )
+        >>> found.biases["width 4"].verdict, found.biases["width 4"].lacking
+        ('inconclusive', 'a verdict takes at least 5 seeds')
     """
     members = list(_members(build, data, grid or {}, seeds, epochs, batch_size))
     if not members:

@@ -48,6 +48,13 @@ def load(study: Study, folder: str | os.PathLike[str]) -> Results:
 
     Raises:
         ValueError: If a result is damaged, or was made with other settings.
+
+    Example:
+        >>> from keras_lcb.synthetic import Config
+        >>> study = Study("keras_lcb.synthetic:run", Config(), {"depth": (3, 5)}, range(2))
+        >>> found = load(study, "a folder without runs")
+        >>> len(found.runs), len(found.missing)
+        (0, 4)
     """
     return load_members(study.members(), folder)
 

@@ -44,6 +44,15 @@ def run(study: Study, folder: str | os.PathLike[str], **options: Any) -> Results
     Raises:
         ValueError: As `complete` and `load` do.
         OSError: If the folder cannot be written.
+
+    Example:
+        >>> import tempfile
+        >>> from keras_lcb.synthetic import Config
+        >>> base = Config(depth=2, width=4, updates=4, record_every=2)
+        >>> two = Study("keras_lcb.synthetic:run", base, {"learning_rate": (0.01, 0.02)}, [0])
+        >>> found = run(two, tempfile.mkdtemp(), jobs=1, progress=False)
+        >>> list(found.runs)
+        [(('learning_rate', 0.01),), (('learning_rate', 0.02),)]
     """
     complete(study.members(), folder, **options)
     return load(study, folder)
@@ -82,6 +91,15 @@ def complete(
     Raises:
         ValueError: If `jobs` is below 1, or the backend unknown or not installed.
         OSError: If the folder cannot be written.
+
+    Example:
+        >>> import tempfile
+        >>> from keras_lcb.synthetic import Config
+        >>> base = Config(depth=2, width=4, updates=4, record_every=2)
+        >>> study, folder = Study("keras_lcb.synthetic:run", base, {}, range(3)), tempfile.mkdtemp()
+        >>> complete(study.members()[:1], folder, jobs=1, progress=False)
+        >>> len(load(study, folder).missing)
+        2
     """
     import joblib
     from tqdm import tqdm

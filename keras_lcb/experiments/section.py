@@ -49,6 +49,10 @@ def claims(names: Sequence[str] | None = None, *, quick: bool = False) -> dict[s
 
     Raises:
         ValueError: If there is no such section.
+
+    Example:
+        >>> list(claims(["3"]))
+        ['gradients-are-not-speed']
     """
     known = known_sections()
     for name in names or ():

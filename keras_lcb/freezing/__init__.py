@@ -1,4 +1,4 @@
-"""Layers that are frozen while the others train on, to save the time that they would take."""
+"""Freezes converged layers while the others train on, to save time."""
 
 from keras_lcb.freezing.freeze_converged import FreezeConverged
 from keras_lcb.freezing.stages import fit_in_stages

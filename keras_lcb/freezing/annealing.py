@@ -1,4 +1,4 @@
-"""Learning rates that fall to zero layer by layer, computed inside the step."""
+"""Steps that fall to zero layer by layer, computed inside the training step."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from keras_lcb.training.scaling import Scaling
 
 
 class Annealing(Scaling):
-    """Scales each layer's whole step by ½ (1 + cos(π t / T)), with a T for each layer.
+    """Multiplies each layer's step by ½ (1 + cos(π t / T)), with a separate T for each layer.
 
-    t is read from the optimizer's count of batches, so that each update has a factor of its own,
-    and no update waits for the host.
+    The optimizer counts batches, and t is computed from this count inside the step. So the factor
+    changes with each update, and no update waits for the host.
 
     Args:
         model: A model whose variables exist.
-        ends: T for variables, in batches, by the variable's `id`; others keep the factor 1.
-        origin: The optimizer's count where t is 0.
+        ends: T in batches, by the `id` of a variable. Steps of other variables are not scaled.
+        origin: The count of the optimizer at which t is 0.
     """
 
     def __init__(self, model: keras.Model, ends: dict[int, float], origin: int) -> None:
@@ -40,15 +40,15 @@ class Annealing(Scaling):
 
     @property
     def is_in_use(self) -> bool:
-        """Steps are scaled from the first one on."""
+        """Returns `True`: steps are scaled from the first one on."""
         return True
 
     def of_step(self, *args: Any) -> contextlib.AbstractContextManager[None]:
-        """Leaves moving statistics alone: a layer stands still only once it is frozen."""
+        """Lets moving statistics change as usual until the layer is frozen."""
         return contextlib.nullcontext()
 
     def around(self, part: Any, apply: Callable[..., Any]) -> Callable[..., Any]:
-        """Stands in for `apply` of an optimizer."""
+        """Returns a function that replaces `apply` of an optimizer."""
         scaled = super().around(part, apply)
 
         def anneal_and_apply(grads: Any, trainable_variables: Any = None) -> Any:

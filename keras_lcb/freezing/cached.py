@@ -1,4 +1,4 @@
-"""What frozen layers make of each sample, computed once for many epochs."""
+"""The outputs of frozen layers for each sample, computed once for many epochs."""
 
 from __future__ import annotations
 
@@ -15,16 +15,17 @@ from keras_lcb.freezing.cut import Cut, between, cut
 
 
 class CachedActivations:
-    """Stands in for the inputs of a model whose lower layers are frozen.
+    """Keeps the outputs of a model's frozen lower layers, from which the upper layers train.
 
     Args:
         model: A Functional or Sequential model.
-        x: Inputs: an array, or a list or tuple of them.
-        batch_size: Of training; the same is used here, so that rounding is.
-        folder: Where to keep what is computed; `None` for in memory.
+        x: The inputs: an array, or a list or tuple of arrays.
+        batch_size: The batch size of training. It is also used here, so that rounding errors are
+            the same.
+        folder: A folder for the outputs, or `None` to keep them in memory.
 
     Raises:
-        ValueError: If the model cannot be cut, or the samples are not known.
+        ValueError: If the model cannot be cut, or `x` is not made of arrays.
     """
 
     def __init__(
@@ -37,7 +38,7 @@ class CachedActivations:
         _check_can_be_cut(model)
         self._model, self._batch_size = model, batch_size
         graph = internals.graph_of(model)
-        assert graph is not None  # or it could not be cut
+        assert graph is not None  # otherwise the check above raises
         self._graph = graph
         self._folder = None if folder is None else pathlib.Path(folder)
         self._tensors: Sequence[Any] = list(self._graph.inputs)
@@ -48,16 +49,16 @@ class CachedActivations:
 
     @property
     def x(self) -> Any:
-        """What `fit` is to take in place of the inputs."""
+        """Returns what `fit` must receive instead of the inputs."""
         return self._arrays[0] if len(self._arrays) == 1 else tuple(self._arrays)
 
     @property
     def is_in_use(self) -> bool:
-        """Whether anything is kept."""
+        """Returns whether any outputs are kept."""
         return self._cut is not None
 
     def advance(self) -> None:
-        """Computes what the layers frozen by now make of what was kept before."""
+        """Computes the outputs of newly frozen layers from those that were kept before."""
         found = cut(self._model)
         if found is None or (self._cut and _same(found.tensors, self._cut.tensors)):
             return
@@ -69,8 +70,8 @@ class CachedActivations:
         self._arrays, self._files = arrays, files
         self._tensors, self._cut = found.tensors, found
 
-    def stand_ins(self) -> dict[str, Any]:
-        """Returns what stands in for methods of the model while it trains on what is kept."""
+    def replacements(self) -> dict[str, Any]:
+        """Returns replacements for methods of the model, by name, for training on kept outputs."""
         if self._cut is None:
             return {}
         step, call = self._model.train_step, self._upper_part(self._cut)
@@ -82,7 +83,7 @@ class CachedActivations:
         return {"train_step": step_on_cached}
 
     def close(self) -> None:
-        """Deletes what is kept on disk."""
+        """Deletes the kept outputs, also on disk."""
         self._arrays = []
         self._delete()
 
@@ -102,7 +103,7 @@ class CachedActivations:
         files: list[pathlib.Path] = []
         for first in range(0, count, rows):
             part = [array[first : first + rows] for array in self._arrays]
-            # Not `predict`, which draws from torch's random generator, as shuffling does.
+            # Not `predict`: it draws from torch's random generator, and shuffling would change.
             found = lower.predict_on_batch(tuple(part))
             for number, values in enumerate(found):
                 if first == 0:
@@ -124,12 +125,12 @@ class CachedActivations:
 
 
 class _Part(keras.Model):
-    """Computes some tensors of a network from others.
+    """A part of a network that computes the tensors of a cut from given tensors.
 
     Args:
-        nodes: The calls of operations between, each after its inputs.
-        given: Symbolic tensors to begin with.
-        at: The cut whose tensors are wanted.
+        nodes: The calls of operations in this part, each after those that make its inputs.
+        given: Symbolic tensors that the part receives.
+        at: The cut whose tensors the part returns.
     """
 
     def __init__(self, nodes: Sequence[Any], given: Sequence[Any], at: Cut) -> None:
@@ -139,17 +140,17 @@ class _Part(keras.Model):
         internals.remember(self, "_nodes_given_cut", (nodes, given, at))
 
     def call(self, inputs: Any, training: bool | None = None) -> list[Any]:
-        """Returns the tensors of the cut, in single precision, which holds smaller ones too."""
+        """Returns the tensors of the cut in float32, which represents lower precisions exactly."""
         nodes, given, at = internals.remembered(self, "_nodes_given_cut")
         known = _known(given, inputs)
         internals.compute(nodes, known, training)
         return [keras.ops.cast(known[id(tensor)], "float32") for tensor in at.tensors]
 
     def check(self, arrays: Sequence[np.ndarray]) -> None:
-        """Refuses layers that do otherwise in training, though they are frozen.
+        """Checks that the layers return the same in training mode and in evaluation mode.
 
         Raises:
-            ValueError: If there are any.
+            ValueError: If they do not.
         """
         few = tuple(array[:2] for array in arrays)
         as_in_training, as_in_evaluation = (
@@ -158,9 +159,9 @@ class _Part(keras.Model):
         )
         if not all(map(np.array_equal, as_in_training, as_in_evaluation)):
             raise ValueError(
-                "A frozen layer gives other activations in training than in evaluation, so they "
-                "cannot be kept for the next epochs: leave out `cache`. It may be random, as "
-                "augmentation is, or have statistics of its own."
+                "A frozen layer returns different activations in training mode than in evaluation "
+                "mode, so they cannot be kept for the next epochs. It may be random, like "
+                "augmentation, or update statistics of its own. Leave out `cache`."
             )
 
 
@@ -177,8 +178,8 @@ def _same(one: Sequence[Any], other: Sequence[Any]) -> bool:
 def _check_can_be_cut(model: keras.Model) -> None:
     if cut(model, if_all_were_frozen=True) is None:
         raise ValueError(
-            f"Nothing of the model '{model.name}' can be kept: its first layers are random, as "
-            "augmentation is, or make masks or losses of their own. Leave out `cache`."
+            f"No activations of the model '{model.name}' can be kept: its first layers are random, "
+            "like augmentation, or create masks or losses of their own. Leave out `cache`."
         )
 
 
@@ -187,8 +188,8 @@ def _arrays(x: Any, inputs: int) -> list[np.ndarray]:
     known = all(hasattr(each, "shape") and hasattr(each, "__getitem__") for each in flat)
     if not known or len(flat) != inputs or len({len(each) for each in flat}) != 1:
         raise ValueError(
-            f"`cache` needs to know each sample: `x` must be an array, or a list of {inputs} "
-            f"arrays of equal length, one for each input; received {type(x).__name__}. A data set "
-            "may change its samples from one epoch to the next."
+            f"With `cache`, `x` must be an array, or a list of {inputs} arrays of equal length, "
+            f"one for each input; received {type(x).__name__}. A data set may return other samples "
+            "in each epoch, so activations cannot be kept."
         )
     return [keras.ops.convert_to_numpy(each) for each in flat]

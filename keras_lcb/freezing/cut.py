@@ -1,4 +1,4 @@
-"""Where a network can be cut, so that what lies below need not be computed in each epoch."""
+"""Cuts a network in two, so that the lower part need not be computed again in each epoch."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from keras_lcb.backend import internals
 
 @dataclasses.dataclass(frozen=True)
 class Cut:
-    """A network in two parts.
+    """Where a network is cut into a lower and an upper part.
 
     Attributes:
-        tensors: Symbolic tensors that the upper part needs of the lower one.
-        above: The calls of operations above, each after its inputs.
+        tensors: Symbolic tensors of the lower part (or inputs) that the upper part needs.
+        above: The calls of operations in the upper part, each after those that make its inputs.
     """
 
     tensors: tuple[Any, ...]
@@ -26,17 +26,18 @@ class Cut:
 
 
 def cut(model: keras.Model, *, if_all_were_frozen: bool = False) -> Cut | None:
-    """Cuts a Functional or Sequential model above what gives the same for a sample in each epoch.
+    """Finds the part of a Functional or Sequential model that returns the same in each epoch.
 
-    Below are calls of layers that do not train, that are not random, and whose statistics do not
-    move. Calls without weights at the upper end stay above where less has to be kept then.
+    This lower part has the layers that do not train, are not random, and whose statistics do not
+    change. Layers without weights at its upper end are left to the upper part, if fewer numbers
+    need to be kept then.
 
     Args:
         model: The model.
-        if_all_were_frozen: Whether to cut it as if nothing in it trained.
+        if_all_were_frozen: Whether to find the part that could be kept if all layers were frozen.
 
     Returns:
-        The cut; `None` if nothing but the inputs would be below.
+        The cut, or `None` if the lower part is empty.
 
     Raises:
         ValueError: If the model is neither Functional nor Sequential.
@@ -44,8 +45,8 @@ def cut(model: keras.Model, *, if_all_were_frozen: bool = False) -> Cut | None:
     graph = internals.graph_of(model)
     if graph is None:
         raise ValueError(
-            f"The model '{model.name}' is a subclass with a `call` of its own, which cannot be "
-            "cut where frozen layers end. Leave out `cache`, or build a Functional model."
+            f"The model '{model.name}' is a subclass with its own `call`, which cannot be cut "
+            "after the frozen layers. Leave out `cache`, or build a Functional model."
         )
     nodes = internals.nodes_of(graph)
     known = {id(tensor) for tensor in graph.inputs}
@@ -55,7 +56,7 @@ def cut(model: keras.Model, *, if_all_were_frozen: bool = False) -> Cut | None:
         if ready and _is_still(node.operation, if_all_were_frozen):
             below.append(node)
             known.update(id(tensor) for tensor in node.outputs)
-    tensors = _lowered(below, nodes, graph)
+    tensors = _with_fewer_tensors(below, nodes, graph)
     inputs = {id(tensor) for tensor in graph.inputs}
     if all(id(tensor) in inputs for tensor in tensors):
         return None
@@ -64,7 +65,7 @@ def cut(model: keras.Model, *, if_all_were_frozen: bool = False) -> Cut | None:
 
 
 def between(graph: Any, given: Sequence[Any], wanted: Sequence[Any]) -> list[Any]:
-    """Returns the calls that lead from some symbolic tensors to others, each after its inputs."""
+    """Returns the calls that compute some symbolic tensors from others, in an executable order."""
     maker = {id(tensor): node for node in internals.nodes_of(graph) for tensor in node.outputs}
     needed: set[int] = set()
     reached = {id(tensor) for tensor in given}
@@ -80,7 +81,7 @@ def between(graph: Any, given: Sequence[Any], wanted: Sequence[Any]) -> list[Any
 
 
 def _is_still(operation: Any, if_all_were_frozen: bool) -> bool:
-    """Whether an operation makes the same of the same input in each epoch."""
+    """Returns whether an operation computes the same from the same input in each epoch."""
     if not isinstance(operation, keras.Layer):
         return True
     inside = [operation, *internals.flattened(operation)]
@@ -95,16 +96,16 @@ def _is_still(operation: Any, if_all_were_frozen: bool) -> bool:
     return if_all_were_frozen or not moves
 
 
-def _lowered(below: list[Any], nodes: Sequence[Any], graph: Any) -> list[Any]:
-    """Takes calls without weights off the upper end where that leaves less to be kept.
+def _with_fewer_tensors(below: list[Any], nodes: Sequence[Any], graph: Any) -> list[Any]:
+    """Removes calls without weights from the lower part, if fewer numbers need to be kept then.
 
     Args:
-        below: Calls; some are taken off.
+        below: The calls of the lower part. The function removes calls from this list.
         nodes: All calls.
         graph: The Functional model.
 
     Returns:
-        The tensors on the border.
+        The tensors at the border of the two parts.
     """
     border = _border(below, nodes, graph)
     for node in reversed(list(below)):
@@ -119,7 +120,7 @@ def _lowered(below: list[Any], nodes: Sequence[Any], graph: Any) -> list[Any]:
 
 
 def _border(below: Sequence[Any], nodes: Sequence[Any], graph: Any) -> list[Any]:
-    """Returns what calls above need of those below and of the inputs, each tensor once."""
+    """Returns the tensors of the lower part and the inputs that the upper part needs, once each."""
     members = {id(node) for node in below}
     made = {id(t): t for t in graph.inputs} | {id(t): t for node in below for t in node.outputs}
     above = [node for node in nodes if id(node) not in members]
@@ -133,5 +134,5 @@ def _feeds(node: Any, other: Any) -> bool:
 
 
 def _size(tensors: Iterable[Any]) -> int:
-    """Numbers a sample; an unknown dimension counts as one."""
+    """Returns how many numbers there are for a sample. An unknown dimension counts as 1."""
     return sum(math.prod(size or 1 for size in tensor.shape[1:]) for tensor in tensors)

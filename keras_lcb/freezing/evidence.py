@@ -1,4 +1,4 @@
-"""Tells when a layer has stopped changing, by its weights or its activations on a probe batch."""
+"""Measures how much a layer changes, by its weights or by its activations on a probe batch."""
 
 from __future__ import annotations
 
@@ -15,12 +15,14 @@ from keras_lcb.training.layers import TrackedLayer
 
 
 class Evidence(Protocol):
-    """A number for each unit that falls to 0 where the unit changes no more.
+    """Measures the change of each unit, which is 0 if the unit does not change at all.
+
+    A unit is a layer, or a group of layers that freeze together.
 
     Attributes:
-        name: Of the number, in a run.
-        long_name: Its meaning.
-        threshold: Below which a unit counts as settled, unless a user says otherwise.
+        name: The name of the measured change in a run.
+        long_name: The meaning of the measured change.
+        threshold: The default for the change below which a unit counts as settled.
     """
 
     name: str
@@ -28,24 +30,24 @@ class Evidence(Protocol):
     threshold: float
 
     def begin(self, units: Sequence[TrackedLayer]) -> None:
-        """Takes the units as they are at the beginning of the run."""
+        """Stores the state of the units at the start of the run."""
 
     def look(self) -> np.ndarray:
-        """Returns the numbers for what happened since the last look; NaN for unknown."""
+        """Returns the change of each unit since the previous call; NaN if it is unknown."""
 
-    def kept(self) -> dict[str, Any]:
-        """Returns what the run's first record has to hold, for another process to go on with."""
+    def state(self) -> dict[str, Any]:
+        """Returns what the first record must hold so that a new process can continue the run."""
 
-    def recall(self, first: dict[str, Any]) -> None:
-        """Takes that from the first record."""
+    def restore(self, first: dict[str, Any]) -> None:
+        """Restores the state from the first record."""
 
 
 class Movement:
-    """How far the weights moved since the last look, over how far they are from the start.
+    """The movement of the weights since the previous look, relative to that since the start.
 
-    ‖θ(t) − θ(t′)‖₂ / ‖θ(t) − θ(0)‖₂, over all trainable variables of a unit. A unit that walks at
-    random for n looks has about 1/√n, so it takes 100 of them to come down to 0.1; one that
-    approaches an endpoint comes down much faster.
+    It is ‖θ(t) − θ(t′)‖₂ / ‖θ(t) − θ(0)‖₂ over all trainable variables of a unit, where t′ is the
+    time of the previous look. If the weights move in random directions, it is about 1/√n after n
+    looks, and falls to 0.1 only after 100 looks. If they approach an endpoint, it falls faster.
     """
 
     name = "movement"
@@ -59,7 +61,7 @@ class Movement:
         self._is_kept = False
 
     def look(self) -> np.ndarray:
-        """Compares the weights with the last look's, and copies them."""
+        """Compares the weights with those of the previous look, and copies them."""
         now = [_weights(unit) for unit in self._units]
         moved = np.array([_distance(a, b) for a, b in zip(now, self._last, strict=True)])
         way = np.array([_distance(a, b) for a, b in zip(now, self._start, strict=True)])
@@ -67,15 +69,15 @@ class Movement:
         with np.errstate(divide="ignore", invalid="ignore"):
             return moved / way
 
-    def kept(self) -> dict[str, Any]:
-        """Returns the weights at the start, once."""
+    def state(self) -> dict[str, Any]:
+        """Returns the weights at the start, but only in the first call."""
         if self._is_kept:
             return {}
         self._is_kept = True
         return {f"start/{n}/{k}": v for n, w in enumerate(self._start) for k, v in enumerate(w)}
 
-    def recall(self, first: dict[str, Any]) -> None:
-        """Takes the weights at the start."""
+    def restore(self, first: dict[str, Any]) -> None:
+        """Restores the weights at the start."""
         self._start = [
             [first[f"start/{n}/{k}"] for k in range(len(weights))]
             for n, weights in enumerate(self._start)
@@ -83,14 +85,14 @@ class Movement:
 
 
 class RepresentationChange:
-    """1 − linear CKA between what units make of a probe batch now and at the last look.
+    """1 − linear CKA between the activations on a probe batch now and at the previous look.
 
-    Egeria (Wang and others 2023, "Egeria: Efficient DNN Training with Knowledge-Guided Layer
-    Freezing") freezes layers by such a comparison too, with a reference model of its own.
+    Egeria (Wang et al. 2023, "Egeria: Efficient DNN Training with Knowledge-Guided Layer Freezing")
+    also freezes layers by comparing activations, but with those of a separate reference model.
 
     Args:
         model: The model.
-        x: Inputs, one batch.
+        x: The inputs of the probe batch.
     """
 
     name = "representation_change"
@@ -101,26 +103,26 @@ class RepresentationChange:
         self._model, self._x = model, x
 
     def begin(self, units: Sequence[TrackedLayer]) -> None:
-        """Takes the activations."""
+        """Computes the activations at the start."""
         self._units = list(units)
         self._last = self._grams()
 
     def look(self) -> np.ndarray:
-        """Compares the activations with the last look's."""
+        """Compares the activations with those of the previous look."""
         now = self._grams()
         similar = [linear_cka(a, b) for a, b in zip(now, self._last, strict=True)]
         self._last = now
         return 1.0 - np.array(similar)
 
-    def kept(self) -> dict[str, Any]:
-        """Returns nothing: the model tells all."""
+    def state(self) -> dict[str, Any]:
+        """Returns nothing, because the activations can be computed from the model again."""
         return {}
 
-    def recall(self, first: dict[str, Any]) -> None:
-        """Has nothing to recall."""
+    def restore(self, first: dict[str, Any]) -> None:
+        """Does nothing, because `state` is empty."""
 
     def _grams(self) -> list[np.ndarray]:
-        """The Gram matrices of what each unit's last layer puts out, in evaluation mode."""
+        """Returns the Gram matrix of the outputs of each unit's last layer, in evaluation mode."""
         internals.sync_state(self._model)
         layers = [unit.layers[-1] for unit in self._units]
         outputs: dict[int, Any] = {}

@@ -1,4 +1,4 @@
-"""The `FreezeConverged` callback: layers that are done are frozen while the others train on."""
+"""The `FreezeConverged` callback: freezes converged layers while the others train on."""
 
 from __future__ import annotations
 
@@ -25,56 +25,63 @@ from keras_lcb.training.selection import LayerSelection
 class FreezeConverged(Recorder):
     """Freezes layers while a model trains, the shallowest first, to save their backward pass.
 
-    A frozen layer stays as it is, bit for bit, whatever momentum, weight decay or averages of the
-    optimizer would do to it; its batch normalization runs in inference mode; and its state in the
-    optimizer waits for it. Layers freeze where epochs begin, and the training step is made anew
-    each time, which takes some seconds where it is compiled: group layers so that this happens a
-    few times only. After `fit` the flags `trainable` are as they were.
+    A frozen layer stays exactly as it is: neither momentum nor weight decay nor weight averages of
+    the optimizer change it. Its batch normalization runs in inference mode, and the optimizer keeps
+    its slots until the layer is thawed. Layers freeze only when an epoch begins. After `fit`, the
+    flags `trainable` have their previous values again.
 
     **By schedule** (FreezeOut, Brock et al. 2017): the first layer freezes at the fraction `start`
-    of the run, the last trains to its end, those between at evenly spaced fractions ("linear") or
-    at the cubes of evenly spaced ones ("cubic", which freezes earlier). Each layer's whole step
-    is scaled by ½ (1 + cos(πt / T)), which falls to 0 at the moment T when it freezes, so leave
-    the optimizer's own learning rate constant. T is rounded to a whole epoch.
+    of the run, and the last one trains to the end. The other layers freeze in between, at equally
+    spaced fractions ("linear") or at the cubes of equally spaced numbers ("cubic", which freezes
+    earlier). Each layer's step is multiplied by ½ (1 + cos(πt / T)), which falls to 0 at the time
+    T when the layer freezes. So keep the optimizer's own learning rate constant. T is rounded to
+    whole epochs.
 
-    **By evidence** (`schedule=None`): a layer freezes when it has hardly changed for `patience`
-    epochs, and all layers before it have. The change is how far its weights moved in an epoch,
-    relative to how far they are from the start; with `x`, it is 1 − linear CKA between its
-    activations on `x` now and an epoch ago (compare Egeria, Wang et al. 2023). Where the layer
-    would end is not known at that moment: what rests for a while looks like what has arrived, and
-    a falling learning rate makes everything look so.
+    **By evidence** (`schedule=None`): a layer freezes when it and all layers before it have hardly
+    changed for `patience` epochs. The change is the distance that the layer's weights moved in an
+    epoch, divided by their distance from the start. With `x`, the change is 1 − linear CKA between
+    the layer's activations on `x` now and an epoch ago (compare Egeria, Wang et al. 2023). The
+    layer's endpoint is not known at that time. A layer that pauses for a while looks like a
+    converged one, and so does any layer when the learning rate falls.
 
     Args:
-        schedule: "linear", "cubic", or `None` for evidence. Defaults to `None`.
-        start: The fraction of the run, after cubing, at which a schedule freezes the first layer.
-            Defaults to 0.5.
-        patience: Epochs in a row in which a layer has to have settled, for evidence. Defaults
-            to 3.
-        threshold: The change below which a layer counts as settled. Defaults to `None`: 0.1 for
-            weights, 0.01 for activations.
-        x: A probe batch, for evidence by activations: inputs as the model takes them, some 100 to
-            500 samples. Defaults to `None`.
-        cache: Whether to keep what frozen layers make of the samples, so that their forward pass
-            is saved too: `True` for in memory, or a folder to keep it on disk. Only with
-            `keras_lcb.fit_in_stages`. Defaults to `False`.
-        layers: Which layers freeze, and which of them together, see
-            `keras_lcb.training.selection.select_layers`. Defaults to "blocks".
-        backup: A folder that keeps the record, so that another process can go on with it beside
-            `keras.callbacks.BackupAndRestore`. Defaults to `None`.
+        schedule: "linear", "cubic", or `None` to freeze by evidence. Defaults to `None`.
+        start: The fraction of the run at which a schedule freezes the first layer. In the cubic
+            schedule, it is t₀³ of FreezeOut. Defaults to 0.5.
+        patience: For evidence: the number of successive epochs in which a layer must hardly
+            change. Defaults to 3.
+        threshold: For evidence: the change below which a layer hardly changes. Defaults to `None`:
+            0.1 for weights, 0.01 for activations.
+        x: A probe batch, to measure the change of activations: inputs as the model takes them,
+            100 to 500 samples. Defaults to `None`: the change of the weights is measured.
+        cache: Whether to keep the outputs of frozen layers for each sample, so that their forward
+            pass is saved, too: `True` to keep them in memory, or a folder to keep them on disk.
+            Works only with `keras_lcb.fit_in_stages`. Defaults to `False`.
+        layers: Which layers freeze, and which of them together: `None` for each layer alone;
+            "blocks" to group layers into the blocks that their names tell; a list of layers or
+            nested models, or of their names, each of which freezes as one; or a function that
+            takes a Keras layer and returns the name of its group, or `None` if the layer never
+            freezes. Defaults to "blocks".
+        backup: A folder to which each record is written. A new process that is given the same
+            folder continues the run, if it also uses `keras.callbacks.BackupAndRestore`. Defaults
+            to `None`: nothing is written.
 
     Attributes:
-        results: The run, an `xarray.Dataset`, with `frozen` (step, layer): 1 where a layer is
-            frozen from that update on; and, for layers that freeze, what the rule goes by:
-            `update_factor`, `movement` or `representation_change`, each over (step, layer).
-        events: What froze so far: a list of dictionaries with `layers`, `epoch`, `step` and
-            `why`. They are among the run's settings, too.
+        results: The run, an `xarray.Dataset` with `frozen` (step, layer): 1 if the layer is frozen
+            from that update on, otherwise 0. For layers that may freeze, the run also has the
+            variable by which the rule decides: `update_factor`, `movement` or
+            `representation_change` (step, layer).
+        events: The freezes so far, a list of dictionaries with `layers`, `epoch`, `step` and
+            `why`. The run stores them in `attrs["settings"]`.
 
     Raises:
-        ValueError: For settings out of range; before training, if the model is not built, if it
-            has a single layer to freeze, or if its optimizer is made of several.
+        ValueError: If an argument is out of range. Before training, if the model is not built, if
+            freezing would leave nothing to train, if the optimizer consists of several
+            optimizers, or if a schedule is used with a `LayerwiseModel`.
 
-    Cost: a new training step for each stage; for evidence, a copy of the weights or a forward
-    pass of `x` each epoch.
+    Cost: Keras makes and compiles the training step again each time layers freeze, which takes
+    seconds for a large model, so choose few groups. To freeze by evidence, each epoch also copies
+    the weights to the host, or runs a forward pass of `x`.
 
     Example:
     >>> import keras
@@ -119,7 +126,7 @@ class FreezeConverged(Recorder):
 
     @property
     def events(self) -> list[dict[str, Any]]:
-        """What froze so far: which layers, from which epoch and update on, and why."""
+        """Returns the freezes so far: which layers, from which epoch and update on, and why."""
         events = []
         before = 0
         for record in self._records:
@@ -136,7 +143,7 @@ class FreezeConverged(Recorder):
         return events
 
     def thaw(self) -> None:
-        """Sets the model's flags as they were, for one whose training was interrupted."""
+        """Sets the flags `trainable` back. Needed only if a training was interrupted."""
         if self._model is not None:
             frozen_of(self._model).thaw()
 
@@ -146,37 +153,37 @@ class FreezeConverged(Recorder):
         """Attaches to a model.
 
         Raises:
-            ValueError: If it cannot be followed, or its layers cannot be frozen.
+            ValueError: If it cannot be measured, or its layers cannot be frozen.
         """
         check_built(model)
         if not is_complete(model):
             raise ValueError(
                 f"The model '{model.name}' is not built, so its layers cannot be frozen yet. Call "
-                "it on one batch, `model(x[:1])`, before training."
+                "it on one batch before training: `model(x[:1])`."
             )
         if self.cache is not False and not self._in_stages:
             raise ValueError(
-                "`cache` needs to know the samples, which callbacks never see: use "
-                "`keras_lcb.fit_in_stages(model, x, y, freeze, ...)` in place of `fit`."
+                "Received `cache` with `fit`, but callbacks never see the samples. Use "
+                "`keras_lcb.fit_in_stages(model, x, y, freeze, ...)` instead of `fit`."
             )
-        frozen_of(model).thaw()  # what a failed training has left
+        frozen_of(model).thaw()  # layers may still be frozen after a failed training
         super().set_model(model)
 
     def on_train_begin(self, logs: Any = None) -> None:
-        """Takes part in the training."""
+        """Prepares to freeze layers in this training."""
         super().on_train_begin(logs)
         assert self._tap is not None
         self._epochs_planned = int(self.params["epochs"])
         self._steps = self.params.get("steps")
         if self.schedule is not None and self._steps is None:
             raise ValueError(
-                "A schedule needs to know how many batches an epoch has: give `steps_per_epoch`."
+                "A schedule needs the number of batches in an epoch. Give `steps_per_epoch`."
             )
         self._tap.open()
         self._tap.on_leaving(self.thaw)
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        """Freezes what is due."""
+        """Freezes the layers that are due."""
         self._next_epoch = epoch
         super().on_epoch_begin(epoch, logs)
         self.freeze_for(epoch)
@@ -184,7 +191,7 @@ class FreezeConverged(Recorder):
         self._tap.prepare()
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        """Finds what is to be frozen next, and takes a record."""
+        """Updates the rule and takes a record."""
         assert self._rule is not None
         self._next_epoch = epoch + 1
         self._rule.observe(epoch + 1)
@@ -193,19 +200,19 @@ class FreezeConverged(Recorder):
     # For `fit_in_stages`.
 
     def freeze_for(self, epoch: int) -> int:
-        """Freezes what is due where an epoch begins, and returns how many units that are."""
+        """Freezes the units that are due when an epoch begins, and returns their number."""
         count = self.frozen_units(epoch)
-        frozen_of(self._model).become(self._units[:count])
+        frozen_of(self._model).freeze_only(self._units[:count])
         return count
 
     def frozen_units(self, epoch: int) -> int:
-        """Returns how many units are frozen in an epoch, as far as is known."""
+        """Returns how many units are frozen in an epoch, according to what is known now."""
         assert self._rule is not None
         return self._rule.frozen(epoch)
 
     @contextlib.contextmanager
     def in_stages(self) -> Iterator[None]:
-        """Within this context `fit_in_stages` trains."""
+        """Allows `cache`. `fit_in_stages` trains within this context."""
         self._in_stages = True
         try:
             yield
@@ -215,29 +222,30 @@ class FreezeConverged(Recorder):
     # Recording.
 
     def _attach(self) -> None:
-        self._rows = self._units  # what `layers` chooses, while the run has a row for each layer
+        self._rows = self._units  # `layers` selects the units, but the run has a row for each layer
         super()._attach()
 
     def attached(self) -> None:
-        """Finds what freezes together, and refuses what cannot be frozen."""
+        """Finds the units, and checks that they can be frozen."""
         optimizer = self._model.optimizer
         if len(internals.parts_of(optimizer)) > 1:
             raise ValueError(
-                f"{type(optimizer).__name__} is made of several optimizers, which do not take "
-                "fewer gradients than variables. Freezing needs a single optimizer."
+                f"{type(optimizer).__name__} consists of several optimizers. They cannot leave out "
+                "the variables of frozen layers. Compile the model with a single optimizer."
             )
         if self.schedule is not None and isinstance(self._model, LayerwiseModel):
             raise ValueError(
-                "A schedule scales steps layer by layer, and so does a LayerwiseModel: train a "
-                "plain `keras.Model`, or freeze by evidence (schedule=None)."
+                "Received a schedule for a LayerwiseModel, but both scale the steps of each layer. "
+                "To freeze by a schedule, train a plain `keras.Model`. Or freeze by evidence "
+                "(schedule=None)."
             )
         self._units = self._rows
         self._rows = list(tracked_layers(self._model).layers)
         if len(self._units) < 2 and not self._others_train():
             raise ValueError(
-                f"All layers of the model '{self._model.name}' are one group, '"
-                f"{self._units[0].name}', and freezing it would leave nothing to train. Choose "
-                "`layers` that make several groups."
+                f"All layers of the model '{self._model.name}' are in one group, '"
+                f"{self._units[0].name}'. Freezing it would leave nothing to train. Choose "
+                "`layers` that form several groups."
             )
 
     def _others_train(self) -> bool:
@@ -253,17 +261,17 @@ class FreezeConverged(Recorder):
         return Settled(evidence, threshold, self.patience, last_trains=not self._others_train())
 
     def _begin(self) -> None:
-        # Not in `on_train_begin`: BackupAndRestore loads weights there.
+        # Not in `on_train_begin`, because BackupAndRestore loads weights there.
         if self._rule is None or self.schedule is not None:
             self._rule = self._new_rule()
             self._rule.begin(self._units, self._epochs_planned)
         super()._begin()
-        self._rule.recall(self._records)
+        self._rule.restore(self._records)
         if self._rule.ends is not None:
             self._anneal(self._rule.ends)
 
     def _anneal(self, ends: np.ndarray) -> None:
-        """Has each unit's steps fall to zero over so many epochs."""
+        """Makes the steps of each unit fall to zero over its number of epochs."""
         assert self._tap is not None
         (part,) = internals.parts_of(self._model.optimizer)
         origin = int(ops.on_host(internals.steps_of(part))) - self._next_epoch * self._steps
@@ -275,12 +283,12 @@ class FreezeConverged(Recorder):
         self._tap.scale_by(Annealing(self._model, batches, origin))
 
     def measure(self) -> Record:
-        """Returns how many units are frozen from here on, and what the rule goes by."""
+        """Returns how many units are frozen from now on, and the state of the rule."""
         assert self._rule is not None
         return {
             "frozen_units": self._rule.frozen(self._next_epoch),
             "unit_values": np.array(self._rule.values),
-            **self._rule.kept(),
+            **self._rule.state(),
         }
 
     # The run.
@@ -297,18 +305,18 @@ class FreezeConverged(Recorder):
         ]
         values = [np.append(record["unit_values"], np.nan)[unit_of] for record in self._records]
         described = {"long_name": self._rule.long_name, "units": "1"}
-        flag = {"long_name": "whether the layer is frozen from here on", "units": "1"}
+        flag = {"long_name": "whether the layer is frozen from this update on", "units": "1"}
         return {
             "frozen": (along, frozen, flag),
             self._rule.name: (along, np.stack(values), described),
         }
 
     def attributes(self) -> dict[str, Any]:
-        """Returns what froze, when and why."""
+        """Returns which layers froze, when and why."""
         return {"frozen": self.events}
 
     def settings(self) -> dict[str, Any]:
-        """Returns the settings, so that a run says how layers were frozen."""
+        """Returns the settings, which the run stores."""
         rule = {"schedule": self.schedule, "start": self.start}
         if self.schedule is None:
             rule = {"patience": self.patience, "threshold": self.threshold}
@@ -323,16 +331,18 @@ def _is_in(row: TrackedLayer, unit: TrackedLayer) -> bool:
 def _check_settings(schedule: Any, start: Any, threshold: Any, x: Any) -> None:
     if schedule is not None and schedule not in SCHEDULES:
         names = ", ".join(f"'{name}'" for name in SCHEDULES)
-        raise ValueError(f"`schedule` is {names} or None, for evidence; received {schedule!r}.")
+        raise ValueError(
+            f"`schedule` must be {names} or None (by evidence); received {schedule!r}."
+        )
     if not 0 < start < 1:
         raise ValueError(
-            f"`start` is the fraction of the run at which the first layer freezes, between 0 and "
-            f"1; received {start!r}."
+            f"`start`, the fraction of the run at which the first layer freezes, must be between 0 "
+            f"and 1; received {start!r}."
         )
     if threshold is not None and not threshold > 0:
-        raise ValueError(f"`threshold` is a positive number; received {threshold!r}.")
+        raise ValueError(f"`threshold` must be a positive number; received {threshold!r}.")
     if schedule is not None and not (x is None and threshold is None):
         raise ValueError(
-            "`x` and `threshold` are for freezing by evidence: leave them out, or set "
-            "schedule=None."
+            "Received a schedule with `x` or `threshold`, which are used to freeze by evidence. "
+            "Leave them out, or set schedule=None."
         )

@@ -1,4 +1,4 @@
-"""Freezes layers of a model in the midst of training, and thaws them."""
+"""Freezes layers of a model during training, and thaws them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _ATTRIBUTE = "_keras_lcb_frozen"
 
 
 def frozen_of(model: keras.Model) -> Frozen:
-    """Returns what keeps track of a model's frozen layers; it is made when first asked for."""
+    """Returns the object that knows a model's frozen layers, and makes it in the first call."""
     frozen = internals.remembered(model, _ATTRIBUTE)
     if frozen is None:
         frozen = Frozen(model)
@@ -25,11 +25,12 @@ def frozen_of(model: keras.Model) -> Frozen:
 
 
 class Frozen:
-    """The layers of one model that do not train for a while.
+    """The layers of one model that are frozen at the moment.
 
-    Their flags `trainable` are False, so that they drop out of the backward pass, and batch
-    normalization runs in inference mode. Optimizers know the other variables only: neither weight
-    decay nor averages reach a frozen one, and its slots stay as they are until it is thawed.
+    Their flag `trainable` is False, so they drop out of the backward pass, and their batch
+    normalization runs in inference mode. The optimizer does not see their variables, so neither
+    weight decay nor weight averages change them. Their optimizer slots keep their values until the
+    layers are thawed.
 
     Args:
         model: A built and compiled model.
@@ -43,11 +44,11 @@ class Frozen:
 
     @property
     def variables(self) -> list[keras.Variable]:
-        """What is frozen."""
+        """Returns the frozen variables."""
         return list(self._variables)
 
-    def become(self, rows: Iterable[TrackedLayer]) -> None:
-        """Freezes these layers, and no others; the step is made anew if that is a change.
+    def freeze_only(self, rows: Iterable[TrackedLayer]) -> None:
+        """Freezes these layers and no others. If that is a change, Keras compiles the step again.
 
         Args:
             rows: Layers, or groups of them.
@@ -61,12 +62,12 @@ class Frozen:
         internals.forget_compiled(self._model)
 
     def thaw(self) -> None:
-        """Lets everything train again that trained before."""
-        self.become([])
+        """Lets all frozen layers train again."""
+        self.freeze_only([])
 
     def _freeze(self, variables: list[keras.Variable]) -> None:
         optimizer: Any = self._model.optimizer
-        if not optimizer.built:  # slots are made for all variables at once
+        if not optimizer.built:  # the optimizer makes the slots of all variables at once
             optimizer.build(self._model.trainable_variables)
         self._variables = variables
         statistics = _owners_of_statistics(self._model, {id(v) for v in variables})
@@ -85,7 +86,7 @@ class Frozen:
 
 
 def _owners_of_statistics(model: keras.Model, frozen: set[int]) -> list[keras.Layer]:
-    """Returns the layers without trainable variables that are called before all that train."""
+    """Returns the layers without trainable variables that are called before any that trains."""
     order = tracked_layers(model)
     try:
         called = trace_calls(model, internals.flattened(model)).order

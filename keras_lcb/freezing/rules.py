@@ -1,4 +1,7 @@
-"""The rules that say how many units are frozen, the shallowest first."""
+"""The rules that determine how many units are frozen. Shallow units freeze first.
+
+A unit is a layer, or a group of layers that freeze together.
+"""
 
 from __future__ import annotations
 
@@ -11,17 +14,17 @@ from keras_lcb.freezing.evidence import Evidence
 from keras_lcb.freezing.schedules import annealing, freezing_epochs, freezing_fractions
 from keras_lcb.training.layers import TrackedLayer
 
-Kept = dict[str, Any]  # what a record holds of a rule
+State = dict[str, Any]  # the state of a rule that a record holds
 
 
 class Rule(Protocol):
-    """Says how many units are frozen.
+    """Determines how many units are frozen.
 
     Attributes:
-        name: Of the number that it goes by, in a run.
-        long_name: Its meaning.
-        values: That number now, for each unit.
-        ends: How many epochs each unit trains, where that is known ahead.
+        name: The name, in a run, of the variable by which the rule decides.
+        long_name: The meaning of this variable.
+        values: Its present value for each unit.
+        ends: The number of epochs that each unit trains, or `None` if it is not known in advance.
     """
 
     name: str
@@ -30,26 +33,26 @@ class Rule(Protocol):
     ends: np.ndarray | None
 
     def begin(self, units: Sequence[TrackedLayer], epochs: int) -> None:
-        """Takes the units, at the beginning of a run, and the length of the run."""
+        """Starts a run with these units and this number of epochs."""
 
     def frozen(self, epoch: int) -> int:
-        """Returns how many units are frozen in the epoch that begins."""
+        """Returns how many units are frozen in an epoch, when it begins."""
 
     def observe(self, epoch: int) -> None:
-        """Called when so many epochs are done."""
+        """Updates the rule. Called after each epoch with the number of finished epochs."""
 
     def why(self, unit: int, values: np.ndarray) -> str:
-        """Says why a unit is frozen from here on."""
+        """Explains why a unit freezes, given the values of all units."""
 
-    def kept(self) -> Kept:
-        """Returns what a record holds of it."""
+    def state(self) -> State:
+        """Returns the state of the rule for a record."""
 
-    def recall(self, records: Sequence[Kept]) -> None:
-        """Goes on from the last of the records."""
+    def restore(self, records: Sequence[State]) -> None:
+        """Restores the state of the last record."""
 
 
 class Schedule:
-    """FreezeOut's: each unit's steps fall to zero over its own part of the run.
+    """The rule of FreezeOut: the steps of each unit fall to zero over its own part of the run.
 
     Args:
         schedule: "linear" or "cubic".
@@ -74,44 +77,44 @@ class Schedule:
         self.observe(0)
         if self.ends[0] >= epochs:
             raise ValueError(
-                f"With {epochs} epochs no layer freezes before the end: stages begin with epochs, "
-                f"and the first layer is due at {self.start:g} of the run. Train for more epochs "
-                "in one `fit`, or choose a smaller `start`."
+                f"With epochs={epochs}, no layer freezes before the end. Layers freeze when an "
+                f"epoch begins, and the first one is due at the fraction {self.start:g} of the "
+                "run. Train for more epochs in one `fit`, or choose a smaller `start`."
             )
 
     def frozen(self, epoch: int) -> int:
-        """Returns how many units have come to their ends, the last one never."""
+        """Returns how many units are past their last epoch. The last unit never is."""
         assert self.ends is not None
         return int(np.sum((self.ends <= epoch) & (self.ends < self._epochs)))
 
     def observe(self, epoch: int) -> None:
-        """Notes the factors at the end of an epoch."""
+        """Computes the factors at the end of an epoch."""
         assert self.ends is not None
         self.values = annealing(epoch / self.ends)
 
     def why(self, unit: int, values: np.ndarray) -> str:
-        """Names the schedule and where in the run it freezes the unit."""
+        """Names the schedule and the fraction of the run at which it freezes the unit."""
         return f"{self.schedule} schedule: due at {self._fractions[unit]:.3g} of the run"
 
-    def kept(self) -> Kept:
-        """Returns nothing: the epoch tells all."""
+    def state(self) -> State:
+        """Returns nothing, because the epoch determines the state."""
         return {}
 
-    def recall(self, records: Sequence[Kept]) -> None:
-        """Has nothing to recall."""
+    def restore(self, records: Sequence[State]) -> None:
+        """Does nothing, because `state` is empty."""
 
 
 class Settled:
-    """Freezes a unit once it has hardly changed for some epochs, and all before it have.
+    """Freezes a unit when it and all units before it have hardly changed for some epochs.
 
-    Where a unit will end is not known then: one that rests for a while looks like one that has
-    arrived, and a falling learning rate makes any of them look so.
+    The endpoint of a unit is not known at that time. A unit that pauses for a while looks like a
+    converged one, and so does any unit when the learning rate falls.
 
     Args:
-        evidence: What changes are measured by.
-        threshold: Below which a unit counts as settled.
-        patience: For how many epochs in a row.
-        last_trains: Whether the last unit is left out, since nothing else would train.
+        evidence: Measures the changes.
+        threshold: The change below which a unit counts as settled.
+        patience: The number of successive epochs in which a unit must be settled.
+        last_trains: Whether the last unit never freezes, because nothing else would train.
     """
 
     ends: np.ndarray | None = None
@@ -124,19 +127,19 @@ class Settled:
         self._last_trains = last_trains
 
     def begin(self, units: Sequence[TrackedLayer], epochs: int) -> None:
-        """Takes the units as they are."""
+        """Starts the evidence with these units."""
         self._evidence.begin(units)
         self.values = np.full(len(units), np.nan)
-        self._settled = np.zeros(len(units), "int64")  # for how many epochs
+        self._settled = np.zeros(len(units), "int64")  # number of successive epochs
         self._most = len(units) - self._last_trains
         self._count = 0
 
     def frozen(self, epoch: int) -> int:
-        """Returns how many units the evidence has frozen."""
+        """Returns how many units have been settled for long enough."""
         return self._count
 
     def observe(self, epoch: int) -> None:
-        """Looks at the units that train."""
+        """Measures how much the units that train have changed."""
         self.values = self._evidence.look()
         self.values[: self._count] = np.nan  # frozen ones do not change
         below = self.values < self._threshold
@@ -145,18 +148,18 @@ class Settled:
             self._count += 1
 
     def why(self, unit: int, values: np.ndarray) -> str:
-        """Names the evidence."""
+        """Names the evidence, its value and the threshold."""
         return (
             f"{self.long_name}: {values[unit]:.3g}, below {self._threshold:g} for "
             f"{self._patience} epochs or more"
         )
 
-    def kept(self) -> Kept:
-        """Returns how long units have been settled, and how many are frozen."""
-        return {"settled": self._settled, "count": self._count, **self._evidence.kept()}
+    def state(self) -> State:
+        """Returns for how many epochs units have been settled, and how many units are frozen."""
+        return {"settled": self._settled, "count": self._count, **self._evidence.state()}
 
-    def recall(self, records: Sequence[Kept]) -> None:
-        """Goes on with what the last record holds."""
+    def restore(self, records: Sequence[State]) -> None:
+        """Restores the state of the last record."""
         self._settled = np.array(records[-1]["settled"])
         self._count = int(records[-1]["count"])
-        self._evidence.recall(records[0])
+        self._evidence.restore(records[0])

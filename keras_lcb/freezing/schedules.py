@@ -1,4 +1,4 @@
-"""When layers freeze by a schedule, as FreezeOut does it.
+"""The schedules of FreezeOut, which determine when each layer freezes.
 
 Source: Brock, Lim, Ritchie and Weston (2017), "FreezeOut: Accelerate Training by Progressively
 Freezing Layers".
@@ -8,19 +8,19 @@ from __future__ import annotations
 
 import numpy as np
 
-SCHEDULES = {"linear": 1, "cubic": 3}  # with the power to which fractions are raised
+SCHEDULES = {"linear": 1, "cubic": 3}  # fractions are equally spaced ones, to this power
 
 
 def freezing_fractions(schedule: str, start: float, count: int) -> np.ndarray:
-    """Returns at which fraction of the run each layer freezes, the first layer first.
+    """Returns the fraction of the run at which each layer freezes, in the order of the layers.
 
-    The fractions' roots lie evenly between that of `start` and 1: linear is FreezeOut's linear
-    schedule, and cubic its cubic one, whose t₀³ is `start`.
+    In the linear schedule, the fractions are equally spaced from `start` to 1. In the cubic one,
+    their cube roots are. FreezeOut describes the cubic schedule by t₀, where `start` is t₀³.
 
     Args:
         schedule: "linear" or "cubic".
-        start: Where the first layer freezes.
-        count: How many layers there are; the last one trains to the end.
+        start: The fraction at which the first layer freezes.
+        count: The number of layers. The last one trains to the end.
 
     Example:
     >>> freezing_fractions("linear", 0.5, 3).tolist()
@@ -33,11 +33,11 @@ def freezing_fractions(schedule: str, start: float, count: int) -> np.ndarray:
 
 
 def freezing_epochs(fractions: np.ndarray, epochs: int) -> np.ndarray:
-    """Returns how many epochs each layer trains: whole ones, since stages begin with epochs.
+    """Returns the number of epochs that each layer trains, rounded to whole epochs.
 
     Args:
-        fractions: Of the run, as `freezing_fractions` returns them.
-        epochs: How many the run has.
+        fractions: Fractions of the run, as `freezing_fractions` returns them.
+        epochs: The number of epochs of the run.
 
     Example:
     >>> freezing_epochs(np.array([0.5, 0.72, 1.0]), 10).tolist()
@@ -47,10 +47,10 @@ def freezing_epochs(fractions: np.ndarray, epochs: int) -> np.ndarray:
 
 
 def annealing(progress: np.ndarray) -> np.ndarray:
-    """Returns the part of its step that a layer takes: ½ (1 + cos πp).
+    """Returns the factor of a layer's step: ½ (1 + cos πp), and 0 for p above 1.
 
     Args:
-        progress: p, from 0 at the beginning of the run to 1 where the layer freezes, and beyond.
+        progress: p, which is 0 at the start of the run and 1 when the layer freezes.
 
     Example:
     >>> annealing(np.array([0.0, 0.5, 1.0, 2.0])).round(3).tolist()

@@ -1,6 +1,6 @@
 """Linear CKA of activations, from Gram matrices of samples.
 
-This is the one function that freezing needs of what `keras_lcb.similarity` measures.
+`keras_lcb.similarity` has an unbiased estimate of it. The simple formula is enough for freezing.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ def gram(activations: np.ndarray) -> np.ndarray:
 def linear_cka(one: np.ndarray, other: np.ndarray) -> float:
     """Returns the linear CKA of two sets of activations, given as `gram` returns them.
 
-    It is 1 where they differ by a rotation, a scale and a shift, and 0 at least; NaN where the
-    activations are the same for all samples.
+    It lies between 0 and 1. It is 1 if the two sets differ only by a rotation, a scale and a shift,
+    and NaN if the activations of a set are the same for all samples.
 
     Source: Kornblith, Norouzi, Lee and Hinton (2019), "Similarity of Neural Network
     Representations Revisited".

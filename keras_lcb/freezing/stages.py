@@ -1,4 +1,4 @@
-"""`fit_in_stages`: one `fit` for each stage of a training in which layers freeze."""
+"""The function `fit_in_stages`: calls `fit` once for each set of frozen layers."""
 
 from __future__ import annotations
 
@@ -17,25 +17,31 @@ from keras_lcb.freezing.one_training import OneTraining
 def fit_in_stages(
     model: keras.Model, x: Any, y: Any, freeze: FreezeConverged, **fit_arguments: Any
 ) -> keras.callbacks.History:
-    """Trains a model as `model.fit` does, with one `fit` for each set of frozen layers.
+    """Trains a model like `model.fit`, but calls `fit` once for each set of frozen layers.
 
-    All callbacks see a single training. With `FreezeConverged(cache=True)` what the frozen layers
-    make of each sample is computed once a stage and kept, so that their forward pass is saved,
-    too; the results are the same but for rounding.
+    The callbacks see a single training. With `FreezeConverged(cache=True)`, the outputs of frozen
+    layers are computed once in each stage and kept, so that their forward pass is saved, too. The
+    results are the same except for rounding errors.
+
+    Cost: each stage compiles the training step again. With `cache`, each stage also takes a forward
+    pass of the newly frozen layers over all samples, and the memory (or disk space) for the
+    activations that the layers above need.
 
     Args:
         model: A compiled model.
-        x: Inputs, as `fit` takes them; arrays, or a list of arrays, for a cache.
-        y: Targets; `None` for a data set.
-        freeze: Which layers freeze, and when.
-        **fit_arguments: Of `model.fit`.
+        x: Inputs, as `fit` takes them. With `cache`: an array, or a list with an array for each
+            input.
+        y: Targets, or `None` if `x` is a data set.
+        freeze: A `FreezeConverged`, which determines the layers that freeze, and when.
+        **fit_arguments: Further arguments of `model.fit`.
 
     Returns:
         One `History` for the whole training.
 
     Raises:
-        ValueError: If `freeze` is none; for a cache, if samples are not known one by one, or the
-            model cannot be cut.
+        ValueError: If `freeze` is not a `FreezeConverged`. With `cache`, also if `x` is not made of
+            arrays, if `validation_split` is given, or if the model cannot be cut after its frozen
+            layers.
 
     Example:
     >>> import numpy as np
@@ -51,7 +57,7 @@ def fit_in_stages(
     """
     if not isinstance(freeze, FreezeConverged):
         raise ValueError(
-            f"`freeze` is a keras_lcb.FreezeConverged; received {type(freeze).__name__}."
+            f"`freeze` must be a keras_lcb.FreezeConverged; received {type(freeze).__name__}."
         )
     history, callbacks = _callbacks(fit_arguments.pop("callbacks", None), freeze)
     epoch = fit_arguments.pop("initial_epoch", 0)
@@ -65,7 +71,7 @@ def fit_in_stages(
         stack.callback(frozen_of(model).thaw)
         stack.callback(training.close)
         stack.enter_context(freeze.in_stages())
-        # Averages take the place of weights after the last stage, not after each.
+        # `use_ema` averages must replace the weights only after the last stage.
         later = {"finalize_variable_values": lambda variables: None}
         stack.enter_context(internals.replaced(model.optimizer, later))
         cached = _cache(model, x, freeze, fit_arguments)
@@ -88,7 +94,7 @@ def _fit_stage(
         model.fit(x, y, **fit_arguments)
         return
     cached.advance()
-    with internals.replaced(model, cached.stand_ins()):
+    with internals.replaced(model, cached.replacements()):
         internals.forget_compiled(model)
         model.fit(cached.x, y, **fit_arguments)
 
@@ -96,20 +102,20 @@ def _fit_stage(
 def _cache(
     model: keras.Model, x: Any, freeze: FreezeConverged, fit_arguments: dict[str, Any]
 ) -> CachedActivations | None:
-    """Returns what keeps activations, if anything does."""
+    """Returns the cache of activations, or `None` if the user wants none."""
     if freeze.cache is False:
         return None
     if fit_arguments.get("validation_split"):
         raise ValueError(
-            "With `cache`, give `validation_data` in place of `validation_split`: what is kept are "
-            "activations of training samples, which `fit` cannot divide."
+            "Received `validation_split` with `cache`. The activations of all samples are kept for "
+            "training, so `fit` cannot split them. Pass `validation_data` instead."
         )
     folder = None if freeze.cache is True else freeze.cache
     return CachedActivations(model, x, fit_arguments.get("batch_size") or 32, folder)
 
 
 def _callbacks(given: Any, freeze: FreezeConverged) -> tuple[keras.callbacks.History, list[Any]]:
-    """Returns the history, and all callbacks with it and `freeze` among them."""
+    """Returns the history, and the list of all callbacks, which includes it and `freeze`."""
     callbacks = [each for each in keras.tree.flatten(given or []) if each is not freeze]
     found = [each for each in callbacks if isinstance(each, keras.callbacks.History)]
     history = found[0] if found else keras.callbacks.History()

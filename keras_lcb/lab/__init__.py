@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from keras_lcb.lab.base import SECTIONS, Lab
 from keras_lcb.lab.controls import CONTROLS
 from keras_lcb.lab.depth_lab import DepthLab
 from keras_lcb.lab.flatness_lab import FlatnessLab
-from keras_lcb.lab.frame import SECTIONS, Lab
 from keras_lcb.lab.presets import PRESETS, Preset
 from keras_lcb.lab.settings import TARGETS, Settings
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import xarray as xr
 
+from keras_lcb.lab.base import Lab
 from keras_lcb.lab.cached import cached_view
 from keras_lcb.lab.depth_panels import DEPTH_PANELS, depth_outline
-from keras_lcb.lab.frame import Lab
 from keras_lcb.lab.prediction import QUESTIONS
 from keras_lcb.lab.sentence import describe
 from keras_lcb.lab.settings import Settings

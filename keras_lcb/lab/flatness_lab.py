@@ -6,6 +6,7 @@ from typing import Any
 
 import xarray as xr
 
+from keras_lcb.lab.base import Lab
 from keras_lcb.lab.flatness_panels import FLATNESS_PANELS, flatness_outline
 from keras_lcb.lab.flatness_training import FlatnessTraining
 from keras_lcb.lab.flatness_view import (
@@ -14,7 +15,6 @@ from keras_lcb.lab.flatness_view import (
     describe_flatness,
     flatness_view_of,
 )
-from keras_lcb.lab.frame import Lab
 from keras_lcb.lab.settings import Settings
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from keras_lcb.lab.flatness_view import FlatnessView, with_moments
-from keras_lcb.lab.surroundings import Surroundings
+from keras_lcb.lab.loss_around_layers import LossAroundLayers
 from keras_lcb.lab.training import Training
 from keras_lcb.synthetic import Config
 
@@ -24,7 +24,7 @@ class FlatnessTraining(Training):
 
     def __init__(self, config: Config) -> None:
         super().__init__(config)
-        self._surroundings = Surroundings(self._model, self._x[:, np.newaxis], self._y)
+        self._surroundings = LossAroundLayers(self._model, self._x[:, np.newaxis], self._y)
         records = config.updates // config.record_every
         self._moments = set(np.linspace(0, records, _MOMENTS).round().astype(int).tolist())
         self._pieces: Iterator[None] | None = None  # the rest of an unfinished measurement

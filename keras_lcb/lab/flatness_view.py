@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from keras_lcb.lab.loss_around_layers import STEP_SIZE, Moment
 from keras_lcb.lab.prediction import LAYER_ANSWERS, Question, where_least
 from keras_lcb.lab.sentence import half_way
-from keras_lcb.lab.surroundings import STEP_SIZE, Moment
 from keras_lcb.lab.view import View, view_of
 
 

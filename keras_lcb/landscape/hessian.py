@@ -27,8 +27,9 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_lcb.landscape.around import Around
 from keras_lcb.landscape.host_search import HostSearch, Request, Search, Vectors, resume
-from keras_lcb.landscape.objective import Around, Objective
+from keras_lcb.landscape.objective import Objective
 from keras_lcb.training.layers import TrackedLayer
 
 _module = importlib.import_module(f"keras_lcb.landscape.{keras.backend.backend()}_hessian")

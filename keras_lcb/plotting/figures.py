@@ -142,5 +142,11 @@ def declared_figures() -> list[Figure]:
 
 
 def figures_of(run: xr.Dataset) -> list[Figure]:
-    """Returns the declared figures that a run has the data for, in their order."""
+    """Returns the declared figures that a run has the data for, in their order.
+
+    Example:
+    >>> from keras_lcb.runs import example_run
+    >>> [figure.name for figure in figures_of(example_run(gradients=False))]
+    ['convergence', 'loss']
+    """
     return [each for each in declared_figures() if each.fits(run)]

@@ -1,4 +1,4 @@
-"""Which layer carries which frequency: at a time, and along training."""
+"""Figures of which layer carries which frequency: at one record, and along training."""
 
 from __future__ import annotations
 
@@ -43,9 +43,10 @@ def _showing(run: xr.Dataset) -> str:
     needs=("frequency", "frequency_error"),
     recorded_by="keras_lcb.FrequencyResponse(x, target=target)",
     place=7,
-    reading="In a residual network, what each layer adds to the output, as a share of the target "
-    "at that wave number: 1 is all of it, and below 0 works against it. In a plain network, how "
-    "well the layer's features could give it (R²).",
+    reading="In a residual network, a cell shows what the layer adds to the output, as a share of "
+    "the target at that wave number: 1 is all of it; a negative share works against it. In a plain "
+    "network, a cell shows how well a linear function of the layer's features can give the "
+    "target at that wave number (R²).",
     showing=_showing,
     shows=("frequency_share", "r2", "frequency_centroid"),
 )
@@ -58,9 +59,9 @@ def plot_frequency_map(
 
     Args:
         run: A run with `frequency_share` or `r2`, as `FrequencyResponse` records it.
-        step: The record to show, the nearest to this update; the last one by default. Of R²,
-            the last probe up to then.
-        ax: Where to draw; a new pyplot figure by default.
+        step: An update. The nearest record is shown; of R², the last value up to this record.
+            Defaults to `None`: the last record.
+        ax: Where to draw. Defaults to `None`: a new pyplot figure.
 
     Returns:
         The `matplotlib.collections.QuadMesh`, one row a layer, shallow at the bottom.
@@ -102,7 +103,7 @@ def plot_frequency_history(run: xr.Dataset, ax: Any = None) -> list[QuadMesh]:
 
     Args:
         run: A run with `frequency_share` or `r2`, as `FrequencyResponse` records it.
-        ax: One axes a frequency; a new pyplot figure by default.
+        ax: One axes for each frequency. Defaults to `None`: a new pyplot figure.
 
     Returns:
         One `matplotlib.collections.QuadMesh` a frequency, low to high.
@@ -124,7 +125,9 @@ def plot_frequency_history(run: xr.Dataset, ax: Any = None) -> list[QuadMesh]:
         ax = pyplot.subplots(count, sharex=True, figsize=size, layout="constrained")[1]
     panels = np.ravel(ax)
     if len(panels) != count:
-        raise ValueError(f"One axes a frequency is needed, {count} of them, got {len(panels)}.")
+        raise ValueError(
+            f"`ax` must hold one axes for each of the {count} frequencies; received {len(panels)}."
+        )
     meshes = []
     for place, panel in enumerate(panels):
         own = values.isel(frequency=place).transpose("layer", "step")
@@ -141,7 +144,7 @@ def plot_frequency_history(run: xr.Dataset, ax: Any = None) -> list[QuadMesh]:
 def _scale(values: xr.DataArray) -> dict[str, Any]:
     if values.name == "r2":
         return {"cmap": "viridis", "norm": Normalize(0, 1)}
-    # Where a network diverges, shares have no bounds worth showing.
+    # The range is limited, since the shares of a network that diverges grow without bound.
     size = np.nanpercentile(abs(values.values), 99) if bool(values.notnull().any()) else 1.0
     largest = float(np.clip(size, 1.0, 4.0))
     return {"cmap": "RdBu_r", "norm": TwoSlopeNorm(0, -largest, largest)}
@@ -159,7 +162,7 @@ def _write_numbers(mesh: QuadMesh, ax: Axes) -> None:
 
 
 def _key(mesh: QuadMesh, ax: Axes) -> None:
-    extend = "min" if mesh.norm.vmin == 0 else "both"  # R² has no lower bound, shares have none
+    extend = "min" if mesh.norm.vmin == 0 else "both"  # R² is at most 1, but has no lower bound
     ax.figure.colorbar(mesh, ax=ax, extend=extend, pad=0.02)
 
 

@@ -17,6 +17,15 @@ class UpdateRatio(StepQuantity):
     """The root mean square over updates of ‖Δθ‖₂/‖θ‖₂, with θ all variables of a layer.
 
     θ is taken before the update. An update from θ = 0 counts as 0.
+
+    Example:
+    >>> import keras_lcb as lcb
+    >>> model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, name="lin")])
+    >>> model.compile("sgd", "mse")
+    >>> ratios = lcb.StepQuantities(UpdateRatio())
+    >>> history = model.fit(np.ones((8, 1)), np.ones(8), verbose=0, callbacks=[ratios])
+    >>> bool(ratios.results.update_ratio[-1, 0] < 1)
+    True
     """
 
     name = "update_ratio"

@@ -17,6 +17,7 @@ from keras_lcb.analysis.summary import summary
 from keras_lcb.plotting.style import layer_colors
 from keras_lcb.report import recipe
 from keras_lcb.report.caveats import caveats, notices
+from keras_lcb.report.diagnosis import diagnosis
 from keras_lcb.report.figures import figures
 from keras_lcb.report.svg import palette
 from keras_lcb.report.table import facts, layer_table, settings_table
@@ -85,7 +86,8 @@ def page(run: xr.Dataset, title: str) -> str:
         script=script,
         script_hash=f"sha256-{digest}",
         facts=facts(_facts(run)),
-        notices="".join(f'<p class="notice">{escape(notice)}</p>' for notice in notices(run)),
+        notices="".join(f'<p class="notice">{escape(notice)}</p>' for notice in notices(run))
+        + diagnosis(run),
         verdict=_verdict(run),
         figures=figures(run),
         table=layer_table(summary(run), colors),

@@ -1,4 +1,4 @@
-"""How much of a function of images, or of other points, varies fast: splitting it by a Gaussian."""
+"""Which part of a function of images, or of other points, varies fast, by a Gaussian filter."""
 
 from keras_lcb.response.gaussian_filter import GaussianFilter
 from keras_lcb.response.targets import as_functions

@@ -1,4 +1,4 @@
-"""The part of a function of scattered points that varies fast, by a Gaussian kernel."""
+"""Splits functions of scattered points by frequency, with a Gaussian kernel."""
 
 from __future__ import annotations
 
@@ -10,26 +10,30 @@ from numpy.typing import ArrayLike
 
 
 class GaussianFilter:
-    """Splits functions of points into a low-frequency part and a rest.
+    """Splits functions of points into a low-frequency part and a high-frequency part.
 
-    The low part of f is the average Σⱼ Kᵢⱼ f(xⱼ) with weights Kᵢⱼ ∝ exp(−‖xᵢ − xⱼ‖² / 2δ) that
-    add up to 1 for each i; what the average leaves is the high part. So no transform in as many
-    dimensions as an image has pixels is needed.
+    The low-frequency part of f is the weighted average Σⱼ Kᵢⱼ f(xⱼ) over the points. Its weights
+    Kᵢⱼ are proportional to exp(−‖xᵢ − xⱼ‖² / 2δ) and add up to 1 for each i. The high-frequency
+    part is f minus this average. A Fourier transform would need as many dimensions as an image has
+    pixels; this method does not.
 
-    A plane wave of frequency k is damped by exp(−2π²δk²). The cut-off is the frequency that is
-    damped to one half; it stands for δ, and counts waves over the root mean square of the
-    distances between two points, so that it means the same for any scale of the points.
+    The average multiplies a plane wave of frequency k by exp(−2π²δk²). The cut-off is the frequency
+    for which this factor is one half, and determines δ. It is the number of waves over the typical
+    distance of two points (the root mean square), so it does not depend on the scale of the points.
 
-    Points in many dimensions lie far from each other. Where the average is mostly the point's own
-    value, it passes on everything, and nothing can be told of the frequency; `own_weight` says so.
+    In many dimensions, points are far from each other. If the average consists mostly of the
+    point's own value, it does not separate frequencies. `own_weight` measures this.
+
+    Cost: for n points, n² exponentials and n² numbers of memory for the kernel.
 
     Args:
-        gram: X Xᵀ for the points X, one a row, less their mean or not.
+        gram: The Gram matrix X Xᵀ, where each row of X is a point. The mean of the points may be
+            subtracted or not.
         cutoff: The cut-off frequency, in waves over the typical distance.
 
     Attributes:
         kernel: The weights K, (points, points).
-        own_weight: Mean weight of a point's own value, from 1 / points to 1.
+        own_weight: The mean weight of a point's own value, from 1 / points to 1.
 
     Source: Xu, Zhang, Luo, Xiao & Ma (2020), "Frequency Principle: Fourier Analysis Sheds Light
     on Deep Neural Networks" (arXiv 1901.06523), where it is called the filtering method.
@@ -37,7 +41,7 @@ class GaussianFilter:
     Example:
     >>> x = np.linspace(0, 1, 400, endpoint=False)[:, None]
     >>> low, high = np.sin(2 * np.pi * 3 * x), np.sin(2 * np.pi * 40 * x)
-    >>> splitting = GaussianFilter(x @ x.T, cutoff=4)  # 4 waves over 0.41, so about 10 over 1
+    >>> splitting = GaussianFilter(x @ x.T, cutoff=4)  # 4 waves over 0.41: about 10 from 0 to 1
     >>> round(splitting.share_above(low), 2), round(splitting.share_above(high), 2)
     (0.01, 1.0)
     """
@@ -52,29 +56,30 @@ class GaussianFilter:
         self.own_weight = float(np.diag(self.kernel).mean())
 
     def share_above(self, values: ArrayLike) -> float:
-        """Returns the share of the high part in a function's energy.
+        """Returns the share of the high-frequency part in the energy of a function.
 
-        It is Σ|high|² / (Σ|high|² + Σ|low|²), less the function's mean, which has no frequency: of
-        a plane wave of frequency k, (1 − g)² / ((1 − g)² + g²) with g = 2^−(k / cutoff)², which is
-        one half at the cut-off.
+        It is Σ|high|² / (Σ|high|² + Σ|low|²), where the function's mean is subtracted first. For a
+        plane wave of frequency k, it is (1 − g)² / ((1 − g)² + g²) with g = 2^−(k / cutoff)², which
+        is one half at the cut-off.
 
         Args:
-            values: The function at each point, (points, dimensions).
+            values: The values of the function at each point, (points, dimensions).
 
         Returns:
-            The share, from 0 to 1; NaN for a constant, or for points that are all the same.
+            The share, from 0 to 1. It is NaN if the function is constant, or if all points are
+            the same.
         """
         values = np.asarray(values, "float64").reshape(len(self.kernel), -1)
-        varies = (values != values[:1]).any(axis=0)  # else a rounding error might pass for a value
+        varies = (values != values[:1]).any(axis=0)  # excludes rounding errors of constants
         values = np.where(varies, values - values.mean(axis=0), 0.0)
         low = self.kernel @ values
         return _share(float(np.sum((values - low) ** 2)), float(np.sum(low**2)))
 
     def share_above_in(self, gram: ArrayLike) -> float:
-        """Returns the same from the Gram matrix of the function's values, less their mean.
+        """Returns the same share, computed from a Gram matrix of the function's values.
 
         Args:
-            gram: F Fᵀ, (points, points), for values F less their mean.
+            gram: F Fᵀ, (points, points), where F holds the values minus their mean.
         """
         gram = np.asarray(gram, "float64")
         low, high = self._forms
@@ -82,7 +87,7 @@ class GaussianFilter:
 
     @functools.cached_property
     def _forms(self) -> tuple[np.ndarray, np.ndarray]:
-        """The matrices whose products with a Gram matrix are the energies of both parts."""
+        """Returns two matrices whose scalar products with a Gram matrix are the parts' energies."""
         rest = np.eye(len(self.kernel)) - self.kernel
         return self.kernel.T @ self.kernel, rest.T @ rest
 
@@ -96,7 +101,7 @@ def squared_distances(gram: np.ndarray) -> np.ndarray:
 
 
 def _variance(cutoff: float) -> float:
-    """The kernel's variance δ that damps waves of a frequency to one half: 2π²δk² = ln 2."""
+    """Returns the variance δ for which a wave of this frequency is halved: 2π²δk² = ln 2."""
     return math.log(2) / (2 * math.pi**2 * cutoff**2)
 
 

@@ -1,4 +1,4 @@
-"""The `ResponseFrequency` callback: how fast what each layer puts out varies with the image."""
+"""The `ResponseFrequency` callback: how fast the outputs of layers vary with the image."""
 
 from __future__ import annotations
 
@@ -16,64 +16,71 @@ from keras_lcb.similarity.activation_recorder import ActivationRecorder
 from keras_lcb.training.selection import LayerSelection
 
 CUTOFFS = (0.3, 0.4, 0.5, 0.6)
-_MOST_OWN = 0.5
+_MOST_OWN = 0.5  # largest `own_weight` at which frequencies are separated
 _OVER = ("step", "layer", "cutoff")
 _TOO_SPARSE = (
-    "In some records the samples lay so far apart in the layer's output that averages at the "
-    "highest cut-offs are mostly one sample's own value: take lower `cutoffs` or more samples."
+    "In some records, the samples were so far apart in the layer's output that an average at the "
+    "highest cut-offs consists mostly of a single sample. Use lower `cutoffs` or more samples."
 )
 
 
 class ResponseFrequency(ActivationRecorder):
-    """Records how much of each layer's response varies fast, and what it leaves to those above.
+    """Records how fast each layer's output varies, and what it leaves for the layers above.
 
-    Two different things are told apart:
+    It measures two different things:
 
-    - `response_frequency`: what the layer *contributes*. Its output is a function of the image;
-      this is the share of it above each cut-off frequency. Of a shortcut's branch, the last layer
-      says what the branch adds; a block (`layers="blocks"`) says what is passed on, shortcut
-      included.
-    - `target_frequency`: what is *left for the layers above*, which see the layer's output in the
-      place of the image. This is the share of the target above each cut-off, as a function of
-      that output. By the deep frequency principle it falls with depth.
+    - `response_frequency`: what the layer *contributes*. The layer's output is a function of the
+      image, and this is the share of its energy above each cut-off frequency. If a layer is the
+      last one of a residual branch, this describes what the branch adds. A block
+      (`layers="blocks"`) describes what it passes on, including the shortcut.
+    - `target_frequency`: what is *left for the layers above*. They see the layer's output instead
+      of the image, so the target is a function of that output. This is the share of its energy
+      above each cut-off frequency. By the deep frequency principle, it falls with depth.
 
-    Both by the Gaussian-kernel method, which averages over neighbouring samples: see
-    `keras_lcb.response.GaussianFilter`. A cut-off of 0.5 separates what goes through less than
-    half a wave over the typical distance between two samples from what goes through more.
-
-    A record takes one forward pass over all samples at once, in evaluation mode, and on the host a
-    matrix of n × n numbers for n samples, for each layer and cut-off. Nothing of the model
-    changes.
+    Both use the Gaussian-kernel method, which averages over neighbouring samples; see
+    `keras_lcb.response.GaussianFilter`. For example, a cut-off of 0.5 separates functions that make
+    less than half a wave over the typical distance of two samples from those that make more. The
+    model does not change.
 
     Args:
-        x: Images, or other inputs; or a data set as `fit` takes it. It is read once into memory,
-            now. Some hundred samples; with more, higher cut-offs can be told apart.
-        y: Targets: labels of classes, or numbers; `None` for a data set. Without targets there is
-            no `target_frequency`.
-        every: When a record is taken: "epoch", or a number of updates n: at the first return to
-            the host at or after each multiple of n. Defaults to "epoch".
-        cutoffs: The cut-off frequencies, ascending, in waves over the root mean square of the
-            distances between two samples: images for `response_frequency`, a layer's outputs for
-            `target_frequency`. Defaults to (0.3, 0.4, 0.5, 0.6).
-        layers: Which layers, see `LayerConvergence`; `"blocks"` for blocks. Defaults to `None`:
-            the outputs of each layer that has parameters.
-        steps: How many batches to take of a data set. Defaults to `None`: all of them.
+        x: Images or other inputs, or a data set as `fit` takes it. The samples are read into memory
+            once, when the callback is created. A few hundred are enough for the default cut-offs;
+            higher ones need more.
+        y: Targets: class labels or numbers. `None` if `x` is a data set, or if there are no
+            targets; then there is no `target_frequency`. Defaults to `None`.
+        every: When to take a record: "epoch" for the end of each epoch, or a number n for every
+            n updates. Where one call of the step makes several updates (`steps_per_execution`),
+            the record is taken at the end of the call that reaches n. Defaults to "epoch".
+        cutoffs: The cut-off frequencies in ascending order, in waves over the typical distance (the
+            root mean square) of two samples. This is the distance of images for
+            `response_frequency`, and of a layer's outputs for `target_frequency`. Defaults to
+            (0.3, 0.4, 0.5, 0.6).
+        layers: Which layers to follow: `None` for all; "blocks" to group layers into the blocks
+            that their names tell; a list of layers or nested models, or of their names, each
+            measured as one; or a function that takes a Keras layer and returns the name of its
+            group, or `None` to leave the layer out. Defaults to `None`.
+        steps: The number of batches to read from a data set. Defaults to `None`: all.
 
     Attributes:
-        results: The run, an `xarray.Dataset` with `response_frequency` and, where targets are
-            given, `target_frequency` (step, layer, cutoff), as well as `input_target_frequency`
-            (cutoff), the same of the images themselves, before the first layer. NaN, with a reason
-            in `attrs["missing"]`, where a layer's output is the same for all samples, or where
-            they lie too far apart in it.
+        results: The run, an `xarray.Dataset` with `response_frequency` (step, layer, cutoff). With
+            targets, it also has `target_frequency` (step, layer, cutoff), and
+            `input_target_frequency` (cutoff) for the target as a function of the images, before
+            the first layer. Values are NaN, with a reason in `attrs["missing"]`, if a layer's
+            output is the same for all samples, or if the samples are too far apart in it.
 
     Raises:
-        ValueError: For cut-offs that are not positive and ascending, or too high for so few
-            samples; before training, for samples that do not fit the model, an unknown layer, or a
-            layer that works within a loop.
+        ValueError: If the cut-offs are not positive and ascending, or too high for the number of
+            samples. Before training, if the samples do not fit the model, a layer is unknown, or
+            a layer is called within a loop.
+
+    Cost: each record takes a forward pass over all samples at once, in evaluation mode. For n
+    samples, the host then computes an n × n kernel and its product with the targets for each layer
+    and cut-off.
 
     References: Xu et al. (2020), "Frequency Principle" (arXiv 1901.06523), for the method; Xu &
     Zhou (2020), "Deep frequency principle towards understanding why deeper learning is faster"
-    (arXiv 2007.14313), for the target that is left, there by the energy of the low part alone.
+    (arXiv 2007.14313), for the target that is left. They use the energy of the low-frequency part
+    instead of the share.
 
     Example:
     >>> model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(3, name="lin")])
@@ -100,7 +107,9 @@ class ResponseFrequency(ActivationRecorder):
         self.cutoffs = _checked(cutoffs)
         super().__init__(x, y, every, layers, steps=steps, batch_size=None, least=4)
         if len(self._data.parts) > 1:
-            raise ValueError("All samples must have one shape: resize or pad them.")
+            raise ValueError(
+                "All samples must have the same shape; received several shapes. Resize or pad them."
+            )
         _, targets, _ = self._data.parts[0]
         self._targets = None if targets is None else as_functions(targets)
         self._filters = _filters_of_inputs(self._batches_of_x[0], self.cutoffs)
@@ -108,7 +117,7 @@ class ResponseFrequency(ActivationRecorder):
     # Recording.
 
     def measure(self) -> Record:
-        """Measures the layers at the weights as they are."""
+        """Measures the layers at the present weights."""
         (grams,) = self._grams()
         record: Record = {
             "response_frequency": np.array(
@@ -143,7 +152,7 @@ class ResponseFrequency(ActivationRecorder):
         return _TOO_SPARSE if name == "target_frequency" and some else super()._why(name, values)
 
     def coordinates(self) -> dict[str, Any]:
-        """Returns the values along further dimensions."""
+        """Returns the cut-off frequencies, the coordinate of the dimension `cutoff`."""
         return {"cutoff": self.cutoffs}
 
     def settings(self) -> dict[str, Any]:
@@ -155,7 +164,10 @@ _NAMES = ("response_frequency", "target_frequency")
 
 
 def _left(targets: np.ndarray, gram: np.ndarray, cutoffs: np.ndarray) -> np.ndarray:
-    """Shares of the targets as a function of a layer's output; NaN where samples are sparse."""
+    """Returns the shares of the targets, as functions of a layer's output, above each cut-off.
+
+    A share is NaN if the samples are too far apart in this output.
+    """
     filters = [GaussianFilter(gram, cutoff) for cutoff in cutoffs]
     return np.array(
         [
@@ -168,7 +180,9 @@ def _left(targets: np.ndarray, gram: np.ndarray, cutoffs: np.ndarray) -> np.ndar
 def _checked(cutoffs: Sequence[float]) -> np.ndarray:
     values = np.asarray(cutoffs, dtype="float64")
     if values.ndim != 1 or not values.size or not np.isfinite(values).all():
-        raise ValueError(f"`cutoffs` is a list of frequencies, such as {CUTOFFS}; got {cutoffs!r}.")
+        raise ValueError(
+            f"`cutoffs` must be a list of frequencies, such as {CUTOFFS}; received {cutoffs!r}."
+        )
     if values[0] <= 0 or np.any(np.diff(values) <= 0):
         raise ValueError(f"`cutoffs` must be above 0 and ascending; received {cutoffs!r}.")
     return values
@@ -179,13 +193,15 @@ def _filters_of_inputs(x: Any, cutoffs: np.ndarray) -> list[GaussianFilter]:
     rows = np.concatenate([part.reshape(len(part), -1) for part in inputs], axis=1, dtype="float64")
     rows -= rows.mean(axis=0)
     if not rows.any():
-        raise ValueError(f"The {len(rows)} samples are all the same: take different ones.")
+        raise ValueError(
+            f"Received {len(rows)} samples that are all the same. Pass different samples."
+        )
     filters = [GaussianFilter(rows @ rows.T, cutoff) for cutoff in cutoffs]
     for cutoff, each in zip(cutoffs, filters, strict=True):
         if not each.own_weight <= _MOST_OWN:
             raise ValueError(
-                f"The {len(rows)} samples lie too far apart for a cut-off of {cutoff:g}: an "
-                f"average would be to {each.own_weight:.0%} the sample's own value. Take lower "
-                "`cutoffs` or more samples."
+                f"The {len(rows)} samples are too far apart for a cut-off of {cutoff:g}: a "
+                f"sample's own value would make up {each.own_weight:.0%} of the average around it. "
+                "Use lower `cutoffs` or more samples."
             )
     return filters

@@ -1,4 +1,4 @@
-"""Targets as functions that can be split by frequency."""
+"""Turns targets into functions that can be split by frequency."""
 
 from __future__ import annotations
 
@@ -9,17 +9,18 @@ import numpy as np
 
 
 def as_functions(targets: Any) -> np.ndarray:
-    """Returns targets as real functions of the samples, labels of classes as one for each class.
+    """Returns targets as real functions of the samples. Each class becomes a function, 0 or 1.
 
     Args:
-        targets: An array, or several, whose first axis counts samples. Whole numbers, (samples,)
-            or (samples, 1), are labels; anything else is taken as it is.
+        targets: One or several arrays whose first axis is that of the samples. Whole numbers with
+            the shape (samples,) or (samples, 1) are class labels. Other arrays are used as they
+            are.
 
     Returns:
-        An array (samples, functions) in double precision.
+        An array (samples, functions) in float64.
 
     Raises:
-        ValueError: If all of them are constant, so that they have no frequency.
+        ValueError: If all functions are constant, so that they have no frequency.
 
     Example:
     >>> as_functions(np.array([2, 0, 2])).tolist()
@@ -28,8 +29,8 @@ def as_functions(targets: Any) -> np.ndarray:
     functions = np.concatenate([_columns(np.asarray(y)) for y in keras.tree.flatten(targets)], 1)
     if not np.any(functions != functions[:1]):
         raise ValueError(
-            "`y` is the same for all samples, so that it has no frequency: take samples of "
-            "several classes."
+            "`y` is the same for all samples, so it has no frequency. Pass samples of several "
+            "classes, or with different values."
         )
     return functions
 

@@ -1,4 +1,4 @@
-"""What layers make of the same samples, and how alike it is: activations, Gram matrices, CKA."""
+"""How similar the activations of layers on given samples are: Gram matrices and linear CKA."""
 
 from keras_lcb.similarity.cka import cka, hsic_vector
 from keras_lcb.similarity.grams import GramReader

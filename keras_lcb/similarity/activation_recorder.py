@@ -1,4 +1,4 @@
-"""What callbacks share that read layers' activations on given samples."""
+"""The base class of callbacks that read the activations of layers on given samples."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from keras_lcb.training.selection import LayerSelection
 
 
 class ActivationRecorder(Recorder):
-    """A recorder of Gram matrices of layers' activations on mini-batches of given samples.
+    """Computes Gram matrices of layers' activations on mini-batches of given samples.
 
-    The samples are taken into memory at once, so that all records see the same ones.
+    The constructor reads the samples into memory, so all records use the same ones.
 
     Args:
         x: Inputs, or a data set.
         y: Targets, or `None`.
         every: See `Recorder`.
         layers: See `Recorder`.
-        steps: How many batches to take of a data set.
-        batch_size: Most samples in a mini-batch; `None` for all at once.
-        least: Fewest samples in a mini-batch.
+        steps: The number of batches to read from a data set; `None` for all.
+        batch_size: The largest number of samples in a mini-batch; `None` for all in one.
+        least: The smallest number of samples in a mini-batch.
     """
 
     def __init__(
@@ -52,21 +52,21 @@ class ActivationRecorder(Recorder):
         """Forgets everything recorded, so that the next `fit` begins a new run."""
         super().reset()
         self._made: GramReader | None = None
-        self._unread: dict[str, str] = {}  # why rows could not be read at the newest record
+        self._unread: dict[str, str] = {}  # reasons why rows had no activations at the last record
 
     @property
     def _reader(self) -> GramReader:
-        """Reads the layers; made again where the model has other variables than before."""
+        """Returns the reader. Makes a new one if the model has other variables than before."""
         if self._made is None or not self._made.is_current():
             self._made = GramReader(self._model, self._rows, self.layers)
         return self._made
 
     def attached(self) -> None:
-        """Reads the layers once."""
-        self._reader(self._on_device(self._batches_of_x[0]))  # what it refuses is refused now
+        """Reads the layers once, so that errors come before training."""
+        self._reader(self._on_device(self._batches_of_x[0]))
 
     def _grams(self) -> list[np.ndarray]:
-        """The matrices of each mini-batch, (layers, n, n), at the model's present weights."""
+        """Returns the matrices of each mini-batch, (layers, n, n), at the present weights."""
         found = [self._reader(self._on_device(batch)) for batch in self._batches_of_x]
         self._unread = self._reader.unread
         return found
@@ -76,11 +76,11 @@ class ActivationRecorder(Recorder):
         return keras.tree.map_structure(keras.ops.convert_to_tensor, batch)
 
     def _note_missing(self, name: str, values: np.ndarray) -> None:
-        """Says why values of layers are missing.
+        """Notes why layers have missing values.
 
         Args:
-            name: Name of the variable.
-            values: (steps, layers, ...)
+            name: The name of the variable.
+            values: Its values, (steps, layers, ...).
         """
         for place, row in enumerate(self._rows):
             if np.isnan(values[:, place]).any():
@@ -88,15 +88,15 @@ class ActivationRecorder(Recorder):
                 self._missing[f"{name}/{row.name}"] = why
 
     def _why(self, name: str, values: np.ndarray) -> str:
-        """Returns why a layer that can be read has no value of a variable in some records."""
-        return _ALIKE
+        """Returns why a variable is missing in some records of a layer that can be read."""
+        return _CONSTANT
 
     def settings(self) -> dict[str, Any]:
         """Returns the settings."""
         return {**super().settings(), "samples": self._data.count, "steps": self.steps}
 
 
-_ALIKE = (
-    "In some records the layer's activations were the same for all samples, as those of dead units "
-    "are, or not finite."
+_CONSTANT = (
+    "In some records, the layer's activations were the same for all samples, like those of dead "
+    "units, or not finite."
 )

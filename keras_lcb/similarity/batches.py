@@ -1,4 +1,4 @@
-"""Samples cut into mini-batches of nearly equal size."""
+"""Divides samples into mini-batches of nearly equal size."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from keras_lcb.landscape.samples import Samples, length
 
 
 def mini_batches(data: Samples, most: int | None, least: int = 1) -> list[Any]:
-    """Returns the inputs in mini-batches whose sizes differ by one sample at most.
+    """Divides the inputs into mini-batches whose sizes differ by at most one sample.
 
     Args:
-        data: The samples. Those of different shapes come in different mini-batches.
-        most: Most samples in a mini-batch; `None` for all at once.
-        least: Fewest.
+        data: The samples. Samples of different shapes are in different mini-batches.
+        most: The largest number of samples in a mini-batch; `None` for all in one.
+        least: The smallest number of samples in a mini-batch.
 
     Raises:
         ValueError: If there are too few samples.
@@ -34,8 +34,8 @@ def mini_batches(data: Samples, most: int | None, least: int = 1) -> list[Any]:
         samples = length(x, *others)
         if samples < least:
             raise ValueError(
-                f"Received {samples} samples of one shape: {least} or more are needed to tell how "
-                "alike activations are."
+                f"Received {samples} samples of one shape, but comparing activations takes at "
+                f"least {least}. Pass more samples."
             )
         count = 1 if most is None else min(-(-samples // most), samples // least)
         ends = [samples * place // count for place in range(count + 1)]

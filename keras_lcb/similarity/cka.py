@@ -7,25 +7,27 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
-LEAST_SAMPLES = 4  # in a mini-batch: with fewer the unbiased estimate is not defined
+LEAST_SAMPLES = 4  # of a mini-batch; the unbiased estimate is not defined for fewer
 
 
 def hsic_vector(grams: Iterable[ArrayLike]) -> np.ndarray:
-    """Returns the vector whose scalar products are unbiased estimates of HSIC.
+    """Returns vectors whose scalar products are unbiased estimates of HSIC.
 
-    With K̃ the U-centred Gram matrix (zero on the diagonal, and each row adds up to zero) the
-    unbiased estimate of a mini-batch of n samples is HSIC₁(K, L) = Σ K̃ᵢⱼ L̃ᵢⱼ / (n (n − 3)). So
-    the entries above the diagonal, times √(2 / (n (n − 3))), hold all that is needed of a
-    mini-batch; those of several stand one after the other, since their estimates are added up.
+    For a mini-batch of n samples, the unbiased estimate is HSIC₁(K, L) = Σ K̃ᵢⱼ L̃ᵢⱼ / (n (n − 3)).
+    K̃ is the U-centred Gram matrix: its diagonal is zero, and the sum of each row is zero. It is
+    symmetric, so its entries above the diagonal, multiplied by √(2 / (n (n − 3))), form a vector
+    with this scalar product. The vectors of several mini-batches are concatenated, which adds up
+    their estimates.
 
     Args:
-        grams: The Gram matrices of each mini-batch, (..., n, n); n is 4 or more, and may differ.
+        grams: The Gram matrices of each mini-batch, (..., n, n). n must be at least 4, and may be
+            different for each mini-batch.
 
     Returns:
-        Vectors (..., Σ n (n − 1) / 2) in double precision.
+        Vectors (..., Σ n (n − 1) / 2) in float64.
 
     Source: Song et al. (2012), "Feature selection via dependence maximization", for the estimate;
-    in this form Székely & Rizzo (2014), "Partial distance correlation with methods for
+    for this form, Székely & Rizzo (2014), "Partial distance correlation with methods for
     dissimilarities".
 
     Example:
@@ -47,30 +49,31 @@ def _above_diagonal(gram: np.ndarray) -> np.ndarray:
 
 
 def vector_size(batches: Sequence[int]) -> int:
-    """Returns the length of `hsic_vector` for mini-batches of so many samples each."""
+    """Returns the length of `hsic_vector` for mini-batches of these sizes."""
     return sum(samples * (samples - 1) // 2 for samples in batches)
 
 
 def unit(vectors: np.ndarray) -> np.ndarray:
-    """Returns the vectors along the last axis with length 1; zero and NaN stay as they are."""
+    """Scales the vectors along the last axis to length 1. Zero and NaN stay as they are."""
     lengths = np.linalg.norm(vectors, axis=-1, keepdims=True)
     return np.divide(vectors, lengths, out=vectors.copy(), where=lengths > 0)
 
 
 def cka(one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """Returns linear CKA, from 1 for representations alike but for rotation and scale.
+    """Returns the linear CKA of representations.
 
-    CKA = Σ HSIC₁(K, L) / √(Σ HSIC₁(K, K) · Σ HSIC₁(L, L)), sums being over mini-batches: the
-    cosine between the two `hsic_vector`s. It is near 0 for unrelated representations, and may be
-    a little below, since the estimates are unbiased.
+    CKA = Σ HSIC₁(K, L) / √(Σ HSIC₁(K, K) · Σ HSIC₁(L, L)), where the sums go over mini-batches.
+    This is the cosine between the two vectors of `hsic_vector`. It is 1 if the representations
+    differ only by a rotation and a scale, and near 0 if they are unrelated. It may be slightly
+    negative, because the estimates are unbiased.
 
     Args:
-        one: Vectors of `hsic_vector` along the last axis.
-        other: Others of the same shape.
+        one: Vectors of `hsic_vector`, along the last axis.
+        other: Vectors to compare with, of the same shape.
 
     Returns:
-        CKA over the other axes; NaN where a representation is the same for all samples, or not
-        finite.
+        CKA, with the shape of the other axes. It is NaN if a representation is the same for all
+        samples, or not finite.
 
     Source: Nguyen, Raghu & Kornblith (2020), "Do Wide and Deep Networks Learn the Same Things?",
     arXiv 2010.15327.
@@ -78,7 +81,7 @@ def cka(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     Example:
     >>> x = np.random.default_rng(0).normal(size=(8, 3))
     >>> turned = x[:, ::-1] * -2.0
-    >>> one, other = (hsic_vector([a @ a.T]) for a in (x, turned))
+    >>> one, other = (hsic_vector([each @ each.T]) for each in (x, turned))
     >>> float(cka(one, other))
     1.0
     """

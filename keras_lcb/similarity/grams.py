@@ -1,4 +1,4 @@
-"""Gram matrices of what layers put out: how alike samples are to each layer."""
+"""Gram matrices of the activations of layers, which tell how similar samples are to a layer."""
 
 from __future__ import annotations
 
@@ -17,28 +17,31 @@ from keras_lcb.training.call_trace import calls_noted
 from keras_lcb.training.layers import TrackedLayer, plain_reason
 from keras_lcb.training.selection import LayerSelection
 
-# What a feature varies by between samples is rounding where it is less than this part of it.
+# If a feature varies between samples by a smaller part of its size, this is a rounding error.
 _ROUNDING = 1e-6
-_NEVER = "The model does not call the layer, so it puts nothing out."
-_LOOP = "it works within a loop, or another part that is traced apart"
-_NOT_A_SAMPLE = "The layer's output does not have one row a sample; its shape is {}."
+_NEVER = "The model does not call the layer, so it has no output."
+_LOOP = "the layer is called within a loop, or another part that is traced separately"
+_NOT_A_SAMPLE = "The layer's output does not have one row for each sample; its shape is {}."
 
 
 class GramReader:
-    """Reads a Gram matrix of each layer's activations, and leaves the model as it is.
+    """Computes the Gram matrices of layers' activations, without changing the model.
 
-    The model is called once on a batch, in evaluation mode. The products are taken on the device,
-    within a function that is compiled once for each shape of a batch, and only they reach the
-    host. Neither weights nor moving statistics nor the states of random generators change.
+    The reader calls the model on a batch in evaluation mode, and computes the matrices on the
+    device. Only the matrices are copied to the host. Neither weights nor moving statistics nor the
+    states of random generators change.
+
+    Cost: one forward pass, and n²·d multiplications for a layer with d outputs for each of n
+    samples. The function is compiled once for each shape of a batch.
 
     Args:
         model: A built model of any kind.
         rows: The layers or groups to read.
-        selection: What chose them, see `read_layers`.
+        selection: The selection that chose them; see `read_layers`.
 
     Attributes:
-        unread: A sentence for each row that has no activations, by its name; filled in by the
-            first call. Such a row's matrix is NaN.
+        unread: The reasons why rows have no activations, by the name of the row. The first call
+            sets them. The matrix of these rows is NaN.
 
     Example:
     >>> from keras_lcb.training.layers import tracked_layers
@@ -63,18 +66,19 @@ class GramReader:
         self._compiled = ops.compiled(self._traced)
 
     def is_current(self) -> bool:
-        """Whether the model still has the variables that it had."""
+        """Returns whether the model still has the same variables."""
         return {id(v) for v in self._variables} == {id(v) for v in _variables(self._model)}
 
     def __call__(self, x: Any) -> np.ndarray:
-        """Returns the matrices, (rows, n, n), of n samples.
+        """Computes the matrices, (rows, n, n), for a batch of n samples.
 
-        Each is X Xᵀ, X being a layer's activations, one row a sample, less their mean. What a
-        layer puts out at several calls, or as several tensors, counts as one long row.
+        Each matrix is X Xᵀ, where X holds a layer's activations with a row for each sample, minus
+        the mean over the samples. If a layer is called several times, or returns several tensors,
+        a row of X holds all of them.
 
         Raises:
-            ValueError: If the model cannot be called on `x`, or a layer works within a loop, from
-                which nothing can be read.
+            ValueError: If the model cannot be called on `x`, or a layer is called within a loop,
+                where its outputs cannot be read.
         """
         internals.sync_state(self._model)
         values = ops.read(self._variables)
@@ -82,8 +86,8 @@ class GramReader:
             grams = self._compiled(values, x)
         except Exception as error:  # any code may stand in a model's `call`
             raise ValueError(
-                f"The model '{self._model.name}' cannot be called on the samples whose "
-                f"activations are to be read: {plain_reason(error)}"
+                f"The model '{self._model.name}' cannot be called on the samples that were given "
+                f"to read activations: {plain_reason(error)}"
             ) from error
         self._refuse_unreadable()
         return np.stack([keras.ops.convert_to_numpy(gram) for gram in grams])
@@ -112,7 +116,7 @@ class GramReader:
             return keras.ops.full((samples, samples), math.nan)
         try:
             return gram_matrix(rows)
-        except Exception as error:  # differs between backends
+        except Exception as error:  # its class differs between backends
             self._unreadable[name] = plain_reason(error)
             return keras.ops.full((samples, samples), math.nan)
 
@@ -121,14 +125,14 @@ class GramReader:
             return
         name, reason = next(iter(self._unreadable.items()))
         around = name.rpartition("/")[0]
-        instead = f"the layer around it, layers=[..., '{around}'], or" if around else "only"
+        instead = f"the layer around it (layers=[..., '{around}']), or " if around else ""
         raise ValueError(
-            f"The activations of '{name}' cannot be read: {reason}. Choose {instead} other layers."
+            f"The activations of '{name}' cannot be read: {reason}. Choose {instead}other layers."
         )
 
 
 class _Outputs:
-    """What layers put out while a model is called; of a group, only what the last one does.
+    """Collects the outputs of layers in a call of the model. A group has those of its last layer.
 
     Args:
         members: The layers of each row.
@@ -143,10 +147,10 @@ class _Outputs:
         self._trace = trace_in_force()
 
     def enter(self, layer: keras.Layer) -> None:
-        """Called when a layer is called."""
+        """Does nothing when a layer is called, because its outputs are not known yet."""
 
     def leave(self, layer: keras.Layer, inputs: Any, outputs: Any) -> None:
-        """Called when a layer returns."""
+        """Stores the outputs when a layer returns."""
         reachable = trace_in_force() == self._trace
         for place in self._rows[id(layer)]:
             identity, tensors = self._last.get(place, (0, []))
@@ -157,17 +161,20 @@ class _Outputs:
                 self._last[place] = id(layer), None
 
     def of_row(self, place: int) -> list[Any] | None:
-        """The tensors of a row, none if it was never called; `None` if they are out of reach."""
+        """Returns the tensors of a row, or `None` if they belong to another trace, as in a loop.
+
+        The list is empty if no layer of the row was called.
+        """
         return self._last.get(place, (0, []))[1]
 
 
 def gram_matrix(tensors: Sequence[Any]) -> Any:
-    """Returns X Xᵀ, (samples, samples), of the rows of tensors side by side, less their mean.
+    """Returns X Xᵀ, (samples, samples). X holds all tensors side by side, minus their mean.
 
-    What is left of a feature that is the same for all samples is rounding, and counts as zero.
+    A feature that is the same for all samples counts as zero, in spite of rounding errors.
 
     Args:
-        tensors: Floating point tensors, the first axis counting samples.
+        tensors: Floating point tensors whose first axis is that of the samples.
     """
     double = any(_dtype(t) == "float64" for t in tensors)
     total: Any = 0.0
@@ -176,7 +183,7 @@ def gram_matrix(tensors: Sequence[Any]) -> Any:
         x = keras.ops.cast(tensor, "float64" if double else "float32")
         x = keras.ops.reshape(x, (samples, math.prod(tensor.shape[1:])))
         deviation = x - keras.ops.mean(x, axis=0, keepdims=True)
-        # Sums hold NaN where there is any, which maxima do not on each backend.
+        # Sums, because maxima do not pass on NaN on every backend.
         varied, size = (
             keras.ops.sum(keras.ops.abs(part), axis=0, keepdims=True) for part in (deviation, x)
         )

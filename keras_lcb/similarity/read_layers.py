@@ -1,4 +1,4 @@
-"""Whose outputs are the activations of a layer, or of a group of layers."""
+"""The layers whose outputs are the activations of a layer, or of a group of layers."""
 
 from __future__ import annotations
 
@@ -14,17 +14,23 @@ from keras_lcb.training.tree import places
 def read_layers(
     model: keras.Model, rows: Sequence[TrackedLayer], selection: LayerSelection = None
 ) -> list[tuple[keras.Layer, ...]]:
-    """Returns, for each row of a run, the Keras layers that its activations may come from.
+    """Returns the Keras layers from which the activations of each row of a run may come.
 
-    A layer's activations are its own outputs. Those of a group are the outputs of whichever
-    member the model leaves last, and layers without weights are members, too, wherever the
-    selection takes them in: a residual block gives what follows its addition, and a nested model
-    what it returns.
+    The activations of a layer are its outputs. The activations of a group are the outputs of the
+    member that returns last when the model is called. Layers without weights also belong to the
+    group if the selection includes them. So the activations of a residual block are those after its
+    addition, and the activations of a nested model are its outputs.
+
+    Cost: none of the model's layers is called.
 
     Args:
         model: The model.
-        rows: Layers or groups, as `select_layers` made them of the selection.
-        selection: The selection, see `keras_lcb.training.selection.select_layers`.
+        rows: The layers or groups that `select_layers` made from the selection.
+        selection: The selection; see `keras_lcb.training.selection.select_layers`. Defaults to
+            `None`.
+
+    Returns:
+        A tuple of layers for each row.
 
     Example:
     >>> from keras_lcb.training.layers import tracked_layers
@@ -41,7 +47,7 @@ def read_layers(
 
 
 def _all_layers(model: keras.Model) -> list[TrackedLayer]:
-    """Lists the layers of a model, those without weights among them."""
+    """Lists all layers of a model, including those without weights."""
     return [
         TrackedLayer(place.path, "", "hidden", (), layers=(place.layer,), inside=place.inside)
         for place in places(model)
@@ -50,7 +56,7 @@ def _all_layers(model: keras.Model) -> list[TrackedLayer]:
 
 
 def _safe(selection: LayerSelection) -> LayerSelection:
-    """A function that groups layers may know of those with weights only."""
+    """Lets a grouping function fail, because it may not expect layers without weights."""
     if not callable(selection) or isinstance(selection, keras.Layer):
         return selection
 

@@ -1,4 +1,4 @@
-"""The `RepresentationSimilarity` callback: when what a layer puts out is what it will put out."""
+"""The `RepresentationSimilarity` callback: how similar activations are to the final ones."""
 
 from __future__ import annotations
 
@@ -22,43 +22,46 @@ _MIB = 2**20
 class RepresentationSimilarity(ActivationRecorder):
     """Records how similar each layer's activations are to its final and to its initial ones.
 
-    The similarity is linear CKA on samples that you give, estimated without bias from
-    mini-batches: 1 where two sets of activations are the same but for rotation and scale, near 0
-    where they have nothing in common (a little below, at times). It looks at what a layer does,
-    whatever its parameters are, and so is an independent check on `LayerConvergence`.
+    The similarity is linear CKA on given samples, estimated without bias from mini-batches. It is 1
+    if two sets of activations differ only by a rotation and a scale, and near 0 (sometimes a
+    little below) if they have nothing in common. It measures what a layer does, and not its
+    weights, so it is an independent check on `LayerConvergence`. The model does not change.
 
-    Of each record the Gram matrices of the mini-batches are kept, never activations: 2·n·b bytes a
-    layer for n samples in mini-batches of b, since the final ones are known only at the end. A
-    record takes one forward pass over the samples, in evaluation mode, and b·n·d multiplications
-    for a layer with d outputs; nothing of the model changes.
+    `keras_lcb.analysis.time_to_similarity` returns when a layer reaches a similarity of 0.9.
 
     Args:
-        x: Inputs: arrays, or a data set as `fit` takes it, whose targets are left alone. It is
-            read once into memory, now. Some hundred samples tell layers apart.
-        every: When a record is taken: "epoch", or a number of updates n: at the first return to
-            the host at or after each multiple of n. Defaults to "epoch".
-        layers: Which layers, see `LayerConvergence`; `"blocks"` for blocks. The activations of a
-            block, a group or a nested model are what it passes on, after shortcuts and
-            activation functions that belong to it. Defaults to `None`: the outputs of each layer
-            that has parameters.
-        batch_size: Most samples in a mini-batch, 4 or more. Defaults to 64.
-        budget: Most bytes that records may take. Where they would take more, some of them give up
-            their similarity to the final activations (NaN), so that those with one stay evenly
-            spread over the training, and exact. Defaults to 2 GiB.
-        steps: How many batches to take of a data set. Defaults to `None`: all of them.
+        x: Inputs: arrays, or a data set as `fit` takes it, whose targets are ignored. The samples
+            are read into memory once, when the callback is created. A few hundred are enough.
+        every: When to take a record: "epoch" for the end of each epoch, or a number n for every
+            n updates. Where one call of the step makes several updates (`steps_per_execution`),
+            the record is taken at the end of the call that reaches n. Defaults to "epoch".
+        layers: Which layers to follow: `None` for all; "blocks" to group layers into the blocks
+            that their names tell; a list of layers or nested models, or of their names, each
+            measured as one; or a function that takes a Keras layer and returns the name of its
+            group, or `None` to leave the layer out. The activations of a block, a group or a
+            nested model are those that it passes on, after its shortcuts and activation functions.
+            Defaults to `None`.
+        batch_size: The largest number of samples in a mini-batch, 4 or more. Defaults to 64.
+        budget: The most memory, in bytes, that records may take. If they need more, some of them
+            lose their similarity to the final activations, which is then NaN. The records that
+            keep it are exact, and evenly spread over the training. Defaults to 2 GiB.
+        steps: The number of batches to read from a data set. Defaults to `None`: all.
 
     Attributes:
         results: The run, an `xarray.Dataset` with `similarity` and `similarity_to_start` (step,
-            layer). During training the newest activations stand in for the final ones, and
-            `attrs["provisional"]` is 1. NaN, with a reason in `attrs["missing"]`, where a layer's
-            activations are the same for all samples.
+            layer). During training, the newest activations replace the final ones, and
+            `attrs["provisional"]` is 1. Values are NaN, with a reason in `attrs["missing"]`, if
+            a layer's activations are the same for all samples.
 
     Raises:
-        ValueError: For fewer than 4 samples; before training, for samples that do not fit the
-            model, an unknown layer, a layer that works within a loop, or a budget below three
-            records.
+        ValueError: If there are fewer than 4 samples. Before training, if the samples do not fit
+            the model, a layer is unknown, a layer is called within a loop, or three records do
+            not fit into `budget`.
 
-    See `keras_lcb.analysis.time_to_similarity` for when a layer reaches 0.9.
+    Cost: each record takes a forward pass over the samples, in evaluation mode, and n·b·d
+    multiplications for a layer with d outputs, n samples and mini-batches of b samples. The final
+    activations are known only when training ends, so each record keeps the Gram matrices of the
+    mini-batches, which take 2·n·b bytes for each layer.
 
     Reference: Nguyen, Raghu & Kornblith (2020), "Do Wide and Deep Networks Learn the Same Things?
     Uncovering How Neural Network Representations Vary with Width and Depth", arXiv 2010.15327.
@@ -90,12 +93,12 @@ class RepresentationSimilarity(ActivationRecorder):
         )
 
     def attached(self) -> None:
-        """Refuses a budget that is too small, and models that cannot be read."""
+        """Checks that the budget is large enough, and that the activations can be read."""
         needed = _LEAST_RECORDS * self._record_bytes()
         if needed > self.budget:
             raise ValueError(
-                f"`budget` is {self.budget / _MIB:,.3f} MiB, and {_LEAST_RECORDS} records, the "
-                f"fewest, take {needed / _MIB:,.3f} MiB. Pass fewer samples, a smaller "
+                f"`budget` must hold {_LEAST_RECORDS} records, which take {needed / _MIB:,.3f} "
+                f"MiB; received {self.budget / _MIB:,.3f} MiB. Pass fewer samples, a smaller "
                 "`batch_size`, fewer `layers`, or a larger `budget`."
             )
         super().attached()
@@ -106,21 +109,21 @@ class RepresentationSimilarity(ActivationRecorder):
     # Recording.
 
     def measure(self) -> Record:
-        """Measures the layers at the weights as they are."""
+        """Measures the layers at the present weights."""
         vectors = unit(hsic_vector(self._grams())).astype("float32")
         first = self._records[0][_KEPT] if self._records else vectors
         self._make_room()
         return {_KEPT: vectors, "similarity_to_start": cka(vectors, first)}
 
     def _make_room(self) -> None:
-        """Forgets the vectors of a record where those of one more would not fit."""
+        """Deletes the vectors of one record if those of the next would not fit into the budget."""
         keep = [place for place, record in enumerate(self._records) if _KEPT in record]
         if (len(keep) + 1) * self._record_bytes() <= self.budget:
             return
         if len(keep) == len(self._records):
             warnings.warn(
-                f"{len(keep):,} records fill the budget of {self.budget / _MIB:,.3f} MiB: for each "
-                "further one, another gives up its similarity to the final activations.",
+                f"{len(keep):,} records fill the budget of {self.budget / _MIB:,.3f} MiB. For each "
+                "new record, an earlier one loses its similarity to the final activations.",
                 stacklevel=2,
             )
         steps = [self._records[place]["step"] for place in keep] + [self._updates.now()]
@@ -141,8 +144,8 @@ class RepresentationSimilarity(ActivationRecorder):
         self._note_missing("similarity_to_start", to_start)
         if len(known) < len(self._records):
             self._missing["similarity"] = (
-                f"{len(self._records) - len(known)} of {len(self._records)} records gave theirs up "
-                "to keep to the budget."
+                f"{len(self._records) - len(known)} of {len(self._records)} records lost their "
+                "values to keep to `budget`."
             )
         over = ("step", "layer")
         return {"similarity": (over, similarity), "similarity_to_start": (over, to_start)}
@@ -153,5 +156,5 @@ class RepresentationSimilarity(ActivationRecorder):
 
 
 def _least_missed(steps: Sequence[int]) -> int:
-    """Place of the step, neither first nor last, without which the smallest gap is left."""
+    """Returns the place of the inner step whose removal leaves the smallest gap."""
     return min(range(1, len(steps) - 1), key=lambda place: steps[place + 1] - steps[place - 1])

@@ -10,8 +10,10 @@ from __future__ import annotations
 from keras_lcb.synthetic.decomposition import decompose
 from keras_lcb.synthetic.experiment import Config, run
 from keras_lcb.synthetic.features import layer_features
+from keras_lcb.synthetic.functions import Expression, Function
 from keras_lcb.synthetic.networks import build_network
 from keras_lcb.synthetic.probes import effective_target, probe
+from keras_lcb.synthetic.sinusoids import SineSum, default_target, spectral_bias_target
 from keras_lcb.synthetic.spectra import (
     frequency_centroid,
     frequency_error,
@@ -22,18 +24,8 @@ from keras_lcb.synthetic.spectra import (
     time_to_learn,
 )
 from keras_lcb.synthetic.target import Target
-from keras_lcb.synthetic.targets import (
-    Chirp,
-    Expression,
-    Function,
-    Sawtooth,
-    SineSum,
-    Square,
-    Step,
-    default_target,
-    spectral_bias_target,
-    target_from_dict,
-)
+from keras_lcb.synthetic.targets import target_from_dict
+from keras_lcb.synthetic.waves import Chirp, Sawtooth, Square, Step
 
 __all__ = [
     "Chirp",

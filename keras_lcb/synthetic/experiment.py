@@ -23,8 +23,9 @@ from keras_lcb.runs import schema
 from keras_lcb.runs.merging import collect
 from keras_lcb.synthetic.frequency_response import FrequencyResponse
 from keras_lcb.synthetic.networks import build_network, check_network
+from keras_lcb.synthetic.sinusoids import default_target
 from keras_lcb.synthetic.target import Target
-from keras_lcb.synthetic.targets import default_target, target_from_dict
+from keras_lcb.synthetic.targets import target_from_dict
 
 _WHOLE = ("depth", "width", "points", "batch_size", "updates", "record_every", "seed")
 

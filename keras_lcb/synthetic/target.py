@@ -24,6 +24,16 @@ class Target(abc.ABC):
 
     Raises:
         ValueError: If a setting is out of its range.
+
+    Example:
+        >>> @dataclass(frozen=True)
+        ... class Bump(Target):
+        ...     width: float = 1.0
+        ...
+        ...     def clean(self, x):
+        ...         return np.exp(-((x / self.width) ** 2))
+        >>> Bump(width=2.0)([[0.0], [2.0]]).round(2).tolist()
+        [[1.0], [0.37]]
     """
 
     domain: tuple[float, float] = (-math.pi, math.pi)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from typing import Any
 
 import keras
 import numpy as np
@@ -102,6 +103,20 @@ def check_built(model: keras.Model) -> None:
         )
 
 
+def build_all(model: keras.Model, batch: Any) -> None:
+    """Builds a model for a batch.
+
+    Raises:
+        ValueError: If the model has layers that its `call` does not build.
+    """
+    internals.build_layers(model, batch)
+    if not is_complete(model):
+        raise ValueError(
+            f"The model '{model.name}' has layers that its `call` does not build, so their steps "
+            "cannot be scaled. Build these layers before training."
+        )
+
+
 def is_complete(model: keras.Model) -> bool:
     """Returns whether all variables of a model exist, so that `fit` will create no others.
 
@@ -192,6 +207,15 @@ def _same_weights(order: LayerOrder, owners: list[_Owner]) -> bool:
     }
 
 
+def _own_name(model: keras.Model) -> str:
+    """Returns the name of the row for weights that a model owns itself, without its layers.
+
+    An automatic name of the model ends in a number that changes with each copy, so it is left out.
+    """
+    automatic = internals.has_automatic_name(model)
+    return internals.automatic_stem(model) if automatic else model.name
+
+
 def _ordered(model: keras.Model, owners: list[_Owner]) -> LayerOrder:
     trace, notes = _traced(model, owners)
     heads = trace.heads({id(owner.place.layer) for owner in owners if owner.variables})
@@ -201,7 +225,7 @@ def _ordered(model: keras.Model, owners: list[_Owner]) -> LayerOrder:
     names: set[str] = set()
     for owner in owners:
         layer = owner.place.layer
-        name = _unique(owner.place.path or model.name, names)
+        name = _unique(owner.place.path or _own_name(model), names)
         if id(layer) not in rank and owner.variables:
             notes[name] = "The model never calls this layer, so the layer is listed last."
         row = TrackedLayer(

@@ -1,7 +1,7 @@
-"""Sums of what is measured at each update, kept on the device and read seldom.
+"""Sums of what is measured at each update. They stay on the device and are read seldom.
 
-The meter knows nothing of optimizers: something that sees gradients and weights feeds it from
-inside the training step, and the host reads it when a record is due.
+A meter does not know optimizers. `Feed` calls it from inside the training step with gradients and
+weights, and the host reads it when a record is due.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ class _Slot:
 
     Attributes:
         quantity: The quantity.
-        numbers: How many numbers it adds up for a variable.
+        numbers: How many numbers it adds up for each variable.
         state: Its state for each variable.
-        readers: Those that its state goes on for.
+        readers: The readers that have used this state since it was last reset.
     """
 
     quantity: StepQuantity
@@ -40,15 +40,18 @@ class _Slot:
 
 
 class Meter:
-    """Adds up the numbers of some quantities, for each variable and over updates.
+    """Adds up the numbers of several quantities over updates, for each variable.
+
+    The *place* of a variable is its index among all variables of all layers. The *slot* of a
+    quantity is its index among the quantities.
 
     Args:
-        model: The model, on whose devices the sums are kept.
-        layers: The variables of each layer to follow. All of them in a row, a variable's place
-            is its index everywhere.
-        quantities: What to measure; the index of each is its slot.
-        groups: Sets of places, for each of which it is counted how many updates were its own.
-        ring_rows: How many updates are kept one by one between two drains; 0 for none.
+        model: The model. The sums are kept on its devices.
+        layers: The variables of each layer to follow.
+        quantities: What to measure.
+        groups: Sets of places. For each group, the meter counts the updates in which at least one
+            of its variables had a gradient. Defaults to none.
+        ring_rows: How many updates are kept individually between two drains. Defaults to 0.
 
     Raises:
         ValueError: If a quantity cannot be traced.
@@ -68,7 +71,8 @@ class Meter:
         self.groups = list(dict.fromkeys(groups))
         self.ring_rows = ring_rows
         self._index = {id(variable): place for place, variable in enumerate(variables)}
-        self._taking_part: dict[frozenset[int], int] = {}  # sets of places, numbered
+        # Each set of places that had gradients together in an update gets a number.
+        self._taking_part: dict[frozenset[int], int] = {}
         self._slots = [_slot(model, quantity, variables) for quantity in quantities]
         self.needs_weights = any(quantity.needs_weights for quantity in quantities)
         ends = np.cumsum([0, *(slot.numbers for slot in self._slots)])
@@ -76,12 +80,14 @@ class Meter:
         count, width = len(self.followed), int(ends[-1])
         new = ops.VariableMaker(model)
         self._sums = new.zeros(ops.total_shape((width, count)), ops.ACCUMULATOR_DTYPE, "sums")
-        self._counts = new.zeros((1 + len(self.groups),), "int32", "counts")  # all, and of groups
-        # For each number, updates where it is finite, and those before the first where it is not.
+        # The number of updates: first of all, then of each group.
+        self._counts = new.zeros((1 + len(self.groups),), "int32", "counts")
+        # For each number, row 0 counts the updates in which it was finite, and row 1 counts the
+        # updates before the first one in which it was not.
         self._finite = new.zeros((2, width), "int32", "finite")
         self.skipped = new.zeros((), "int32", "skipped")
-        self._read: list[Any] | None = None  # what was read, where that was not set back
-        # Each row: the number of the set of variables that took part, then all numbers.
+        self._read: list[Any] | None = None  # the last reading, if it did not reset the sums
+        # Each row holds the number of the set of places that had gradients, then all numbers.
         self._ring = None
         if ring_rows:
             self._ring = new.zeros((ring_rows, 1 + count * width), "float32", "ring")
@@ -94,7 +100,7 @@ class Meter:
         return own + [v for slot in self._slots for state in slot.state for v in state]
 
     def places(self, variables: Sequence[keras.Variable]) -> frozenset[int]:
-        """Returns where variables stand; those that are not followed are left out."""
+        """Returns the places of variables. Variables that are not followed are left out."""
         known = (self._index.get(id(variable)) for variable in variables)
         return frozenset(place for place in known if place is not None)
 
@@ -107,13 +113,13 @@ class Meter:
         before: Sequence[Any] | None,
         after: Sequence[Any] | None,
     ) -> None:
-        """Takes one update.
+        """Measures one update.
 
         Args:
-            variables: Those that took part; none may come twice.
+            variables: The variables that had gradients, each once.
             gradients: Their effective gradients.
             before: Their values before the update; `None` unless `needs_weights`.
-            after: Their values after it; `None` unless `needs_weights`.
+            after: Their values after the update; `None` unless `needs_weights`.
         """
         chosen = [at for at, v in enumerate(variables) if id(v) in self._index]
         if not chosen:
@@ -129,7 +135,8 @@ class Meter:
             places,
         )
         total = ops.accumulate(self._sums, numbers)
-        # The sum so far stays non-finite once it is, and so tells how long ago that began.
+        # Once a sum is not finite, it stays so. Thus counting finite sums counts the updates
+        # before the first non-finite one.
         both = keras.ops.sum(keras.ops.stack([numbers, total]), axis=2)
         self._finite.assign_add(keras.ops.cast(keras.ops.isfinite(both), "int32"))
         taking_part = frozenset(places)
@@ -145,17 +152,17 @@ class Meter:
         self._counts.assign_add(keras.ops.convert_to_tensor(counted, "int32"))
 
     def where(self, applied: Any, add: Callable[[], None]) -> None:
-        """Calls `add`, whose effects on the meter stay only where `applied` is true."""
+        """Calls `add`, and undoes its effects on the meter if `applied` is false."""
         ops.where(applied, add, self.variables)
 
     def skip(self) -> None:
-        """Takes note of a step that was left out."""
+        """Counts a step that a loss scaler skipped."""
         self.skipped.assign_add(1)
 
     def _numbers(
         self, places: Sequence[int], gradients: Sequence[Any], before: Any, after: Any
     ) -> Any:
-        """Returns the numbers of all quantities for these variables: (numbers, places)."""
+        """Returns the numbers of all quantities, a tensor of shape (numbers, places)."""
         dense = None
         columns: list[Any] = []
         for slot in self._slots:
@@ -191,7 +198,7 @@ class Meter:
 
     @property
     def with_gradient(self) -> frozenset[int]:
-        """The places of the variables that had a gradient in any update that was traced."""
+        """The places of all variables that had a gradient in any update."""
         return frozenset[int]().union(*self._taking_part)
 
     def serves(
@@ -201,7 +208,7 @@ class Meter:
         groups: Sequence[frozenset[int]],
         ring_rows: int,
     ) -> bool:
-        """Whether this meter measures what another made with these arguments would measure."""
+        """Returns whether this meter can be used in place of a new one with these arguments."""
         return (
             list(map(id, self.followed)) == list(map(id, variables))
             and len(self.quantities) == len(quantities)
@@ -212,7 +219,12 @@ class Meter:
         )
 
     def begin_for(self, reader: Reader, slots: Sequence[int]) -> None:
-        """Lets the state of a reader's quantities begin anew, unless it goes on with them."""
+        """Resets the state of a reader's quantities if it stems from other readers.
+
+        Args:
+            reader: The reader.
+            slots: The slots of its quantities.
+        """
         for number in slots:
             slot = self._slots[number]
             if slot.readers and reader not in slot.readers:
@@ -221,7 +233,7 @@ class Meter:
             slot.readers.add(reader)
 
     def begin_anew(self, slot: int) -> None:
-        """Sets the state of one quantity back to what it begins with."""
+        """Resets the state of one quantity to its initial value."""
         quantity = self._slots[slot].quantity
         for variable, state in zip(self.followed, self._slots[slot].state, strict=True):
             if state:
@@ -235,10 +247,11 @@ class Meter:
         self._read = None
 
     def drain(self, set_back: bool = True) -> Reading | None:
-        """Reads the sums since the last time; `None` if there was no step.
+        """Reads what was added up since the last drain; `None` if there was no step.
 
         Args:
-            set_back: Whether to set them to zero. If not, the next reading is of the difference.
+            set_back: Whether to set the sums to zero afterwards. If not, the next drain subtracts
+                this reading. Defaults to `True`.
         """
         now = [
             ops.on_host(self._counts).astype("int64"),
@@ -271,16 +284,18 @@ class Meter:
 
     @property
     def _place_of_gradients(self) -> int | None:
-        """Which number tells whether gradients are finite: their squared norm."""
+        """The index of the squared gradient norm, which tells whether gradients are finite."""
         slots = [at for at, q in enumerate(self.quantities) if isinstance(q, GradientNorm)]
         return self._columns[slots[0]].start if slots else None
 
     def _read_ring(self, reading: Reading, last: int) -> None:
-        """Adds each update's own numbers, oldest first; NaN where they were overwritten.
+        """Adds the numbers of each single update to a reading, oldest first.
+
+        They are NaN for updates that were overwritten.
 
         Args:
-            reading: What else was read.
-            last: The number of the last update, since the sums were last set to zero.
+            reading: The reading to complete.
+            last: How many updates there were since the sums were last set to zero.
         """
         ring = ops.on_host(self._ring).astype("float64")
         reading.lost = max(0, reading.updates - self.ring_rows)
@@ -299,7 +314,7 @@ class Meter:
 
 
 def _slot(model: keras.Model, quantity: StepQuantity, variables: Sequence[keras.Variable]) -> _Slot:
-    """Makes a quantity's state, and finds out how many numbers it adds up."""
+    """Creates a quantity's state, and finds out how many numbers it adds up."""
     initial = [tuple(_called(quantity, quantity.init, variable)) for variable in variables]
     numbers = quantity.numbers or _numbers_of(quantity, variables, initial)
     new = ops.VariableMaker(model)
@@ -311,7 +326,7 @@ def _slot(model: keras.Model, quantity: StepQuantity, variables: Sequence[keras.
 
 
 def _called(quantity: StepQuantity, function: Callable[..., Any], *args: Any) -> Any:
-    """Calls a user's function; what it raises names the quantity."""
+    """Calls a method of a user's quantity; errors name the quantity."""
     try:
         return function(*args)
     except Exception as error:  # the user's code may raise anything
@@ -325,7 +340,10 @@ def _called(quantity: StepQuantity, function: Callable[..., Any], *args: Any) ->
 def _numbers_of(
     quantity: StepQuantity, variables: Sequence[keras.Variable], initial: Sequence[tuple[Any, ...]]
 ) -> int:
-    """Calls `update` with symbolic tensors, once for each kind of variable."""
+    """Returns how many numbers `update` adds up.
+
+    `update` is called with symbolic tensors, once for each shape and dtype of variables.
+    """
     known: dict[Any, int] = {}
     for variable, state in zip(variables, initial, strict=True):
         kind = tuple(variable.shape), variable.dtype
@@ -334,8 +352,8 @@ def _numbers_of(
     counts = sorted(set(known.values()))
     if len(counts) != 1:
         raise ValueError(
-            f"`update` of the quantity {type(quantity).__name__} returns {counts} numbers for "
-            "different variables. It must return equally many for all."
+            f"`update` of the quantity {type(quantity).__name__} must return equally many numbers "
+            f"for all variables; received {' and '.join(map(str, counts))} numbers."
         )
     return counts[0]
 
@@ -353,8 +371,8 @@ def _numbers_of_one(
     )
     if list(map(_kind, new)) != list(map(_kind, given)):
         raise ValueError(
-            f"`update` of the quantity {name} returns a state of other shapes or dtypes than "
-            f"`init`: received {list(map(_kind, new))}, expected {list(map(_kind, given))}."
+            f"`update` of the quantity {name} must return a state of the same shapes and dtypes "
+            f"as `init`, {list(map(_kind, given))}; received {list(map(_kind, new))}."
         )
     for number in numbers:
         if getattr(number, "shape", ()) not in ((), (1,)):
@@ -363,12 +381,15 @@ def _numbers_of_one(
                 f"tensor of shape {tuple(number.shape)}."
             )
     if not numbers:
-        raise ValueError(f"`update` of the quantity {name} returns no number to add up.")
+        raise ValueError(
+            f"`update` of the quantity {name} must return at least one number to add up; received "
+            "none."
+        )
     return len(numbers)
 
 
 def _kind(tensor: Any) -> tuple[tuple[int, ...], str]:
-    """Returns shape and dtype; a Python number has the dtype of its type."""
+    """Returns shape and dtype; for a Python number, () and the name of its type."""
     if not hasattr(tensor, "dtype"):
         return (), type(tensor).__name__
     return tuple(tensor.shape), keras.backend.standardize_dtype(tensor.dtype)

@@ -335,7 +335,7 @@ def test_nan_is_called_nan_and_standing_still_is_seen():
     convergence = lcb.LayerConvergence()
     fit(model, convergence)
     missing = schema.missing(convergence.results)
-    assert "never moved" in missing["normalized_distance/still"]
+    assert "ends where it started" in missing["normalized_distance/still"]
     assert "normalized_distance/out" not in missing
     x = X.copy()
     x[5] = np.nan

@@ -204,7 +204,7 @@ def test_a_frozen_layer_stays_in_the_run_and_never_moves():
     assert (run.distance.sel(layer="b") == 0).all()
     assert np.isnan(run.normalized_distance.sel(layer="b")).all()
     assert (run.angle.sel(layer="b") == 0).all()
-    assert "never moved" in schema.missing(run)["normalized_distance/b"]
+    assert "ends where it started" in schema.missing(run)["normalized_distance/b"]
     assert run.parameters.sel(layer="b") == 4 * 4 + 4
 
 

@@ -132,7 +132,7 @@ def test_records_that_keras_undoes_are_dropped(every, tmp_path):
             with pytest.raises(RuntimeError, match="out of power"):
                 train(model, *callbacks, resuming, failure, batches=4)
             if every == 2:
-                with pytest.warns(UserWarning, match="set back to update 4: the records after"):
+                with pytest.warns(UserWarning, match="set back to update 4. The records after"):
                     train(model, *callbacks, resuming, failure, batches=4)
                 return lcb.collect(*callbacks)
         train(model, *callbacks, resuming, batches=4)

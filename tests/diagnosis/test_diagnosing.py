@@ -45,9 +45,9 @@ def test_a_run_that_is_too_short_says_so():
     assert "too few losses" in findings.untold["learning rate too large"]
 
 
-def test_what_needs_the_end_waits_for_it():
+def test_rules_that_need_the_end_wait_for_it():
     findings = lcb.diagnose(training({"provisional": True}))
-    assert "not over" in findings.untold["settled layer"]
+    assert "had not ended" in findings.untold["settled layer"]
 
 
 def test_findings_are_a_sequence_a_text_and_a_table():
@@ -79,7 +79,7 @@ def test_several_seeds_at_once_are_refused():
         lcb.diagnose(stacked)
 
 
-def test_what_is_no_run_is_refused():
+def test_something_other_than_a_run_is_refused():
     with pytest.raises(ValueError, match="as `collect` returns it; received dict"):
         lcb.diagnose({})
 
@@ -118,8 +118,8 @@ def test_with_model_and_data_dead_units_are_counted_on_these_data():
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_with_model_and_data_the_curvature_is_held_against_the_rate():
-    """The loss of x·w is curved by 2x², so that rates above 1/x² = 0.01 are unstable."""
+def test_with_model_and_data_the_curvature_is_compared_with_the_rate():
+    """The loss of x·w has the curvature 2x², so rates above 1/x² = 0.01 are unstable."""
     model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, use_bias=False, name="w")])
     model.compile(keras.optimizers.SGD(0.0101), "mse")
     x, y = np.full((8, 1), 10.0), np.zeros((8, 1))
@@ -127,7 +127,7 @@ def test_with_model_and_data_the_curvature_is_held_against_the_rate():
     (finding,) = [
         f for f in lcb.diagnose(run, model, (x, y)) if f.name == "learning rate too large"
     ]
-    assert finding.evidence["curvature over what is stable"] == pytest.approx(1.01)
+    assert finding.evidence["curvature over largest stable curvature"] == pytest.approx(1.01)
     assert finding.sure == "likely"
 
 
@@ -139,7 +139,7 @@ def test_with_data_samples_that_are_not_finite_are_counted():
     x[3] = np.nan
     run = _trained(model, x, y)
     (finding,) = [f for f in lcb.diagnose(run, model, (x, y)) if f.name == "not finite"]
-    assert "1 of the samples" in finding.says
+    assert "1 of the samples given contain NaN" in finding.says
     assert finding.try_next[0].kind == "data"
 
 
@@ -148,7 +148,7 @@ _NUMBERS = st.sampled_from([0.0, 1e-30, 1e-3, 1.0, 1e3, 1e30, np.inf, -np.inf, n
 
 @hypothesis.settings(max_examples=60, phases=[hypothesis.Phase.generate], derandomize=True)
 @hypothesis.given(hypothesis.extra.numpy.arrays(float, (7, 21, 5), elements=_NUMBERS))
-def test_whatever_the_numbers_it_ends_in_sentences(numbers):
+def test_any_numbers_lead_to_sentences(numbers):
     def change(arrays):
         for values, (name, array) in zip(numbers, arrays.items(), strict=True):
             arrays[name] = values if array.ndim == 2 else values[:, 0]

@@ -1,4 +1,4 @@
-"""Runs made by hand, sound unless something in them is changed."""
+"""Artificial runs of sound trainings, in which tests change something."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ UPDATES = 10  # between records
 
 
 def training(attrs=None, *, change=None, records=RECORDS, leave_out=()):
-    """A run of four layers with kernels and a normalisation.
+    """Returns a run of four layers with kernels and a normalization.
 
     Args:
         attrs: Further attributes.
         change: A function that takes the arrays by name, those over layers (records + 1, layers),
             and changes them.
-        records: How many after the start.
+        records: The number of records after the start.
         leave_out: Names of variables that the run does not hold.
     """
     time = np.linspace(0, 1, records + 1)
@@ -58,7 +58,7 @@ def training(attrs=None, *, change=None, records=RECORDS, leave_out=()):
 
 
 def times(name, layer, factor, since=0):
-    """Returns a change: an array is multiplied at a layer, from a record on."""
+    """Returns a change that multiplies an array at a layer, from a record on."""
 
     def change(arrays):
         arrays[name][since:, LAYERS.index(layer)] *= factor
@@ -67,7 +67,7 @@ def times(name, layer, factor, since=0):
 
 
 def both(*changes):
-    """Returns a change that makes several."""
+    """Returns a change that makes several changes."""
 
     def change(arrays):
         for each in changes:

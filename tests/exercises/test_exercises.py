@@ -66,7 +66,7 @@ def limit(hessian):
 
 # Which evidence an exercise needs, right answers, and wrong ones with a word their verdict says.
 CASES = {
-    "01.1": ("run", ["a"], {"b": "not b", "head": "none of", "z": "none of", 3: "in quotes"}),
+    "01.1": ("run", ["a"], {"b": "not b", "head": "not one of", "z": "not one of", 3: "in quotes"}),
     # Of the pairs ab ac ad bc bd cd, the deeper is first in bc.
     "01.2": ("run", [5, 5.0, np.int64(5)], {1: "deeper layer", 6: "too large", "x": "number"}),
     "01.3": ("", [1 / 120, 0.00833], {120: "number of orders", 1 / 32: "independent", 0.5: "too"}),
@@ -112,7 +112,7 @@ CASES = {
     ),
     "03.1": ("", [1], {10: "as far to go", 0.1: "as far to go", True: "number"}),
     "03.2": ("", [4], {1: "equally long", 0.25: "other way", 2: "root", -4: "sign"}),
-    "03.3": ("run", ["b"], {"a": "not a", "head": "none of"}),
+    "03.3": ("run", ["b"], {"a": "not a", "head": "not one of"}),
     # Gradient norms 1 4 2 3 against speeds 1/5, 1/25, 1/15, 1/27: the correlation is negative.
     "03.4": ("run", [-1], {1: "sign", 0: "too"}),
     "04.1": ("", [0.5], {0.25: "bottom", 2: "curvature of 1", 1: "−3w", 0.7: "too large"}),
@@ -136,7 +136,7 @@ CASES = {
         {(3, 1, 10): "3 and 1", (1, 3): "each of", "1, 3": "list"},
     ),
     "05.2": ("", [1], {100: "per cent", 4: "too large"}),
-    "05.3": ("carrier", ["c"], {"a": "not a", "z": "none of"}),
+    "05.3": ("carrier", ["c"], {"a": "not a", "z": "not one of"}),
     "06.1": ("found", [2], {3: "too large", 0: "too small"}),
     "06.2": ("", [0.125], {1 / 3: "multiply", 0.25: "either sign", 0.375: "exactly one"}),
     "06.3": ("", [0, 0.005], {1: "cosine", 9: "direction"}),
@@ -304,7 +304,7 @@ def test_a_function_that_changes_its_argument_is_graded_on_its_outcome():
 
 
 def test_unknown_exercises_and_twice_the_same_number_are_refused():
-    with pytest.raises(ValueError, match="no exercise '99.9'; there are 01.1"):
+    with pytest.raises(ValueError, match="no exercise '99.9'. The exercises are 01.1"):
         exercises.check("99.9", 1)
     with pytest.raises(ValueError, match="already an exercise 01.1"):
         exercise("01.1", checked="", hints=[])(lambda answer: (True, ""))

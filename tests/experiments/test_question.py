@@ -13,7 +13,7 @@ X = np.random.default_rng(0).normal(size=(48, 2)).astype("float32")
 
 
 def build(seed, width, activation="tanh"):
-    layers = [keras.layers.Dense(width, activation, name=f"hidden_{n}") for n in range(4)]
+    layers = [keras.layers.Dense(width, activation) for _ in range(4)]
     model = keras.Sequential([keras.Input((2,)), *layers, keras.layers.Dense(1, name="head")])
     model.compile("sgd", "mse", jit_compile=False)
     return model
@@ -36,6 +36,8 @@ def test_it_is_answered_for_each_setting(tmp_path):
         bias.p_order for bias in found.biases.values()
     }
     assert found.biases["width 3"].runs == 5
+    assert runs.layer.values.tolist() == ["dense", "dense_1", "dense_2", "dense_3", "head"]
+    assert found.biases["width 4"].layers == ("dense_1", "dense_2", "dense_3")
     assert "width 3: " in str(found) and "an endpoint beyond it" in str(found)
 
 

@@ -1,4 +1,4 @@
-"""Tiny models whose layers freeze, and a callback that looks at their weights."""
+"""Tiny models whose layers freeze, and a callback that stores their weights."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ EPOCHS = 6
 
 
 def network(optimizer="adam", **options):
-    """Dense layers `a`, `b`, `c`, with a batch normalization after `a`."""
+    """Returns a model with dense layers `a`, `b`, `c`, with a batch normalization after `a`."""
     keras.utils.set_random_seed(3)
     start = keras.Input((6,))
     end = layers.Dense(4, activation="tanh", name="a")(start)
     end = layers.BatchNormalization(name="a_norm")(end)
     end = layers.Dense(4, activation="tanh", name="b")(end)
     model = keras.Model(start, layers.Dense(2, name="c")(end), name="chain")
-    # Uncompiled, since that takes longer than tiny trainings do.
+    # Not compiled, because compilation takes longer than a tiny training.
     options.setdefault("run_eagerly", keras.backend.backend() != "torch")
     if optimizer == "adam":
         optimizer = keras.optimizers.Adam(0.05)
@@ -33,7 +33,7 @@ def data():
 
 
 class Weights(keras.callbacks.Callback):
-    """Keeps all weights by name at the end of each epoch, and what Keras says that trains."""
+    """Stores all weights, and the names of the trainable variables, at the end of each epoch."""
 
     def on_train_begin(self, logs=None):
         self.kept, self.training = [], []
@@ -43,7 +43,7 @@ class Weights(keras.callbacks.Callback):
         self.training.append([v.path for v in self.model.trainable_variables])
 
     def stay(self, name, since):
-        """Whether the weights of a layer are the same to the last bit since so many epochs."""
+        """Returns whether a layer's weights are exactly the same since the end of this epoch."""
         then, now = self.kept[since - 1], self.kept[-1]
         return all(np.array_equal(then[path], now[path]) for path in then if f"{name}/" in path)
 

@@ -35,15 +35,15 @@ def test_frozen_layers_stay_as_they_are_to_the_last_bit(name):
     assert not weights.stay("b", since=3)
     assert weights.stay("b", since=4)
     assert not weights.stay("c", since=5)
-    end = weights_of(model)  # after averages have taken the place of weights
+    end = weights_of(model)  # after averages have replaced the weights
     then = weights.kept[2]
     assert all(np.array_equal(end[path], then[path]) for path in then if "a/" in path)
 
 
-def test_what_is_frozen_is_told_to_keras_and_told_back():
+def test_keras_flags_follow_what_is_frozen_and_come_back():
     weights = Weights()
     model = network()
-    model.get_layer("c").bias.trainable = False  # of the user's own, which stays
+    model.get_layer("c").bias.trainable = False  # set by the user, so it must stay
     train(model, weights, freeze_linear())
     counts = [len(paths) for paths in weights.training]
     assert counts == [7, 7, 7, 3, 1, 1]
@@ -116,7 +116,7 @@ def test_the_run_says_which_layer_froze_when_and_why():
     assert json.loads(run.attrs["settings"])["frozen"] == freeze.events
 
 
-def test_other_callbacks_go_on_beside_it():
+def test_other_callbacks_work_beside_it():
     freeze, gradients, convergence = freeze_linear(), lcb.GradientNorms(), lcb.LayerConvergence()
     train(network(), convergence, gradients, freeze)
     run = lcb.collect(convergence, gradients, freeze)
@@ -128,7 +128,7 @@ def test_other_callbacks_go_on_beside_it():
     assert run.sizes["step"] == 7
 
 
-def test_by_weights_a_layer_freezes_once_it_moves_little_and_shallow_ones_have():
+def test_by_weights_a_layer_freezes_when_it_and_all_before_it_move_little():
     # A falling rate makes every layer settle, all of them in the same epoch.
     rate = keras.callbacks.LearningRateScheduler(lambda epoch, _: 0.1 if epoch < 2 else 1e-5)
     freeze, weights = lcb.FreezeConverged(patience=2), Weights()
@@ -150,7 +150,7 @@ def test_by_weights_a_layer_freezes_once_it_moves_little_and_shallow_ones_have()
     assert movement[1] == 1.0
 
 
-def test_by_activations_a_layer_freezes_once_it_makes_the_same_of_a_probe_batch():
+def test_by_activations_a_layer_freezes_when_its_outputs_hardly_change():
     rate = keras.callbacks.LearningRateScheduler(lambda epoch, _: 0.1 if epoch < 2 else 1e-6)
     x, _ = data()
     freeze = lcb.FreezeConverged(x=x, patience=1, threshold=1e-6)
@@ -188,7 +188,7 @@ def test_a_training_that_failed_leaves_nothing_frozen_in_the_next():
 
 
 @pytest.mark.parametrize("rule", ["schedule", "evidence"])
-def test_another_process_goes_on_where_the_first_was_killed(tmp_path, rule):
+def test_another_process_continues_where_the_first_was_killed(tmp_path, rule):
     def callbacks(folder):
         rate = keras.callbacks.LearningRateScheduler(lambda epoch, _: 0.1 / (1 + 9 * epoch**3))
         options = {"backup": folder / "freeze"}
@@ -223,11 +223,11 @@ def test_compiled_steps_freeze_too():
     history = train(model, weights, freeze_linear(), validation_data=data())
     assert weights.stay("a", since=3)
     assert not weights.stay("b", since=3)
-    loss = model.evaluate(*data(), verbose=0)  # after thawing, compiled anew where need be
+    loss = model.evaluate(*data(), verbose=0)  # after thawing, and compiled again if needed
     np.testing.assert_allclose(loss, history.history["val_loss"][-1], rtol=1e-5)
 
 
-def test_the_backward_pass_ends_above_what_is_frozen():
+def test_the_backward_pass_ends_before_frozen_layers():
     backward = []
 
     class Counted(keras.layers.Layer):
@@ -265,7 +265,7 @@ def test_settings_out_of_range_are_refused(options, words):
 
 
 def test_what_cannot_be_frozen_is_refused_before_training():
-    with pytest.raises(ValueError, match="With 1 epochs no layer freezes"):
+    with pytest.raises(ValueError, match="With epochs=1, no layer freezes"):
         train(network(), freeze_linear(), epochs=1)
     with pytest.raises(ValueError, match="would leave nothing to train"):
         train(network(), lcb.FreezeConverged(layers=lambda layer: "all"))
@@ -277,7 +277,7 @@ def test_what_cannot_be_frozen_is_refused_before_training():
         lcb.FreezeConverged().set_model(unbuilt)
 
 
-def test_statistics_below_what_trains_stand_still_too():
+def test_moving_statistics_before_all_layers_that_train_stay_the_same():
     keras.utils.set_random_seed(3)
     norm = keras.layers.BatchNormalization(scale=False, center=False, name="norm")
     above = keras.layers.BatchNormalization(scale=False, center=False, name="above")

@@ -12,7 +12,7 @@ def test_both_schedules_begin_at_start_and_end_with_the_run(start):
         assert fractions[-1] == 1.0
 
 
-def test_cubic_is_freeze_outs_for_its_published_start():
+def test_the_cubic_schedule_is_that_of_freeze_out():
     # FreezeOut: t_i = t_0 + (1 - t_0) i / (L - 1), cubed; t_0 = 0.8 is 0.512 after cubing.
     expected = [(0.8 + 0.2 * i / 3) ** 3 for i in range(4)]
     np.testing.assert_allclose(freezing_fractions("cubic", 0.512, 4), expected)

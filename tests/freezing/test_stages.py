@@ -53,7 +53,7 @@ def test_callbacks_see_one_training():
     assert counts.seen.count("batch") == 4 * EPOCHS
 
 
-def test_recorders_go_on_over_stages():
+def test_recorders_continue_over_stages():
     results = []
     for trained in (train, train_in_stages):
         freeze, gradients, convergence = (
@@ -114,7 +114,7 @@ def test_a_cache_changes_nothing_but_the_time(build, disk, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_cache_spares_the_forward_pass_of_frozen_layers():
+def test_a_cache_saves_the_forward_pass_of_frozen_layers():
     calls = []
 
     class Counted(layers.Dense):
@@ -132,13 +132,13 @@ def test_a_cache_spares_the_forward_pass_of_frozen_layers():
         return len(calls)
 
     without = trained(False)
-    # 3 epochs of 4 batches are spared, but for once over all samples and 2 to check.
+    # 3 epochs of 4 batches are saved. 4 batches fill the cache, and 2 calls check the layers.
     assert trained(True) <= without - 12 + 6
 
 
 @pytest.mark.parametrize("x", [iter([]), [np.ones((4, 6)), np.ones((4, 6))]])
 def test_a_cache_needs_samples(x):
-    with pytest.raises(ValueError, match="needs to know each sample"):
+    with pytest.raises(ValueError, match="`x` must be an array"):
         lcb.fit_in_stages(network(), x, None, freeze_linear(cache=True), epochs=6)
 
 
@@ -169,11 +169,11 @@ def test_a_cache_refuses_augmentation():
         lcb.fit_in_stages(model, x, y, freeze_linear(cache=True), epochs=6)
 
 
-def test_validation_split_and_a_cache_are_not_mixed():
+def test_validation_split_with_a_cache_is_refused():
     with pytest.raises(ValueError, match="validation_data"):
         train_in_stages(network(), freeze_linear(cache=True), validation_split=0.5)
 
 
-def test_freeze_must_be_one():
+def test_freeze_must_be_a_freeze_converged():
     with pytest.raises(ValueError, match="received GradientNorms"):
         lcb.fit_in_stages(network(), *data(), lcb.GradientNorms())

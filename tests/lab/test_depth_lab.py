@@ -138,7 +138,9 @@ def test_what_a_lab_does_not_have_is_refused(arguments, said):
 
 @pytest.mark.parametrize("line", ["dept=3", "projector=perhaps", "show=dept", "depth"])
 def test_a_line_that_names_what_a_lab_does_not_have_is_refused(line):
-    with pytest.raises(ValueError, match="no|true or false|line such as"):
+    with pytest.raises(
+        ValueError, match="settings of a lab|true or false|names out of|line such as"
+    ):
         DepthLab.from_config(line)
 
 

@@ -15,9 +15,9 @@ from keras_lcb.lab.canvas import DESK, Canvas
 from keras_lcb.lab.flatness_panels import FLATNESS_PANELS, flatness_outline
 from keras_lcb.lab.flatness_training import FlatnessTraining
 from keras_lcb.lab.flatness_view import FlatnessView, describe_flatness, most_stable_layer
-from keras_lcb.lab.requested import requested_lab
+from keras_lcb.lab.loss_around_layers import STEP_SIZE, LossAroundLayers
+from keras_lcb.lab.page_address import lab_of_address
 from keras_lcb.lab.settings import Settings
-from keras_lcb.lab.surroundings import STEP_SIZE, Surroundings
 from keras_lcb.lab.training import Training
 from tests.lab.test_canvas import pixels
 from tests.lab.test_depth_lab import TINY, finished, press
@@ -68,7 +68,7 @@ def test_around_a_quadratic_bowl_it_is_as_calculus_says():
     model.compile(loss="mse")  # of identity inputs: ½‖w − 1‖², whose Hessian is the identity
     weights = np.array([[3.0], [0.5]])
     model.layers[-1].set_weights([weights])
-    around = Surroundings(model, np.eye(2), np.ones((2, 1)))
+    around = LossAroundLayers(model, np.eye(2), np.ones((2, 1)))
     assert len(list(around.measure(7))) == 3  # one piece for each quantity of the one layer
     (moment,) = around.moments
     assert moment.step == 7
@@ -152,13 +152,13 @@ def test_the_line_says_which_lab_it_is(lab):
 
 def test_an_address_asks_for_it(monkeypatch):
     monkeypatch.setenv("QUERY_STRING", "token=abc&lab=flatness&depth=2&")
-    lab = requested_lab()
+    lab = lab_of_address()
     assert isinstance(lab, FlatnessLab) and lab.settings.depth == 2
     monkeypatch.setenv("QUERY_STRING", "token=secret&depth")
-    sentence, _ = requested_lab().children
+    sentence, _ = lab_of_address().children
     assert "depth=3" in sentence.value and "secret" not in sentence.value
     monkeypatch.setenv("QUERY_STRING", "lab=magic")
-    sentence, _ = requested_lab().children
+    sentence, _ = lab_of_address().children
     assert "There is no lab &#x27;magic&#x27;. The labs are depth, flatness." in sentence.value
 
 
@@ -187,7 +187,7 @@ def test_words_say_what_was_measured():
         "At update 400 layer_1 has the largest stable learning rate if it alone moves, 0.4" in said
     )
     assert "layer_0 the smallest, 0.1. All layers are trained at 0.05" in said
-    assert "the loss rises most for readout, least for layer_0" in said
+    assert "the loss rises most for readout, and least for layer_0" in said
     assert (
         "After a step of size 0.03 along its gradient, readout's gradient changes most, by 40%"
         in said

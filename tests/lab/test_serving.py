@@ -70,7 +70,7 @@ def test_a_port_in_use_gets_a_sentence(capsys):
         port = other.getsockname()[1]
         assert keras_lcb_cli.main(["lab", "--port", str(port)]) == 2
     said = capsys.readouterr()
-    assert said.err.startswith(f"keras-lcb: Port {port} is in use: ") and not said.out
+    assert said.err.startswith(f"keras-lcb: Port {port} is in use. ") and not said.out
 
 
 def test_a_missing_voila_gets_a_sentence(capsys, monkeypatch):

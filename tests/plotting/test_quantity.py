@@ -60,7 +60,7 @@ def test_numbers_of_each_update(run):
 
 
 def test_what_cannot_be_drawn_is_named(run):
-    with pytest.raises(ValueError, match=r"no quantity 'sings'.*it holds .*signs"):
+    with pytest.raises(ValueError, match=r"no quantity 'sings'.*Choose one of: .*signs"):
         plot_quantity(run, "sings")
     with pytest.raises(ValueError, match="no quantity 'loss'"):
         plot_quantity(run, "loss")

@@ -38,7 +38,7 @@ def test_seeds_and_missing_layers(ax):
     lines = plot_similarity(stacked, ax)
     np.testing.assert_allclose(lines[1].get_ydata(), [0.15, 0.5, 1.0])
     assert len(lines[0].get_xdata()) == 0
-    assert "nothing could be measured: a" in ax.texts[-1].get_text().replace("\n", " ")
+    assert "they have no values: a" in ax.texts[-1].get_text().replace("\n", " ")
 
 
 def test_reports_show_it():

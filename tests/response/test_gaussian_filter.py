@@ -19,7 +19,7 @@ def gram(x):
 
 
 def by_definition(x, f, cutoff):
-    """Xu et al.'s low and high part, written out sample by sample."""
+    """Returns the low and high part of Xu et al., computed sample by sample."""
     n = len(x)
     apart = [[np.sum((x[i] - x[j]) ** 2) for j in range(n)] for i in range(n)]
     unit = np.sum(apart) / (n * (n - 1))
@@ -47,7 +47,7 @@ def test_the_share_is_that_of_the_definition(cutoff):
 @pytest.mark.parametrize("waves", [1, 3, 6, 20])
 @pytest.mark.parametrize("cutoff", [0.3, 1.0, 2.0])
 def test_waves_on_a_circle_have_exactly_the_share_of_the_closed_form(waves, cutoff):
-    """There the kernel is exp(a cos θ), which damps k waves by Iₖ(a) / I₀(a) (Bessel)."""
+    """The kernel is exp(a cos θ), which multiplies k waves by Iₖ(a) / I₀(a) (Bessel functions)."""
     points = 300
     angles = 2 * np.pi * np.arange(points) / points
     x = 5 * np.stack([np.cos(angles), np.sin(angles)], axis=1)
@@ -59,8 +59,8 @@ def test_waves_on_a_circle_have_exactly_the_share_of_the_closed_form(waves, cuto
 
 
 @pytest.mark.parametrize("frequency", [2, 5, 10, 20, 40])
-def test_waves_between_borders_have_nearly_that_of_an_unbounded_plane(frequency):
-    """On [0, 1), where two points are √(1/6) apart on average."""
+def test_waves_on_an_interval_have_nearly_the_share_of_plane_waves(frequency):
+    """The points lie in [0, 1). The root mean square of their distances is √(1/6)."""
     x = np.linspace(0, 1, 2000, endpoint=False)[:, None]
     cutoff = 10 * math.sqrt(1 / 6)  # 10 waves over 1
     found = GaussianFilter(gram(x), cutoff).share_above(np.sin(2 * np.pi * frequency * x))
@@ -71,7 +71,7 @@ def test_waves_between_borders_have_nearly_that_of_an_unbounded_plane(frequency)
         assert abs(truth - 0.5) < 1e-12
 
 
-def test_waves_over_a_plane_are_told_apart_in_any_direction():
+def test_waves_over_a_plane_are_separated_in_any_direction():
     random = np.random.default_rng(1)
     x = random.uniform(size=(1500, 2))
     splitting = GaussianFilter(gram(x), cutoff=3.0)  # over √(1/3): about 5 waves over 1
@@ -89,7 +89,7 @@ def test_scale_and_shift_of_points_and_functions_change_nothing():
     np.testing.assert_allclose(one, other, rtol=1e-9)
 
 
-def test_points_far_apart_say_so():
+def test_own_weight_is_large_for_points_far_apart():
     x = np.eye(20)
     f = np.random.default_rng(3).normal(size=(20, 1))
     lone = GaussianFilter(gram(x), 3.0)

@@ -27,7 +27,7 @@ def gram(x):
     return (x - x.mean(0)) @ (x - x.mean(0)).T
 
 
-def test_records_what_whole_activations_say():
+def test_records_agree_with_whole_activations():
     model, (x, y) = compiled(dense("a", "b")), probe()
     callback, copies = ResponseFrequency(x, y, cutoffs=CUTOFFS), PlainCopies()
     train(model, callback, copies, epochs=2)
@@ -64,8 +64,8 @@ class Wave(layers.Layer):
         return self.scale * keras.ops.sin(2 * np.pi * self.waves * x[:, :1])
 
 
-def test_what_a_layer_gives_and_what_it_leaves_are_two_things():
-    """The first layer's response is a fast wave; the target is that wave, so nothing is left."""
+def test_response_and_target_frequency_are_different_things():
+    """The output of the first layer is a fast wave. It equals the target, so nothing is left."""
     x = np.linspace(0, 1, 400, endpoint=False)[:, None].astype("float32")
     inputs = keras.Input((1,))
     fast = Wave(40, name="fast")(inputs)
@@ -96,7 +96,7 @@ def test_it_sees_the_frequency_that_tells_the_class_of_textures():
     assert shares["high"] > 0.9 > shares["low"] + 0.1
 
 
-def test_training_goes_on_as_without_it():
+def test_training_is_the_same_as_without_it():
     weights = []
     x, y = probe()
     for callbacks in ([], [ResponseFrequency(x, y, every=1, cutoffs=CUTOFFS)]):
@@ -123,7 +123,7 @@ def test_what_is_missing_is_explained():
 
 def test_outputs_that_lie_too_far_apart_are_left_out_with_a_reason():
     class Apart(layers.Layer):
-        """Gives each sample an axis of its own."""
+        """Maps each sample to a separate axis."""
 
         def build(self, shape):
             self.scale = self.add_weight(name="scale", shape=(), initializer="ones")
@@ -138,7 +138,7 @@ def test_outputs_that_lie_too_far_apart_are_left_out_with_a_reason():
     model.fit(x, x, epochs=1, verbose=0, callbacks=[callback])
     found = callback.results.target_frequency.sel(layer="apart")
     assert found.sel(cutoff=0.1).notnull().all() and found.sel(cutoff=1.0).isnull().all()
-    assert "lay so far apart" in schema.missing(callback.results)["target_frequency/apart"]
+    assert "were so far apart" in schema.missing(callback.results)["target_frequency/apart"]
 
 
 @pytest.mark.parametrize(
@@ -146,15 +146,15 @@ def test_outputs_that_lie_too_far_apart_are_left_out_with_a_reason():
     [
         ({"cutoffs": [0.4, 0.2]}, "`cutoffs` must be above 0 and ascending"),
         ({"cutoffs": [0.0]}, "`cutoffs` must be above 0"),
-        ({"cutoffs": []}, "`cutoffs` is a list of frequencies"),
-        ({"cutoffs": 0.3}, "`cutoffs` is a list of frequencies"),
-        ({"cutoffs": [0.2, 2.0]}, "30 samples lie too far apart for a cut-off of 2"),
+        ({"cutoffs": []}, "`cutoffs` must be a list of frequencies"),
+        ({"cutoffs": 0.3}, "`cutoffs` must be a list of frequencies"),
+        ({"cutoffs": [0.2, 2.0]}, "30 samples are too far apart for a cut-off of 2"),
         ({"y": np.zeros(30, dtype=int)}, "`y` is the same for all samples"),
         ({"y": np.zeros(29)}, "the same number of samples"),
-        ({"x": np.ones((30, 6))}, "The 30 samples are all the same"),
+        ({"x": np.ones((30, 6))}, "Received 30 samples that are all the same"),
         (
             {"x": iter([np.ones((5, 2)), np.ones((5, 3))]), "y": None, "steps": 2},
-            "All samples must have one shape",
+            "All samples must have the same shape",
         ),
     ],
 )

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from keras_lcb.runs import schema
+from keras_lcb.runs import names, schema
 
 COORDS = {
     "step": [0, 10, 20],
@@ -43,9 +43,9 @@ def test_every_name_of_the_contract_is_known():
         "filter_curvature_standard_error effective_distance response_frequency target_frequency "
         "input_target_frequency"
     )
-    assert set(contract.split()) == set(schema.VARIABLES)
-    dims = {d for q in schema.VARIABLES.values() for choice in q.dims for d in choice.split()}
-    assert dims <= set(schema.COORDINATES)
+    assert set(contract.split()) == set(names.VARIABLES)
+    dims = {d for q in names.VARIABLES.values() for choice in q.dims for d in choice.split()}
+    assert dims <= set(names.COORDINATES)
 
 
 def test_attributes_are_what_netcdf_can_hold():

@@ -20,7 +20,7 @@ def gram(x):
 
 
 def hsic_by_definition(k, ell):
-    """Song et al.'s estimate, term by term."""
+    """Returns the estimate of Song et al., term by term."""
     n = len(k)
     k, ell = k - np.diag(np.diag(k)), ell - np.diag(np.diag(ell))
     one = np.ones(n)
@@ -53,7 +53,7 @@ def test_products_are_the_unbiased_estimate(n, random):
 
 
 def test_the_estimate_has_no_bias(random):
-    """That of the whole is the mean over all its parts, however small."""
+    """The estimate from all samples is the mean of the estimates from all subsets of a size."""
     (x,), (y,) = batches(random, [8], 3), batches(random, [8], 2)
     of_parts = [
         hsic_vector([gram(x[list(part)])]) @ hsic_vector([gram(y[list(part)])])
@@ -64,7 +64,7 @@ def test_the_estimate_has_no_bias(random):
 
 
 @pytest.mark.parametrize("sizes", [[10], [8, 8, 8], [7, 8, 8]])
-def test_cka_is_that_of_the_definition(sizes, random):
+def test_cka_agrees_with_its_definition(sizes, random):
     xs = batches(random, sizes, 5, 2.0)
     ys = [np.hstack([3 * x[:, :2], y]) for x, y in zip(xs, batches(random, sizes, 2), strict=True)]
     found = cka(hsic_vector(map(gram, xs)), hsic_vector(map(gram, ys)))
@@ -73,7 +73,7 @@ def test_cka_is_that_of_the_definition(sizes, random):
 
 
 @pytest.mark.parametrize("count", [1, 4])
-def test_cka_is_that_of_a_published_package(count, random):
+def test_cka_agrees_with_a_published_package(count, random):
     torch = pytest.importorskip("torch")
     ckatorch = pytest.importorskip("ckatorch")
     x, y = random.normal(1.0, size=(count, 12, 6)), random.normal(size=(count, 12, 3))
@@ -90,7 +90,7 @@ def test_rotation_scale_and_shift_change_nothing(random):
     np.testing.assert_allclose(cka(hsic_vector([gram(x)]), hsic_vector([gram(other)])), 1.0)
 
 
-def test_unrelated_representations_have_none_on_average(random):
+def test_unrelated_representations_have_zero_cka_on_average(random):
     found = [
         cka(*(hsic_vector([gram(random.normal(size=(10, 30)))]) for _ in range(2)))
         for _ in range(300)
@@ -99,13 +99,13 @@ def test_unrelated_representations_have_none_on_average(random):
     assert min(found) < 0  # without bias, half of them lie below
 
 
-def test_what_is_the_same_for_all_samples_has_none(random):
+def test_constant_representations_have_no_cka(random):
     constant, (x,) = np.zeros((6, 6)), batches(random, [6], 2)
     assert np.isnan(cka(hsic_vector([constant]), hsic_vector([gram(x)])))
     assert np.isnan(cka(hsic_vector([np.nan * gram(x)]), hsic_vector([gram(x)])))
 
 
-def test_layers_are_taken_together_and_vectors_can_be_normalised(random):
+def test_several_layers_at_once_give_the_same_and_vectors_can_be_normalized(random):
     x = random.normal(size=(3, 6, 2))
     grams = x @ x.transpose(0, 2, 1)
     vectors = hsic_vector([grams, grams])

@@ -33,7 +33,7 @@ def reader_of(model, selection=None):
 
 
 def check(model, x, expected, selection=None, rtol=1e-5):
-    """Compares with outputs by name of the row."""
+    """Compares Gram matrices with those of the outputs of each row."""
     reader = reader_of(model, selection)
     assert reader._names == list(expected)
     for found, outputs in zip(reader(x), expected.values(), strict=True):
@@ -194,7 +194,7 @@ def test_the_present_weights_are_read_without_tracing_again():
     assert reader.is_current()
 
 
-def test_features_that_do_not_vary_count_for_nothing():
+def test_features_that_do_not_vary_count_as_zero():
     model = keras.Sequential([keras.Input((3,)), layers.Dense(4, name="a")])
     kernel, bias = np.zeros((3, 4)), np.full(4, 0.1)
     model.set_weights([kernel, bias])
@@ -223,8 +223,8 @@ def test_rows_without_activations_are_named():
     assert np.isfinite(values["used"]).all()
     assert np.isnan(values["table"]).all() and np.isnan(values["idle"]).all()
     assert reader.unread == {
-        "table": "The layer's output does not have one row a sample; its shape is (2, 2).",
-        "idle": "The model does not call the layer, so it puts nothing out.",
+        "table": "The layer's output does not have one row for each sample; its shape is (2, 2).",
+        "idle": "The model does not call the layer, so it has no output.",
     }
 
 
@@ -247,12 +247,14 @@ def test_a_layer_within_a_loop_is_refused_where_loops_are_traced():
         inner = model.layers[0].inner
         check(model, x, {"loop/inner": [inner(x), inner(inner(x))], "out": model(x)})
     else:
-        with pytest.raises(ValueError, match=r"'loop/inner' cannot be read: it works within a l.*"):
+        with pytest.raises(
+            ValueError, match=r"'loop/inner' cannot be read: the layer is called within a l"
+        ):
             reader_of(model)(x)
     check(model, x, {"loop": model.layers[0](x), "out": model(x)}, ["loop", "out"])
 
 
 def test_samples_that_do_not_fit_are_refused_in_a_sentence():
     model = keras.Sequential([keras.Input((3,)), layers.Dense(2)], name="net")
-    with pytest.raises(ValueError, match="'net' cannot be called on the samples whose activations"):
+    with pytest.raises(ValueError, match="'net' cannot be called on the samples that were given"):
         reader_of(model)(samples(4))

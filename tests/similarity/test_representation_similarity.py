@@ -23,7 +23,7 @@ def probe(count=10, inputs=6):
 
 
 def of_definition(one, other, sizes):
-    """CKA of whole activations, cut into mini-batches of such sizes."""
+    """Returns the CKA of whole activations, from mini-batches of these sizes."""
     ends = np.cumsum(sizes)[:-1]
     vectors = []
     for activations in (one, other):
@@ -56,7 +56,7 @@ def test_records_the_similarity_of_whole_activations():
     assert settings["samples"] == 14 and settings["batch_size"] == 5
 
 
-def test_training_goes_on_as_without_it_and_the_model_bears_no_trace():
+def test_training_and_model_are_the_same_as_without_it():
     weights = []
     for callbacks in ([], [RepresentationSimilarity(probe(), every=1)]):
         model = compiled(dense("a", "b"), metrics=["mae"])
@@ -70,7 +70,7 @@ def test_training_goes_on_as_without_it_and_the_model_bears_no_trace():
         np.testing.assert_array_equal(one, other)
 
 
-def test_statistics_and_draws_stay_while_it_records():
+def test_recording_changes_neither_statistics_nor_random_draws():
     def trained(*callbacks):
         keras.utils.set_random_seed(1)
         model = keras.Sequential(
@@ -111,7 +111,7 @@ def test_a_subclassed_model_that_fit_builds():
     assert run.step.values.tolist() == [0, 2, 4] and run.similarity.notnull().all()
 
 
-def test_a_budget_thins_the_records_out_and_says_so():
+def test_records_beyond_the_budget_lose_their_similarity_with_a_warning():
     x = probe(8)
     record = 2 * 28 * 4  # layers, pairs of samples, bytes
     model = compiled(dense("a", "b"))
@@ -122,10 +122,10 @@ def test_a_budget_thins_the_records_out_and_says_so():
     run, whole = callback.results, everything.results
     known = run.similarity.notnull().all("layer").values
     assert run.sizes["step"] == 13
-    assert run.step.values[known].tolist() == [0, 4, 6, 9, 12]  # 3 apart, if it had known the end
+    assert run.step.values[known].tolist() == [0, 4, 6, 9, 12]  # at best, they would be 3 apart
     np.testing.assert_array_equal(run.similarity[known], whole.similarity[known])
     np.testing.assert_array_equal(run.similarity_to_start, whole.similarity_to_start)
-    assert "to keep to the budget" in schema.missing(run)["similarity"]
+    assert "to keep to `budget`" in schema.missing(run)["similarity"]
     kept = [record for record in callback.records if "kept" in record]
     assert sum(record["kept"].nbytes for record in kept) <= 5 * record
 
@@ -133,12 +133,14 @@ def test_a_budget_thins_the_records_out_and_says_so():
 def test_a_budget_below_three_records_is_refused_before_training():
     callback = RepresentationSimilarity(probe(8), budget=600)
     model = compiled(dense("a", "b"))
-    with pytest.raises(ValueError, match="`budget` is 0.001 MiB, and 3 records, the fewest, take"):
+    with pytest.raises(
+        ValueError, match="`budget` must hold 3 records, which take .*; received 0.001 MiB"
+    ):
         train(model, callback)
     assert int(keras.ops.convert_to_numpy(model.optimizer.iterations)) == 0
 
 
-def test_what_it_cannot_tell_is_missing_with_a_reason():
+def test_missing_values_have_a_reason():
     model = compiled(dense("a", "b"))
     model.get_layer("a").kernel.assign(np.zeros((6, 4)))
     callback = RepresentationSimilarity(probe())
@@ -159,7 +161,7 @@ def test_new_variables_are_read_too():
     assert callback.results.similarity.notnull().all()
 
 
-def test_collects_with_others_gives_a_summary_and_can_be_copied():
+def test_it_can_be_collected_summarized_and_copied():
     model = compiled(dense("a", "b", "c"))
     callback, convergence = RepresentationSimilarity(probe()), keras_lcb.LayerConvergence()
     train(model, callback, convergence, epochs=4)
@@ -175,7 +177,7 @@ def test_collects_with_others_gives_a_summary_and_can_be_copied():
     assert twin.results.sizes["step"] == 2
 
 
-def test_data_sets_lose_their_targets():
+def test_targets_of_data_sets_are_ignored():
     x, y = data(count=12)
     model = compiled(dense("a", "b"))
     one, other = (
@@ -189,9 +191,9 @@ def test_data_sets_lose_their_targets():
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        ({"x": np.zeros((3, 6))}, "Received 3 samples of one shape: 4 or more are needed"),
+        ({"x": np.zeros((3, 6))}, "Received 3 samples of one shape, but .* at least 4"),
         ({"batch_size": 3}, "`batch_size` must be a whole number, 4 or more"),
-        ({"every": 0}, "`every` is 'epoch' or a number of updates"),
+        ({"every": 0}, "`every` must be 'epoch' or a number of updates"),
         ({"x": "images"}, "The data must be arrays whose first axis counts samples"),
     ],
 )
@@ -204,7 +206,7 @@ def test_settings_that_do_not_work_are_refused(arguments, message):
     "arguments, message",
     [
         ({"x": probe(inputs=5)}, "The model 'chain' cannot be called on the samples"),
-        ({"x": probe(), "layers": ["d"]}, "No layer is called 'd'"),
+        ({"x": probe(), "layers": ["d"]}, "No layer or nested model is called 'd'"),
     ],
 )
 def test_a_model_that_does_not_fit_is_refused_before_training(arguments, message):

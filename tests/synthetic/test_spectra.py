@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from keras_lcb.synthetic import spectra, targets
+from keras_lcb import synthetic as targets
+from keras_lcb.synthetic import spectra
 
 VALUES = hnp.arrays(
     np.float64, st.integers(4, 40), elements=st.floats(-10, 10, allow_subnormal=False)

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from keras_lcb.synthetic import spectra, targets
+from keras_lcb import synthetic as targets
+from keras_lcb.synthetic import spectra
 
 ROWS = st.lists(
     st.tuples(
@@ -222,3 +223,15 @@ def test_json_of_nothing_known_is_refused(described, says):
 def test_targets_are_frozen():
     with pytest.raises(dataclasses.FrozenInstanceError):
         targets.default_target().noise = 1.0
+
+
+def test_kinds_that_a_user_defines_are_restored_from_json():
+    @dataclasses.dataclass(frozen=True)
+    class Bump(targets.Target):
+        width: float = 1.0
+
+        def clean(self, x):
+            return np.exp(-((x / self.width) ** 2))
+
+    stored = json.loads(json.dumps(Bump(width=0.5).to_dict()))
+    assert targets.target_from_dict(stored) == Bump(width=0.5)

@@ -304,5 +304,34 @@ def test_an_unbuilt_model():
 def test_nothing_to_train():
     model = functional(layers.Dense(2))
     model.trainable = False
-    with pytest.raises(ValueError, match="every layer is frozen"):
+    with pytest.raises(ValueError, match="all its layers are frozen"):
         check_trainable_model(model)
+
+
+@keras.saving.register_keras_serializable("tests")
+class Scaled(keras.Model):
+    """A model with a weight of its own beside those of its layer."""
+
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.dense = keras.layers.Dense(2)
+
+    def build(self, shape):
+        self.scale = self.add_weight(shape=(), initializer="ones", name="scale")
+        self.dense.build(shape)
+
+    def call(self, x):
+        return self.scale * self.dense(x)
+
+
+def test_a_models_own_weights_have_a_name_that_files_keep(tmp_path):
+    Scaled()  # so that the automatic name of the next one has a number
+    model = Scaled()
+    model(np.ones((1, 3)))
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    names = [[layer.name for layer in tracked_layers(each).layers] for each in (model, loaded)]
+    assert names == [["scaled", "dense"], ["scaled", "dense"]]
+    named = Scaled(name="mine")
+    named(np.ones((1, 3)))
+    assert tracked_layers(named).layers[0].name == "mine"

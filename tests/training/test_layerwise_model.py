@@ -697,7 +697,7 @@ def test_from_subclassed_models_takes_them_as_one_layer():
 
 @pytest.mark.parametrize(
     ("cls", "sentence"),
-    [(Training, "has a `train_step` of its own"), (OfTwo, "cannot be called symbolically")],
+    [(Training, "defines its own `train_step`"), (OfTwo, "cannot be called symbolically")],
 )
 def test_from_model_refuses_what_it_cannot_take_over(cls, sentence):
     model = cls()

@@ -76,7 +76,7 @@ def test_a_training_function_forced_in_the_midst_of_fit_is_measured_too(model):
 
 def test_one_function_serves_each_set_of_quantities(model):
     def functions():
-        return [id(known.function) for known in tap_of(model)._known]
+        return [id(known.function) for known in tap_of(model)._functions._known]
 
     for callbacks in ([GradientNorms()], [StepQuantities(GradientNorm())], [GradientNorms()]):
         model.fit(X, Y, verbose=0, callbacks=callbacks)

@@ -1,8 +1,8 @@
-"""What can be found in a run, one rule a file: `dead_units.py` finds "dead units".
+"""The rules of `diagnose`, one in each file: `dead_units.py` finds "dead units".
 
-Whatever module stands in this folder is a rule that `diagnose` tries: no other place lists them.
-Each has a `RULE`. Thresholds stand at the top of each file; they were tuned with
-`python -m benchmarks.diagnose --tune` on other networks and seeds than those of the table that
+Every module in this folder is a rule and defines the constant `RULE`. There is no other list of
+rules. The thresholds of a rule are at the top of its file. They were tuned with
+`python -m benchmarks.diagnose --tune`, on other networks and seeds than those of the table that
 `python -m benchmarks.diagnose` prints.
 """
 
@@ -18,7 +18,7 @@ NAMES = tuple(module.replace("_", " ") for module in _MODULES)
 
 
 def rules() -> dict[str, Rule]:
-    """Returns every rule by the name of what it finds.
+    """Returns all rules, by the name of the problem that they find.
 
     Example:
     >>> rules()["not ended"].needs

@@ -1,4 +1,4 @@
-"""Units that no sample switches on, so that nothing changes them any more."""
+"""Units that are zero for every sample, so that they have no gradient and stay as they are."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from collections.abc import Iterator
 import numpy as np
 
 from keras_lcb.diagnosis.advice import INITIALIZER, learning_rate
+from keras_lcb.diagnosis.extra_evidence import dead_on_data
 from keras_lcb.diagnosis.finding import LIKELY, Advice, Finding, listed
-from keras_lcb.diagnosis.further import dead_on_data
 from keras_lcb.diagnosis.observed import Observed, median
 from keras_lcb.diagnosis.rule import CannotTell, Rule
 
-_SHARE = 0.5
+_SHARE = 0.5  # of the units of a layer
 
 _LEAKY = Advice(
     "activation",
-    "Take an activation that is flat nowhere.",
+    "Use an activation whose slope is zero nowhere.",
     'keras.layers.Dense(64, "leaky_relu")',
 )
 
@@ -41,8 +41,8 @@ def _look(seen: Observed) -> Iterator[Finding]:
     yield Finding(
         layers=layers,
         updates=(int(seen.steps[seen.part(0.75, 1)][0]), seen.updates[1]),
-        says=f"up to {most:.0%} of the units of {listed(layers)} have no gradient at all"
-        f"{', as it was from the start' if from_the_start else ''}.",
+        says=f"up to {most:.0%} of the units of {listed(layers)} have no gradient"
+        f"{', and this was so from the start' if from_the_start else ''}.",
         evidence={"largest share of dead units": most},
         sure=LIKELY,
         try_next=advice,
@@ -52,6 +52,6 @@ def _look(seen: Observed) -> Iterator[Finding]:
 RULE = Rule(
     look=_look,
     says=f"at least {_SHARE:.0%} of the units of a hidden layer have no gradient in the last "
-    "quarter of training (median over records); with model and data, on these data.",
+    "quarter of training (median over records). With model and data, these data are used instead.",
     source="Lu et al. (2019), 'Dying ReLU and initialization'. The threshold is a rule of thumb.",
 )

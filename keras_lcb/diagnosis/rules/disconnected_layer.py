@@ -1,10 +1,8 @@
-"""Layers that the loss does not reach."""
+"""Layers on which the loss does not depend."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-
-import numpy as np
 
 from keras_lcb.diagnosis.finding import CERTAIN, POSSIBLE, Advice, Finding, listed
 from keras_lcb.diagnosis.observed import Observed
@@ -12,27 +10,23 @@ from keras_lcb.diagnosis.rule import Rule
 
 _CONNECT = Advice(
     "connect",
-    "See that what the layer puts out is used on the way to the loss: no `stop_gradient`, no "
-    "rounding or argmax behind it, no output without a loss. If it is not needed, leave it out.",
+    "Check that the loss depends on the layer's output through differentiable operations only: no "
+    "`stop_gradient`, rounding or argmax after it, and no output without a loss. If the layer is "
+    "not needed, remove it.",
 )
 
 
 def _look(seen: Observed) -> Iterator[Finding]:
     norms = seen.of("gradient_norm")
-    told = np.array(
-        [
-            "does not depend on it" in seen.missing.get(f"gradient_norm/{name}", "")
-            for name in seen.layers
-        ]
-    )
+    told = seen.without_gradient("does not depend on it")
     zero = (norms == 0).all(axis=0)
     for chosen, sure, how in (
         (told, CERTAIN, "no gradient reaches {}."),
         (
             zero & ~told,
             POSSIBLE,
-            "the gradient of {} is exactly zero at every update: the loss does not depend on it, "
-            "or all units of a layer behind it are dead.",
+            "the gradient of {} is exactly zero in every update. Either the loss does not depend "
+            "on it, or all units of a later layer are dead.",
         ),
     ):
         if chosen.any():
@@ -49,7 +43,7 @@ def _look(seen: Observed) -> Iterator[Finding]:
 
 RULE = Rule(
     look=_look,
-    says="the layer is not frozen, and no update gives it a gradient, or none but zero.",
+    says="the layer is not frozen, but in every update its gradient is missing or zero.",
     source="The run states it.",
     needs=("gradient_norm",),
 )

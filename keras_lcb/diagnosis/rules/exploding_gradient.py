@@ -1,4 +1,4 @@
-"""Gradients that grow on their way back, or beyond all measure."""
+"""Gradients that are very large at the start, or suddenly become so."""
 
 from __future__ import annotations
 
@@ -12,12 +12,14 @@ from keras_lcb.diagnosis.observed import Observed, median
 from keras_lcb.diagnosis.rule import CannotTell, Rule
 
 _LARGE = 10.0  # gradient over weights
-_SPIKE = 100.0  # times the median of the records before
+_SPIKE = 100.0  # gradient over its median at the records before
 
 
 def _look(seen: Observed) -> Iterator[Finding]:
     if not (seen.has("gradient_norm") and np.isfinite(seen.weights_before).any()):
-        raise CannotTell("It takes gradient_norm and parameter_norm, which Diagnosis records.")
+        raise CannotTell(
+            "The rule needs gradient_norm and parameter_norm, which Diagnosis records."
+        )
     norms = np.where(seen.kernels, seen.of("gradient_norm"), np.nan)
     with np.errstate(divide="ignore", invalid="ignore"):
         first = np.where(seen.kernels, _at_first(seen), np.nan) / seen.weights_before[0]
@@ -28,8 +30,8 @@ def _look(seen: Observed) -> Iterator[Finding]:
         yield Finding(
             layers=layers,
             updates=(0, seen.updates[0]),
-            says=f"at first the gradient of {listed(layers)} is up to {most:.3g} times as long as "
-            "the weights it belongs to.",
+            says=f"at the start, the gradient of {listed(layers)} is up to {most:.3g} times as "
+            "long as the weights of the layer.",
             evidence={"gradient over weights": most},
             sure=LIKELY,
             try_next=(INITIALIZER, NORMALIZATION, CLIPPING),
@@ -39,14 +41,14 @@ def _look(seen: Observed) -> Iterator[Finding]:
 
 
 def _at_first(seen: Observed) -> np.ndarray:
-    """Returns each layer's gradient norm at the first update, or up to the first record."""
+    """Returns each layer's gradient norm at the first update, or else its RMS up to a record."""
     name = "first_gradient" if "first_gradient" in seen else "gradient_norm"
     norms = seen.of(name)[0]
     return np.where(np.isfinite(norms), norms, np.nan)
 
 
 def _spikes(seen: Observed, norms: np.ndarray) -> Iterator[Finding]:
-    """Looks for records whose gradient leaps beyond those before."""
+    """Finds the first record at which a gradient is far above its median so far."""
     for place in range(3, len(norms)):
         usual = median(norms[:place], axis=0)
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -58,8 +60,8 @@ def _spikes(seen: Observed, norms: np.ndarray) -> Iterator[Finding]:
             yield Finding(
                 layers=layers,
                 updates=(step, step),
-                says=f"by update {step:,} the gradient of {listed(layers)} leaps to {most:.3g} "
-                "times its usual size.",
+                says=f"shortly before update {step:,}, the gradient of {listed(layers)} jumps to "
+                f"{most:.3g} times its usual size.",
                 evidence={"gradient over its median before": most},
                 sure=LIKELY,
                 try_next=(CLIPPING, INITIALIZER),
@@ -69,8 +71,9 @@ def _spikes(seen: Observed, norms: np.ndarray) -> Iterator[Finding]:
 
 RULE = Rule(
     look=_look,
-    says=f"the first gradient (or its RMS up to the first record) is more than {_LARGE:g} times as "
-    f"long as the weights, or later it leaps to more than {_SPIKE:g} times its median so far.",
+    says=f"the first gradient of a layer (or its RMS up to the first record) is more than "
+    f"{_LARGE:g} times as long as the weights, or a later one is more than {_SPIKE:g} times as "
+    "long as the median so far.",
     source="Pascanu, Mikolov & Bengio (2013), 'On the difficulty of training recurrent neural "
-    "networks'. The thresholds are rules of thumb and take a loss of usual size for granted.",
+    "networks'. The thresholds are rules of thumb, which assume a loss of usual size.",
 )

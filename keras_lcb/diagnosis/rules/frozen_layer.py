@@ -1,4 +1,4 @@
-"""Layers that stay as they are."""
+"""Layers that do not train."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from keras_lcb.diagnosis.rule import Rule
 
 _UNFREEZE = Advice(
     "unfreeze",
-    "If this was not meant, let it train, and compile again, for else nothing changes.",
+    "If this is not intended, set `trainable` and compile again, because the flag has no effect "
+    "before.",
     "layer.trainable = True; model.compile(...)",
 )
 
@@ -20,9 +21,7 @@ _UNFREEZE = Advice(
 def _look(seen: Observed) -> Iterator[Finding]:
     steps = seen.of("update_norm")
     with_gradient = np.isfinite(seen.of("gradient_norm")).any(axis=0)
-    told = np.array(
-        ["is frozen" in seen.missing.get(f"gradient_norm/{name}", "") for name in seen.layers]
-    )
+    told = seen.without_gradient("is frozen")
     still = (np.nan_to_num(steps, nan=np.inf) == 0).all(axis=0)
     pulled = (np.nan_to_num(seen.of("gradient_norm")) > 0).any(axis=0)
     frozen = told | (still & (pulled | ~with_gradient))
@@ -32,8 +31,8 @@ def _look(seen: Observed) -> Iterator[Finding]:
     yield Finding(
         layers=layers,
         updates=seen.updates,
-        says=f"no update moves {listed(layers)}.",
-        evidence={"frozen layers": float(frozen.sum()), "of": float(len(seen.layers))},
+        says=f"no update changes {listed(layers)}.",
+        evidence={"frozen layers": float(frozen.sum()), "layers": float(len(seen.layers))},
         sure=CERTAIN,
         try_next=(_UNFREEZE,),
     )
@@ -41,7 +40,7 @@ def _look(seen: Observed) -> Iterator[Finding]:
 
 RULE = Rule(
     look=_look,
-    says="the layer is frozen, or its steps are multiplied by 0.",
+    says="the layer is frozen, or its learning rate is multiplied by 0.",
     source="The run states it.",
     needs=("update_norm",),
 )

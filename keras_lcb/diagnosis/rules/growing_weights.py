@@ -1,4 +1,4 @@
-"""Weights that grow without end in front of a normalisation, so that steps mean ever less."""
+"""Weights that keep growing before a normalization layer, so that steps change them less."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from keras_lcb.diagnosis.finding import LIKELY, Advice, Finding, listed
 from keras_lcb.diagnosis.observed import Observed
 from keras_lcb.diagnosis.rule import CannotTell, Rule
 
-_GROWN = 2.5  # times
+_GROWN = 2.5  # norm of the weights at the end, over that at the start
 
 _DECAY = Advice(
     "weight decay",
-    "Let weights decay, which keeps the size of the steps against the weights steady.",
+    "Use weight decay, which keeps the ratio of steps to weights constant.",
     "keras.optimizers.AdamW(1e-3, weight_decay=0.01)",
 )
 
 
 def _look(seen: Observed) -> Iterator[Finding]:
     if "normalization" not in seen.roles:
-        raise CannotTell("The network has no normalisation layers.")
+        raise CannotTell("The network has no normalization layers.")
     norms = seen.of("parameter_norm")
     before = np.r_[seen.roles[1:] == "normalization", False] & seen.kernels
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -35,8 +35,8 @@ def _look(seen: Observed) -> Iterator[Finding]:
     yield Finding(
         layers=layers,
         updates=seen.updates,
-        says=f"the weights of {listed(layers)}, whose size the normalisation behind undoes, have "
-        f"grown {most:.3g}-fold: the same step turns them so much less.",
+        says=f"the weights of {listed(layers)} have grown up to {most:.3g}-fold. Since the "
+        "normalization after the layer cancels their size, the same step has less effect.",
         evidence={"growth": most, "growth in the last quarter": float(late[growing].max())},
         sure=LIKELY,
         try_next=(learning_rate(0.1, seen.rate), _DECAY, WARM_UP),
@@ -45,7 +45,7 @@ def _look(seen: Observed) -> Iterator[Finding]:
 
 RULE = Rule(
     look=_look,
-    says=f"in front of a normalisation, a layer's weights have grown more than {_GROWN:g}-fold "
+    says=f"the weights of a layer before a normalization have grown more than {_GROWN:g}-fold "
     "since the start.",
     source="van Laarhoven (2017), 'L2 regularization versus batch and weight normalization'. The "
     "thresholds are rules of thumb.",

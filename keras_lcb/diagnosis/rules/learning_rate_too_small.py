@@ -1,4 +1,4 @@
-"""A learning rate at which nothing happens."""
+"""A learning rate at which neither the weights nor the loss change much."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from keras_lcb.diagnosis.finding import LIKELY, Finding
 from keras_lcb.diagnosis.observed import Observed, median
 from keras_lcb.diagnosis.rule import CannotTell, Rule
 
-_MOVED = 0.05  # of the weights, over all of training
-_FELL = 0.3  # of the first loss
-_UPDATES = 50
+_MOVED = 0.05  # sum of the update norms of all of training, over the norm of the weights
+_FELL = 0.3  # change of the loss, over the first loss
+_UPDATES = 50  # fewest updates
 
 
 def _look(seen: Observed) -> Iterator[Finding]:
     updates = seen.updates[1]
     if updates < _UPDATES:
-        raise CannotTell(f"{updates} updates are too few: it takes {_UPDATES}.")
+        raise CannotTell(f"The run has {updates} updates, but the rule needs {_UPDATES}.")
     ratios = np.where(seen.kernels, median(seen.ratio, axis=0), np.nan)
     if not np.isfinite(ratios).any():
         return
@@ -31,9 +31,9 @@ def _look(seen: Observed) -> Iterator[Finding]:
     yield Finding(
         layers=(),
         updates=seen.updates,
-        says=f"{updates:,} updates could move no layer by more than {moved:.1%} of its weights, "
-        f"and the loss fell by {fell:.1%}.",
-        evidence={"most that a layer could move": moved, "loss fell by": fell},
+        says=f"{updates:,} updates together can have changed no layer by more than {moved:.1%} of "
+        f"the norm of its weights, and the loss fell by {fell:.1%}.",
+        evidence={"sum of update norms over weights": moved, "relative fall of the loss": fell},
         sure=LIKELY,
         try_next=(learning_rate(100.0 if moved < _MOVED / 10 else 10.0, seen.rate),),
     )
@@ -41,8 +41,8 @@ def _look(seen: Observed) -> Iterator[Finding]:
 
 RULE = Rule(
     look=_look,
-    says=f"all updates together could move no layer by more than {_MOVED:.0%} of its weights, and "
-    f"the loss fell by less than {_FELL:.0%}.",
+    says=f"all updates together cannot have changed a layer by more than {_MOVED:.0%} of the norm "
+    f"of its weights, and the loss changed by less than {_FELL:.0%}.",
     source="A rule of thumb: about 0.001 an update is usual, says Karpathy's CS231n, 'Ratio of "
     "weights: updates'.",
     needs=("loss", "update_norm", "parameter_norm"),

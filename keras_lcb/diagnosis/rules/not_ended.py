@@ -1,4 +1,4 @@
-"""Training that was cut off, while distances were measured to where it stopped."""
+"""Training that stopped while the loss still fell, so that its end is no converged endpoint."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from keras_lcb.diagnosis.finding import LIKELY, Advice, Finding
 from keras_lcb.diagnosis.observed import Observed
 from keras_lcb.diagnosis.rule import CannotTell, Rule
 
-_STILL = 0.12  # of the way down, in the last quarter
+_STILL = 0.12  # fall of the loss from the third to the fourth quarter, over its whole fall
 
 _LONGER = Advice(
     "train longer",
-    "Train longer, or let the learning rate fall to zero; or look at the first part of training "
-    "against an endpoint beyond it.",
+    "Train longer, or let the learning rate fall to zero. Or examine only the first part of the "
+    "training; its distances are measured to an endpoint that comes much later.",
     "lcb.convergence_bias(run, until=run.step[-1] // 2)",
 )
 _REFERENCE = Advice(
@@ -27,7 +27,7 @@ _REFERENCE = Advice(
 
 def _look(seen: Observed) -> Iterator[Finding]:
     if seen.attrs.get("reference", "final") not in ("final", "model"):
-        raise CannotTell("Distances are measured to given weights, not to the end.")
+        raise CannotTell("Distances are measured to given weights, not to the end of training.")
     loss = seen.loss[np.isfinite(seen.loss)]
     if len(loss) < RULE.records:
         raise CannotTell("The run holds too few losses.")
@@ -42,8 +42,8 @@ def _look(seen: Observed) -> Iterator[Finding]:
     yield Finding(
         layers=(),
         updates=(int(seen.steps[seen.part(0.5, 1)][0]), seen.updates[1]),
-        says=f"the loss was still falling: by {share:.0%} of its whole way down from the third "
-        "quarter of training to the fourth. Distances to the end are those to a place on the way.",
+        says=f"the loss was still falling: {share:.0%} of its whole fall came from the third to "
+        "the fourth quarter of training. So distances are not measured to converged weights.",
         evidence={"share of the fall in the last quarter": share},
         sure=LIKELY,
         try_next=(_LONGER, _REFERENCE),
@@ -52,7 +52,7 @@ def _look(seen: Observed) -> Iterator[Finding]:
 
 RULE = Rule(
     look=_look,
-    says=f"from the third quarter of training to the fourth the loss falls by more than "
+    says="from the third to the fourth quarter of training, the mean loss falls by more than "
     f"{_STILL:.0%} of its whole fall.",
     source="A rule of thumb of this package.",
     needs=("loss", "normalized_distance"),

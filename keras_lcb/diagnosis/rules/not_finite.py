@@ -1,4 +1,4 @@
-"""NaN and infinity, and the layer they came from."""
+"""NaN and infinity, and the layer in which they began."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from keras_lcb.diagnosis.advice import CLIPPING, learning_rate
+from keras_lcb.diagnosis.extra_evidence import data_not_finite
 from keras_lcb.diagnosis.finding import CERTAIN, Advice, Finding, listed
-from keras_lcb.diagnosis.further import data_not_finite
 from keras_lcb.diagnosis.observed import Observed
 from keras_lcb.diagnosis.rule import Rule
 
@@ -25,7 +25,7 @@ def _look(seen: Observed) -> Iterator[Finding]:
         return
     layers, where = _origin(seen)
     samples = data_not_finite(seen)
-    in_data = f" {samples:,} of the samples given are not finite themselves." if samples else ""
+    in_data = f" {samples:,} of the samples given contain NaN or infinity." if samples else ""
     soon = first < 0.1 * max(seen.updates[1] if len(seen.steps) else 0, first + 1)
     calmer = (learning_rate(0.01 if soon else 0.1, seen.rate), CLIPPING, _DATA)
     yield Finding(
@@ -33,8 +33,8 @@ def _look(seen: Observed) -> Iterator[Finding]:
         updates=(first, max(first, seen.updates[1] if len(seen.steps) else first)),
         says=f"NaN or infinity began at update {first:,}{where}.{in_data}",
         evidence={
-            "first update": float(first),
-            "such updates": float(seen.attrs.get("nonfinite_updates", np.nan)),
+            "first update with NaN or infinity": float(first),
+            "updates with NaN or infinity": float(seen.attrs.get("nonfinite_updates", np.nan)),
         },
         sure=CERTAIN,
         try_next=calmer[::-1] if samples or first <= 1 else calmer,
@@ -42,7 +42,7 @@ def _look(seen: Observed) -> Iterator[Finding]:
 
 
 def _origin(seen: Observed) -> tuple[tuple[str, ...], str]:
-    """Returns the layers in which it began, and how a sentence says so."""
+    """Returns the layers in which NaN or infinity began, and words for a sentence that say so."""
     for name in ("gradient_norm", "parameter_norm"):
         values = seen.of(name)
         known = np.isfinite(values).any(axis=0)
@@ -51,21 +51,21 @@ def _origin(seen: Observed) -> tuple[tuple[str, ...], str]:
             place = int(np.argmax(broken.any(axis=1)))
             chosen = broken[place]
             if chosen.sum() < known.sum():
-                # Backpropagation goes from the end to the front: the deepest is where it began.
+                # Backpropagation starts at the deepest layer, so the deepest broken layer is first.
                 deepest = seen.layers[int(np.flatnonzero(chosen)[-1])]
-                return (deepest,), f", in {deepest} first; the layers behind it stayed finite"
+                return (deepest,), f", first in {deepest}; the layers after it stayed finite"
             return (), _largest_before(seen, place)
     return (), ""
 
 
 def _largest_before(seen: Observed, place: int) -> str:
-    """Says which layer moved most before everything was lost at once."""
+    """Returns words that name the layer with the largest updates at the record before."""
     ratios = np.where(seen.kernels, seen.ratio, np.nan)[:place]
     finite = ratios[np.isfinite(ratios).any(axis=1)]
     if not len(finite):
         return ", in all layers at once"
     layer = seen.layers[int(np.nanargmax(finite[-1]))]
-    return f", in all layers at once; {listed([layer])} moved most before"
+    return f", in all layers at once; before that, {listed([layer])} had the largest updates"
 
 
 RULE = Rule(

@@ -1,4 +1,4 @@
-"""Layers that arrived long before the others."""
+"""Layers that converge long before the others."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from keras_lcb.diagnosis.finding import LIKELY, Advice, Finding, listed
 from keras_lcb.diagnosis.observed import Observed
 from keras_lcb.diagnosis.rule import Rule
 
-_NEAR, _FAR = 0.03, 0.1  # of the way, left
+_NEAR, _FAR = 0.03, 0.1  # normalized distance, for settled and for other layers
 
 
 def _look(seen: Observed) -> Iterator[Finding]:
@@ -25,17 +25,18 @@ def _look(seen: Observed) -> Iterator[Finding]:
     yield Finding(
         layers=layers,
         updates=(int(seen.steps[seen.part(0.5, 0.75)][0]), seen.updates[1]),
-        says=f"in the third quarter of training {listed(layers)} had at most "
-        f"{most[settled].max():.1%} of its way left, others {np.median(others):.0%}.",
+        says=f"in the third quarter of training, the distance of {listed(layers)} to the final "
+        f"weights was at most {most[settled].max():.1%} of that at the start; half of the others "
+        f"had {np.median(others):.0%} or more.",
         evidence={
-            "way left": float(most[settled].max()),
-            "way that others had left": float(np.median(others)),
+            "distance left": float(most[settled].max()),
+            "distance that others had left": float(np.median(others)),
         },
         sure=LIKELY,
         try_next=(
             Advice(
                 "freeze",
-                "Freeze it for the second half: its updates cost time and change little.",
+                "Freeze it after half of the training. Its updates take time and change little.",
                 f'model.get_layer("{layers[0]}").trainable = False; model.compile(...)',
             ),
         ),
@@ -44,9 +45,10 @@ def _look(seen: Observed) -> Iterator[Finding]:
 
 RULE = Rule(
     look=_look,
-    says=f"in the third quarter of training a layer has at most {_NEAR:.0%} of its way left, and "
-    f"half of the others at least {_FAR:.0%} (means over records).",
-    source="Brock et al. (2017), 'FreezeOut', for freezing layers that have arrived. The "
+    says=f"in the third quarter of training, the distance of a layer to its final weights is below "
+    f"{_NEAR:.0%} of that at the start, and for half of the others it is at least {_FAR:.0%} "
+    "(means over records).",
+    source="Brock et al. (2017), 'FreezeOut', for freezing layers that have converged. The "
     "thresholds are rules of thumb.",
     needs=("normalized_distance",),
     records=8,

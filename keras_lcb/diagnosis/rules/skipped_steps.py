@@ -1,4 +1,4 @@
-"""Steps that loss scaling left out."""
+"""Steps that loss scaling skipped."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from keras_lcb.diagnosis.finding import CERTAIN, Advice, Finding
 from keras_lcb.diagnosis.observed import Observed
 from keras_lcb.diagnosis.rule import Rule
 
-_SHARE = 0.05
-_FEW = 20  # a scale that begins too large takes some steps to come down
+_SHARE = 0.05  # of all steps
+_FEW = 20  # a loss scale that starts too large comes down by skipping some steps
 
 _BFLOAT16 = Advice(
     "bfloat16",
-    "Compute in bfloat16, whose range is that of float32, so that no loss scaling is needed.",
+    "Compute in bfloat16. It has the range of float32, so it needs no loss scaling.",
     'keras.config.set_dtype_policy("mixed_bfloat16")',
 )
 _SCALE = Advice(
     "loss scale",
-    "Begin with a smaller loss scale, and let it grow less often.",
+    "Start with a smaller loss scale, and let it grow less often.",
     "keras.optimizers.LossScaleOptimizer(optimizer, initial_scale=128.0)",
 )
 
@@ -32,9 +32,9 @@ def _look(seen: Observed) -> Iterator[Finding]:
     yield Finding(
         layers=(),
         updates=(0, applied),
-        says=f"{skipped:,} of {skipped + applied:,} steps were left out, since their gradients "
+        says=f"{skipped:,} of {skipped + applied:,} steps were skipped, because their gradients "
         "were not finite in half precision.",
-        evidence={"steps left out": float(skipped), "share": share},
+        evidence={"skipped steps": float(skipped), "share": share},
         sure=CERTAIN,
         try_next=(_BFLOAT16, _SCALE),
     )
@@ -42,9 +42,8 @@ def _look(seen: Observed) -> Iterator[Finding]:
 
 RULE = Rule(
     look=_look,
-    says=f"more than {_FEW} steps and more than {_SHARE:.0%} of all were left out by the loss "
-    "scaler.",
-    source="Micikevicius et al. (2018), 'Mixed precision training'. That some are left out is "
-    "normal; the thresholds are rules of thumb.",
+    says=f"the loss scaler skipped more than {_FEW} steps and more than {_SHARE:.0%} of all steps.",
+    source="Micikevicius et al. (2018), 'Mixed precision training'. Some skipped steps "
+    "are normal; the thresholds are rules of thumb.",
     records=0,
 )

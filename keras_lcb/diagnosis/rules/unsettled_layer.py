@@ -1,4 +1,4 @@
-"""Layers that go on moving while others have settled."""
+"""Layers that still move when the others have converged."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from keras_lcb.diagnosis.finding import LIKELY, Advice, Finding, listed
 from keras_lcb.diagnosis.observed import Observed, mean
 from keras_lcb.diagnosis.rule import Rule
 
-_FAR, _NEAR, _TIMES = 0.1, 0.07, 2.5
+_FAR, _NEAR = 0.1, 0.07  # normalized distance, for the layer and for the median layer
+_TIMES = 2.5  # distance of the layer over that of the median layer
 
 _AVERAGE = Advice(
     "decay",
-    "Let the learning rate fall to zero, or average the weights, so that it comes to rest.",
+    "Let the learning rate fall to zero, or average the weights, so that the layer converges.",
     "keras.optimizers.schedules.CosineDecay(0.1, decay_steps)",
 )
 
@@ -33,9 +34,10 @@ def _look(seen: Observed) -> Iterator[Finding]:
     yield Finding(
         layers=layers,
         updates=(int(seen.steps[seen.part(0.5, 0.75)][0]), seen.updates[1]),
-        says=f"in the third quarter of training {listed(layers)} still had {most:.0%} of its way "
-        f"before it, and half of the layers less than {usual:.1%}.",
-        evidence={"way left": most, "way that the median layer had left": usual},
+        says=f"in the third quarter of training, the distance of {listed(layers)} to the final "
+        f"weights was still up to {most:.0%} of that at the start; half of all layers had "
+        f"{usual:.1%} or less.",
+        evidence={"distance left": most, "distance that the median layer had left": usual},
         sure=LIKELY,
         try_next=(multipliers(layers, 0.1), _AVERAGE),
     )
@@ -43,9 +45,9 @@ def _look(seen: Observed) -> Iterator[Finding]:
 
 RULE = Rule(
     look=_look,
-    says=f"in the third quarter of training a layer has more than {_FAR:.0%} of its way left, and "
-    f"more than {_TIMES:g} times that of the median layer, which has at most {_NEAR:.0%} (means "
-    "over records).",
+    says=f"in the third quarter of training, the distance of a layer to its final weights is above "
+    f"{_FAR:.0%} of that at the start, and above {_TIMES:g} times that of the median layer, which "
+    f"is at most {_NEAR:.0%} (means over records).",
     source="A rule of thumb of this package.",
     needs=("normalized_distance",),
     records=8,

@@ -1,4 +1,4 @@
-"""Layers that hardly move while others do."""
+"""Layers whose updates are very small, while those of others are not."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from keras_lcb.diagnosis.finding import LIKELY, Finding, listed
 from keras_lcb.diagnosis.observed import Observed, median
 from keras_lcb.diagnosis.rule import Rule
 
-_SMALL = 1e-5  # of the weights, an update
-_BELOW_OTHERS = 0.03  # of the median layer's
+_SMALL = 1e-5  # update over weights
+_BELOW_OTHERS = 0.03  # that ratio, over the largest of any layer
 
 
 def _look(seen: Observed) -> Iterator[Finding]:
@@ -27,8 +27,8 @@ def _look(seen: Observed) -> Iterator[Finding]:
     yield Finding(
         layers=layers,
         updates=seen.updates,
-        says=f"an update moves {listed(layers)} by as little as {least:.1g} of its weights, and "
-        f"another layer by {largest:.1g}.",
+        says=f"an update changes {listed(layers)} by as little as {least:.1g} of the norm of its "
+        f"weights, and another layer by {largest:.1g}.",
         evidence={"update over weights": least, "largest of another layer": float(largest)},
         sure=LIKELY,
         try_next=(multipliers(layers, float(factor)), NORMALIZATION),
@@ -37,8 +37,8 @@ def _look(seen: Observed) -> Iterator[Finding]:
 
 RULE = Rule(
     look=_look,
-    says=f"an update moves a layer by less than {_SMALL:g} of its weights, and by less than "
-    f"{_BELOW_OTHERS:g} of what another layer moves (medians over records).",
+    says=f"an update changes a layer by less than {_SMALL:g} of the norm of its weights, and this "
+    f"ratio is less than {_BELOW_OTHERS:g} times that of another layer (medians over records).",
     source="A rule of thumb: about 0.001 is usual, says Karpathy's CS231n, 'Ratio of weights: "
     "updates'.",
     needs=("update_norm", "parameter_norm"),

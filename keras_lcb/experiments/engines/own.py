@@ -52,6 +52,8 @@ def run(build: Callable[..., keras.Model], data: Any, config: Config) -> xr.Data
     Raises:
         ValueError: If what `build` returns is no compiled model.
     """
+    # So that layers without names of their own have the same ones with each seed.
+    keras.utils.clear_session(free_memory=False)
     keras.utils.set_random_seed(config.seed)
     model = build(seed=config.seed, **config.settings)
     if not isinstance(model, keras.Model) or model.optimizer is None:

@@ -1,4 +1,4 @@
-"""Each rule on runs made by hand: what it finds, where, and what it does not."""
+"""Each rule on artificial runs: what it finds, in which layers, and what it does not find."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from tests.diagnosis.trainings import LAYERS, both, times, training
 
 
 def _found(name, run):
-    """The one finding of a name."""
+    """Returns the only finding with this name."""
     (finding,) = [finding for finding in diagnose(run) if finding.name == name]
     return finding
 
@@ -82,7 +82,7 @@ def test_dead_units_of_hidden_layers():
     assert finding.try_next[0].kind == "initializer"
 
 
-def test_units_that_died_on_the_way_speak_for_a_lower_rate():
+def test_units_that_die_during_training_lead_to_a_lower_rate():
     change = _set("dead_units", "second", 0.9, since=8)
     assert _found("dead units", training(change=change)).try_next[0].kind == "lower learning rate"
 
@@ -100,13 +100,13 @@ def test_a_layer_that_hardly_moves():
     assert '"second": ' in finding.try_next[0].code
 
 
-def test_a_layer_that_is_thrown_about():
+def test_a_layer_with_too_large_updates():
     finding = _found("updates too large", training(change=times("update_norm", "third", 500)))
     assert finding.layers == ("third",)
     assert finding.try_next[0].kind == "lower multiplier"
 
 
-def test_if_all_layers_are_thrown_about_it_is_the_learning_rate_that_is_lowered():
+def test_if_all_layers_have_too_large_updates_the_learning_rate_is_lowered():
     change = both(*(times("update_norm", name, 500) for name in LAYERS))
     findings = diagnose(training(change=change))
     assert findings.names == ["learning rate too large"]
@@ -128,7 +128,7 @@ def test_a_learning_rate_that_is_too_large(loss):
     assert finding.try_next[0].code == "optimizer.learning_rate = 0.01"
 
 
-def test_a_loss_with_noise_at_its_floor_is_none():
+def test_noise_around_the_lowest_loss_is_not_found():
     noise = np.random.default_rng(0).uniform(0, 0.05, 20)
     lively = both(*(times("update_norm", name, 5) for name in LAYERS))
     for loss in (2.3 * np.exp(-np.arange(20)) + noise, 2.3 + 10 * noise):
@@ -198,7 +198,7 @@ def test_weights_that_grow_in_front_of_a_normalisation():
         arrays["parameter_norm"][:, [0, 2]] *= np.linspace(1, 8, 21)[:, None]
 
     finding = _found("growing weights", training(change=grow))
-    assert finding.layers == ("first",)  # nothing normalises what "second" puts out
+    assert finding.layers == ("first",)  # no normalization follows "second"
 
 
 def test_skipped_steps():
@@ -217,7 +217,7 @@ def test_not_finite_and_the_layer_it_came_from():
     assert finding.updates == (115, 200)
 
 
-def test_everything_lost_at_once_names_what_moved_most():
+def test_if_all_layers_break_at_once_the_one_with_the_largest_updates_is_named():
     def breaks(arrays):
         arrays["update_norm"][11, 3] *= 50
         arrays["gradient_norm"][12:] = np.nan
@@ -225,7 +225,7 @@ def test_everything_lost_at_once_names_what_moved_most():
 
     finding = _found("not finite", training({"first_nonfinite_update": 115}, change=breaks))
     assert finding.layers == ()
-    assert "third moved most before" in finding.says
+    assert "before that, third had the largest updates" in finding.says
 
 
 def test_training_that_had_not_ended():
@@ -235,7 +235,7 @@ def test_training_that_had_not_ended():
     )
 
 
-def test_distances_to_given_weights_do_not_ask_for_an_end():
+def test_distances_to_given_weights_do_not_need_an_end():
     run = training({"reference": "best.weights.h5"}, change=_loss(np.linspace(2, 1, 20)))
     findings = diagnose(run)
     assert "not ended" not in findings.names

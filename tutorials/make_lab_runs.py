@@ -1,6 +1,6 @@
 """Trains every preset, and stores its view as a file of the package.
 
-python -m keras_lcb.lab.make_runs [PRESET ...]
+python tutorials/make_lab_runs.py [PRESET ...]
 """
 
 from __future__ import annotations

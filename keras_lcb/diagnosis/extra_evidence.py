@@ -1,4 +1,4 @@
-"""What can be seen only with the model and data, or in quantities that few runs hold."""
+"""Evidence that needs the model and data, or variables that few runs hold."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from keras_lcb.diagnosis.observed import Observed
 
 
 def dead_on_data(seen: Observed) -> np.ndarray:
-    """Returns the share of units without gradient on the data; NaN for layers without kernels."""
+    """Returns each layer's share of units without a gradient on the data; NaN without a kernel."""
     import keras
 
     from keras_lcb.landscape import Objective
@@ -27,7 +27,7 @@ def dead_on_data(seen: Observed) -> np.ndarray:
 
 
 def _alive(kernel: np.ndarray, arrays: list[np.ndarray]) -> np.ndarray:
-    """Returns which units of a kernel have a gradient, there or in their bias."""
+    """Returns which units of a kernel have a gradient, in the kernel or in their bias."""
     alive = (kernel.reshape(-1, kernel.shape[-1]) != 0).any(axis=0)
     for bias in arrays:
         if bias.shape == alive.shape:
@@ -36,9 +36,10 @@ def _alive(kernel: np.ndarray, arrays: list[np.ndarray]) -> np.ndarray:
 
 
 def stability(seen: Observed) -> dict[str, float]:
-    """Returns the largest curvature over what the learning rate bears, where it is known.
+    """Returns the largest curvature, divided by the largest one that is stable, if it is known.
 
-    With plain gradient descent of rate η, directions of curvature above 2/η are unstable.
+    Gradient descent with the learning rate η is unstable in directions whose curvature is above
+    2/η; with momentum β, above 2 (1 + β)/η.
     """
     if "sgd" not in seen.optimizer or not 0 < seen.rate < np.inf:
         return {}
@@ -53,7 +54,9 @@ def stability(seen: Observed) -> dict[str, float]:
         largest = seen.largest("eigenvalue")
     momentum = float(getattr(getattr(seen.model, "optimizer", None), "momentum", 0.0) or 0.0)
     bound = 2 * (1 + momentum) / seen.rate
-    return {"curvature over what is stable": largest / bound} if np.isfinite(largest) else {}
+    return (
+        {"curvature over largest stable curvature": largest / bound} if np.isfinite(largest) else {}
+    )
 
 
 def data_not_finite(seen: Observed) -> int:
@@ -75,5 +78,5 @@ def data_not_finite(seen: Observed) -> int:
 
 
 def _parts(data: Any) -> tuple[Any, ...]:
-    """Returns the arguments of `Objective`: of a tuple x, y and weights, of a data set itself."""
+    """Returns the arguments of `Objective`: the parts of a tuple, or a data set as it is."""
     return tuple(data) if isinstance(data, tuple) else (data,)

@@ -17,16 +17,16 @@ import ipywidgets as widgets
 import xarray as xr
 
 from keras_lcb.lab.canvas import DESK, PROJECTOR, Canvas, Panel
-from keras_lcb.lab.cells import remember
 from keras_lcb.lab.controls import CONTROLS, make_controls, offer_layers, offer_runs
 from keras_lcb.lab.drivers import DriverName, make_driver
 from keras_lcb.lab.exports import exported, link
 from keras_lcb.lab.history import Entry, History, in_words
-from keras_lcb.lab.lines import DEFAULT, read_line
+from keras_lcb.lab.notebook_cells import remember
 from keras_lcb.lab.prediction import Prediction, Question
 from keras_lcb.lab.presets import PRESETS, preset_named
 from keras_lcb.lab.session import Session, State
 from keras_lcb.lab.settings import Settings, as_query
+from keras_lcb.lab.settings_line import DEFAULT, read_line
 from keras_lcb.lab.sharing import Sharing
 from keras_lcb.lab.style import style
 from keras_lcb.lab.training import Training

@@ -1,4 +1,4 @@
-"""The `Diagnosis` callback: warns while training as soon as something is found."""
+"""The `Diagnosis` callback: warns during training when something goes wrong in a layer."""
 
 from __future__ import annotations
 
@@ -17,37 +17,46 @@ from keras_lcb.diagnosis.findings import Findings
 from keras_lcb.quantities import DeadUnits, FirstGradient, GradientNorm, UpdateNorm
 from keras_lcb.training.selection import LayerSelection
 
-# A look at the run takes longer the more records it has.
+# The longer the run, the longer a diagnosis takes. So the number of records must grow by this
+# factor before the next one, which keeps the total time proportional to the number of records.
 _GROWTH = 1.05
 
 
 class Diagnosis(StepQuantities):
-    """Watches a training and warns, once a finding, of what goes wrong in it.
+    """Warns during training when something goes wrong in a layer, once for each problem.
 
-    It records what the rules of `lcb.diagnose` need: norms of gradients, updates and weights, the
-    gradient of the first update, and the share of units without gradient. What other callbacks
-    measure too is measured once. A look at the run takes milliseconds, on the host; from some
-    dozens of records on, not each one brings a look. What is not certain is told when two looks
-    in a row find it, or at the end. `collect` it with `LayerConvergence`, and `diagnose` tells
-    more.
+    It records what the rules of `lcb.diagnose` need: the norms of gradients, updates and weights,
+    the gradient of the first update, and the share of units without a gradient. After records, it
+    applies these rules to the run so far. It warns of a finding at once if it is certain, and
+    otherwise if two successive diagnoses make it, or if it still holds when training ends. To let
+    `diagnose` find more, `collect` this callback together with `LayerConvergence`.
 
     Args:
-        every: When a record is taken: "epoch", or a number of updates n: at the first return to
-            the host at or after each multiple of n. Defaults to "epoch".
-        layers: Which layers to follow, see `StepQuantities`. Defaults to `None`: every layer.
-        backup: A folder that keeps the record, written at each one; a new process with the same
-            folder goes on from it. Defaults to `None`.
-        optimizer: The optimizer, or a list of them, that train the model, where they are no
-            attributes of it. Defaults to `None`: they are found.
+        every: When to take a record: "epoch" for the end of each epoch, or a number n for every
+            n updates. Where one call of the step makes several updates (`steps_per_execution`),
+            the record is taken at the end of the call that reaches n. Defaults to "epoch".
+        layers: Which layers to follow: `None` for all; "blocks" to group layers into the blocks
+            that their names tell; a list of layers or nested models, or of their names, each
+            measured as one; or a function that takes a Keras layer and returns the name of its
+            group, or `None` to leave the layer out. Defaults to `None`.
+        backup: A folder to which each record is written. A new process that is given the same
+            folder continues the run. Defaults to `None`: nothing is written.
+        optimizer: The optimizer that trains the model, or a list of optimizers. Needed only if
+            they are not attributes of the model. Defaults to `None`: they are found there.
 
     Attributes:
         results: The run, an `xarray.Dataset` with `gradient_norm`, `update_norm`, `dead_units`,
             `first_gradient` and `parameter_norm` (step, layer).
-        findings: What `diagnose` says of it.
+        findings: What `diagnose` finds in the run so far.
 
     Raises:
-        ValueError: Before training, for a model that is not compiled, an unknown layer, or an
-            optimizer whose gradients cannot be followed.
+        ValueError: Before training, if the model is not compiled, a layer is unknown, or the
+            gradients of the optimizer cannot be measured.
+
+    Cost: a few sums over the gradients and the weights in each update, inside the compiled step. If
+    other callbacks measure the same, it is measured only once. Each record computes the norms of
+    the weights, and each diagnosis takes milliseconds on the host. In long runs, not every record
+    is followed by a diagnosis.
 
     Example:
     >>> import keras, numpy as np, warnings
@@ -86,13 +95,13 @@ class Diagnosis(StepQuantities):
     def reset(self) -> None:
         """Forgets everything recorded, so that the next `fit` begins a new run."""
         super().reset()
-        self._told: set[str] = set()  # names of what was warned of
-        self._suspected: set[str] = set()  # names of what was found at the last look
-        self._looked = 0  # records at the last look
+        self._told: set[str] = set()  # findings that were warned of
+        self._suspected: set[str] = set()  # findings of the last diagnosis
+        self._looked = 0  # number of records at the last diagnosis
 
     @property
     def findings(self) -> Findings:
-        """What is found in the run so far.
+        """Returns what `diagnose` finds in the run so far.
 
         Raises:
             RuntimeError: If nothing has been recorded yet.
@@ -100,7 +109,7 @@ class Diagnosis(StepQuantities):
         return diagnose(self.results)
 
     def on_train_end(self, logs: Any = None) -> None:
-        """Takes the last record, and a last look."""
+        """Takes the last record, and diagnoses the run a last time."""
         super().on_train_end(logs)
         if self._records:
             self._look()
@@ -111,7 +120,7 @@ class Diagnosis(StepQuantities):
             self._look()
 
     def _look(self) -> None:
-        """Warns of what is certain, or found at two looks in a row or at the end."""
+        """Warns of findings that are certain, or made twice in succession, or made at the end."""
         self._looked = len(self._records)
         findings = self.findings
         for finding in findings:
@@ -124,7 +133,7 @@ class Diagnosis(StepQuantities):
     # Recording.
 
     def measure(self) -> Record:
-        """Takes what was measured in the step, and the size of the weights."""
+        """Returns what was measured in the step, and the norms of the weights."""
         norms = np.sqrt(squared_norms(self._model, self._rows))
         return super().measure() | {"parameter_norm": norms}
 
@@ -134,5 +143,5 @@ class Diagnosis(StepQuantities):
     def settings(self) -> dict[str, Any]:
         """Returns the settings."""
         settings = super().settings()
-        del settings["quantities"], settings["per_update"]  # the class says them
+        del settings["quantities"], settings["per_update"]  # the same for every Diagnosis
         return settings

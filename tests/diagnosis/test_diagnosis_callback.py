@@ -34,7 +34,7 @@ def _told(model, watched, epochs=4, **fit):
     return [text.partition(" (")[0] for text in ours]
 
 
-def test_a_sound_training_is_left_in_peace():
+def test_a_sound_training_gets_no_warning():
     watched = lcb.Diagnosis()
     assert _told(_model(), watched, epochs=10) == []
     assert watched.findings.names == []
@@ -56,7 +56,7 @@ def test_it_warns_once_of_each_finding_as_soon_as_it_is_clear():
     assert "dead units" in watched.findings.names
 
 
-def test_a_second_fit_goes_on_without_repeating_itself():
+def test_a_second_fit_continues_without_repeating_warnings():
     watched, model = lcb.Diagnosis(), _model(bias=-99.0)
     assert "Dead units" in _told(model, watched)
     assert "Dead units" not in _told(model, watched)
@@ -85,7 +85,7 @@ def test_records_may_be_taken_within_epochs():
     assert watched.results.step.values.tolist() == list(range(0, 17, 2))
 
 
-def test_training_stays_as_it_is():
+def test_training_is_the_same_as_without_it():
     plain, watched = _model(), _model()
     plain.fit(*_data(), epochs=3, verbose=0, shuffle=False)
     watched.fit(*_data(), epochs=3, verbose=0, shuffle=False, callbacks=[lcb.Diagnosis()])
@@ -98,7 +98,7 @@ def test_before_training_there_is_nothing_to_find():
         _ = lcb.Diagnosis().findings
 
 
-def test_a_backup_is_gone_on_with(tmp_path):
+def test_a_run_continues_from_its_backup(tmp_path):
     model = _model()
     _told(model, lcb.Diagnosis(backup=tmp_path), epochs=2)
     again = lcb.Diagnosis(backup=tmp_path)

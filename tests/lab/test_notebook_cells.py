@@ -3,7 +3,7 @@ import types
 
 import pytest
 
-from keras_lcb.lab import cells
+from keras_lcb.lab import notebook_cells
 
 
 class Shell:
@@ -35,10 +35,10 @@ def shell(monkeypatch) -> Shell:
 
 def test_a_cell_that_runs_again_closes_its_own_labs_only(shell):
     mine, too, other = Lab(), Lab(), Lab()
-    cells.remember(mine)
-    cells.remember(too)
+    notebook_cells.remember(mine)
+    notebook_cells.remember(too)
     shell.parent_header = {"metadata": {"cellId": "b"}}
-    cells.remember(other)
+    notebook_cells.remember(other)
     shell.run("c")
     shell.run(None)
     assert (mine.closed, too.closed, other.closed) == (0, 0, 0)
@@ -50,7 +50,7 @@ def test_a_cell_that_runs_again_closes_its_own_labs_only(shell):
 
 def test_front_ends_that_name_no_cells_and_plain_python_are_left_alone(shell, monkeypatch):
     shell.parent_header = {}
-    cells.remember(Lab())
+    notebook_cells.remember(Lab())
     monkeypatch.delitem(sys.modules, "IPython")
-    cells.remember(Lab())
+    notebook_cells.remember(Lab())
     assert shell.told == []

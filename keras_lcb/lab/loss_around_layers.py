@@ -44,7 +44,7 @@ class Moment:
     rates: np.ndarray
 
 
-class Surroundings:
+class LossAroundLayers:
     """Measures the loss around the layers of a model at several moments.
 
     Args:

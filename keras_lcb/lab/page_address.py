@@ -8,18 +8,18 @@ from typing import Any
 
 import ipywidgets as widgets
 
+from keras_lcb.lab.base import Lab
 from keras_lcb.lab.depth_lab import DepthLab
 from keras_lcb.lab.flatness_lab import FlatnessLab
-from keras_lcb.lab.frame import Lab
-from keras_lcb.lab.lines import DEFAULT
 from keras_lcb.lab.settings import as_query, from_query
+from keras_lcb.lab.settings_line import DEFAULT
 
 # Other parts of such an address: the secret key to the page, and settings of Voilà.
 _NOT_OURS = ("token", "template", "theme")
 _LABS: dict[str, type[Lab]] = {lab.name: lab for lab in (DepthLab, FlatnessLab)}
 
 
-def requested_lab() -> Any:
+def lab_of_address() -> Any:
     """Returns the lab that the query of the page's address describes, for a notebook.
 
     `lab` in the query is "depth", which is the default, or "flatness". If the query is not valid,

@@ -1,0 +1,126 @@
+"""The loss within a compiled function, added up over the chunks of the data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import keras
+
+from keras_lcb.landscape import ops
+from keras_lcb.landscape.chunks import Cut, chunk
+from keras_lcb.landscape.samples import Batch
+
+if TYPE_CHECKING:
+    from keras_lcb.landscape.objective import Objective
+
+Tensors = Sequence[Any]
+
+
+class Around:
+    """The loss as a function of the weights of one layer, for use inside a compiled function.
+
+    `Objective.compiled` passes one to each function that it compiles. The other layers have the
+    weights of the model.
+    """
+
+    def __init__(self, objective: Objective, places: list[int], state: Any, data: Any) -> None:
+        self._objective = objective
+        self._places = places
+        self._state = state
+        self._data = data
+
+    def loss(self, own: Tensors) -> Any:
+        """Computes the loss, a scalar tensor of the weights' type."""
+        zero = self._zero(own)
+        return self.summed(lambda loss: [keras.ops.cast(loss(*own), zero.dtype)], [zero])[0]
+
+    def gradients(self, own: Tensors) -> list[Any]:
+        """Computes the gradient of the loss, a tensor for each weight."""
+        return self.loss_and_gradients(own)[1]
+
+    def loss_and_gradients(self, own: Tensors) -> tuple[Any, list[Any]]:
+        """Computes the loss and its gradient, at little more than the cost of the gradient."""
+        zeros = [self._zero(own), *map(keras.ops.zeros_like, own)]
+
+        def of_chunk(loss: Callable[..., Any]) -> list[Any]:
+            value, found = ops.value_and_gradients(loss, own)
+            return [keras.ops.cast(value, zeros[0].dtype), *found]
+
+        value, *found = self.summed(of_chunk, zeros)
+        return value, found
+
+    @staticmethod
+    def _zero(own: Tensors) -> Any:
+        return keras.ops.zeros((), own[0].dtype)
+
+    def all_at_once(self) -> Callable[..., Any] | None:
+        """Returns a function `loss(*own)` of all samples; `None` if they need several chunks."""
+        objective = self._objective
+        if objective.chunks > 1:
+            return None
+        return self._part(self._data[0], 1.0)
+
+    def summed(self, function: Callable[[Callable[..., Any]], list[Any]], zeros: Tensors) -> Any:
+        """Applies a function to the loss of each chunk, and adds up the results.
+
+        Args:
+            function: A function `function(loss)` that returns tensors. `loss(*own)` is the
+                contribution of one chunk to the loss, a scalar that can be differentiated.
+            zeros: Tensors of zeros, with the shapes and types of the function's results.
+
+        Returns:
+            The sum of the results over all chunks.
+        """
+        sums = None
+        for part, sizes in zip(self._data, self._objective._cuts, strict=True):
+            found = self._summed_over(part, sizes, function, zeros)
+            sums = found if sums is None else _added(sums, found)
+        return sums
+
+    def _summed_over(
+        self,
+        part: Batch,
+        sizes: Cut,
+        function: Callable[[Callable[..., Any]], list[Any]],
+        zeros: Tensors,
+    ) -> list[Any]:
+        size, whole = sizes.size, sizes.samples // sizes.size
+
+        def of_chunk(start: Any, size: int) -> list[Any]:
+            data = part if size == sizes.samples else chunk(part, start, size)
+            return function(self._part(data, size / self._objective.samples))
+
+        if whole == 1:
+            sums = of_chunk(0, size)
+        else:
+            sums = keras.ops.fori_loop(
+                0,
+                whole,
+                lambda place, sums: _added(sums, of_chunk(place * size, size)),
+                list(zeros),
+            )
+        rest = sizes.samples - whole * size
+        return _added(sums, of_chunk(whole * size, rest)) if rest else sums
+
+    def _part(self, data: Batch, share: float) -> Callable[..., Any]:
+        """Returns the contribution of some samples to the loss, as a function of the weights.
+
+        Args:
+            data: The samples.
+            share: Their number divided by the number of all samples.
+        """
+        trainable, others = self._state
+
+        def loss(*own: Any) -> Any:
+            moved = list(trainable)
+            for place, weight in zip(self._places, own, strict=True):
+                moved[place] = weight
+            value = self._objective._loss(moved, others, data)
+            return value if share == 1.0 else share * value
+
+        return loss
+
+
+def _added(sums: Tensors, found: Tensors) -> list[Any]:
+    return [total + part for total, part in zip(sums, found, strict=True)]

@@ -1,0 +1,129 @@
+"""The meters of one model, and which of their numbers each reader gets."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+import keras
+
+from keras_lcb.training.layers import tracked_layers
+from keras_lcb.training.meter import Meter
+from keras_lcb.training.reader import Reader, Reading, requested_by, slots_of
+
+
+@dataclasses.dataclass
+class _Wire:
+    """A reader, the slots of its quantities in each meter, and the places of its rows there."""
+
+    reader: Reader
+    slots: list[int]
+    places: list[frozenset[int]]
+
+    def pass_on(self, reading: Reading) -> None:
+        self.reader.add(reading, self.slots, self.places)
+
+    def windowed(self) -> list[int]:
+        """Returns the slots of the quantities whose state is reset with each record."""
+        quantities = zip(self.slots, self.reader.quantities, strict=True)
+        return [slot for slot, quantity in quantities if quantity.window]
+
+
+class Measurement:
+    """Chooses the meters of a model for its readers, and passes their numbers on."""
+
+    def __init__(self) -> None:
+        self.meters: list[Meter] = []
+        self._wires: list[_Wire] = []
+        self._undrained = 0  # executions since the meters were last read
+        self._most_at_once = 0  # the most updates seen in one execution; 0 if unknown
+
+    def choose(
+        self,
+        model: keras.Model,
+        readers: Sequence[Reader],
+        count: int,
+        known: Sequence[list[Meter]],
+    ) -> None:
+        """Chooses meters for readers: known ones if they suffice, otherwise new ones.
+
+        Args:
+            model: The model.
+            readers: The readers; none for no meters.
+            count: How many meters; more than one on JAX, where each optimizer has its own.
+            known: Meters that were chosen before, besides the present ones.
+
+        Raises:
+            ValueError: If several meters are to keep single updates in order.
+        """
+        known = [self.meters, *known]
+        self.meters, self._wires = [], []
+        if readers:
+            self.meters = self._meters(model, readers, count, known)
+        for meter in self.meters:
+            for wire in self._wires:
+                meter.begin_for(wire.reader, wire.slots)
+
+    def _meters(
+        self,
+        model: keras.Model,
+        readers: Sequence[Reader],
+        count: int,
+        known: Sequence[list[Meter]],
+    ) -> list[Meter]:
+        layers = [layer.variables for layer in tracked_layers(model).layers]
+        variables = [variable for layer in layers for variable in layer]
+        at = {id(variable): place for place, variable in enumerate(variables)}
+        requested = requested_by(readers)
+        for reader in readers:
+            places = [frozenset(at[id(v)] for v in row.variables) for row in reader.rows]
+            self._wires.append(_Wire(reader, slots_of(reader, requested), places))
+        groups = [group for wire in self._wires for group in wire.places]
+        ring_rows = max(reader.ring_rows for reader in readers)
+        if count > 1 and ring_rows:
+            raise ValueError(
+                f"On JAX, `per_update=True` can follow one optimizer only; received {count}. Each "
+                "optimizer is measured separately there, so the order of their updates is not "
+                "known. Leave `per_update` out, or pass a single `optimizer`."
+            )
+        for meters in known:
+            if len(meters) == count and all(
+                meter.serves(variables, requested, groups, ring_rows) for meter in meters
+            ):
+                return meters
+        return [Meter(model, layers, requested, groups, ring_rows) for _ in range(count)]
+
+    def pass_on(self, set_back: bool) -> None:
+        """Reads the meters, and passes the numbers on to the readers.
+
+        Args:
+            set_back: Whether to set the sums of the meters to zero afterwards.
+        """
+        drained = [meter.drain(set_back) for meter in self.meters]
+        readings = [reading for reading in drained if reading is not None]
+        for reading in readings:
+            for wire in self._wires:
+                wire.pass_on(reading)
+        if self._undrained:
+            updates = sum(reading.updates for reading in readings)
+            self._most_at_once = max(self._most_at_once, -(-updates // self._undrained), 1)
+            self._undrained = 0
+
+    def is_full_after_next(self) -> bool:
+        """Notes an execution; returns whether the next may overwrite values of single updates."""
+        rows = self.meters[0].ring_rows if self.meters else 0
+        self._undrained += 1
+        return bool(rows and (self._undrained + 1) * (self._most_at_once or rows) > rows)
+
+    def begin_windows(self, reader: Reader) -> None:
+        """Resets those quantities of a reader whose state starts anew with each record."""
+        for wire in self._wires:
+            if wire.reader is reader:
+                for meter in self.meters:
+                    for slot in wire.windowed():
+                        meter.begin_anew(slot)
+
+    def begin(self) -> None:
+        """Sets all meters back to where they began."""
+        for meter in self.meters:
+            meter.begin()
