@@ -53,8 +53,8 @@ def time_to_half(runs: xr.Dataset) -> Finding:
     """Compares layers' times to half the distance, up to T, to an endpoint at 2T.
 
     The tests are those of `convergence_bias`. A layer that has not come half the way by T counts
-    in the size of the effect as if it had come so far at T, which makes it smaller than it is. A
-    run in which no layer has come so far does not count.
+    in the size of the effect as if it had come so far at T, which makes it smaller than it is.
+    Where no layer of any run has come so far, there is no effect to tell.
 
     Beside it stand the angle to the end, the way from the start, the similarity of activations to
     the final ones, all layers instead of those of equal shape, and the endpoint at T.
@@ -94,15 +94,15 @@ def _of_bias(
 
 def _logs(runs: xr.Dataset, measure: str, layers: Sequence[str], until: float | None) -> Estimate:
     """Each run's log ratio of times to half, last to first layer; at most `until`."""
-    times = []
+    times, any_reached = [], False
     for run in single_runs(runs):
         left = remaining(run, measure, until).sel(layer=list(layers))
         moved = left["normalized_distance"].notnull().any("step")
         end = float(left["step"].values[-1])
         reached = time_to_fraction(left)
-        known = moved & reached.notnull().any()
-        times.append(reached.fillna(end).where(known).values)
-    return time_ratio(np.array(times)).logs
+        any_reached |= bool(reached.notnull().any())
+        times.append(reached.fillna(end).where(moved).values)
+    return time_ratio(np.array(times) if any_reached else np.full_like(times, np.nan)).logs
 
 
 def time_to_half_of_blocks(runs: xr.Dataset) -> Finding:

@@ -59,7 +59,7 @@ def test_what_is_not_half_the_way_by_the_middle_counts_as_if_it_were_then():
     assert found.sign == 1 and not found.equivalent
 
 
-def test_runs_in_which_no_layer_is_half_the_way_by_the_middle_do_not_count():
+def test_where_no_layer_is_half_the_way_by_the_middle_there_is_no_effect():
     found = readings.time_to_half(runs_of([0.005, 0.004, 0.003, 0.002]))
     assert found.effect.count == 0 and np.isnan(found.effect.mean)
     assert found.sign == 0 and not found.equivalent
