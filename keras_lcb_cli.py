@@ -8,7 +8,7 @@ fixes the backend. Here the arguments are read first, so that `--help` answers a
 from __future__ import annotations
 
 import argparse
-import importlib
+import ast
 import os
 import signal
 import sys
@@ -32,7 +32,8 @@ EXAMPLES = """examples:
   keras-lcb report run.nc -o run.html    write the report of a run saved by lcb.save_run
   keras-lcb diagnose run.nc              what goes wrong in a saved run, and what to try
   keras-lcb run synthetic --seeds 5      a network on a sum of sines, over five seeds
-  keras-lcb run section5                 the paper's section 5 (or 3, or 4), with its figures
+  keras-lcb results --quick              what the paper claims, in a few small settings
+  keras-lcb results --sections 2 --seeds 5   a part of the whole study; it goes on where it was left
   keras-lcb lab                          a lab in the browser: which layer learns first?
   keras-lcb atlas --small                a page over hundreds of trainings, which needs no Python
 """
@@ -130,11 +131,10 @@ def _parser() -> argparse.ArgumentParser:
     report.set_defaults(run=_report)
 
     _add_diagnose(commands)
-    run = commands.add_parser("run", help="run an experiment of the paper")
+    run = commands.add_parser("run", help="run an experiment")
     experiments = run.add_subparsers(metavar="experiment", required=True)
     _add_synthetic(experiments)
-    for section in SECTIONS:
-        _add_section(experiments, section)
+    _add_results(commands)
     _add_lab(commands)
     _add_atlas(commands)
     return parser
@@ -217,46 +217,48 @@ def _add_synthetic(experiments: argparse._SubParsersAction[argparse.ArgumentPars
     synthetic.set_defaults(run=_run_synthetic)
 
 
-# The sections of the paper that have an experiment: what they ask, and what they take.
-SECTIONS = {
-    "section3": (
-        "do layers with large gradients converge fast?",
-        "Section 3 of the paper: rank correlation of gradient norm with speed of convergence",
-    ),
-    "section4": (
-        "do shallow layers sit on flatter ground?",
-        "Section 4 of the paper: predictiveness, curvature, slices and the largest stable learning "
-        "rate of each layer, early, in the middle and late in training",
-    ),
-    "section5": (
-        "which layer fits which frequency?",
-        "Section 5 of the paper and the experiment of Rahaman et al.",
-    ),
-}
-
-
-def _add_section(
-    experiments: argparse._SubParsersAction[argparse.ArgumentParser], name: str
-) -> None:
-    question, what = SECTIONS[name]
-    section = experiments.add_parser(
-        name,
-        help=question,
-        description=f"{what}, over seeds. Writes {name}.md with tables and figures. Continues an "
-        "interrupted experiment.",
+def _add_results(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    results = commands.add_parser(
+        "results",
+        help="put the paper's claims to the test, and write what holds",
+        description="Trains the settings of each claim over seeds, and writes RESULTS.md: what "
+        "holds, where, and how much. Goes on where it was left; all of it takes a day of one core.",
     )
-    section.add_argument(
-        "--quick", action="store_true", help="a tiny experiment, to see that it runs"
+    results.add_argument("--quick", action="store_true", help="a few small settings: minutes")
+    results.add_argument(
+        "--sections", nargs="+", metavar="N", help="sections to run: 2, 3, … (default: all)"
     )
-    section.add_argument(
-        "--runs",
-        metavar="FOLDER",
-        type=Path,
-        default=Path(f"{name}-runs"),
-        help=f"where all runs are kept (default: {name}-runs)",
+    results.add_argument("--claims", nargs="+", metavar="NAME", help="claims to run, and no other")
+    results.add_argument("--seeds", type=int, help="of each setting (default: what a claim asks)")
+    results.add_argument("--first-seed", type=_seed, default=0, metavar="SEED", help="default: 0")
+    results.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        type=_change,
+        metavar="NAME=VALUE",
+        dest="changes",
+        help="a setting to change, such as learning_rate=0.02; may be given several times",
     )
-    _add_common(section, "docs/results")
-    section.set_defaults(run=_run_section, section=name)
+    results.add_argument(
+        "--runs", metavar="FOLDER", type=Path, help="where all runs are kept (default: OUT/runs)"
+    )
+    results.add_argument(
+        "--out", metavar="FOLDER", type=Path, default=Path("results"), help="default: results"
+    )
+    results.add_argument(
+        "--page-only", action="store_true", help="run nothing: write the page on what is there"
+    )
+    results.add_argument("--jobs", type=int, help="processes at a time (default: processors)")
+    results.add_argument(
+        "--backend",
+        default="loky",
+        metavar="NAME",
+        help="where runs are made: loky, processes on this machine; dask or ray, a cluster. Keras' "
+        "own backend is chosen by KERAS_BACKEND",
+    )
+    results.add_argument("--address", help="of the cluster (default: one on this machine)")
+    results.set_defaults(run=_results)
 
 
 def _add_common(parser: argparse.ArgumentParser, out: str) -> None:
@@ -277,6 +279,16 @@ def _seed(text: str) -> int:
             f"expected a whole number from 0 to 2**32 - 1; received {text!r}"
         )
     return int(text)
+
+
+def _change(text: str) -> tuple[str, object]:
+    name, equals, value = text.partition("=")
+    if not (name.isidentifier() and equals):
+        raise argparse.ArgumentTypeError(f"{text!r} is no change of a setting: NAME=VALUE")
+    try:
+        return name, ast.literal_eval(value)
+    except (ValueError, SyntaxError):  # a word
+        return name, value
 
 
 def _port(text: str) -> int:
@@ -337,14 +349,29 @@ def _run_synthetic(options: argparse.Namespace) -> None:
     command.run_synthetic(config, range(options.seeds), options.out, options.jobs)
 
 
-def _run_section(options: argparse.Namespace) -> None:
-    _prepare(options)
+def _results(options: argparse.Namespace) -> None:
+    _prepare_folder(options.out)
     with loading():
         import tensorflow as tf
 
-        section = importlib.import_module(f"keras_lcb.experiments.{options.section}")
+        from keras_lcb.experiments import answering
+
         tf.zeros(())  # see `_demo`
-    print(section.run(options.out, options.runs, quick=options.quick, jobs=options.jobs))
+    page = answering.results(
+        options.out,
+        options.runs or options.out / "runs",
+        sections=options.sections,
+        claims=options.claims,
+        seeds=options.seeds,
+        first_seed=options.first_seed,
+        changes=dict(options.changes),
+        quick=options.quick,
+        page_only=options.page_only,
+        jobs=options.jobs,
+        backend=options.backend,
+        address=options.address,
+    )
+    print(page)
 
 
 def _lab(options: argparse.Namespace) -> None:
@@ -380,11 +407,15 @@ def lab_server() -> ModuleType:
     return module
 
 
+def _prepare_folder(folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=folder):
+        pass  # Better to learn now than after the training that the folder cannot be written.
+
+
 def _prepare(options: argparse.Namespace) -> None:
     """Creates the folder for results, and chooses the backend."""
-    options.out.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryFile(dir=options.out):
-        pass  # fails now, and not after the training, if the folder is not writable
+    _prepare_folder(options.out)
     if options.backend is not None:
         os.environ["KERAS_BACKEND"] = options.backend
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import h5py
 import numpy as np
+import pandas as pd
 import pytest
 import xarray as xr
 
@@ -173,6 +174,39 @@ def test_what_run_synthetic_refuses(tmp_path, capfd):
         "did you mean 'sin'": ["--target", "sine(x)"],
     }.items():
         assert words in _refusal(capfd, "run", "synthetic", "--out", tmp_path, *wrong)
+
+
+def test_what_results_refuses(tmp_path, capfd):
+    for words, wrong in {
+        "no section '7'": ["--sections", "7"],
+        "no claim 'deeper-first' here; there are shallower-first": ["--claims", "deeper-first"],
+        "no setting 'depht'": ["--claims", "shallower-first", "--set", "depht=3"],
+        "`seeds` is how many": ["--seeds", "0"],
+        "one of dask, loky, ray": ["--quick", "--backend", "slurm"],
+    }.items():
+        assert words in _refusal(capfd, "results", "--out", tmp_path / "out", *wrong)
+
+
+def test_changes_of_settings_are_numbers_or_words():
+    options = cli._parser().parse_args(["results", "--set", "width=8", "--set", "optimizer=adam"])
+    assert dict(options.changes) == {"width": 8, "optimizer": "adam"}
+    with pytest.raises(SystemExit):
+        cli._parser().parse_args(["results", "--set", "width"])
+
+
+def test_quick_results_are_a_page_with_honest_intervals(tmp_path):
+    """With two seeds in place of five, which give wide intervals, and no verdicts."""
+    told = _command("results", "--quick", "--seeds", "2", "--jobs", "1", "--out", tmp_path)
+    assert (told.returncode, told.stdout) == (0, f"{tmp_path / 'RESULTS.md'}\n"), told.stderr
+    text = (tmp_path / "RESULTS.md").read_text()
+    assert "**A quick study: a few small settings.**" in text and "## Failed" not in text
+    assert "| ○ " in text and "| ▲ " not in text and "| ▼ " not in text
+    found = pd.read_csv(tmp_path / "results" / "findings.csv")
+    settings = found[(found.setting != "mean over settings") & (found.seeds > 1)]
+    assert set(settings.seeds) == {2} and (settings.low < settings.effect).any()
+    assert (settings.low <= settings.effect).all() and len(settings) > 5
+    for claim in found.claim.unique():
+        assert f"*{claim}*" in text and (tmp_path / "results" / f"{claim}.png").exists()
 
 
 def test_a_backend_that_is_not_installed_or_unknown(tmp_path):

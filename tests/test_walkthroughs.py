@@ -52,6 +52,15 @@ USES = {
         lcb.plotting.plot_convergence(run)
         lcb.write_report(run, "report.html")
     """,
+    "section7": """
+        from keras_lcb.experiments import answering
+        asked = {"claims": ["training-helps"], "quick": True, "jobs": 1, "progress": False}
+        page = answering.results("out", "runs", **asked)
+        text = page.read_text()
+        assert "**Holds**" in text and "Training lowers the loss. (Everyone.) Lower in 2" in text
+        assert "keras-lcb results --claims training-helps --first-seed 100 --set" in text
+        assert (page.parent / "results" / "training-helps.png").exists()
+    """,
 }
 
 
@@ -61,7 +70,9 @@ TRIED = {Path(path).stem: (path, code) for path, code in SHOWN if Path(path).ste
 @pytest.mark.parametrize("name", USES)
 def test_what_is_added_is_found(name, tmp_path):
     path, code = TRIED[name]
-    subprocess.run(["cp", "-r", ROOT / "keras_lcb", tmp_path], check=True)
+    subprocess.run(
+        ["cp", "-r", ROOT / "keras_lcb", ROOT / "keras_lcb_worker.py", tmp_path], check=True
+    )
     assert not (tmp_path / path).exists()
     (tmp_path / path).write_text(code)
     lines = [line[8:] for line in USES[name].splitlines()]

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from keras_lcb.analysis import convergence_bias
+from keras_lcb.experiments.grid import Study
 from keras_lcb.experiments.running import run
-from keras_lcb.experiments.study import Study
 from keras_lcb.report import write_report
 from keras_lcb.runs.storage import save_run
 from keras_lcb.synthetic import Config

@@ -1,4 +1,4 @@
-"""How a run is found by its settings: by its file's name, or by the settings that it holds."""
+"""How a run is found by its settings."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def key(engine: str, config: Any) -> str:
     return hashlib.sha256(f"{engine} {changed}".encode()).hexdigest()[:20]
 
 
-def made_with(settings: Mapping[str, Any], engine: str, config: Any) -> bool | None:
+def made_with(settings: Mapping[str, Any], config: Any) -> bool | None:
     """Tells whether a run was made with given settings.
 
     Settings that the run does not name did not exist yet when it was made: they have to be at
@@ -31,20 +31,16 @@ def made_with(settings: Mapping[str, Any], engine: str, config: Any) -> bool | N
 
     Args:
         settings: What `runs.schema.settings` returns of the run.
-        engine: The engine, as in `key`.
-        config: The settings.
+        config: The settings, a dataclass with `to_json`.
 
     Returns:
-        Whether it was; `None` if the run does not say by which engine and with which settings it
-        was made.
+        Whether it was; `None` if the run does not say with which settings it was made.
     """
-    if "engine" not in settings or "Config" not in settings:
+    if "Config" not in settings:
         return None
     stored, wanted = settings["Config"], json.loads(config.to_json())
-    return (
-        settings["engine"] == engine.partition(":")[0]
-        and set(_changed(config)) <= set(stored)
-        and all(name in wanted and wanted[name] == value for name, value in stored.items())
+    return set(_changed(config)) <= set(stored) and all(
+        name in wanted and wanted[name] == value for name, value in stored.items()
     )
 
 

@@ -1,77 +1,72 @@
-"""The networks that sections 3 and 4 train: on a function of one variable, and on digits."""
+"""What several sections train: small networks on images and on a function of one variable."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
 
 from keras_lcb import synthetic, vision
+from keras_lcb.experiments.claim import Setting
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
+IMAGES = "keras_lcb.experiments.engines.images:run"
+FUNCTIONS = "keras_lcb.experiments.engines.functions:run"
 
-FUNCTION, DIGITS = "function", "digits"
-NETWORKS = (FUNCTION, DIGITS)
-PLAIN, RESIDUAL = "plain", "residual"
-KINDS = {PLAIN: False, RESIDUAL: True}
 # Rates at which the loss of all these networks falls; none was tuned.
-OPTIMIZERS = {
-    FUNCTION: (("sgd", 0.02), ("momentum", 0.005), ("adam", 0.001)),
-    DIGITS: (("sgd", 0.1), ("momentum", 0.01), ("adam", 0.001)),
+RATES = {"sgd": 0.1, "momentum": 0.01, "adam": 0.001}
+RATES_1D = {"sgd": 0.02, "momentum": 0.005, "adam": 0.001}
+KINDS: Mapping[str, Mapping[str, Any]] = {
+    "plain": {},
+    "residual + BN": {"residual": True, "normalization": True},
 }
+# Trained to update 2T, and looked at up to T.
+SETS = {
+    "digits": vision.Config(updates=1600),
+    "MNIST": vision.Config(data="mnist_5k", depth=8, updates=1600),
+}
+FUNCTION = synthetic.Config(record_every=50)
 
 
-def base(network: str, quick: bool) -> Any:
-    """Return the settings of a network's experiment: a `Config` of `synthetic` or `vision`."""
-    if network == FUNCTION:
-        if quick:
-            return synthetic.Config(
-                depth=3, width=8, points=64, batch_size=32, updates=60, record_every=3
-            )
-        return synthetic.Config(depth=5, width=64, updates=4000, record_every=100)
-    if quick:
-        return vision.Config(depth=3, width=4, updates=60, record_every=3)
-    return vision.Config(depth=6, width=16, updates=800, record_every=20)
+def trained(config: Any, optimizer: str, **changes: Any) -> Any:
+    """Returns settings with an optimizer at its rate, and other changes."""
+    rates = RATES_1D if isinstance(config, synthetic.Config) else RATES
+    rate = rates[optimizer]
+    return dataclasses.replace(config, optimizer=optimizer, learning_rate=rate, **changes)
 
 
-def described(network: str, quick: bool) -> str:
-    """Return a sentence on a network and its training."""
-    config = base(network, quick)
-    if network == FUNCTION:
-        kind = f"ReLU networks of {config.depth} hidden layers of {config.width}"
-        data = f"the sum of four sines at {config.points} points"
-    else:
-        kind = f"CNNs of {config.depth} convolutions of {config.width} channels"
-        data = "8x8 digits, without normalisation"
-    return (
-        f"{network.capitalize()}: {kind} on {data}; {config.updates:,} updates with batches of "
-        f"{config.batch_size}."
-    )
+def on_images(
+    engine: str = IMAGES, optimizers: tuple[str, ...] = ("sgd", "adam")
+) -> dict[str, Setting]:
+    """Returns plain and residual CNNs on both sets of images, by name."""
+    return {
+        f"{name}, {kind}, {optimizer}": Setting(engine, trained(config, optimizer, **changes))
+        for name, config in SETS.items()
+        for kind, changes in KINDS.items()
+        for optimizer in optimizers
+    }
 
 
-@dataclass(frozen=True)
-class Window:
-    """A part of training.
-
-    Attributes:
-        name: What it is called.
-        start: Where it begins, as a fraction of all updates.
-        stop: Where it ends.
-    """
-
-    name: str
-    start: float
-    stop: float
+def on_functions(engine: str = FUNCTIONS, **changes: Any) -> dict[str, Setting]:
+    """Returns plain and residual networks on the sum of four sines, by name."""
+    return {
+        f"1-D, {kind}, {optimizer}": Setting(
+            engine, trained(FUNCTION, optimizer, residual=kind == "residual", **changes)
+        )
+        for kind in ("plain", "residual")
+        for optimizer in ("momentum", "adam")
+    }
 
 
-WINDOWS = (Window("early", 0.0, 0.1), Window("middle", 0.1, 0.5), Window("late", 0.5, 1.0))
-
-
-def retitle(ax: Axes, title: str) -> None:
-    """Change the title of a figure, but not its place, above the remarks on the figure."""
-    from matplotlib.text import Text
-
-    drawn = ax.get_title(loc="left")
-    for text in ax.findobj(lambda artist: isinstance(artist, Text)):
-        if isinstance(text, Text) and text.get_text() == drawn:
-            text.set_text(title)
+def small(settings: Mapping[str, Setting]) -> dict[str, Setting]:
+    """Returns those of the settings that a quick study takes, with fewer updates."""
+    updates = {vision.Config: 400, synthetic.Config: 1000}
+    return {
+        name: dataclasses.replace(
+            settings[name],
+            config=dataclasses.replace(
+                settings[name].config, updates=updates[type(settings[name].config)]
+            ),
+        )
+        for name in ("digits, plain, sgd", "digits, residual + BN, sgd", "1-D, plain, momentum")
+        if name in settings
+    }

@@ -1,59 +1,105 @@
-"""Runs the members of a study in processes, each result on disk as soon as it is there."""
+"""Runs the members of a study in processes, here or on a cluster, and goes on where it was left."""
 
 from __future__ import annotations
 
-import contextlib
-import json
-import logging
+import functools
 import os
-import traceback
-from collections.abc import Iterator
+import time
+import uuid
+from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
+from typing import Any
 
-from keras_lcb.experiments.study import (
+import keras_lcb_worker
+from keras_lcb.experiments import clusters
+from keras_lcb.experiments.grid import Study
+from keras_lcb.experiments.member import (
+    DEATHS,
     Member,
-    Results,
-    Study,
+    deaths_noted,
     failure_path,
-    imported,
-    load,
+    is_over,
+    lock_path,
+    note_deaths,
     result_path,
-    saved_paths,
+    run_member,
 )
-from keras_lcb.runs.atomic import write_atomically
-from keras_lcb.runs.storage import save_run
+from keras_lcb.experiments.results import Results, load
+
+_PATIENCE_SECONDS = 0.5  # between looks at what another process is at
 
 
-def run(
-    study: Study,
-    folder: str | os.PathLike[str],
-    *,
-    jobs: int | None = None,
-    progress: bool = True,
-) -> Results:
-    """Run what a folder lacks of a study.
-
-    Each result is written when its member ends, under the hash of its settings: a study that is
-    killed and run again goes on with what is missing, and studies that share members may share a
-    folder. A member that fails is listed with its error, and the others run on; in another run of
-    the study it is tried again.
+def run(study: Study, folder: str | os.PathLike[str], **options: Any) -> Results:
+    """Runs what a folder lacks of a study.
 
     Args:
         study: The study.
         folder: For the results; made if it is not there.
-        jobs: Processes at a time, each with its share of the processors, and with the Keras
-            backend of this one. By default as many as there are processors; 1 runs everything in
-            this process.
-        progress: Whether to show a bar with an estimate of the time that is left.
+        **options: Those of `complete`: `jobs`, `backend`, `address`, `progress`.
 
     Returns:
         All results of the study in the folder.
 
     Raises:
-        ValueError: If `jobs` is below 1, or there is no such engine.
+        ValueError: As `complete` and `load` do.
         OSError: If the folder cannot be written.
-        joblib.externals.loky.process_executor.TerminatedWorkerError: If a process was killed, for
-            want of memory for example. What was finished is kept.
+
+    Example:
+        >>> import tempfile
+        >>> from keras_lcb.synthetic import Config
+        >>> base = Config(depth=2, width=4, updates=4, record_every=2)
+        >>> two = Study("keras_lcb.synthetic:run", base, {"learning_rate": (0.01, 0.02)}, [0])
+        >>> found = run(two, tempfile.mkdtemp(), jobs=1, progress=False)
+        >>> list(found.runs)
+        [(('learning_rate', 0.01),), (('learning_rate', 0.02),)]
+    """
+    complete(study.members(), folder, **options)
+    return load(study, folder)
+
+
+def complete(
+    members: Sequence[Member],
+    folder: str | os.PathLike[str],
+    *,
+    jobs: int | None = None,
+    backend: str = "loky",
+    address: str | None = None,
+    progress: bool = True,
+) -> None:
+    """Runs the members whose results a folder lacks.
+
+    Each result is written when its member ends, under the hash of its settings: a study that is
+    killed and run again goes on with what is missing, and studies that share members may share a
+    folder. Several processes, on several machines, may work in one folder: each member is run by
+    one of them. A member that fails is listed with its error, and the others run on; another call
+    tries it again. If a process is killed, for want of memory for example, the members that it was
+    at run again, one by one; a member whose process is killed twice is listed as failed.
+
+    Args:
+        members: The members.
+        folder: For the results; made if it is not there. On a cluster, a folder that all its
+            machines see.
+        jobs: Processes at a time on this machine, each with its share of the processors, and
+            with the Keras backend of this one. By default as many as there are processors; 1 runs
+            everything in this process.
+        backend: Where: "loky", processes on this machine; "dask" or "ray", the workers of a
+            cluster, which have the same packages as this process.
+        address: Of the cluster, such as `"tcp://10.0.0.1:8786"`; `None` starts one on this machine.
+        progress: Whether to show a bar with an estimate of the time that is left.
+
+    Raises:
+        ValueError: If `jobs` is below 1, or the backend unknown or not installed.
+        OSError: If the folder cannot be written.
+
+    Example:
+        >>> import tempfile
+        >>> from keras_lcb.synthetic import Config
+        >>> base = Config(depth=2, width=4, updates=4, record_every=2)
+        >>> study, folder = Study("keras_lcb.synthetic:run", base, {}, range(3)), tempfile.mkdtemp()
+        >>> complete(study.members()[:1], folder, jobs=1, progress=False)
+        >>> len(load(study, folder).missing)
+        2
     """
     import joblib
     from tqdm import tqdm
@@ -61,63 +107,118 @@ def run(
     processors = joblib.cpu_count()
     jobs = processors if jobs is None else jobs
     if jobs < 1:
-        raise ValueError(f"`jobs` is the number of processes, 1 or more, got {jobs}.")
-    imported(study.engine)
+        raise ValueError(f"`jobs` is the number of processes, 1 or more; received {jobs}.")
     Path(folder).mkdir(parents=True, exist_ok=True)
-    done = saved_paths(study, folder)
-    members = [member for member in study.members() if member.key not in done]
     threads = max(1, processors // jobs)
-    work = (joblib.delayed(_run_member)(study.engine, member, folder) for member in members)
-    with (
-        tqdm(total=len(members), unit=" runs", disable=not progress) as bar,
-        _environment(threads),
-        joblib.parallel_config("loky", inner_max_num_threads=threads),
-    ):
-        pool = joblib.Parallel(jobs, return_as="generator_unordered", pre_dispatch=jobs)
-        for succeeded in pool(work):
-            bar.update()
-            if not succeeded:
-                bar.set_description("some failed")
-    return load(study, folder)
+    lacking = {m.key: m for m in members if not result_path(folder, m.key).exists()}
+    here = jobs == 1 and (backend, address) == ("loky", None)
+    where = nullcontext(1) if here else clusters.connected(backend, address, jobs, threads)
+    with tqdm(total=len(lacking), unit=" runs", disable=not progress) as bar:
+        work = _Work(list(lacking.values()), folder, threads, bar)
+        if here:
+            work.here()
+        elif lacking:
+            with where as workers:
+                work.in_processes(workers)
 
 
-def _run_member(engine: str, member: Member, folder: str | os.PathLike[str]) -> bool:
-    """Run one member in the process that it is given; return whether it went well."""
-    # Each member is a model of its own, which TensorFlow takes for one that it compiles too often.
-    logging.getLogger("tensorflow").addFilter(_not_of_retracing)
-    try:
-        save_run(imported(engine)(member.config), result_path(folder, member))
-    except Exception as error:
-        told = {"error": f"{type(error).__name__}: {error}", "traceback": traceback.format_exc()}
-        told["config"] = member.config.to_json()
-        write_atomically(failure_path(folder, member), json.dumps(told, indent=1).encode())
-        return False
-    failure_path(folder, member).unlink(missing_ok=True)
-    return True
+class _Work:
+    """The members that are still to be run, and how they are."""
+
+    def __init__(
+        self, members: Sequence[Member], folder: str | os.PathLike[str], threads: int, bar: Any
+    ) -> None:
+        self.pending = list(members)
+        self.folder = os.path.abspath(folder)
+        self.threads = threads
+        self.bar = bar
+        self.attempt = uuid.uuid4().hex
+        for member in members:  # what failed before is tried again
+            failure_path(folder, member.key).unlink(missing_ok=True)
+
+    def here(self) -> None:
+        """Runs all members in this process."""
+        while self.pending:
+            before = len(self.pending)
+            for member in self.pending:
+                run_member(member, self.folder, self.attempt, _keras_backend())
+                self.bar.update()
+            self._note()
+            self._wait_for_others(before)
+
+    def in_processes(self, workers: int) -> None:
+        """Runs all members in other processes, whatever happens to these."""
+        while self.pending:
+            before = len(self.pending)
+            for suspect in self._pass(self.pending, workers):
+                self._pass([suspect], workers)  # beside no other
+                deaths = self._deaths(suspect)
+                if deaths >= DEATHS:
+                    lock_path(self.folder, suspect.key).unlink(missing_ok=True)
+                    note_deaths(suspect, self.folder, deaths)
+                self._note()
+            self._wait_for_others(before)
+
+    def _pass(self, members: list[Member], workers: int) -> list[Member]:
+        """Runs members; returns those that were under way when a process was killed."""
+        import joblib
+
+        tasks = [self._task(member) for member in members]
+        # With one worker, joblib would run everything in this process.
+        pool = _counted(self.bar)(max(2, workers), batch_size=1, pre_dispatch=workers)
+        try:
+            pool(joblib.delayed(keras_lcb_worker.work)(*task) for task in tasks)
+        except Exception:
+            self._note()
+            under_way = [member for member in self.pending if self._deaths(member)]
+            if not under_way:
+                raise
+            return under_way
+        self._note()
+        return []
+
+    def _task(self, member: Member) -> tuple[dict[str, str], bytes]:
+        import cloudpickle
+
+        backend = _keras_backend()
+        environment = {
+            "KERAS_BACKEND": backend,
+            "TF_NUM_INTRAOP_THREADS": str(self.threads),
+            "TF_NUM_INTEROP_THREADS": str(self.threads),
+            "NPROC": str(self.threads),  # JAX
+            "TF_CPP_MIN_LOG_LEVEL": os.environ.get("TF_CPP_MIN_LOG_LEVEL", "2"),
+        }
+        task = functools.partial(run_member, member, self.folder, self.attempt, backend)
+        return environment, cloudpickle.dumps(task)
+
+    def _note(self) -> None:
+        """Takes off the list what is done or has failed, here or in another process."""
+        self.pending = [m for m in self.pending if not is_over(self.folder, m.key)]
+        self.bar.n = self.bar.total - len(self.pending)
+        self.bar.refresh()
+
+    def _wait_for_others(self, before: int) -> None:
+        if len(self.pending) == before:
+            time.sleep(_PATIENCE_SECONDS)
+
+    def _deaths(self, member: Member) -> int:
+        return deaths_noted(lock_path(self.folder, member.key), self.attempt)
 
 
-def _not_of_retracing(record: logging.LogRecord) -> bool:
-    return "triggered tf.function retracing" not in str(record.msg)
+def _counted(bar: Any) -> Any:
+    """Returns `joblib.Parallel` that moves a bar: not every backend tells of what is done."""
+    import joblib
+
+    class Counted(joblib.Parallel):
+        start = bar.n
+
+        def print_progress(self) -> None:
+            bar.update(self.start + self.n_completed_tasks - bar.n)
+
+    return Counted
 
 
-@contextlib.contextmanager
-def _environment(threads: int) -> Iterator[None]:
-    """What processes inherit that begin meanwhile: Keras' backend, and how many threads to use."""
+def _keras_backend() -> str:
     import keras
 
-    wanted = {
-        "KERAS_BACKEND": keras.backend.backend(),
-        "TF_NUM_INTRAOP_THREADS": str(threads),
-        "TF_NUM_INTEROP_THREADS": str(threads),
-        "NPROC": str(threads),  # JAX
-    }
-    before = {name: os.environ.get(name) for name in wanted}
-    os.environ.update(wanted)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
+    return keras.backend.backend()

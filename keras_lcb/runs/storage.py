@@ -6,7 +6,9 @@ import hashlib
 import io
 import os
 import stat
-from typing import TYPE_CHECKING
+import sys
+from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -56,12 +58,22 @@ def save_run(run: xr.Dataset, path: str | os.PathLike[str]) -> None:
         )
     try:
         # Written to memory first, since HDF5 cannot even close a file when the disk is full.
-        content = run.drop_encoding().to_netcdf(engine="h5netcdf")
+        with _own_lock():
+            content = run.drop_encoding().to_netcdf(engine="h5netcdf")
     except TypeError as error:
         raise ValueError(
             f"The run holds something that a netCDF file cannot store: {error}"
         ) from error
     write_atomically(path, b"".join([content, _SEAL, hashlib.sha256(content).digest()]))
+
+
+def _own_lock() -> AbstractContextManager[Any]:
+    """Keeps xarray, within a worker of Dask, from asking the cluster for a lock.
+
+    Others cannot be at a file that is in memory, and the cluster's locks do not outlive its client.
+    """
+    dask = sys.modules.get("dask")
+    return nullcontext() if dask is None else dask.config.set(scheduler="threads")
 
 
 def load_run(path: str | os.PathLike[str], *, max_bytes: int = 2 * 2**30) -> xr.Dataset:

@@ -8,12 +8,8 @@ import json
 
 import pytest
 
-from keras_lcb import experiments, synthetic, vision
-from keras_lcb.experiments import landscape_probe
-from keras_lcb.experiments import study as studies
+from keras_lcb import synthetic, vision
 from keras_lcb.experiments.keys import key, made_with
-from keras_lcb.runs import schema
-from keras_lcb.runs.storage import save_run
 
 ENGINE = "toy:run"
 
@@ -50,7 +46,7 @@ def test_other_settings_and_engines_have_other_keys():
 
 @pytest.mark.parametrize(
     "config",
-    [synthetic.Config(depth=3), vision.Config(depth=3), landscape_probe.Config(steps=3)],
+    [synthetic.Config(depth=3), vision.Config(depth=3)],
     ids=lambda config: type(config).__module__,
 )
 def test_only_what_differs_from_the_defaults_counts(config):
@@ -66,25 +62,12 @@ def test_only_what_differs_from_the_defaults_counts(config):
 
 def test_a_run_is_known_by_the_settings_in_it():
     settings = {"engine": "toy", "Config": {"size": 2.0, "seed": 1}}
-    assert made_with(settings, ENGINE, Old(size=2.0, seed=1)) is True
-    assert made_with(settings, ENGINE, New(size=2.0, seed=1)) is True
-    assert made_with(settings, ENGINE, New(size=2.0, seed=1, power=2)) is False
-    assert made_with(settings, ENGINE, Old(size=2.0)) is False
-    assert made_with(settings, "other:run", Old(size=2.0, seed=1)) is False
-    assert made_with({"engine": "toy", "Config": {"sise": 2.0}}, ENGINE, Old()) is False
-    assert made_with({"engine": "toy"}, ENGINE, Old()) is None
-
-
-def _old_run(folder, config) -> None:
-    """Writes a run as it was named before settings at their defaults were left out."""
-    told = json.dumps({"engine": "keras_lcb.vision", "Config": config})
-    run = schema.dataset(
-        {"distance": (("step", "layer"), [[1.0], [0.0]])},
-        {"step": [0, 10], "layer": ["one"]},
-        {"seed": config["seed"]},
-    ).assign_attrs(settings=told)
-    name = hashlib.sha256(f"keras_lcb.vision:run {json.dumps(config)}".encode()).hexdigest()[:20]
-    save_run(run, folder / f"{name}.nc")
+    assert made_with(settings, Old(size=2.0, seed=1)) is True
+    assert made_with(settings, New(size=2.0, seed=1)) is True
+    assert made_with(settings, New(size=2.0, seed=1, power=2)) is False
+    assert made_with(settings, Old(size=2.0)) is False
+    assert made_with({"Config": {"sise": 2.0}}, Old()) is False
+    assert made_with({"engine": "toy"}, Old()) is None
 
 
 # As `vision.Config().to_json()` wrote it in the first version.
@@ -95,33 +78,7 @@ FIRST = {
 }
 
 
-def test_runs_of_the_first_version_are_found(tmp_path):
-    for seed in (0, 1):
-        _old_run(tmp_path, FIRST | {"depth": 3, "seed": seed})
-    (tmp_path / "notes.nc").write_text("no run")
-    base = vision.Config(depth=3)
-    study = experiments.Study("keras_lcb.vision:run", base, {"width": (16, 8)}, (0, 1))
-    results = experiments.load(study, tmp_path)
-    assert list(results.runs) == [(("width", 16),)]
-    assert results.runs[("width", 16),].seed.values.tolist() == [0, 1]
-    assert [member.config.width for member in results.missing] == [8, 8]
-    wide = experiments.Study("keras_lcb.vision:run", base, {"width": (16,)}, (0, 1))
-    before = {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
-    assert experiments.run(wide, tmp_path, jobs=1, progress=False).missing == []
-    assert {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir()} == before
-
-
 def test_settings_of_the_first_version_load():
     assert vision.Config.from_json(json.dumps(FIRST)) == vision.Config()
     changed = vision.Config.from_json(json.dumps(FIRST | {"depth": 3, "optimizer": "adam"}))
     assert changed == vision.Config(depth=3, optimizer="adam")
-
-
-def test_a_changed_default_is_noticed(tmp_path):
-    study = experiments.Study("keras_lcb.vision:run", vision.Config(), {}, (0,))
-    (member,) = study.members()
-    _old_run(tmp_path, FIRST | {"depth": 7})
-    (path,) = tmp_path.glob("*.nc")
-    path.rename(studies.result_path(tmp_path, member))
-    with pytest.raises(ValueError, match="made with other settings.*default has changed"):
-        experiments.load(study, tmp_path)

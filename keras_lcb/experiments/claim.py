@@ -1,0 +1,115 @@
+"""A claim: what is said, in which settings it is put to the test, and by which measure."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from keras_lcb.experiments.finding import Finding, corrected, over_settings
+from keras_lcb.experiments.grid import member_of
+from keras_lcb.experiments.member import Member
+from keras_lcb.experiments.results import Results, load_members
+from keras_lcb.experiments.scale import Scale
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What is trained: an engine and all its settings but the seed.
+
+    Attributes:
+        engine: As in `Study`.
+        config: The settings, whatever their seed.
+    """
+
+    engine: str
+    config: Any
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A claim, and how it is put to the test.
+
+    Attributes:
+        name: For files and the command line, such as "shallower-first".
+        says: What is claimed, a sentence.
+        source: Who claims it: "the paper", or "our own question".
+        effect: What the effect is, in words: "time to half the distance, last layer ÷ first".
+        above: The verdict where the effect is more than none.
+        below: The verdict where it is less.
+        holds: Which verdicts the claim predicts.
+        measure: From the runs of a setting, stacked along `seed`, to what they say.
+        scale: Of the effect.
+        settings: Name to what is trained. Verdicts are corrected for their number.
+        seeds: How many of each the full study takes.
+        challenge: What to change to contradict it: settings for the command line.
+        none: The verdict where the effect is sure to be none.
+        note: What one has to know to read the effect; sentences.
+    """
+
+    name: str
+    says: str
+    source: str
+    effect: str
+    above: str
+    below: str
+    holds: tuple[str, ...]
+    measure: Callable[[xr.Dataset], Finding]
+    scale: Scale
+    settings: Mapping[str, Setting]
+    seeds: int = 10
+    challenge: str = ""
+    none: str = "equivalent"
+    note: str = ""
+
+    def members(self, seeds: Sequence[int] | None = None) -> list[Member]:
+        """Returns all members, settings running fastest, so that all have the first seeds early."""
+        return [
+            member_of(
+                setting.engine,
+                dataclasses.replace(setting.config, seed=seed),
+                (("setting", name),),
+            )
+            for seed in (range(self.seeds) if seeds is None else seeds)
+            for name, setting in self.settings.items()
+        ]
+
+    def answer(self, folder: str | os.PathLike[str], seeds: Sequence[int] | None = None) -> Answer:
+        """Returns what a folder's runs say of it."""
+        results = load_members(self.members(seeds), folder)
+        runs = {dict(choice)["setting"]: own for choice, own in results.runs.items()}
+        # In the order in which they are declared.
+        findings = {name: self.measure(runs[name]) for name in self.settings if name in runs}
+        return Answer(self, corrected(findings), over_settings(findings, self.scale), results)
+
+    def verdict(self, finding: Finding) -> str:
+        """Returns a finding in words."""
+        if finding.equivalent:
+            return self.none
+        return {1: self.above, -1: self.below, 0: "inconclusive"}[finding.sign]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What was found on a claim.
+
+    Attributes:
+        claim: The claim.
+        findings: For each setting that has runs, what they say, corrected for their number.
+        pooled: The mean over settings.
+        results: The runs themselves, and which failed or are missing.
+    """
+
+    claim: Claim
+    findings: Mapping[str, Finding]
+    pooled: Finding
+    results: Results
+
+    def verdicts(self) -> dict[str, str]:
+        """Returns the verdict on each setting."""
+        return {name: self.claim.verdict(found) for name, found in self.findings.items()}

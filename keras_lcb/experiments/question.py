@@ -1,0 +1,138 @@
+"""A question of one's own: do shallow layers of my model converge faster?"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import itertools
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+
+from keras_lcb.analysis import ConvergenceBias, convergence_bias, corrected
+from keras_lcb.experiments.engines import own
+from keras_lcb.experiments.member import Member
+from keras_lcb.experiments.results import Results, load_members
+from keras_lcb.experiments.running import complete
+
+
+@dataclass(frozen=True)
+class Verdicts:
+    """What `study` found; `str` gives it in words.
+
+    Attributes:
+        biases: For each setting, what `convergence_bias` found, corrected for their number.
+        results: The runs themselves, stacked along `seed`, and the members that failed.
+    """
+
+    biases: Mapping[str, ConvergenceBias]
+    results: Results
+
+    def __str__(self) -> str:
+        """A sentence a setting, and what failed."""
+        told = [f"{name}: {bias}" if name else str(bias) for name, bias in self.biases.items()]
+        failed = [f"{member} failed: {error}" for member, error in self.results.failures]
+        return "\n".join([*told, *failed])
+
+
+def study(
+    build: Callable[..., keras.Model],
+    data: Any,
+    grid: Mapping[str, Sequence[Any]] | None = None,
+    *,
+    seeds: Sequence[int] = range(5),
+    epochs: int = 10,
+    batch_size: int = 32,
+    folder: str | os.PathLike[str] = "study",
+    **options: Any,
+) -> Verdicts:
+    """Tells whether shallow layers of a model of one's own converge faster, over settings.
+
+    Each member trains for twice the epochs, and is looked at up to the middle, against where it
+    ends: so no layer is at its endpoint just because training stops. It runs in a process of its
+    own and is kept in the folder as it ends; the same call goes on where it was left. With `jobs=1`
+    all run in this process, and each begins with `keras.utils.clear_session()`.
+
+    Args:
+        build: Takes `seed` and the settings of the grid by name; returns a compiled model. A
+            function, or anything else that can be called, which processes get by value: it has to
+            stand on its own, with what it needs imported in it or in its module.
+        data: `(x, y)`, two arrays; or a function without arguments, which each process calls,
+            that returns these, or a data set as `fit` takes it. Arrays are sent along with each
+            member: for large ones, let a function load them.
+        grid: Setting to the values that it takes. Defaults to none: one setting.
+        seeds: The seeds of each setting. A verdict takes five or more. Defaults to 0 to 4.
+        epochs: How many to look at. Defaults to 10.
+        batch_size: Of arrays. Defaults to 32.
+        folder: For the runs. They are found by the text of `build` and by the arguments: if you
+            change what `build` calls, take another folder. Defaults to `"study"`.
+        **options: Those of `experiments.complete`: `jobs`, `backend`, `address`, `progress`.
+
+    Returns:
+        A verdict for each setting, and the runs.
+
+    Raises:
+        ValueError: If there is no seed, or no run succeeded.
+
+    Example:
+        >>> import tempfile
+        >>> import numpy as np
+        >>> def build(seed, width):
+        ...     layers = [keras.layers.Dense(width, "relu") for _ in range(3)]
+        ...     model = keras.Sequential([keras.Input((2,)), *layers, keras.layers.Dense(1)])
+        ...     model.compile("sgd", "mse")
+        ...     return model
+        >>> x = np.random.default_rng(0).normal(size=(64, 2))
+        >>> found = study(
+        ...     build, (x, x[:, :1]), {"width": [4]}, seeds=range(2), epochs=2,
+        ...     folder=tempfile.mkdtemp(), jobs=1, progress=False,
+        ... )
+        >>> found.biases["width 4"].verdict, found.biases["width 4"].lacking
+        ('inconclusive', 'a verdict takes at least 5 seeds')
+    """
+    members = list(_members(build, data, grid or {}, seeds, epochs, batch_size))
+    if not members:
+        raise ValueError("A study needs a seed, and a value for each setting of its grid.")
+    complete(members, folder, **options)
+    results = load_members(members, folder)
+    if not results.runs:
+        raise ValueError(f"No run succeeded; the first error: {results.failures[0][1]}")
+    biases = {
+        ", ".join(f"{name} {value}" for name, value in choice): convergence_bias(
+            runs, float(runs["step"].values[-1]) / 2
+        )
+        for choice, runs in results.runs.items()
+    }
+    return Verdicts(corrected(biases), results)
+
+
+def _members(
+    build: Callable[..., keras.Model],
+    data: Any,
+    grid: Mapping[str, Sequence[Any]],
+    seeds: Sequence[int],
+    epochs: int,
+    batch_size: int,
+) -> Any:
+    import joblib
+
+    what = joblib.hash((_text(build), _text(data) if callable(data) else data))
+    for values in itertools.product(*grid.values()):
+        choice = tuple(zip(grid, values, strict=True))
+        for seed in seeds:
+            config = own.Config(dict(choice), epochs, batch_size, seed)
+            key = joblib.hash((what, config.to_json()))
+            make = functools.partial(own.run, build, data, config)
+            yield Member(choice, seed, config, key, make)
+
+
+def _text(function: Callable[..., Any]) -> Any:
+    """What tells a function from another: its source, or where that is not known, its code."""
+    try:
+        return inspect.getsource(function)
+    except (OSError, TypeError):
+        code = getattr(function, "__code__", None)
+        return repr(function) if code is None else (code.co_code, repr(code.co_consts))

@@ -1,0 +1,1 @@
+"""The declared sections, a file each that declares `SECTION`; see `experiments.section`."""

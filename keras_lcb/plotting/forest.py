@@ -1,0 +1,106 @@
+"""Effects with their intervals, one line a setting: a forest plot."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from keras_lcb.plotting.style import new_axes
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+# Colours of Okabe and Ito, which colour-blind people tell apart; shapes say the same.
+STYLES = {1: ("#0072B2", ">"), -1: ("#D55E00", "<"), 0: ("0.45", "o")}
+
+
+@dataclass(frozen=True)
+class ForestRow:
+    """One line of a forest plot.
+
+    Attributes:
+        name: Of the setting.
+        value: The effect.
+        low: Lower end of its interval.
+        high: Upper end.
+        sign: Of the effect by its verdict: +1, −1, or 0 for none.
+    """
+
+    name: str
+    value: float
+    low: float
+    high: float
+    sign: int = 0
+
+
+def plot_forest(
+    rows: Sequence[ForestRow],
+    ax: Axes | None = None,
+    *,
+    effect: str = "effect",
+    none: float = 0.0,
+    bounds: tuple[float, float] | None = None,
+    logarithmic: bool = False,
+    pooled: ForestRow | None = None,
+) -> Axes:
+    """Plots effects and intervals, a line a setting, and the mean over settings as a diamond.
+
+    Args:
+        rows: The settings, the first on top.
+        ax: Where to draw; a new pyplot figure by default.
+        effect: What the effect is, for the axis.
+        none: The value that is no effect.
+        bounds: Between which an effect counts as none: a grey band.
+        logarithmic: Whether the axis is.
+        pooled: The mean over settings.
+
+    Returns:
+        The axes.
+
+    Example:
+        >>> rows = [ForestRow("sgd", 1.3, 1.1, 1.5, 1), ForestRow("adam", 0.9, 0.7, 1.2)]
+        >>> ax = plot_forest(rows, effect="ratio", none=1.0, logarithmic=True)
+    """
+    ax = new_axes(ax)
+    if bounds is not None:
+        ax.axvspan(*bounds, color="0.5", alpha=0.15, linewidth=0)
+    ax.axvline(none, color="0.4", linewidth=1)
+    if logarithmic:
+        ax.set_xscale("log")
+    for place, row in enumerate(rows):
+        color, marker = STYLES[row.sign]
+        ax.plot([row.low, row.high], [place, place], color=color, linewidth=1.8)
+        ax.plot(row.value, place, marker, color=color, markersize=7)
+    names = [row.name for row in rows]
+    if pooled is not None:
+        _diamond(pooled, len(rows), ax)
+        names.append(pooled.name)
+    ax.set_yticks(range(len(names)), names)
+    ax.set_ylim(len(names) - 0.4, -0.6)
+    ax.set_xlabel(effect)
+    if logarithmic:
+        _plain_ticks(ax)
+    return ax
+
+
+def _diamond(row: ForestRow, place: int, ax: Axes) -> None:
+    color, _ = STYLES[row.sign]
+    ends = [row.low, row.value, row.high, row.value]
+    if np.isfinite(ends).all():
+        ax.fill(ends, [place, place - 0.25, place, place + 0.25], color=color)
+    else:
+        ax.plot(row.value, place, "D", color=color)
+    ax.axhline(place - 0.5, color="0.7", linewidth=0.8)
+
+
+def _plain_ticks(ax: Axes) -> None:
+    from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
+
+    low, high = ax.get_xlim()
+    few = high / low > 20
+    ax.xaxis.set_major_locator(LogLocator(subs=(1, 3) if few else (1, 1.5, 2, 3, 5, 7)))
+    ax.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    ax.xaxis.set_minor_formatter(NullFormatter())

@@ -1,0 +1,84 @@
+"""The question for a model of one's own."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+
+from keras_lcb import experiments
+from keras_lcb.analysis import convergence_bias, corrected
+
+X = np.random.default_rng(0).normal(size=(48, 2)).astype("float32")
+
+
+def build(seed, width, activation="tanh"):
+    layers = [keras.layers.Dense(width, activation) for _ in range(4)]
+    model = keras.Sequential([keras.Input((2,)), *layers, keras.layers.Dense(1, name="head")])
+    model.compile("sgd", "mse", jit_compile=False)
+    return model
+
+
+def ask(folder, builder=build, data=(X, X[:, :1]), grid=None, **changes):
+    told = {"seeds": range(5), "epochs": 3, "batch_size": 16, "jobs": 1} | changes
+    grid = {"width": [3, 4]} if grid is None else grid
+    return experiments.study(builder, data, grid, folder=folder, progress=False, **told)
+
+
+def test_it_is_answered_for_each_setting(tmp_path):
+    found = ask(tmp_path)
+    assert list(found.biases) == ["width 3", "width 4"]
+    runs = found.results.runs[("width", 4),]
+    assert runs.step.values.tolist() == list(range(19))  # 3 updates an epoch, 2 × 3 epochs
+    assert runs.seed.values.tolist() == [0, 1, 2, 3, 4]
+    by_hand = {c: convergence_bias(r, 9.0) for c, r in found.results.runs.items()}
+    assert {b.p_order for b in corrected(by_hand).values()} == {
+        bias.p_order for bias in found.biases.values()
+    }
+    assert found.biases["width 3"].runs == 5
+    assert runs.layer.values.tolist() == ["dense", "dense_1", "dense_2", "dense_3", "head"]
+    assert found.biases["width 4"].layers == ("dense_1", "dense_2", "dense_3")
+    assert "width 3: " in str(found) and "an endpoint beyond it" in str(found)
+
+
+def test_it_goes_on_and_another_function_is_another_question(tmp_path):
+    ask(tmp_path, seeds=[0])
+    before = set(tmp_path.iterdir())
+    assert len(before) == 2
+    ask(tmp_path, seeds=[0])
+    assert set(tmp_path.iterdir()) == before
+    ask(tmp_path, builder=lambda seed, width: build(seed, width, "relu"), seeds=[0])
+    assert len(set(tmp_path.iterdir())) == 4
+    ask(tmp_path, data=(X + 1, X[:, :1]), seeds=[0])
+    assert len(set(tmp_path.iterdir())) == 6
+
+
+def test_seeds_differ_and_are_the_same_again(tmp_path):
+    one, other = (ask(tmp_path / name, seeds=[0, 1], grid={"width": [3]}) for name in "ab")
+    ((_, first),) = one.results.runs.items()
+    ((_, second),) = other.results.runs.items()
+    np.testing.assert_array_equal(first.distance, second.distance)
+    assert not np.allclose(first.distance.isel(seed=0, step=0), first.distance.isel(seed=1, step=0))
+
+
+def test_data_that_a_function_loads(tmp_path):
+    import tensorflow as tf
+
+    def load():
+        return tf.data.Dataset.from_tensor_slices((X, X[:, :1])).batch(24)
+
+    found = ask(tmp_path, data=load, seeds=[0], grid={"width": [3]})
+    ((_, runs),) = found.results.runs.items()
+    assert runs.step.values.tolist() == [0, 2, 4, 6, 8, 10, 12]
+
+
+def test_functions_of_this_file_reach_other_processes(tmp_path):
+    found = ask(tmp_path, seeds=[0, 1], grid={"width": [3]}, jobs=2)
+    assert found.results.failures == []
+
+
+def test_refused_questions(tmp_path):
+    with pytest.raises(ValueError, match="needs a seed"):
+        ask(tmp_path, seeds=[])
+    with pytest.raises(ValueError, match="has to return a compiled Keras model; it returned None"):
+        ask(tmp_path, builder=lambda seed, width: None, seeds=[0])

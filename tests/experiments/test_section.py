@@ -1,0 +1,76 @@
+"""Sections are found, and declare what the issue of each is."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import inspect
+import sys
+
+import pytest
+
+from keras_lcb import experiments
+from keras_lcb.experiments import sections as folder
+from keras_lcb.experiments.grid import imported
+from keras_lcb.experiments.section import claims, known_sections
+
+
+@pytest.fixture
+def extra(tmp_path, monkeypatch):
+    """A section in a folder of its own, as one would add it to the package's."""
+    source = inspect.getsource(importlib.import_module(f"{folder.__name__}.section3"))
+    (tmp_path / "section9.py").write_text(source.replace('Section("3"', 'Section("9"'))
+    monkeypatch.setattr(folder, "__path__", [*folder.__path__, str(tmp_path)])
+    yield
+    sys.modules.pop(f"{folder.__name__}.section9", None)
+
+
+def test_a_file_is_a_section(extra):
+    assert list(known_sections()) == ["2", "3", "4", "5", "6", "9"]
+
+
+@pytest.mark.parametrize("quick", [False, True])
+def test_all_that_is_declared_can_run(quick):
+    for name, claim in claims(quick=quick).items():
+        assert claim.name == name and claim.settings
+        assert {claim.above, claim.below, claim.none}.issuperset(claim.holds)
+        for setting in claim.settings.values():
+            assert callable(imported(setting.engine))
+        keys = [member.key for member in claim.members()]
+        assert len(set(keys)) == len(keys)
+
+
+def test_names_of_claims_are_one_s_own():
+    every = [claim.name for section in known_sections().values() for claim in section.claims(False)]
+    assert len(set(every)) == len(every)
+
+
+def test_the_twelve_settings():
+    found = claims(["2"])["shallower-first"].settings
+    assert len(found) == 12
+    assert sum("MNIST" in name for name in found) == 4
+    gradients = claims(["3"])["gradients-are-not-speed"]
+    own = {member.key for member in claims(["2"])["shallower-first"].members()}
+    assert {member.key for member in gradients.members()} == own  # no further training
+
+
+def test_quick_settings_are_smaller():
+    for name, claim in claims(quick=True).items():
+        whole = claims()[name]
+        for setting, small in claim.settings.items():
+            assert small.config.updates < whole.settings[setting].config.updates
+
+
+def test_an_unknown_section():
+    with pytest.raises(ValueError, match="no section '7'; there are 2, 3, 4, 5, 6"):
+        claims(["7"])
+
+
+def test_sections_are_short():
+    for name in known_sections():
+        module = importlib.import_module(f"{folder.__name__}.section{name}")
+        assert len(inspect.getsource(module).splitlines()) <= 150
+
+
+def test_a_claim_is_plain_data():
+    assert dataclasses.is_dataclass(experiments.Claim)
