@@ -14,7 +14,7 @@ _CHUNK = 1 << 15  # float64 copies of two chunks stay in the processor's cache
 
 
 def norms(vector: np.ndarray, within: Sequence[slice] = ()) -> tuple[float, float]:
-    """Returns the Euclidean norm of a vector, and that of the parts within some slices."""
+    """Returns the norm of a vector, and the norm of only those entries that lie in the slices."""
     inside = [_squared(vector[part]) for part in within]
     outside = [_squared(vector[part]) for part in _outside(len(vector), within)]
     return math.sqrt(sum([*inside, *outside])), math.sqrt(sum(inside))
@@ -24,7 +24,7 @@ def norms(vector: np.ndarray, within: Sequence[slice] = ()) -> tuple[float, floa
 def distances(
     one: np.ndarray, other: np.ndarray, within: Sequence[slice] = ()
 ) -> tuple[float, float]:
-    """Returns the Euclidean distance of two vectors, and that of the parts within some slices."""
+    """Returns the distance of two vectors, and that of only the entries that lie in the slices."""
     inside = [_squared(a - b) for part in within for a, b in _doubles(one[part], other[part])]
     outside = [
         _squared(a - b)
@@ -37,7 +37,7 @@ def distances(
 def angle(one: float, other: float, apart: float) -> float:
     """Returns 1 − cos between two vectors; NaN where one of them has no direction.
 
-    It is (‖a − b‖² − (‖a‖ − ‖b‖)²) / (2‖a‖‖b‖), which keeps its digits for small angles, too.
+    It is computed as (‖a − b‖² − (‖a‖ − ‖b‖)²) / (2‖a‖‖b‖), which is precise for small angles, too.
 
     Args:
         one: Norm of one vector.
@@ -59,7 +59,7 @@ def _outside(length: int, within: Sequence[slice]) -> list[slice]:
 
 
 def _squared(vector: np.ndarray) -> float:
-    # Not `dot`: above 10,000 elements OpenBLAS wakes its threads, whose cores training holds busy.
+    # Not `dot`: above 10,000 elements, it starts threads, which compete with training for cores.
     return float(np.einsum("i,i->", vector, vector, dtype=np.float64))
 
 
