@@ -90,7 +90,7 @@ def convergence_bias(
     trend = "read from a trend over" if len(equal) > 1 else "over"
     notes = [f"Ratios are {trend} {len(equal)} layers {which}.", *notes, *_grouping(given[0])]
     if until is not None:
-        notes.append(f"Only the run up to update {until:g} is compared; the endpoint is still the final one.")
+        notes.append(f"Only updates up to {until:g} are compared; the endpoint is the final one.")
     return judged(
         times,
         _values(area_under_distance, curves, equal),

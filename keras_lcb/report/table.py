@@ -41,7 +41,7 @@ _MEANINGS = {
     "gradient_norm": "Norm of the gradient, RMS over the run.",
     "gradient_norm_final": "Norm of the gradient, RMS over the updates of the last record.",
     "update_norm": "How far one update moves the layer, RMS over the run.",
-    "update_norm_final": "How far one update moves the layer, RMS over the updates of the last record.",
+    "update_norm_final": "How far one update moves the layer, RMS over the last record.",
     "update_ratio": "Update norm divided by the norm of the parameters, RMS over the run.",
 }
 

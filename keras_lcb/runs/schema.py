@@ -154,7 +154,7 @@ def is_taken(name: str) -> bool:
 
 
 def is_run(data: xr.Dataset) -> bool:
-    """Returns whether a dataset is a run: it is marked as one, or holds a `VARIABLES` name by layer."""
+    """Returns whether a dataset is a run: it is marked, or holds one of `VARIABLES` by layer."""
     if MARKER in data.attrs:
         return True
     return any(

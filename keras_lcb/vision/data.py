@@ -62,13 +62,13 @@ class ImageData:
         if not fits:
             raise ValueError(
                 f"The model '{model.name}' takes images of the shape {taken}, and these have "
-                f"{self.shape}. Build the model for the shape {self.shape}, or load the images with "
-                "another `image_size`."
+                f"{self.shape}. Build the model for {self.shape}, or load the images with another "
+                "`image_size`."
             )
         classes = model.output_shape[-1]
         if classes != self.classes:
             raise ValueError(
-                f"The model '{model.name}' has outputs for {classes} classes, and these images have "
+                f"The model '{model.name}' has outputs for {classes} classes, and the images have "
                 f"{self.classes} classes. Build the model with classes={self.classes}."
             )
 

@@ -223,7 +223,7 @@ def test_until_looks_at_the_beginning_only(run_factory):
         others.append(run_factory(np.r_[own, [late[0], *late[:0:-1]]], steps=steps))
     bias = convergence_bias(runs, until=60)
     assert bias.verdict == "shallower faster" and bias.never_half == ()
-    assert "Only the run up to update 60 is compared; the endpoint is still the final one." in str(bias)
+    assert "Only updates up to 60 are compared; the endpoint is the final one." in str(bias)
     others = [run.assign_coords(role=("layer", ["hidden"] * 4)) for run in others]
     assert convergence_bias(others, 60) == bias
     cut = [run.sel(step=slice(60)) for run in runs]
