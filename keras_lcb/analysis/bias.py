@@ -90,7 +90,7 @@ def convergence_bias(
     trend = "read from a trend over" if len(equal) > 1 else "over"
     notes = [f"Ratios are {trend} {len(equal)} layers {which}.", *notes, *_grouping(given[0])]
     if until is not None:
-        notes.append(f"Looked at up to update {until:g}, with an endpoint beyond it.")
+        notes.append(f"Only updates up to {until:g} are compared; the endpoint is the final one.")
     return judged(
         times,
         _values(area_under_distance, curves, equal),

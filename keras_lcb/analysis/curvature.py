@@ -18,7 +18,7 @@ def eigenvalue_per_parameter(run: xr.Dataset) -> xr.DataArray:
             it, and `parameters` along `layer`.
 
     Returns:
-        One value a layer and rank.
+        One value for each layer and rank.
 
     Raises:
         ValueError: If the run lacks them.

@@ -9,9 +9,9 @@ import pandas as pd
 
 
 class LayerTable(pd.DataFrame):
-    """A `DataFrame` with sentences below it when it is printed, in `attrs["findings"]`.
+    """A `DataFrame` that, when printed, shows the sentences of `attrs["findings"]` below it.
 
-    What is made of it, a choice of columns for example, is a plain `DataFrame`.
+    A table that is made from it, for example by choosing columns, is a plain `DataFrame`.
     """
 
     @property

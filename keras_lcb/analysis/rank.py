@@ -83,7 +83,7 @@ def rank_correlation(pairs: Sequence[tuple[np.ndarray, np.ndarray]]) -> RankCorr
 
 
 def p_random_order(order: RankCorrelation, layers: int) -> float:
-    """Returns the probability of so large a mean correlation if layers had a random order.
+    """Returns the probability of a mean correlation this large if the layers had a random order.
 
     The correlation with a random order has mean 0 and variance 1 / (layers − 1), whatever the
     values and ties (Pitman, 1937). So the mean over n runs is nearly normal with 1/n of this

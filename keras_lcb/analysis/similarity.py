@@ -1,4 +1,4 @@
-"""When each layer's activations come to be like its final ones."""
+"""When each layer's activations become similar to its final ones."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from keras_lcb.analysis.curves import per_layer
 
 
 def time_to_similarity(run: xr.Dataset, level: float = 0.9) -> xr.DataArray:
-    """Return when each layer's activations first come to be so much like its final ones.
+    """Returns when each layer's activations are first so similar to its final ones.
 
-    Shallow layers often begin with activations that are much like their final ones, and are above
-    the level from the start, at time 0. How fast the rest of the way is gone says
-    `time_to_fraction` of `remaining(run, "similarity")`.
+    The activations of shallow layers are often similar to their final ones from the start. Their
+    time is then 0. To see how fast the rest of the similarity is reached, use `time_to_fraction` of
+    `remaining(run, "similarity")`.
 
     Args:
         run: A run with `similarity`, as `RepresentationSimilarity` records it, or runs stacked
             along `seed`.
-        level: Between 0 and 1. Defaults to 0.9.
+        level: The level of similarity, between 0 and 1. Defaults to 0.9.
 
     Returns:
-        The first update of each layer, between records by linear interpolation; NaN for a layer
+        The first such update for each layer, interpolated linearly between records; NaN for a layer
         whose similarity is not known.
 
     Raises:

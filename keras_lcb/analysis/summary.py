@@ -47,8 +47,8 @@ def summary(run: xr.Dataset) -> pd.DataFrame:
         For stacked runs, each column is the mean over seeds, and a column `…_std` holds the
         standard deviation over seeds. Both are NaN if a seed has no value.
 
-        Printed, the table of a single run says below what `lcb.diagnose` finds in it, which
-        `attrs["findings"]` holds too.
+        When the table of a single run is printed, the findings of `lcb.diagnose` follow below it.
+        They are also in `attrs["findings"]`.
 
     Raises:
         ValueError: If the run holds no layers.
@@ -87,7 +87,7 @@ def summary(run: xr.Dataset) -> pd.DataFrame:
 
 
 def _findings(run: xr.Dataset) -> list[str]:
-    """What `lcb.diagnose` finds, in short; nothing of runs that are stacked."""
+    """Returns what `lcb.diagnose` finds, in short; nothing for runs stacked along `seed`."""
     from keras_lcb.diagnosis import diagnose
 
     if "seed" in run.dims or "step" not in run.dims:

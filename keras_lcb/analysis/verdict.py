@@ -4,14 +4,15 @@ The size of the effect is the ratio of times to half the distance, of the last l
 from a trend over hidden layers of equal shape (`time_ratio`). The runs, which differ in their
 seeds, are the sample: the mean ratio over runs has Student's t interval. There are four verdicts:
 
-- "equivalent": the ratio lies within bounds around 1. Two one-sided t tests at 5 % say so, which
-  is the same as a 90 % interval within the bounds. A smaller difference counts as none, even if it
-  is reliable.
+- "equivalent": the ratio lies within bounds around 1. Two one-sided t tests at 5 % decide this,
+  which is the same as a 90 % interval within the bounds. A difference within the bounds counts as
+  none, even if it is reliable.
 - "shallower faster" or "deeper faster". First, the ratio's 95 % interval lies above 1, or below 1.
-  Second, layers in random order would have so large a rank correlation of depth and time to half
-  in less than 5 % of cases. Third, this correlation, and that of depth and area under the
-  distance, have the ratio's direction. If some layer never came half the way, there is no ratio;
-  then the 95 % interval of the rank correlation of depth and time to half must exclude 0 instead.
+  Second, if the layers had a random order, so large a rank correlation of depth and time to half
+  would occur in less than 5 % of cases. Third, this correlation, and that of depth and area under
+  the distance, have the ratio's direction. If some layer never came half the way, there is no
+  ratio; then the 95 % interval of the rank correlation of depth and time to half must exclude 0
+  instead.
 - "inconclusive": everything else. The reason is given: fewer than 3 layers or 5 runs, measures
   that disagree, or an interval that is too wide.
 
@@ -239,7 +240,7 @@ def _unlike_depth(bias: ConvergenceBias) -> list[str]:
     if apart <= bias.bounds[1]:
         return []
     return [
-        f"The layers differ all the same, if not with depth: {bias.layers[slow]} takes {apart:.2f} "
+        f"The layers still differ, though not with depth: {bias.layers[slow]} takes {apart:.2f} "
         f"times as long as {bias.layers[fast]}."
     ]
 

@@ -28,7 +28,7 @@ class Backup:
 
     def __init__(self, folder: str | os.PathLike[str], owner: str) -> None:
         self.folder = pathlib.Path(folder) / owner
-        self.writes = True  # set to False in all processes of a distributed training but one
+        self.writes = True  # False in all processes of a distributed training except one
 
     def settle(self, run: dict[str, Any], count: dict[str, int]) -> None:
         """Writes which run the records belong to, and how its updates are counted.

@@ -1,4 +1,4 @@
-"""When records are taken in loops that call no hooks of callbacks; see `keras_lcb.track`."""
+"""Takes records in training loops that do not call callbacks; see `keras_lcb.track`."""
 
 from __future__ import annotations
 

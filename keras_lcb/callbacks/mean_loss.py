@@ -11,7 +11,8 @@ class MeanLoss:
 
     Keras reports the running mean over an epoch. A running mean times its number of batches is a
     sum, and the difference of two such sums is the sum over the batches between them. A smaller
-    last batch of an epoch counts as a whole one. Over whole epochs, the mean is Keras' own.
+    last batch of an epoch counts as a whole one. Over whole epochs, the mean equals the one that
+    Keras reports.
     """
 
     def __init__(self) -> None:

@@ -159,7 +159,7 @@ def on_host(snapshot: Any) -> np.ndarray:
 def _on_device(row: TrackedLayer) -> Any:
     dtype = _dtype(row.variables).name
     parts = [keras.ops.cast(keras.ops.ravel(v), dtype) for v in row.variables]
-    # The copy needs memory of its own, since JAX reuses that of the weights in the next step.
+    # The copy must have its own memory, because the next step on JAX reuses that of the weights.
     return keras.ops.copy(keras.ops.stop_gradient(keras.ops.concatenate(parts)))
 
 

@@ -52,10 +52,10 @@ class StepQuantities(Recorder):
             they are not attributes of the model. Defaults to `None`: they are found there.
 
     Attributes:
-        results: The run, an `xarray.Dataset` with a variable (step, layer) for each quantity. It
-            covers those updates since the previous record in which the layer had a gradient, and
-            is NaN before training. With `per_update`, the run also has `<name>_per_update`
-            (update, layer), which is NaN where the layer had no gradient.
+        results: The run, an `xarray.Dataset` with a variable (step, layer) for each quantity. A
+            value covers the updates since the previous record, but only those in which the layer
+            had a gradient. It is NaN before training. With `per_update`, the run also has
+            `<name>_per_update` (update, layer), which is NaN where the layer had no gradient.
 
     Raises:
         ValueError: If no quantity is given, or a quantity has a name that runs use for something
@@ -148,7 +148,7 @@ class StepQuantities(Recorder):
     # Recording.
 
     def _take_of(self, reader: Reader) -> Taken:
-        """Takes from a reader what was measured until now, and empties it."""
+        """Returns what a reader has collected until now, and empties the reader."""
         assert self._tap is not None
         self._tap.drain()
         self._tap.begin_windows(reader)

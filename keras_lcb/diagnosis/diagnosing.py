@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
 _ORDER = {CERTAIN: 0, LIKELY: 1, POSSIBLE: 2}
-# Which callbacks record the variables that rules need.
+# The callbacks that record each variable that rules need.
 _RECORDED_BY = {
     "dead_units": "Diagnosis",
     "loss": "LayerConvergence or Diagnosis, of a model that reports its loss",
@@ -127,4 +127,4 @@ def _drop_contradictions(
         for other in there.intersection(rule.against) if name in there else ():
             for one, another in ((name, other), (other, name)):
                 found.pop(one, None)
-                untold[one] = f"The run shows its signs, but also those of its opposite, {another}."
+                untold[one] = f"The run shows signs of it, but also of its opposite, {another}."

@@ -86,7 +86,7 @@ class Frozen:
 
 
 def _owners_of_statistics(model: keras.Model, frozen: set[int]) -> list[keras.Layer]:
-    """Returns the layers without trainable variables that are called before any that trains."""
+    """Returns the layers without trainable variables that come before all layers that train."""
     order = tracked_layers(model)
     try:
         called = trace_calls(model, internals.flattened(model)).order

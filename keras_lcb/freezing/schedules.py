@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import numpy as np
 
-SCHEDULES = {"linear": 1, "cubic": 3}  # fractions are equally spaced ones, to this power
+SCHEDULES = {"linear": 1, "cubic": 3}  # the power to which equally spaced numbers are raised
 
 
 def freezing_fractions(schedule: str, start: float, count: int) -> np.ndarray:
     """Returns the fraction of the run at which each layer freezes, in the order of the layers.
 
-    In the linear schedule, the fractions are equally spaced from `start` to 1. In the cubic one,
-    their cube roots are. FreezeOut describes the cubic schedule by t₀, where `start` is t₀³.
+    In the linear schedule, the fractions are equally spaced from `start` to 1. In the cubic
+    schedule, the cube roots of the fractions are equally spaced. FreezeOut describes the cubic
+    schedule by t₀, where `start` is t₀³.
 
     Args:
         schedule: "linear" or "cubic".
@@ -48,6 +49,8 @@ def freezing_epochs(fractions: np.ndarray, epochs: int) -> np.ndarray:
 
 def annealing(progress: np.ndarray) -> np.ndarray:
     """Returns the factor of a layer's step: ½ (1 + cos πp), and 0 for p above 1.
+
+    A run stores this factor. `annealing.Annealing` computes the same inside the training step.
 
     Args:
         progress: p, which is 0 at the start of the run and 1 when the layer freezes.

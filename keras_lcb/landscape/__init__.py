@@ -1,8 +1,9 @@
 """Measures the loss around a layer's weights.
 
-How far the gradient stays valid (`gradient_predictiveness`), how curved the loss is (`curvature`,
-`filter_curvature`), its values along random lines and planes (`loss_slice`), and which learning
-rates are stable (`largest_stable_learning_rate`). All of them are functions of an `Objective`.
+The functions measure how far the gradient stays valid (`gradient_predictiveness`), how curved the
+loss is (`curvature`, `filter_curvature`), its values along random lines and planes (`loss_slice`),
+and which learning rates are stable (`largest_stable_learning_rate`). All of them evaluate an
+`Objective`, the loss as a function of the weights.
 """
 
 from keras_lcb.landscape.curvature import curvature

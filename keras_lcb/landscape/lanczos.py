@@ -1,7 +1,7 @@
 """Finds both ends of a symmetric matrix's spectrum from matrix-vector products (Lanczos 1950).
 
 The search is a generator: it yields a vector, and receives the product of the matrix with this
-vector. The caller can so run the searches for several matrices at once, and compute their products
+vector. So the caller can run searches for several matrices at once, and compute their products
 together.
 """
 

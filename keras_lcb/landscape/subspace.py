@@ -60,7 +60,7 @@ class Spectrum:
 
 
 class Subspace:
-    """Orthonormal vectors V and what is needed of the products HV, in little memory.
+    """Orthonormal vectors V, and the needed parts of the products HV, in little memory.
 
     The part of the products inside of the subspace is T = VᵀHV. The part outside is a combination
     of a few vectors w orthogonal to V, with a vector of coefficients c for each w:

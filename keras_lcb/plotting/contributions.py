@@ -36,7 +36,7 @@ def plot_contributions(
     """Plots the target, the prediction and what each layer adds to it, as functions.
 
     The contributions of the layers of a residual network add up to its prediction; the
-    contribution of the last layer is its bias. A plain network has a prediction only.
+    contribution of the last layer is its bias. A plain network has only a prediction.
 
     Args:
         run: A run with `prediction`, as `FrequencyResponse(..., functions=True)` records it.

@@ -48,10 +48,10 @@ def plot_curvature(run: xr.Dataset, ax: Axes | None = None) -> list[Line2D]:
 
     Large filled circles are the largest eigenvalues, smaller circles the next ones. A hollow
     triangle marks the absolute value of the smallest eigenvalue if it is negative. Bars show how
-    far an eigenvalue may be from its estimate, as the residual tells. A dashed line is the whole
-    model, if it was measured. Of a run along training, the first, the middle and the last record
-    are drawn, each as a line over depth. Of runs stacked over seeds, the median is drawn, with
-    bars from the lowest to the highest value.
+    far an eigenvalue may be from its estimate, according to the residual. A dashed line is the
+    whole model, if it was measured. Of a run along training, the first, the middle and the last
+    record are drawn, each as a line over depth. Of runs stacked over seeds, the median is drawn,
+    with bars from the lowest to the highest value.
 
     Args:
         run: What `landscape.curvature` returns, or a run of `LayerSharpness`.
@@ -154,7 +154,7 @@ def _along_training(layers: xr.Dataset, ax: Axes) -> list[Line2D]:
 def _spread(layers: xr.Dataset) -> tuple[Any, Any, Any]:
     """Returns lowest, middle and highest eigenvalues (layer, rank).
 
-    They are over seeds; without seeds, the residuals tell how far the eigenvalues may be off.
+    With seeds, this is their range. Otherwise, it is the range that the residuals allow.
     """
     values = layers["eigenvalue"].transpose(..., "layer", "rank")
     if "seed" in values.dims:

@@ -53,7 +53,7 @@ def plot_frequency_error(run: xr.Dataset, ax: Axes | None = None) -> list[Line2D
             `layout="constrained"` leaves room for them. Defaults to `None`: a new pyplot figure.
 
     Returns:
-        One `matplotlib.lines.Line2D` a frequency, low to high.
+        One `matplotlib.lines.Line2D` for each frequency, low to high.
 
     Raises:
         ValueError: If the run holds no errors.

@@ -55,12 +55,12 @@ def plot_frequency_map(
 ) -> QuadMesh:
     """Plots layers against frequencies: the share that each carries, or R² in a plain network.
 
-    Runs stacked over seeds have their mean.
+    Of runs stacked over seeds, the mean is drawn.
 
     Args:
         run: A run with `frequency_share` or `r2`, as `FrequencyResponse` records it.
-        step: An update. The nearest record is shown; of R², the last value up to this record.
-            Defaults to `None`: the last record.
+        step: An update. The nearest record is shown. For R², this is the last value measured up to
+            this record. Defaults to `None`: the last record.
         ax: Where to draw. Defaults to `None`: a new pyplot figure.
 
     Returns:

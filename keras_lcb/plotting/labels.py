@@ -40,7 +40,7 @@ def spread(wanted: Sequence[float], gap: float, low: float, high: float) -> np.n
         wanted: Positions in ascending order.
         gap: The smallest distance between neighbours.
         low: The smallest position.
-        high: The largest position. It is exceeded if there is not enough room.
+        high: The largest position. If there is not enough room, positions exceed it.
 
     Returns:
         The new positions, in the same order.

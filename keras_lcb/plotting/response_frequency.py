@@ -1,4 +1,4 @@
-"""How much of each layer's response varies fast."""
+"""The figure of how much of each layer's response varies fast."""
 
 from __future__ import annotations
 
@@ -44,16 +44,16 @@ def plot_response_frequency(
 ) -> list[Artist]:
     """Plots the share of each layer's response above a cut-off frequency, along training.
 
-    A line near 1 belongs to a layer whose output varies fast with the image. Runs stacked over
-    seeds have their mean and a band from the lowest to the highest. More than 20 layers are drawn
-    as a map of layers against updates.
+    A line near 1 belongs to a layer whose output varies fast with the image. Of runs stacked over
+    seeds, the mean is drawn, with a band from the lowest to the highest value. More than 20 layers
+    are drawn as a map of layers against updates.
 
     Args:
         run: A run of `ResponseFrequency`.
         ax: Where to draw; a new pyplot figure by default. Names stand to the right of the axes:
             a figure made with `layout="constrained"` leaves room for them.
-        cutoff: The cut-off frequency; the recorded one next to it is drawn. Defaults to the middle
-            one of those recorded.
+        cutoff: The cut-off frequency. The nearest recorded one is drawn. Defaults to the middle one
+            of those recorded.
 
     Returns:
         One `matplotlib.lines.Line2D` a layer, in the order of the run's layers, or the map, a

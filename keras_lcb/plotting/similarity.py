@@ -1,4 +1,4 @@
-"""How alike each layer's activations are to its final or initial ones."""
+"""The figure of how similar each layer's activations are to its final or initial ones."""
 
 from __future__ import annotations
 
@@ -48,12 +48,12 @@ def _showing(run: xr.Dataset) -> str:
     showing=_showing,
 )
 def plot_similarity(run: xr.Dataset, ax: Axes | None = None, *, to: str = "end") -> list[Artist]:
-    """Plots how alike each layer's activations are to its final or initial ones, along training.
+    """Plots how similar each layer's activations are to its final or initial ones.
 
-    Every line ends at 1, or begins there. The dotted line marks 0.9, beyond which
-    `analysis.time_to_similarity` takes a layer's representation for settled. Runs stacked over
-    seeds have their mean and a band from the lowest to the highest. More than 20 layers are drawn
-    as a map of layers against updates.
+    Every line ends at 1 (with `to="start"`, begins at 1). The dotted line marks 0.9, the level of
+    `analysis.time_to_similarity`. Of runs stacked over seeds, the mean is drawn, with a band from
+    the lowest to the highest value. More than 20 layers are drawn as a map of layers against
+    updates.
 
     Args:
         run: A run of `RepresentationSimilarity`.

@@ -78,7 +78,7 @@ def _remarks(found: xr.Dataset) -> list[str]:
     said = [f"Geometric mean of {rate.sizes['seed']} seeds."] if "seed" in rate.dims else []
     known = (rate.expand_dims("seed") if "seed" not in rate.dims else rate).notnull()
     never, always = ~known.any("seed").values, known.all("seed").values
-    for found_in, layers in (("No", never), ("In some of them no", ~always & ~never)):
+    for found_in, layers in (("No", never), ("In some seeds, no", ~always & ~never)):
         absent = [short_name(str(name)) for name in rate["layer"].values[layers]]
         if absent:
             said.append(f"{found_in} limit was found for: {', '.join(absent)}.")

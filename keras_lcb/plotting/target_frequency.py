@@ -1,4 +1,4 @@
-"""How much of the target varies fast that each layer leaves to those above it."""
+"""The figure of how fast the target varies, as a function of each layer's output."""
 
 from __future__ import annotations
 
@@ -42,17 +42,17 @@ def _showing(run: xr.Dataset) -> str:
 def plot_target_frequency(
     run: xr.Dataset, ax: Axes | None = None, *, cutoff: float | None = None
 ) -> list[Artist]:
-    """Plots the share of the target above a cut-off frequency, as each layer leaves it.
+    """Plots the share above a cut-off frequency of the target, as each layer's output leaves it.
 
     The target is taken as a function of a layer's output, which is what the layers above have to
-    learn; the dotted line marks its share as a function of the images themselves. Otherwise like
-    `plot_response_frequency`.
+    learn; the dotted line marks its share as a function of the images themselves. In all other
+    ways, the figure is like `plot_response_frequency`.
 
     Args:
         run: A run of `ResponseFrequency` with targets.
         ax: Where to draw; a new pyplot figure by default.
-        cutoff: The cut-off frequency; the recorded one next to it is drawn. Defaults to the middle
-            one of those recorded.
+        cutoff: The cut-off frequency. The nearest recorded one is drawn. Defaults to the middle one
+            of those recorded.
 
     Returns:
         One `matplotlib.lines.Line2D` a layer, in the order of the run's layers, or the map, a

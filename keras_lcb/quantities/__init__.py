@@ -1,7 +1,7 @@
 """Quantities that can be measured for each layer inside the training step, one file each.
 
-Whatever subclass of `StepQuantity` a file of this folder defines is public here: no other place
-lists them.
+Each subclass of `StepQuantity` that a file of this folder defines is public here. There is no list
+of them.
 """
 
 from __future__ import annotations

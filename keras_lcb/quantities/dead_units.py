@@ -15,11 +15,12 @@ from keras_lcb.quantities.step_quantity import State, StepQuantity
 class DeadUnits(StepQuantity):
     """Share of units whose gradient was exactly zero in each update since the last record.
 
-    A unit is what stands at one place of a kernel's last axis: a neuron of `Dense`, a filter of a
-    convolution (of a depthwise or transposed one, the axis is another, and the share means
-    little). It is dead where neither its part of the kernel nor its bias had a gradient other than
-    zero. A ReLU that no sample of these updates switched on is such a unit, and so is one that
-    nothing reads. Layers without kernels are NaN. It keeps one number a unit on the device.
+    A unit is one index of a kernel's last axis: a neuron of `Dense`, or a filter of a convolution.
+    (Filters of depthwise and transposed convolutions are on other axes, so the share means little
+    there.) A unit is dead if the gradient of its part of the kernel and of its bias was always
+    zero. Examples are a ReLU that was zero for every sample of these updates, and a unit whose
+    output no later layer uses. Layers without kernels have NaN. The cost is one number for each
+    unit on the device.
 
     Source: Lu et al. (2019), "Dying ReLU and initialization", for what makes units die.
 
@@ -43,7 +44,7 @@ class DeadUnits(StepQuantity):
     numbers = 2  # units that got their first gradient, and units seen for the first time
 
     def init(self, variable: keras.Variable) -> State:
-        """Keeps which units of a kernel had a gradient, and at last whether they are counted."""
+        """Returns a 0 for each unit, which has no gradient yet; the last 0 means "not counted"."""
         units = _units(variable.shape)
         return (keras.ops.zeros((units + 1,)),) if units else ()
 
@@ -85,12 +86,12 @@ class DeadUnits(StepQuantity):
 
 
 def _units(shape: Sequence[int]) -> int:
-    """Returns how many units a variable belongs to, 0 if it is no kernel."""
+    """Returns the number of units of a kernel; 0 for other variables."""
     return int(shape[-1]) if len(shape) >= 2 else 0
 
 
 def _moving(gradient: Any) -> Any:
-    """Returns 1 for each place along the last axis with a gradient other than zero, else 0."""
+    """Returns 1 for each index of the last axis with a gradient other than zero, otherwise 0."""
     rows = keras.ops.reshape(gradient, (-1, gradient.shape[-1]))
-    # NaN is no zero: a unit that gets it is not dead, but in other trouble.
+    # NaN differs from zero, so a unit whose gradient is NaN does not count as dead.
     return keras.ops.cast(keras.ops.any(rows != 0, axis=0), "float32")

@@ -14,8 +14,8 @@ from keras_lcb.quantities.step_quantity import State, StepQuantity
 class FirstGradient(StepQuantity):
     """‖∇θ‖₂ at the first update that is measured, with θ all of a layer's variables.
 
-    It tells of the initialisation even where training is lost before the first record. Each
-    record holds the same. It keeps one number a variable on the device.
+    It shows the effect of the initialization, even if training diverges before the first record.
+    Each record holds the same value. The cost is one number for each variable on the device.
 
     Example:
     >>> import numpy as np
@@ -35,11 +35,11 @@ class FirstGradient(StepQuantity):
     numbers = 1
 
     def init(self, variable: keras.Variable) -> State:
-        """Keeps the squared norm at the first update; below zero before it."""
+        """Returns −1, for "no update yet". Later, the state is the first squared norm."""
         return (keras.ops.full((), -1.0),)
 
     def update(self, state: State, gradient: Any, before: Any, after: Any) -> tuple[State, State]:
-        """Takes the gradient of the first update, and adds it at each, so that it is a mean."""
+        """Adds the first squared norm at each update, so that it is also the mean over updates."""
         gradient = keras.ops.cast(gradient, "float32")
         first = keras.ops.where(state[0] < 0, keras.ops.sum(gradient * gradient), state[0])
         return (first,), (first,)

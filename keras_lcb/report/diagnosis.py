@@ -1,4 +1,4 @@
-"""What a report says of findings, before any figure."""
+"""The part of a report on the findings of a diagnosis, which comes before the figures."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 
 
 def diagnosis(run: xr.Dataset) -> str:
-    """Returns the findings of a run as HTML, each with what it rests on; nothing for none.
+    """Returns the findings of a run as HTML, each with its evidence; "" if there are none.
 
-    Runs stacked along `seed` have none, since a diagnosis is of one training.
+    Runs stacked along `seed` have no findings, because a diagnosis examines one training.
     """
     if "seed" in run.dims or "step" not in run.dims:
         return ""

@@ -1,4 +1,4 @@
-"""The code that makes a run again, from the settings with which it was made."""
+"""Code that makes a run again, written from the settings that the run holds."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def _experiment(engine: str, config: str) -> str:
 def _calls(run: xr.Dataset) -> dict[str, str]:
     """Returns the code that makes each callback, by name.
 
-    It follows from the settings; if there are none, from the quantities that the run holds.
+    The settings determine it; without settings, the quantities that the run holds.
     """
     calls = {name: _call(name, options) for name, options in _recorders(run).items()}
     if calls:

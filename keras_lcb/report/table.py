@@ -39,9 +39,9 @@ _MEANINGS = {
     "angle": "1 − cosine between the kernels at the end and at the start. It does not depend on "
     "the scale of the weights.",
     "gradient_norm": "Norm of the gradient, RMS over the run.",
-    "gradient_norm_final": "The same over the updates of the last record.",
+    "gradient_norm_final": "Norm of the gradient, RMS over the updates of the last record.",
     "update_norm": "How far one update moves the layer, RMS over the run.",
-    "update_norm_final": "The same over the updates of the last record.",
+    "update_norm_final": "How far one update moves the layer, RMS over the last record.",
     "update_ratio": "Update norm divided by the norm of the parameters, RMS over the run.",
 }
 
@@ -79,7 +79,7 @@ def settings_table(settings: Mapping[str, Any]) -> str:
 
 
 def facts(entries: Mapping[str, Any]) -> str:
-    """Returns the few facts that stand at the top, as a description list."""
+    """Returns the few facts at the top of the report, as a description list."""
     items = "".join(
         f"<div><dt>{escape(name)}</dt><dd>{escape(number(value))}</dd></div>"
         for name, value in entries.items()
@@ -134,7 +134,7 @@ def _layer(name: str, color: str) -> str:
 def _cell(value: Any) -> str:
     is_number = isinstance(value, Real)
     sortable = str(value)
-    if is_number and not np.isfinite(value):  # as JavaScript has it; "" stays last
+    if is_number and not np.isfinite(value):  # as JavaScript writes it; "" is sorted last
         sortable = "" if np.isnan(value) else str(value).replace("inf", "Infinity")
     kind = ' class="number"' if is_number else ""
     return f'<td{kind} data-value="{escape(sortable)}">{escape(number(value))}</td>'

@@ -1,4 +1,4 @@
-"""Which part of a function of images, or of other points, varies fast, by a Gaussian filter."""
+"""Measures how much of a function of images (or other points) varies fast, by a Gaussian filter."""
 
 from keras_lcb.response.gaussian_filter import GaussianFilter
 from keras_lcb.response.targets import as_functions

@@ -87,7 +87,7 @@ class GaussianFilter:
 
     @functools.cached_property
     def _forms(self) -> tuple[np.ndarray, np.ndarray]:
-        """Returns two matrices whose scalar products with a Gram matrix are the parts' energies."""
+        """Returns two matrices. Their scalar products with a Gram matrix are the parts' energy."""
         rest = np.eye(len(self.kernel)) - self.kernel
         return self.kernel.T @ self.kernel, rest.T @ rest
 

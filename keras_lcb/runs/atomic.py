@@ -8,7 +8,7 @@ import time
 import uuid
 from pathlib import Path
 
-# A temporary file that has not changed for so long was left behind by a process that was killed.
+# A temporary file that is older than this was left behind by a process that was killed.
 _LEFT_BEHIND_AFTER_SECONDS = 3600.0
 
 

@@ -147,7 +147,7 @@ def _joined_variable(
 
 
 def _on_index(values: xr.DataArray, index: dict[Hashable, xr.DataArray]) -> xr.DataArray:
-    """Spreads values over the joined steps, layers and so on, with NaN in the gaps."""
+    """Puts values on the joined steps, layers and other coordinates, with NaN in the gaps."""
     other = {
         dim: index[dim].values
         for dim in values.dims

@@ -154,7 +154,7 @@ def is_taken(name: str) -> bool:
 
 
 def is_run(data: xr.Dataset) -> bool:
-    """Returns whether a dataset is a run: marked as one, or with a run's variables of layers."""
+    """Returns whether a dataset is a run: it is marked, or holds one of `VARIABLES` by layer."""
     if MARKER in data.attrs:
         return True
     return any(

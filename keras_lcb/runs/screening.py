@@ -1,8 +1,8 @@
 """Checks an HDF5 file from an unknown source before it is read.
 
 A netCDF file may refer to other files, or declare far more data than it holds, and readers follow
-both silently. A run does neither: it is one flat group of plain, uncompressed arrays. The checks
-read HDF5's metadata only, and do not follow links.
+such references and declarations without a warning. A run has neither: it is one flat group of
+plain, uncompressed arrays. The checks read HDF5's metadata only, and do not follow links.
 """
 
 from __future__ import annotations

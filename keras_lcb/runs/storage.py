@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 # A checksum is appended to the netCDF content, where HDF5 ignores it. HDF5 itself detects a file
-# that was cut short, but not one whose bytes have changed, on which it may even crash.
+# that was cut short. It does not detect changed bytes, and may even crash on them.
 _SEAL = b"keras_lcb sha256"
 
 

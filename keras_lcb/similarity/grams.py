@@ -1,4 +1,4 @@
-"""Gram matrices of the activations of layers, which tell how similar samples are to a layer."""
+"""Gram matrices of activations, which say how similar the samples look to a layer."""
 
 from __future__ import annotations
 

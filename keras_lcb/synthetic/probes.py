@@ -1,4 +1,4 @@
-"""Measures what a linear read-out could find in a layer's features, whether the output uses it."""
+"""Measures what a linear read-out can find in a layer's features, used by the output or not."""
 
 from __future__ import annotations
 
@@ -214,8 +214,8 @@ def ridge_r2(
     """Returns the cross-validated R² of a ridge regression with an intercept, for each target.
 
     One factorisation is enough for all targets and folds. Let H be the hat matrix of a regression
-    on all points, and f the points of a fold. A regression without these points has at them the
-    errors (I - H_ff)⁻¹ e_f, where e_f are the errors of the regression on all points. This is
+    on all points, and f the points of a fold. The errors at these points of a regression without
+    them are (I - H_ff)⁻¹ e_f, where e_f are the errors of the regression on all points. This is
     exact, because the penalty is the same for all folds.
 
     Args:

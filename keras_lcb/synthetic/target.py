@@ -1,4 +1,8 @@
-"""The base of all targets: a function on an interval, with its grids and its noise."""
+"""The base of all targets: a function on an interval, with its grids and its noise.
+
+A new kind of target is a subclass of `Target` in a file of this folder, such as `waves.py`, and a
+name in `__init__.py`.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Restores targets from JSON.
+"""Restores targets from JSON. The kinds of targets are in `sinusoids`, `waves` and `functions`.
 
 A target is a frozen dataclass, and equal targets give the same values. A wave number is a number of
 periods over the domain: wave number k is sin(kx) on [-π, π), and sin(2πkx) on [0, 1).

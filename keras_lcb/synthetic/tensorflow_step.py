@@ -1,7 +1,7 @@
 """A training step with many updates, which makes the training of small networks faster.
 
 It is for TensorFlow only. Keras' `steps_per_execution` requests each batch from the input pipeline.
-For a small network, this takes a good part of the time of an update. Here, one element of the data
+For a small network, this takes a large part of the time of an update. Here, one element of the data
 holds the batches of many updates.
 """
 

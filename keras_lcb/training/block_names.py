@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-# Patterns of layer names, the most specific first, each with the name of the block that follows
-# from a match. What comes before the match stays in front of the block's name.
+# Patterns of layer names, the most specific first, each with the name of the block to which a
+# matching layer belongs. The text before the match is kept in front of the block's name.
 _SCHEMES = tuple(
     (re.compile(rf"(?P<before>(?:^|.*?/)){pattern}", re.IGNORECASE), block)
     for pattern, block in (

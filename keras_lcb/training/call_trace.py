@@ -12,13 +12,13 @@ from keras_lcb.backend import internals
 
 
 class CallObserver(Protocol):
-    """What is told of the calls of layers."""
+    """The interface of an object that is told when layers are called."""
 
     def enter(self, layer: keras.layers.Layer) -> None:
-        """Told when a call begins."""
+        """Is called when a call of the layer begins."""
 
     def leave(self, layer: keras.layers.Layer, inputs: Any, outputs: Any) -> None:
-        """Told when it ends."""
+        """Is called when the call ends."""
 
 
 class CallTrace:
@@ -112,10 +112,10 @@ def trace_calls(model: keras.Layer, layers: Iterable[keras.layers.Layer]) -> Cal
 def read_graph(model: keras.Layer) -> CallTrace | None:
     """Reads from a Functional model's graph what `trace_calls` would note, without any call.
 
-    A symbolic call takes a good part of the time that Keras takes to trace a large model.
+    This saves a symbolic call, which takes long for a large model.
 
     Returns:
-        The trace; `None` if the graph does not tell, as with layers that call others.
+        The trace; `None` if the graph does not show all calls, as with layers that call others.
     """
     if not _graph_tells_all(model):
         return None
@@ -147,7 +147,7 @@ def _replay(graph: Any, trace: CallTrace) -> None:
             trace.leave(operation, sources, outputs)
             continue
         _replay(inner, trace)
-        # What goes in and out of a nested model has other tensors within it.
+        # Inside a nested model, other tensors stand for its inputs and outputs.
         for within, outside in zip(_tensors(internals.inputs_of(inner)), sources, strict=True):
             trace.leave(operation, [outside], [within])
         for outside, within in zip(outputs, _tensors(internals.outputs_of(inner)), strict=True):

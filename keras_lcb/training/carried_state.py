@@ -27,7 +27,7 @@ class CarriedState:
 
     def __init__(self, model: keras.Model) -> None:
         self._reference = weakref.ref(model)
-        self._carried: list[tuple[Any, list[keras.Variable]]] = []  # optimizers, their additions
+        self._carried: list[tuple[Any, list[keras.Variable]]] = []  # optimizers, with additions
         self._values: list[Any] | None = None  # from the last step, newer than the variables
 
     @property

@@ -225,8 +225,8 @@ def _effective(part: Any, reached: Sequence[tuple[Any, Any]]) -> tuple[list[Any]
         reached: Pairs of a variable and its gradient.
 
     Returns:
-        The gradients, unscaled and averaged over accumulated batches. And `None` if each call
-        makes an update, otherwise a boolean tensor that says whether this call does.
+        The gradients, unscaled and averaged over accumulated batches. Second, `None` if each call
+        makes an update; otherwise a boolean tensor that says whether this call does.
     """
     gradients = [gradient for _, gradient in reached]
     scale = part.loss_scale_factor

@@ -2,7 +2,7 @@
 
 A *layer* of a run is a Keras layer that itself owns variables which are trained unless the layer
 is frozen. A layer that is used several times counts once. The cells of a recurrent layer count as
-parts of that layer.
+parts of that layer. Its name is its path in the model, which `tree.places` makes.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from keras_lcb.training.reader import Reader, Reading, requested_by, slots_of
 
 @dataclasses.dataclass
 class _Wire:
-    """A reader, the slots of its quantities in each meter, and the places of its rows there."""
+    """Connects a reader to the meters: the slots of its quantities and the places of its rows."""
 
     reader: Reader
     slots: list[int]

@@ -80,7 +80,7 @@ class Meter:
         count, width = len(self.followed), int(ends[-1])
         new = ops.VariableMaker(model)
         self._sums = new.zeros(ops.total_shape((width, count)), ops.ACCUMULATOR_DTYPE, "sums")
-        # The number of updates: first of all, then of each group.
+        # First the number of all updates, then the number for each group.
         self._counts = new.zeros((1 + len(self.groups),), "int32", "counts")
         # For each number, row 0 counts the updates in which it was finite, and row 1 counts the
         # updates before the first one in which it was not.

@@ -1,4 +1,4 @@
-"""What was read of a meter, and collected for one callback until its next record."""
+"""What is read from a meter, and collected for one callback until its next record."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from keras_lcb.training.layers import TrackedLayer
 
 @dataclasses.dataclass
 class Reading:
-    """What was read of a meter.
+    """What was read from a meter.
 
     Attributes:
         sums: For each quantity of the meter, an array (variables, numbers).

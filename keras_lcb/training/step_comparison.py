@@ -157,6 +157,6 @@ def _compared(here: Sequence[Any], there: Sequence[Any]) -> tuple[Any, Any]:
 
 
 def _dense(gradient: Any) -> Any:
-    """Returns a gradient as a dense tensor in single precision, or in double if it is so."""
+    """Returns a gradient as a dense tensor in single precision; a double one stays double."""
     dense = ops.dense(gradient)
     return keras.ops.cast(dense, keras.backend.result_type(dense.dtype, "float32"))

@@ -132,11 +132,11 @@ class Tap:
             self._prepared = False
 
     def scale_by(self, scaling: Scaling) -> None:
-        """Has the steps of the training that begins scaled."""
+        """Scales the steps of the training that begins."""
         self.scaling, self._prepared = scaling, False
 
     def on_leaving(self, leave: Callable[[], None]) -> None:
-        """Has a function called when this training is over, if need be when the next one begins."""
+        """Registers a function to call when this training ends, or else when the next begins."""
         if leave not in self._leaving:
             self._leaving.append(leave)
 
@@ -362,7 +362,7 @@ class Tap:
         return self.meters[number if len(self.meters) > 1 else 0] if self.meters else None
 
     def before_update(self) -> None:
-        """Attaches and begins what has waited for the first update."""
+        """Calls the functions that have waited for the first update."""
         if not (self._waiting.is_for_variables or self._waiting.is_for_values):
             return
         if self._carried is not None:
@@ -374,7 +374,8 @@ class Tap:
             if self._waiting.is_for_variables:
                 self._waiting.attach()
                 self._choose_meters_within_step()
-            # TensorFlow traces a step that creates variables twice. They get their values between.
+            # If a step creates variables, TensorFlow traces it twice, and sets their values in
+            # between.
             if ops.have_values(self.model.weights):
                 self._waiting.begin()
 

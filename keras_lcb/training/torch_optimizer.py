@@ -38,7 +38,7 @@ class TorchOptimizer:
         return type(self.optimizer).__name__
 
     def iterations(self) -> int:
-        """Returns how many updates the optimizer made since it is followed."""
+        """Returns how many updates the optimizer has made since it was first followed."""
         return self._steps
 
     def rates(self, rows: Sequence[TrackedLayer], alone: bool) -> np.ndarray:

@@ -104,7 +104,7 @@ class TrainingFunctions:
         return self._running.function
 
     def meters_have_changed(self) -> None:
-        """Notes that the step that is being traced measures and scales for the tap as it is now."""
+        """Notes that the step that is being traced uses the tap's present meters and scaling."""
         if self._running is not None:
             self._running.meters, self._running.scaling = list(self._tap.meters), self._tap.scaling
             self._running.scales = self._tap.scales
@@ -148,8 +148,8 @@ def trained_as_traced(
 ) -> Callable[[keras.Variable], bool] | None:
     """Finds out which variables Keras' own traced step trains on TensorFlow.
 
-    Keras ignores it if a layer is frozen or unfrozen after tracing without `compile`. The measured
-    step must then train the same variables as the step that was traced before.
+    If a layer is frozen or unfrozen after tracing, Keras ignores this until `compile` is called.
+    Until then, the measured step must train the same variables as the step that was traced before.
 
     Args:
         variables: The variables of all layers of a complete model.

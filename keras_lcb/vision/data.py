@@ -42,13 +42,14 @@ class ImageData:
         return iter((self.train, self.validation))
 
     def check(self, model: keras.Model) -> None:
-        """Refuses a classifier that does not fit these images, before it is trained on them.
+        """Checks, before training, that a classifier fits these images.
 
         Args:
             model: A model with one input, an image, and one output, a number for each class.
 
         Raises:
-            ValueError: If it takes images of another shape, or tells more or fewer classes apart.
+            ValueError: If the model takes images of another shape, or has another number of
+                classes.
 
         Example:
             >>> from keras_lcb import vision
@@ -61,13 +62,14 @@ class ImageData:
         if not fits:
             raise ValueError(
                 f"The model '{model.name}' takes images of the shape {taken}, and these have "
-                f"{self.shape}: build it for that shape, or load them with another `image_size`."
+                f"{self.shape}. Build the model for {self.shape}, or load the images with another "
+                "`image_size`."
             )
         classes = model.output_shape[-1]
         if classes != self.classes:
             raise ValueError(
-                f"The model '{model.name}' tells {classes} classes apart, and these images are of "
-                f"{self.classes}: build it with classes={self.classes}."
+                f"The model '{model.name}' has outputs for {classes} classes, and the images have "
+                f"{self.classes} classes. Build the model with classes={self.classes}."
             )
 
 

@@ -75,8 +75,8 @@ class Config:
         probes: Names of further callbacks of `keras_lcb` that look at given images, each with its
             other arguments: `{"RepresentationSimilarity": {}, "ResponseFrequency": {"cutoffs":
             [0.3, 0.5]}}`. Defaults to none.
-        probe_images: Number of images that they look at: the first ones that are held out.
-            Defaults to 256.
+        probe_images: Number of images that these callbacks receive: the first ones of those for
+            validation. Defaults to 256.
 
     Raises:
         ValueError: If a setting is out of its range, or the network does not take it.

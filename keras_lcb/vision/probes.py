@@ -19,13 +19,13 @@ _SETTLED = ("x", "y", "layers")  # by the experiment
 
 
 def check_probes(probes: Mapping[str, Any]) -> None:
-    """Refuses names of no such callbacks, and arguments that they do not take.
+    """Checks that the names are those of such callbacks, and that these take the arguments.
 
     Args:
         probes: The arguments of each, by the name of its class.
 
     Raises:
-        ValueError: If there are any.
+        ValueError: If a name is unknown, or an argument is.
     """
     known = _known()
     for name, arguments in probes.items():
@@ -50,8 +50,8 @@ def make_probes(
 
     Args:
         probes: The arguments of each, by the name of its class.
-        data: Where the images are from: the first ones that are held out.
-        images: How many.
+        data: The images. The first ones of those for validation are used.
+        images: The number of images.
         layers: The rows of the run.
     """
     if not probes:

@@ -125,7 +125,7 @@ def test_a_reliable_difference_that_is_small_is_equivalent(seeds):
 def test_layers_that_differ_but_not_with_depth_are_said_to(seeds):
     bias = convergence_bias(seeds(6, rates=(2.0, 4.0, 8.0, 4.0, 2.0), spread=0.01))
     assert bias.verdict == "equivalent"
-    assert "The layers differ all the same, if not with depth: layer_" in str(bias)
+    assert "The layers still differ, though not with depth: layer_" in str(bias)
     typical = scipy.stats.gmean(times_of(seeds(6, (2.0, 4.0, 8.0, 4.0, 2.0), 0.01), bias.layers))
     np.testing.assert_allclose(bias.times, typical)
 
@@ -223,7 +223,7 @@ def test_until_looks_at_the_beginning_only(run_factory):
         others.append(run_factory(np.r_[own, [late[0], *late[:0:-1]]], steps=steps))
     bias = convergence_bias(runs, until=60)
     assert bias.verdict == "shallower faster" and bias.never_half == ()
-    assert "Looked at up to update 60, with an endpoint beyond it." in str(bias)
+    assert "Only updates up to 60 are compared; the endpoint is the final one." in str(bias)
     others = [run.assign_coords(role=("layer", ["hidden"] * 4)) for run in others]
     assert convergence_bias(others, 60) == bias
     cut = [run.sel(step=slice(60)) for run in runs]

@@ -42,7 +42,7 @@ def test_a_seed_without_a_limit_leaves_the_mean_to_the_others(ax):
     bars = plot_stable_rates(stacked, ax)
     np.testing.assert_allclose([bar.get_height() for bar in bars], [1.0, 2.0, np.nan])
     said = " ".join(text.get_text() for text in ax.texts)
-    assert "In some of them no limit was found for: a." in said
+    assert "In some seeds, no limit was found for: a." in said
     assert "No limit was found for: c." in said
 
 

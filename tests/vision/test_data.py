@@ -141,7 +141,7 @@ def test_what_names_no_set_is_refused(name):
     [
         ((8, 8, 3), 10, r"takes images of the shape \(8, 8, 3\), and these have \(8, 8, 1\)"),
         ((16, 8, 1), 10, r"takes images of the shape \(16, 8, 1\)"),
-        ((8, 8, 1), 5, "'cnn' tells 5 classes apart, and these images are of 10: .* classes=10"),
+        ((8, 8, 1), 5, "'cnn' has outputs for 5 classes, and the images have 10 .* classes=10"),
     ],
 )
 def test_a_model_that_does_not_fit_is_refused(shape, classes, message):

@@ -1,4 +1,4 @@
-"""Units that are zero for every sample, so that they have no gradient and stay as they are."""
+"""Units that are zero for every sample, so they have no gradient and never change."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ def read(name: str, **arguments: Any) -> StoredImages:
         **arguments: Arguments of the function of the set.
 
     Raises:
-        ValueError: If an argument is out of its range, or none that the set takes.
+        ValueError: If an argument is out of its range, or the set does not take it.
 
     Example:
         >>> read("digits").sizes
