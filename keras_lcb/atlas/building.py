@@ -16,8 +16,9 @@ from keras_lcb.atlas.chapters import Chapter, chapters
 from keras_lcb.atlas.outcome import outcome
 from keras_lcb.atlas.packing import packed
 from keras_lcb.atlas.sample import sample
+from keras_lcb.experiments.grid import Study
+from keras_lcb.experiments.member import Member, result_path
 from keras_lcb.experiments.running import run as run_study
-from keras_lcb.experiments.study import Member, Study, saved_paths
 from keras_lcb.runs.atomic import write_atomically
 from keras_lcb.runs.storage import load_run
 from keras_lcb.viewer.bundle import in_script, path
@@ -134,9 +135,9 @@ def _described(chapter: Chapter) -> dict[str, Any]:
 
 def _forms(study: Study, runs: str | os.PathLike[str]) -> dict[str, dict[str, Any]]:
     """Returns the compact form of each training, under the positions of the dials."""
-    paths = saved_paths(study, runs)
     return {
-        _positions(study, member): _form(load_run(paths[member.key])) for member in study.members()
+        _positions(study, member): _form(load_run(result_path(runs, member.key)))
+        for member in study.members()
     }
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from keras_lcb import synthetic, vision
-from keras_lcb.experiments.study import Study
+from keras_lcb.experiments.grid import Study
 
 _QUICK_DIALS = 2  # with two values each; the others have one
 
