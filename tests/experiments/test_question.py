@@ -38,7 +38,7 @@ def test_it_is_answered_for_each_setting(tmp_path):
     assert found.biases["width 3"].runs == 5
     assert runs.layer.values.tolist() == ["dense", "dense_1", "dense_2", "dense_3", "head"]
     assert found.biases["width 4"].layers == ("dense_1", "dense_2", "dense_3")
-    assert "width 3: " in str(found) and "an endpoint beyond it" in str(found)
+    assert "width 3: " in str(found) and "the endpoint is the" in str(found)
 
 
 def test_it_goes_on_and_another_function_is_another_question(tmp_path):
