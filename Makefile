@@ -1,6 +1,7 @@
 # make demo   installs into .venv and runs the demo
 # make test   installs into .venv and checks everything, on every backend
 #             (make test BACKEND=jax: all the tests on one backend)
+# make viewer    checks the viewer's JavaScript, as make test does; make bundle bundles it anew
 # make notebooks   makes the tutorials' notebooks from their texts, and runs them in full
 
 VENV := .venv
@@ -16,12 +17,16 @@ BACKEND_TESTS := tests/backend tests/callbacks tests/freezing tests/lab/test_tra
 PYTEST := TF_CPP_MIN_LOG_LEVEL=2 OMP_NUM_THREADS=1 TF_NUM_INTRAOP_THREADS=1 \
           TF_NUM_INTEROP_THREADS=1 $(BIN)/python -m pytest -n 2 -q
 
-.PHONY: demo test lint notebooks clean test-all test-tensorflow test-jax test-torch
+# Node comes with the packages for tests, what the viewer is made of from viewer/package-lock.json.
+NPM := PATH="$(abspath $(BIN)):$$PATH" $(BIN)/npm --prefix viewer
+
+.PHONY: demo test lint viewer bundle notebooks clean test-all test-tensorflow test-jax test-torch
 
 demo: $(VENV)/installed
 	@$(BIN)/keras-lcb demo
+	@echo "Predict and play through hundreds of other trainings: open docs/atlas/index.html"
 
-test: lint test-$(BACKEND)
+test: lint viewer test-$(BACKEND)
 
 lint: $(VENV)/installed-for-tests
 	$(BIN)/ruff check
@@ -29,12 +34,23 @@ lint: $(VENV)/installed-for-tests
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 
-test-all: $(VENV)/installed-for-tests
+viewer: viewer/node_modules/.package-lock.json
+	$(NPM) run --silent check
+
+bundle: viewer/node_modules/.package-lock.json
+	$(NPM) run --silent build
+	cp $(addprefix keras_lcb/viewer/static/,atlas.js atlas.css viewer.css) docs/atlas/
+
+viewer/node_modules/.package-lock.json: viewer/package-lock.json $(VENV)/installed-for-tests
+	@$(NPM) ci --loglevel=error --no-fund --no-audit
+	@touch $@
+
+test-all: $(VENV)/installed-for-tests viewer/node_modules/.package-lock.json
 	KERAS_BACKEND=tensorflow $(PYTEST)
 	KERAS_BACKEND=jax $(PYTEST) $(BACKEND_TESTS)
 	KERAS_BACKEND=torch $(PYTEST) $(BACKEND_TESTS)
 
-test-tensorflow test-jax test-torch: test-%: $(VENV)/installed-for-tests
+test-tensorflow test-jax test-torch: test-%: $(VENV)/installed-for-tests viewer/node_modules/.package-lock.json
 	KERAS_BACKEND=$* $(PYTEST)
 
 notebooks: $(VENV)/installed-for-tests
@@ -61,4 +77,4 @@ $(BIN)/python:
 	exit 1
 
 clean:
-	rm -rf $(VENV) build dist demo *.egg-info
+	rm -rf $(VENV) build dist demo viewer/node_modules *.egg-info

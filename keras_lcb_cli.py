@@ -35,6 +35,7 @@ EXAMPLES = """examples:
   keras-lcb results --quick              what the paper claims, in a few small settings
   keras-lcb results --sections 2 --seeds 5   a part of the whole study; it goes on where it was left
   keras-lcb lab                          a lab in the browser: which layer learns first?
+  keras-lcb atlas --small                a page over hundreds of trainings, which needs no Python
 """
 
 # The settings of `keras-lcb run synthetic` are those of `keras_lcb.synthetic.Config`. They are
@@ -135,6 +136,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_synthetic(experiments)
     _add_results(commands)
     _add_lab(commands)
+    _add_atlas(commands)
     return parser
 
 
@@ -169,6 +171,28 @@ def _add_lab(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     )
     lab.add_argument("--port", type=_port, help="default: 8866, or a free one near it")
     lab.set_defaults(run=_lab)
+
+
+def _add_atlas(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    atlas = commands.add_parser(
+        "atlas",
+        help="a page over hundreds of trainings, to predict and play through",
+        description="Trains what is missing, and writes a page that opens from a file or from any "
+        "host, without Python. Goes on where it was left. All trainings take about an hour on two "
+        "cores, the small atlas half of it.",
+    )
+    size = atlas.add_mutually_exclusive_group()
+    size.add_argument("--small", action="store_true", help="fewer trainings, below 2 MB")
+    size.add_argument("--quick", action="store_true", help="tiny: shows that it runs")
+    atlas.add_argument(
+        "--runs",
+        metavar="FOLDER",
+        type=Path,
+        default=Path("atlas-runs"),
+        help="where all runs are kept (default: atlas-runs)",
+    )
+    _add_common(atlas, "atlas")
+    atlas.set_defaults(run=_atlas)
 
 
 def _add_synthetic(experiments: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -352,6 +376,18 @@ def _results(options: argparse.Namespace) -> None:
 
 def _lab(options: argparse.Namespace) -> None:
     lab_server().serve(port=options.port, projector=options.projector)
+
+
+def _atlas(options: argparse.Namespace) -> None:
+    _prepare(options)
+    with loading():
+        import tensorflow as tf
+
+        from keras_lcb.atlas.building import build
+
+        tf.zeros(())  # see `_demo`
+    kept, jobs = options.runs, options.jobs
+    print(build(options.out, kept, small=options.small, quick=options.quick, jobs=jobs))
 
 
 def lab_server() -> ModuleType:

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from keras_lcb.runs.storage import load_run, save_run
     from keras_lcb.similarity.representation_similarity import RepresentationSimilarity
     from keras_lcb.synthetic.frequency_response import FrequencyResponse
+    from keras_lcb.viewer.widget import Viewer
 
 __version__ = "0.1.0"
 
@@ -61,6 +62,7 @@ __all__ = [
     "ResponseFrequency",
     "StepQuantities",
     "StepQuantity",
+    "Viewer",
     "analysis",
     "collect",
     "convergence_bias",
@@ -101,6 +103,7 @@ _ON_FIRST_USE = {
     "LayerSharpness": "keras_lcb.landscape.callbacks.layer_sharpness",
     "RepresentationSimilarity": "keras_lcb.similarity.representation_similarity",
     "ResponseFrequency": "keras_lcb.response.response_frequency",
+    "Viewer": "keras_lcb.viewer.widget",
     "collect": "keras_lcb.runs.merging",
     "convergence_bias": "keras_lcb.analysis",
     "convergence_rate": "keras_lcb.analysis",

@@ -69,6 +69,8 @@ def draw(plot: Callable[..., Any], run: xr.Dataset, name: str, describe: Callabl
     with style.context(["default", _SETTINGS]):
         figure = Figure(layout="constrained")
         artists = plot(run, ax=figure.subplots())
+        if isinstance(artists, dict):
+            artists = list(artists.values())
         artists = artists if isinstance(artists, list) else [artists]
         for index, artist in enumerate(artists):
             if isinstance(artist, Line2D):

@@ -15,7 +15,7 @@ import keras_lcb
 from keras_lcb.analysis.bias import convergence_bias
 from keras_lcb.analysis.summary import summary
 from keras_lcb.plotting.style import layer_colors
-from keras_lcb.report import recipe
+from keras_lcb.report import interactive, recipe
 from keras_lcb.report.caveats import caveats, notices
 from keras_lcb.report.diagnosis import diagnosis
 from keras_lcb.report.figures import figures
@@ -76,12 +76,12 @@ def page(run: xr.Dataset, title: str) -> str:
         )
     if run.sizes.get("step") == 0:
         raise ValueError("The run holds no records yet. Train the model first.")
-    script = _beside("report.js")
+    script = _beside("report.js") + interactive.script()
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     colors = dict(zip(run["layer"].values.tolist(), layer_colors(run), strict=True))
     return Template(_beside("template.html")).substitute(
         title=escape(title),
-        style=_beside("report.css"),
+        style=_beside("report.css") + interactive.style(),
         palette=palette(run.sizes["layer"], run.sizes.get("frequency", 0)),
         script=script,
         script_hash=f"sha256-{digest}",
@@ -89,6 +89,7 @@ def page(run: xr.Dataset, title: str) -> str:
         notices="".join(f'<p class="notice">{escape(notice)}</p>' for notice in notices(run))
         + diagnosis(run),
         verdict=_verdict(run),
+        explore=interactive.section(run),
         figures=figures(run),
         table=layer_table(summary(run), colors),
         caveats=_list(caveats(run)),

@@ -12,7 +12,7 @@ import keras_lcb
 from keras_lcb import synthetic
 from keras_lcb.report import write_report
 from keras_lcb.report.writing import page
-from keras_lcb.runs import schema
+from keras_lcb.runs import example_run, schema
 
 
 class Elements(HTMLParser):
@@ -92,10 +92,16 @@ def test_frequencies_have_figures_of_their_own(residual, title):
     assert " of :" not in told
 
 
+def test_functions_have_a_figure_whose_lines_are_named():
+    html = page(example_run(3, frequencies=(1, 3)), "Title")
+    lines = re.findall(r'id="contributions-line-\d">\s*<title>(.*?)</title>', html)
+    assert lines == ["target", "layer_0", "layer_1", "layer_2", "prediction"]
+
+
 def test_names_are_never_markup(hostile):
     html = page(hostile, "Title")
     found = Elements(html)
-    assert len(found.all("script")) == 1  # the report's own
+    assert len(found.all("script")) == 2  # the viewer's run, and the report's own
     assert found.all("img") == found.all("b") == []
     assert r"$\frac$ ${style}" in found.text
     titles = re.findall(r"<title>(.*?)</title>", html)
