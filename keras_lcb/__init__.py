@@ -15,6 +15,7 @@ from keras_lcb.callbacks import (
     LayerConvergence,
     Recorder,
     StepQuantities,
+    TrainingBackup,
     track,
 )
 from keras_lcb.freezing import FreezeConverged, fit_in_stages
@@ -61,6 +62,7 @@ __all__ = [
     "ResponseFrequency",
     "StepQuantities",
     "StepQuantity",
+    "TrainingBackup",
     "analysis",
     "collect",
     "convergence_bias",

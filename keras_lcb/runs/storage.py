@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import os
 import stat
@@ -12,14 +11,12 @@ import numpy as np
 
 from keras_lcb.runs import schema
 from keras_lcb.runs.atomic import write_atomically
+from keras_lcb.runs.seal import has_seal, is_intact, sealed
 
 if TYPE_CHECKING:
     import xarray as xr
 
 _HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
-# A checksum is appended to the netCDF content, where HDF5 ignores it. HDF5 itself detects a file
-# that was cut short, but not one whose bytes have changed, on which it may even crash.
-_SEAL = b"keras_lcb sha256"
 
 
 def save_run(run: xr.Dataset, path: str | os.PathLike[str]) -> None:
@@ -61,7 +58,7 @@ def save_run(run: xr.Dataset, path: str | os.PathLike[str]) -> None:
         raise ValueError(
             f"The run holds something that a netCDF file cannot store: {error}"
         ) from error
-    write_atomically(path, b"".join([content, _SEAL, hashlib.sha256(content).digest()]))
+    write_atomically(path, sealed(content))
 
 
 def load_run(path: str | os.PathLike[str], *, max_bytes: int = 2 * 2**30) -> xr.Dataset:
@@ -129,8 +126,7 @@ def _read(path: str | os.PathLike[str], max_bytes: int) -> bytes:
         raise ValueError(
             f"'{name}' is not a netCDF-4 file. Pass a file that `save_run` has written."
         )
-    body, seal, digest = content[:-48], content[-48:-32], content[-32:]
-    if seal == _SEAL and hashlib.sha256(body).digest() != digest:
+    if has_seal(content) and not is_intact(content):
         raise ValueError(f"'{name}' is damaged: its content has changed since `save_run` wrote it.")
     return content
 
