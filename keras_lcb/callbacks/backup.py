@@ -119,7 +119,7 @@ class Backup:
 
     def _warn(self, error: OSError) -> None:
         if not self._warned:
-            reason = str(error).rstrip(".")
+            reason = os.strerror(error.errno).lower() if error.errno else str(error)
             warnings.warn(
                 f"Writing to the backup folder '{self.folder}' failed ({reason}), so training goes "
                 "on with the records in memory only, and writing is tried again with each record.",

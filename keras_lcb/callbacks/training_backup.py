@@ -46,9 +46,10 @@ class TrainingBackup(keras.callbacks.Callback):
     Args:
         folder: Where to keep the states. It is made if it does not exist, and must not be that of
             another training.
-        delete_after: Whether to delete the states once `fit` has come to its end. With `False`, a
-            later `fit` goes on from them, or does nothing if it asks for no more epochs. Defaults
-            to `True`.
+        delete_after: Whether to delete the states once `fit` has come to its end. A process that is
+            killed after that, but before it has saved the model, has to train from the start. With
+            `False`, a later `fit` goes on from the states, or trains no more if all epochs are
+            done; delete the folder once the model is saved. Defaults to `True`.
 
     Raises:
         ValueError: When training begins, if the model is not built, if the folder holds the state
@@ -87,6 +88,8 @@ class TrainingBackup(keras.callbacks.Callback):
                 f"TrainingBackup needs a model whose variables exist, and '{self.model.name}' is "
                 "not built yet. Call the model on one batch, `model(x[:1])`, before `fit`."
             )
+        if ops.is_chief(self.model):
+            remove_leftovers(self.folder, ".epoch_*.tmp", older_than=0)
         states = self._states()
         if not states:
             return
@@ -126,7 +129,6 @@ class TrainingBackup(keras.callbacks.Callback):
         try:
             for path in self._states():
                 path.unlink()
-            remove_leftovers(self.folder, ".epoch_*.tmp", older_than=0)
             if self.folder.exists() and not any(self.folder.iterdir()):
                 self.folder.rmdir()
         except OSError as error:
@@ -163,7 +165,7 @@ class TrainingBackup(keras.callbacks.Callback):
 
     def _warn(self, error: OSError) -> None:
         if not self._failed:
-            reason = str(error).rstrip(".")
+            reason = os.strerror(error.errno).lower() if error.errno else str(error)
             warnings.warn(
                 f"TrainingBackup could not write to '{self.folder}' ({reason}), so training goes "
                 "on without a new state, and writing is tried again after each epoch.",

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     import xarray as xr
 
 _HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
+# The attribute that says which programs wrote a netCDF file also says that it has a checksum, so
+# that it is noticed if the end of the file is lost.
+_PROVENANCE, _SEALED = "_NCProperties", b"keras_lcb=sealed"
 
 
 def save_run(run: xr.Dataset, path: str | os.PathLike[str]) -> None:
@@ -53,7 +56,7 @@ def save_run(run: xr.Dataset, path: str | os.PathLike[str]) -> None:
         )
     try:
         # Written to memory first, since HDF5 cannot even close a file when the disk is full.
-        content = run.drop_encoding().to_netcdf(engine="h5netcdf")
+        content = _with_note(run.drop_encoding().to_netcdf(engine="h5netcdf"))
     except TypeError as error:
         raise ValueError(
             f"The run holds something that a netCDF file cannot store: {error}"
@@ -65,7 +68,9 @@ def load_run(path: str | os.PathLike[str], *, max_bytes: int = 2 * 2**30) -> xr.
     """Loads a run into memory, and closes its file.
 
     Files from unknown sources are safe to load: a file that links to other files, keeps data
-    outside of itself, or declares more data than `max_bytes` is refused before it is read.
+    outside of itself, or declares more data than `max_bytes` is refused before it is read. A file
+    without the checksum of `save_run` is first read in another process, which takes a second: HDF5
+    may crash on a damaged file.
 
     Args:
         path: A file that `save_run` wrote.
@@ -90,8 +95,12 @@ def load_run(path: str | os.PathLike[str], *, max_bytes: int = 2 * 2**30) -> xr.
     import xarray as xr
 
     from keras_lcb.runs.screening import objection
+    from keras_lcb.runs.trial import crash
 
     content = _read(path, max_bytes)
+    crashed = None if has_seal(content) else crash(content, max_bytes)
+    if crashed is not None:
+        raise ValueError(f"'{os.fspath(path)}' is damaged or cut short: {crashed}.")
     try:
         with h5py.File(io.BytesIO(content), "r") as file:
             reason = objection(file, max_bytes)
@@ -105,6 +114,18 @@ def load_run(path: str | os.PathLike[str], *, max_bytes: int = 2 * 2**30) -> xr.
             f"'{os.fspath(path)}' {reason}. If you trust it, open it with xarray.open_dataset."
         )
     return _recognised(run, path)
+
+
+def _with_note(content: bytes | memoryview) -> bytes:
+    """Returns a netCDF file's content, with the note in it that it has a checksum."""
+    import h5py
+
+    noted = io.BytesIO(content)
+    with h5py.File(noted, "r+") as file:
+        text = b"%b,%b" % (file.attrs[_PROVENANCE], _SEALED)
+        kind = h5py.string_dtype("ascii", len(text))
+        file.attrs.create(_PROVENANCE, np.bytes_(text), dtype=kind)
+    return noted.getvalue()
 
 
 def _read(path: str | os.PathLike[str], max_bytes: int) -> bytes:
@@ -126,7 +147,7 @@ def _read(path: str | os.PathLike[str], max_bytes: int) -> bytes:
         raise ValueError(
             f"'{name}' is not a netCDF-4 file. Pass a file that `save_run` has written."
         )
-    if has_seal(content) and not is_intact(content):
+    if (has_seal(content) or _SEALED in content) and not is_intact(content):
         raise ValueError(f"'{name}' is damaged: its content has changed since `save_run` wrote it.")
     return content
 
