@@ -28,11 +28,11 @@ class TrainingBackup(keras.callbacks.Callback):
 
     Run the same program again: `fit` begins with the state in the folder, at the right epoch. The
     state consists of the weights, the optimizer (and the others that are attributes of the model),
-    and the seeds of layers such as `Dropout`. A training that was interrupted therefore ends at the
-    same weights as one that was not, if the data come in the same order (`shuffle=False`, or an
-    order that depends on the epoch only). Not in the state are other callbacks, such as the
-    patience of `EarlyStopping`. The callbacks of this package have `backup` for it; records after
-    the restored epoch are dropped.
+    and the seeds of layers such as `Dropout` (on torch, of those that were given a seed). An
+    interrupted training therefore ends at the same weights as another, if the data come in the
+    same order (`shuffle=False`, or an order that depends on the epoch only). Not in the state are
+    other callbacks, such as the patience of `EarlyStopping`. The callbacks of this package have
+    `backup` for it; records after the restored epoch are dropped.
 
     Each state is written to a new file, which gets its name only when it is whole, and carries a
     checksum. The newest two are kept, so that whenever the process is killed, a whole state is
