@@ -177,7 +177,7 @@ def _runs_to_save() -> tuple[list[xr.Dataset], list[bytes]]:
         distance = np.random.default_rng(which).random((len(steps), len(layers)))
         variables = {"distance": (("step", "layer"), distance)}
         runs.append(schema.dataset(variables, {"step": steps, "layer": layers}, {"seed": which}))
-    return runs, [run.to_netcdf(engine="h5netcdf") for run in runs]
+    return runs, [bytes(run.to_netcdf(engine="h5netcdf")) for run in runs]
 
 
 @functools.cache

@@ -95,9 +95,11 @@ def load_run(path: str | os.PathLike[str], *, max_bytes: int = 2 * 2**30) -> xr.
     import xarray as xr
 
     from keras_lcb.runs.screening import objection
-    from keras_lcb.runs.trial import crash
+    from keras_lcb.runs.trial import crash, is_cut_short
 
     content = _read(path, max_bytes)
+    if is_cut_short(content):
+        raise ValueError(f"'{os.fspath(path)}' is damaged or cut short: its end is missing.")
     crashed = None if has_seal(content) else crash(content, max_bytes)
     if crashed is not None:
         raise ValueError(f"'{os.fspath(path)}' is damaged or cut short: {crashed}.")

@@ -25,6 +25,17 @@ if reason is None:
 """
 
 
+def is_cut_short(content: bytes) -> bool:
+    """Returns whether an HDF5 file is shorter than it declares in its superblock.
+
+    Args:
+        content: The content of the file, which begins with HDF5's signature.
+    """
+    version = content[8:9]
+    at = {b"\0": 40, b"\1": 44}.get(version, 28)  # by the specification of the format
+    return len(content) < max(int.from_bytes(content[at : at + 8], "little"), at + 8)
+
+
 def crash(content: bytes, max_bytes: int) -> str | None:
     """Returns how a process ends that reads a netCDF file; `None` unless it crashes or hangs.
 

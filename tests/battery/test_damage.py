@@ -14,15 +14,14 @@ from keras_lcb.runs.storage import save_run
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are forked")
 
-WITH_CHECKSUM = [kind for kind, (_, checksum) in damage.KINDS.items() if checksum]
+WITH_CHECKSUM = [kind for kind, (_, checksum, _) in damage.KINDS.items() if checksum]
 
 
 @pytest.mark.parametrize("kind", WITH_CHECKSUM)
 def test_damaged_files_are_refused_or_right(kind):
-    files = 10 if kind == "cut short" else 50  # some of those take a second
-    counted = damage.outcomes_of(kind, files, seed=1)
-    assert set(counted) <= {"refused", "right"} and counted.total() == files
-    assert counted["refused"] >= files / 3
+    counted = damage.outcomes_of(kind, 40, seed=1)
+    assert set(counted) <= {"refused", "right"} and counted.total() == 40
+    assert counted["refused"] >= 12
 
 
 def test_files_from_elsewhere_never_crash():
@@ -50,6 +49,6 @@ def test_crashes_and_wrong_numbers_are_counted(tmp_path):
 @pytest.mark.parametrize("kind", damage.KINDS)
 def test_damage_depends_on_the_seed_only(kind):
     content = bytes(range(256)) * 20
-    how, _ = damage.KINDS[kind]
+    how, *_ = damage.KINDS[kind]
     assert how(content, random.Random(3)) == how(content, random.Random(3))
     assert any(how(content, random.Random(seed)) != content for seed in range(5))
