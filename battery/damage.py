@@ -5,9 +5,8 @@ python -m battery.damage [--files 5000] [--seed 0]
 Every file must be refused in a sentence (`ValueError`), or be loaded as it was saved: never another
 error, never a crash of the interpreter, never a wrong number. A file without the checksum of
 `save_run`, as other programs write it, may also be loaded with changed numbers, since nothing
-tells. Files are loaded in a process of
-their own, which is replaced when it dies. `hypothesis` makes files with an arbitrary content. The
-result is stored in `battery/results/damage.json`.
+tells. Files are loaded in a process of their own, which is replaced when it dies. `hypothesis`
+makes files with an arbitrary content. The result is stored in `battery/results/damage.json`.
 """
 
 from __future__ import annotations
@@ -69,8 +68,8 @@ def mixed(content: bytes, rng: random.Random) -> bytes:
     return content[:at] + part + content[at + len(part) :]
 
 
-# How files are damaged, whether they have a checksum, and the share of `--files` that is tried: less
-# where files have to be read in another process first, which takes a second.
+# How files are damaged, whether they have a checksum, and the share of `--files` that is tried:
+# less where files have to be read in another process first, which takes a second.
 KINDS: dict[str, tuple[Damage, bool, float]] = {
     "bytes changed": (flipped, True, 1.0),
     "cut short": (cut, True, 1.0),
