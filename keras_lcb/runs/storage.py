@@ -69,8 +69,8 @@ def load_run(path: str | os.PathLike[str], *, max_bytes: int = 2 * 2**30) -> xr.
 
     Files from unknown sources are safe to load: a file that links to other files, keeps data
     outside of itself, or declares more data than `max_bytes` is refused before it is read. A file
-    without the checksum of `save_run` is first read in another process, which takes a second: HDF5
-    may crash on a damaged file.
+    without the checksum of `save_run` is read in another process, which takes a second: HDF5 may
+    crash on a damaged file.
 
     Args:
         path: A file that `save_run` wrote.
@@ -95,22 +95,22 @@ def load_run(path: str | os.PathLike[str], *, max_bytes: int = 2 * 2**30) -> xr.
     import xarray as xr
 
     from keras_lcb.runs.screening import objection
-    from keras_lcb.runs.trial import crash, is_cut_short
+    from keras_lcb.runs.trial import is_cut_short, written_anew
 
-    content = _read(path, max_bytes)
-    if is_cut_short(content):
-        raise ValueError(f"'{os.fspath(path)}' is damaged or cut short: its end is missing.")
-    crashed = None if has_seal(content) else crash(content, max_bytes)
-    if crashed is not None:
-        raise ValueError(f"'{os.fspath(path)}' is damaged or cut short: {crashed}.")
+    content, reason = _read(path, max_bytes), None
     try:
-        with h5py.File(io.BytesIO(content), "r") as file:
-            reason = objection(file, max_bytes)
+        if is_cut_short(content):
+            raise ValueError("its end is missing")
+        if not has_seal(content):
+            content, reason = written_anew(content, max_bytes)
+        if reason is None:
+            with h5py.File(io.BytesIO(content), "r") as file:
+                reason = objection(file, max_bytes)
         if reason is None:
             with xr.open_dataset(io.BytesIO(content), engine="h5netcdf") as lazy:
                 run = lazy.load().drop_encoding()
     except Exception as error:  # HDF5 raises many kinds of errors for damaged files
-        raise ValueError(f"'{os.fspath(path)}' is damaged or cut short: {error}") from error
+        raise ValueError(f"'{os.fspath(path)}' is damaged or cut short: {error}.") from error
     if reason is not None:
         raise ValueError(
             f"'{os.fspath(path)}' {reason}. If you trust it, open it with xarray.open_dataset."
