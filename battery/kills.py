@@ -142,12 +142,13 @@ def reports(number: int, seed: int) -> Iterator[tuple[bool, str]]:
 def training(number: int, seed: int) -> Iterator[tuple[bool, str]]:
     """Kills a training, and the one that goes on with it, and so on until one comes to its end."""
     rng = random.Random(f"training {seed} {number}")
+    unbroken, seconds = _unbroken()
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
         order, last = rng.sample(range(3), 3), -1
         while not (folder / killed_training.END).exists():
             train = functools.partial(killed_training.train, folder, order)
-            running, said = kill(train, rng.uniform(0.0, 0.3))
+            running, said = kill(train, rng.uniform(0.0, seconds / 2))
             problem = killed_training.problem(said, last)
             last = killed_training.last_ended(said, last)
             if problem or not (running or said[-1] == "done"):
@@ -155,7 +156,7 @@ def training(number: int, seed: int) -> Iterator[tuple[bool, str]]:
                 return
             if running:
                 yield any(folder.rglob("*.tmp")), ""
-        yield False, killed_training.compared(folder, _unbroken())
+        yield False, killed_training.compared(folder, unbroken)
 
 
 KINDS: dict[str, Callable[[int, int], Iterator[tuple[bool, str]]]] = {
@@ -191,18 +192,17 @@ def _runs_to_report() -> tuple[list[xr.Dataset], list[str]]:
 
 
 @functools.cache
-def _unbroken() -> pathlib.Path:
-    """Returns the folder of a training that is not killed."""
+def _unbroken() -> tuple[pathlib.Path, float]:
+    """Returns the folder of a training that is not killed, and the seconds that it takes."""
     folder = pathlib.Path(tempfile.mkdtemp())
     atexit.register(shutil.rmtree, folder)
+    started = time.monotonic()
     process = os.fork()
     if process == 0:
-        _run_as_child(
-            lambda say: killed_training.train(folder, [0, 1, 2], say),
-            os.open(os.devnull, os.O_WRONLY),
-        )
+        train = functools.partial(killed_training.train, folder, [0, 1, 2])
+        _run_as_child(train, os.open(os.devnull, os.O_WRONLY))
     os.waitpid(process, 0)
-    return folder
+    return folder, time.monotonic() - started
 
 
 def _has_leftover(path: pathlib.Path) -> bool:
