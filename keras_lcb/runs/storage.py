@@ -163,7 +163,7 @@ def _recognised(run: xr.Dataset, path: str | os.PathLike[str]) -> xr.Dataset:
         for key, value in run.attrs.items()
     }
     version = run.attrs.get("schema_version", schema.SCHEMA_VERSION)
-    if version != schema.SCHEMA_VERSION:
+    if np.ndim(version) or version != schema.SCHEMA_VERSION:
         raise ValueError(
             f"'{name}' was written with version {version} of the run's schema; this keras_lcb "
             f"reads version {schema.SCHEMA_VERSION}. Install the release that wrote it."

@@ -253,6 +253,12 @@ def test_a_newer_schema(run_factory, tmp_path):
         load_run(tmp_path / "run.nc")
 
 
+def test_a_version_that_is_no_number(run_factory, tmp_path):
+    save_run(run_factory().assign_attrs(schema_version=[1.0, 2.0]), tmp_path / "run.nc")
+    with pytest.raises(ValueError, match="run.nc' was written with version"):
+        load_run(tmp_path / "run.nc")
+
+
 def test_a_file_that_was_cut_short(saved):
     _, path = saved
     content = path.read_bytes()
