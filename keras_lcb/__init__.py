@@ -15,6 +15,7 @@ from keras_lcb.callbacks import (
     LayerConvergence,
     Recorder,
     StepQuantities,
+    TrainingBackup,
     track,
 )
 from keras_lcb.freezing import FreezeConverged, fit_in_stages
@@ -62,6 +63,7 @@ __all__ = [
     "ResponseFrequency",
     "StepQuantities",
     "StepQuantity",
+    "TrainingBackup",
     "Viewer",
     "analysis",
     "collect",

@@ -10,5 +10,13 @@ from keras_lcb.callbacks.layer_convergence import LayerConvergence
 from keras_lcb.callbacks.recorder import Recorder
 from keras_lcb.callbacks.step_quantities import StepQuantities
 from keras_lcb.callbacks.tracking import track
+from keras_lcb.callbacks.training_backup import TrainingBackup
 
-__all__ = ["GradientNorms", "LayerConvergence", "Recorder", "StepQuantities", "track"]
+__all__ = [
+    "GradientNorms",
+    "LayerConvergence",
+    "Recorder",
+    "StepQuantities",
+    "TrainingBackup",
+    "track",
+]

@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
-import contextlib
+import collections
+import functools
 import io
 import json
 import os
 import pathlib
-from collections.abc import Iterator
+import warnings
+from collections.abc import Callable
 from typing import Any
 
 import keras
 import numpy as np
 
-from keras_lcb.runs.atomic import write_atomically
+from keras_lcb.runs.atomic import remove_leftovers, write_atomically
 
 _SETTINGS = "settings.json"
 
 
 class Backup:
     """A folder that keeps a callback's records.
+
+    Where the disk is full or the folder read-only, one warning says so, and what could not be
+    written is tried again, in the same order, with the next record.
 
     Args:
         folder: Where to keep them. It is created if it does not exist.
@@ -29,6 +34,12 @@ class Backup:
     def __init__(self, folder: str | os.PathLike[str], owner: str) -> None:
         self.folder = pathlib.Path(folder) / owner
         self.writes = True  # False in all processes of a distributed training except one
+        self._to_do: collections.deque[Callable[[], None]] = collections.deque()
+        self._warned = False
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Returns the state of a copy, which leaves it to the original to write its records."""
+        return self.__dict__ | {"_to_do": collections.deque(), "_warned": False}
 
     def settle(self, run: dict[str, Any], count: dict[str, int]) -> None:
         """Writes which run the records belong to, and how its updates are counted.
@@ -38,14 +49,10 @@ class Backup:
             count: The state of its `UpdateCount`.
 
         Raises:
-            OSError: If the folder cannot be written.
+            OSError: If there is a file in place of the folder.
         """
-        if not self.writes:
-            return
         content = json.dumps({"run": run, "count": count}).encode()
-        with self._writing():
-            self.folder.mkdir(parents=True, exist_ok=True)
-            write_atomically(self.folder / _SETTINGS, content)
+        self._do(functools.partial(self._settle, content))
 
     def count(self, run: dict[str, Any]) -> dict[str, int] | None:
         """Returns how the stored run counts its updates, or `None` if nothing is stored.
@@ -71,21 +78,8 @@ class Backup:
         return count
 
     def append(self, step: int, record: dict[str, Any]) -> None:
-        """Writes one record.
-
-        Raises:
-            OSError: If the record cannot be written. Earlier records stay intact.
-        """
-        if not self.writes:
-            return
-        arrays = {
-            name: keras.ops.convert_to_numpy(value) if keras.ops.is_tensor(value) else value
-            for name, value in record.items()
-        }
-        content = io.BytesIO()
-        np.savez(content, **arrays)
-        with self._writing():
-            write_atomically(self.folder / f"{step:012d}.npz", content.getbuffer())
+        """Writes one record."""
+        self._do(functools.partial(self._append, step, record))
 
     def records(self, until: int) -> list[dict[str, Any]]:
         """Returns the records up to update `until`, oldest first.
@@ -97,29 +91,64 @@ class Backup:
 
     def discard_after(self, step: int) -> None:
         """Deletes the records after update `step`."""
+        self._do(functools.partial(self._discard_after, step))
+
+    def clear(self) -> None:
+        """Deletes all records."""
+        self._do(self._clear)
+
+    def _do(self, action: Callable[[], None]) -> None:
+        """Does what could not be done so far, and then `action`, or keeps them for later."""
         if not self.writes:
             return
+        self._to_do.append(action)
+        try:
+            while self._to_do:
+                self._to_do[0]()
+                self._to_do.popleft()
+        except (FileExistsError, NotADirectoryError) as error:
+            self._to_do.clear()
+            raise type(error)(
+                f"The backup folder '{self.folder}' cannot be made: a file is in its place. Choose "
+                "another `backup` folder."
+            ) from error
+        except OSError as error:
+            self._warn(error)
+        else:
+            self._warned = False
+
+    def _warn(self, error: OSError) -> None:
+        if not self._warned:
+            reason = os.strerror(error.errno).lower() if error.errno else str(error)
+            warnings.warn(
+                f"Writing to the backup folder '{self.folder}' failed ({reason}), so training goes "
+                "on with the records in memory only, and writing is tried again with each record.",
+                stacklevel=2,
+            )
+        self._warned = True
+
+    def _settle(self, content: bytes) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        remove_leftovers(self.folder, older_than=0)
+        write_atomically(self.folder / _SETTINGS, content)
+
+    def _append(self, step: int, record: dict[str, Any]) -> None:
+        arrays = {
+            name: keras.ops.convert_to_numpy(value) if keras.ops.is_tensor(value) else value
+            for name, value in record.items()
+        }
+        content = io.BytesIO()
+        np.savez(content, **arrays)
+        write_atomically(self.folder / f"{step:012d}.npz", content.getbuffer())
+
+    def _discard_after(self, step: int) -> None:
         for path in self._files():
             if int(path.stem) > step:
                 path.unlink()
 
-    def clear(self) -> None:
-        """Deletes all records."""
-        if not self.writes:
-            return
+    def _clear(self) -> None:
         (self.folder / _SETTINGS).unlink(missing_ok=True)
-        self.discard_after(-1)
-
-    @contextlib.contextmanager
-    def _writing(self) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            reason = str(error).rstrip(".")
-            raise OSError(
-                f"Writing to the backup folder '{self.folder}' failed: {reason}. Make room there, "
-                "or choose another `backup` folder. The records so far are still in `results`."
-            ) from error
+        self._discard_after(-1)
 
     def _files(self) -> list[pathlib.Path]:
         return sorted(self.folder.glob("[0-9]*.npz"))

@@ -201,6 +201,8 @@ class RecordTiming(keras.callbacks.Callback):
 
     def on_train_end(self, logs: Any = None) -> None:
         """Takes the last record."""
+        if not self._begun and self._rows and self._store is not None:
+            self._begin()  # all epochs were done before the process was killed
         if self._records:
             step = self._updates.now()
             if step > self._last_step():

@@ -41,6 +41,7 @@ def exported(kind: str, canvas: Canvas, run: xr.Dataset | None) -> bytes:
 
     Raises:
         ValueError: If there is no such kind, or no run yet.
+        OSError: If there is no room for a temporary file.
     """
     if kind not in _TYPES:
         raise ValueError(f"`kind` must be one of {', '.join(_TYPES)}; received {kind!r}.")
@@ -50,15 +51,25 @@ def exported(kind: str, canvas: Canvas, run: xr.Dataset | None) -> bytes:
         raise ValueError("There is no finished run to export yet. Press Start first.")
     if kind == "csv":
         return _table(run).encode()
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / f"run.{kind}"
-        if kind == "nc":
-            save_run(run, path)
-        else:
-            film = run.isel(seed=0) if "seed" in run.dims else run
-            with DRAWING:
-                animate_frequencies(film, path, frames=_FRAMES, per_second=6)
-        return path.read_bytes()
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            return _written(run, Path(folder) / f"run.{kind}")
+    except OSError as error:
+        raise OSError(
+            f"The file could not be made ({error.strerror or error}). Make room in the folder for "
+            "temporary files, or choose PNG, SVG or CSV, which need none."
+        ) from error
+
+
+def _written(run: xr.Dataset, path: Path) -> bytes:
+    """Writes the run to a file, and returns its content."""
+    if path.suffix == ".nc":
+        save_run(run, path)
+    else:
+        film = run.isel(seed=0) if "seed" in run.dims else run
+        with DRAWING:
+            animate_frequencies(film, path, frames=_FRAMES, per_second=6)
+    return path.read_bytes()
 
 
 def link(content: bytes, kind: str, name: str) -> str:

@@ -126,7 +126,7 @@ class History:
         self._link.value = "one moment …"
         try:
             self._link.value = self._export(entry, self._kind.value)
-        except ValueError as refusal:
+        except (ValueError, OSError) as refusal:
             self._link.value = html.escape(str(refusal))
 
 

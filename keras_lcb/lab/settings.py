@@ -39,6 +39,7 @@ LIMITS: dict[str, tuple[float, float]] = {
     "updates": (100, 20_000),
 }
 _RECORDS = 100  # records of a training: enough for a smooth line
+_LONGEST = 2000  # characters of a line; the longest that a lab writes has some hundreds
 _FEWEST_UPDATES = 10  # between two records, since a record takes as long as some updates
 
 
@@ -158,8 +159,12 @@ def from_query(text: str) -> dict[str, str]:
     """Returns the names and values of a text such as `a=1&b=2`.
 
     Raises:
-        ValueError: If the text has another form, or a name occurs twice.
+        ValueError: If the text has another form or is too long, or a name occurs twice.
     """
+    if len(text) > _LONGEST:
+        raise ValueError(
+            f"A lab's settings have at most {_LONGEST:,} characters; received {len(text):,}."
+        )
     text = text.strip().lstrip("?")
     try:
         pairs = parse_qsl(text, keep_blank_values=True, strict_parsing=True) if text else []

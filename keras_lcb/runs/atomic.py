@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import glob
 import os
 import time
@@ -43,11 +44,30 @@ def write_atomically(path: str | os.PathLike[str], content: bytes | memoryview) 
             os.fsync(file.fileno())
         os.replace(temporary, target)
         _sync_folder(target.parent)
-        _remove_leftovers(target)
     except OSError as error:
         raise _in_words(error, path) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # a folder that has become read-only
+            temporary.unlink(missing_ok=True)
+    remove_leftovers(target.parent, f".{glob.escape(target.name)}.*.tmp")
+
+
+def remove_leftovers(
+    folder: Path, pattern: str = ".*.tmp", older_than: float = _LEFT_BEHIND_AFTER_SECONDS
+) -> None:
+    """Removes temporary files that killed processes have left behind, as far as that is possible.
+
+    Args:
+        folder: Where to look.
+        pattern: Which names to look for. Defaults to those of all temporary files.
+        older_than: How long a file must not have changed, in seconds. Pass 0 only for a folder in
+            which no other process writes. Defaults to an hour.
+    """
+    now = time.time()
+    for path in folder.glob(pattern):
+        with contextlib.suppress(OSError):  # another process may have removed it meanwhile
+            if now - path.stat().st_mtime >= older_than:
+                path.unlink()
 
 
 def _sync_folder(folder: Path) -> None:
@@ -58,13 +78,6 @@ def _sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def _remove_leftovers(target: Path) -> None:
-    now = time.time()
-    for path in target.parent.glob(f".{glob.escape(target.name)}.*.tmp"):
-        if now - path.stat().st_mtime > _LEFT_BEHIND_AFTER_SECONDS:
-            path.unlink(missing_ok=True)
 
 
 def _in_words(error: OSError, path: str | os.PathLike[str]) -> OSError:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import os
 import stat
@@ -14,14 +13,15 @@ import numpy as np
 
 from keras_lcb.runs import schema
 from keras_lcb.runs.atomic import write_atomically
+from keras_lcb.runs.seal import has_seal, is_intact, sealed
 
 if TYPE_CHECKING:
     import xarray as xr
 
 _HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
-# A checksum is appended to the netCDF content, where HDF5 ignores it. HDF5 itself detects a file
-# that was cut short. It does not detect changed bytes, and may even crash on them.
-_SEAL = b"keras_lcb sha256"
+# The attribute that says which programs wrote a netCDF file also says that it has a checksum, so
+# that it is noticed if the end of the file is lost.
+_PROVENANCE, _SEALED = "_NCProperties", b"keras_lcb=sealed"
 
 
 def save_run(run: xr.Dataset, path: str | os.PathLike[str]) -> None:
@@ -60,11 +60,12 @@ def save_run(run: xr.Dataset, path: str | os.PathLike[str]) -> None:
         # Written to memory first, since HDF5 cannot even close a file when the disk is full.
         with _own_lock():
             content = run.drop_encoding().to_netcdf(engine="h5netcdf")
+        content = _with_note(content)
     except TypeError as error:
         raise ValueError(
             f"The run holds something that a netCDF file cannot store: {error}"
         ) from error
-    write_atomically(path, b"".join([content, _SEAL, hashlib.sha256(content).digest()]))
+    write_atomically(path, sealed(content))
 
 
 def _own_lock() -> AbstractContextManager[Any]:
@@ -80,7 +81,9 @@ def load_run(path: str | os.PathLike[str], *, max_bytes: int = 2 * 2**30) -> xr.
     """Loads a run into memory, and closes its file.
 
     Files from unknown sources are safe to load: a file that links to other files, keeps data
-    outside of itself, or declares more data than `max_bytes` is refused before it is read.
+    outside of itself, or declares more data than `max_bytes` is refused before it is read. A file
+    without the checksum of `save_run` is read in another process, which takes a second: HDF5 may
+    crash on a damaged file.
 
     Args:
         path: A file that `save_run` wrote.
@@ -105,21 +108,39 @@ def load_run(path: str | os.PathLike[str], *, max_bytes: int = 2 * 2**30) -> xr.
     import xarray as xr
 
     from keras_lcb.runs.screening import objection
+    from keras_lcb.runs.trial import is_cut_short, written_anew
 
-    content = _read(path, max_bytes)
+    content, reason = _read(path, max_bytes), None
     try:
-        with h5py.File(io.BytesIO(content), "r") as file:
-            reason = objection(file, max_bytes)
+        if is_cut_short(content):
+            raise ValueError("its end is missing")
+        if not has_seal(content):
+            content, reason = written_anew(content, max_bytes)
+        if reason is None:
+            with h5py.File(io.BytesIO(content), "r") as file:
+                reason = objection(file, max_bytes)
         if reason is None:
             with xr.open_dataset(io.BytesIO(content), engine="h5netcdf") as lazy:
                 run = lazy.load().drop_encoding()
     except Exception as error:  # HDF5 raises many kinds of errors for damaged files
-        raise ValueError(f"'{os.fspath(path)}' is damaged or cut short: {error}") from error
+        raise ValueError(f"'{os.fspath(path)}' is damaged or cut short: {error}.") from error
     if reason is not None:
         raise ValueError(
             f"'{os.fspath(path)}' {reason}. If you trust it, open it with xarray.open_dataset."
         )
     return _recognised(run, path)
+
+
+def _with_note(content: bytes | memoryview) -> bytes:
+    """Returns a netCDF file's content, with the note in it that it has a checksum."""
+    import h5py
+
+    noted = io.BytesIO(content)
+    with h5py.File(noted, "r+") as file:
+        text = b"%b,%b" % (file.attrs[_PROVENANCE], _SEALED)
+        kind = h5py.string_dtype("ascii", len(text))
+        file.attrs.create(_PROVENANCE, np.bytes_(text), dtype=kind)
+    return noted.getvalue()
 
 
 def _read(path: str | os.PathLike[str], max_bytes: int) -> bytes:
@@ -141,8 +162,7 @@ def _read(path: str | os.PathLike[str], max_bytes: int) -> bytes:
         raise ValueError(
             f"'{name}' is not a netCDF-4 file. Pass a file that `save_run` has written."
         )
-    body, seal, digest = content[:-48], content[-48:-32], content[-32:]
-    if seal == _SEAL and hashlib.sha256(body).digest() != digest:
+    if (has_seal(content) or _SEALED in content) and not is_intact(content):
         raise ValueError(f"'{name}' is damaged: its content has changed since `save_run` wrote it.")
     return content
 
@@ -156,7 +176,7 @@ def _recognised(run: xr.Dataset, path: str | os.PathLike[str]) -> xr.Dataset:
         for key, value in run.attrs.items()
     }
     version = run.attrs.get("schema_version", schema.SCHEMA_VERSION)
-    if version != schema.SCHEMA_VERSION:
+    if np.ndim(version) or version != schema.SCHEMA_VERSION:
         raise ValueError(
             f"'{name}' was written with version {version} of the run's schema; this keras_lcb "
             f"reads version {schema.SCHEMA_VERSION}. Install the release that wrote it."

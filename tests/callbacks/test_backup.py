@@ -176,33 +176,72 @@ def test_a_folder_that_cannot_be_written_is_refused_before_training(tmp_path):
     model = compiled(dense("a", "b"))
     weights = model.get_weights()
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(OSError, match="failed: .* choose another `backup`"):
+    with pytest.raises(OSError, match="a file is in its place. Choose another `backup`"):
         train(model, lcb.LayerConvergence(backup=tmp_path / "file"))
     for now, before in zip(model.get_weights(), weights, strict=True):
         np.testing.assert_array_equal(now, before)
 
 
-def test_a_full_disk_stops_training_with_a_sentence_and_loses_nothing(tmp_path, monkeypatch):
+def full(*arguments):
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_on_a_full_disk_training_goes_on_and_what_is_missing_is_written_later(
+    tmp_path, monkeypatch
+):
     model = compiled(dense("a", "b"))
     convergence = lcb.LayerConvergence(backup=tmp_path)
-
-    def full(descriptor):
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    seen = []
 
     def fill_the_disk(epoch, logs):
         if epoch == 1:
             monkeypatch.setattr(os, "fsync", full)
+        if epoch == 3:
+            monkeypatch.undo()
+        seen.append(steps_in(tmp_path / "LayerConvergence"))
 
     filling = keras.callbacks.LambdaCallback(on_epoch_begin=fill_the_disk)
-    with pytest.raises(OSError, match="no space left.* Make room there.* still in `results`"):
-        train(model, convergence, filling)
-    assert convergence.results.step.values.tolist() == [0, 2, 4]
-    monkeypatch.undo()
-    assert steps_in(tmp_path / "LayerConvergence") == [0, 2]
+    with pytest.warns(UserWarning, match="no space left.*training goes on with the rec") as warned:
+        train(model, convergence, filling, epochs=4)
+    assert sum("backup folder" in str(each.message) for each in warned) == 1
+    assert convergence.results.step.values.tolist() == [0, 2, 4, 6, 8]
+    assert seen[3] == [0, 2]  # nothing was written meanwhile
+    assert steps_in(tmp_path / "LayerConvergence") == [0, 2, 4, 6, 8]
     assert not list(tmp_path.rglob("*.tmp"))
     second = lcb.LayerConvergence(backup=tmp_path)
     train(model, second, epochs=1)
-    assert second.results.step.values.tolist() == [0, 2, 4, 6]
+    assert second.results.step.values.tolist() == [0, 2, 4, 6, 8, 10]
+
+
+def test_in_a_folder_that_is_read_only_nothing_of_another_run_is_mixed_in(tmp_path, monkeypatch):
+    """An old record that could not be deleted goes before a new one is written."""
+    copies_of_the_run(compiled(dense("a", "b")), tmp_path)
+    other = compiled(dense("a", "b"))
+    other.set_weights([weights + 0.1 for weights in other.get_weights()])
+    convergence = lcb.LayerConvergence(backup=tmp_path)
+
+    def refuse(*arguments, **options):
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    for name in ("unlink", "mkdir"):
+        monkeypatch.setattr(pathlib.Path, name, refuse)
+    with pytest.warns(UserWarning, match="read-only file system.*training goes on"):
+        train(other, convergence, epochs=1)
+    assert convergence.results.step.values.tolist() == [0, 2]
+    assert steps_in(tmp_path / "LayerConvergence") == [0, 2, 4, 6]  # still those of the first run
+    monkeypatch.undo()
+    train(other, convergence, epochs=1)
+    assert steps_in(tmp_path / "LayerConvergence") == [0, 2, 4]
+    assert convergence.results.step.values.tolist() == [0, 2, 4]
+
+
+def test_a_training_killed_after_its_last_epoch_still_has_its_record(tmp_path):
+    model = compiled(dense("a", "b"))
+    first, _ = copies_of_the_run(model, tmp_path)
+    second = lcb.LayerConvergence(backup=tmp_path)
+    train(model, second, epochs=3, initial_epoch=3)
+    np.testing.assert_array_equal(second.results.distance, first.results.distance)
+    assert second.results.attrs["provisional"] == 0
 
 
 def test_several_owners_share_a_folder(tmp_path):

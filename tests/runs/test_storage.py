@@ -13,7 +13,7 @@ import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from keras_lcb.runs import schema
+from keras_lcb.runs import schema, trial
 from keras_lcb.runs.atomic import write_atomically
 from keras_lcb.runs.storage import load_run, save_run
 
@@ -253,6 +253,12 @@ def test_a_newer_schema(run_factory, tmp_path):
         load_run(tmp_path / "run.nc")
 
 
+def test_a_version_that_is_no_number(run_factory, tmp_path):
+    save_run(run_factory().assign_attrs(schema_version=[1.0, 2.0]), tmp_path / "run.nc")
+    with pytest.raises(ValueError, match="run.nc' was written with version"):
+        load_run(tmp_path / "run.nc")
+
+
 def test_a_file_that_was_cut_short(saved):
     _, path = saved
     content = path.read_bytes()
@@ -269,10 +275,34 @@ def test_any_changed_byte_is_noticed(tmp_path_factory, data):
     run = schema.dataset({"loss": (("step",), [1.0, 0.5])}, {"step": [0, 10]})
     save_run(run, path)
     content = bytearray(path.read_bytes())
-    place = data.draw(st.integers(0, len(content) - 49))
+    place = data.draw(st.integers(0, len(content) - 1))
     content[place] ^= data.draw(st.integers(1, 255))
     path.write_bytes(content)
     with pytest.raises(ValueError, match="damaged|not a netCDF-4"):
+        load_run(path)
+
+
+def test_a_file_that_has_lost_its_checksum_is_damaged(saved):
+    run, path = saved
+    content = path.read_bytes()
+    for damaged in (content[:-48], content[:-100] + bytes(100), content + b"more"):
+        path.write_bytes(damaged)
+        with pytest.raises(ValueError, match="damaged"):
+            load_run(path)
+    run.to_netcdf(path, engine="h5netcdf")  # written by another program, and so without one
+    xr.testing.assert_identical(load_run(path), run)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs signals")
+def test_how_a_crash_is_told(saved, monkeypatch):
+    run, path = saved
+    run.to_netcdf(path, engine="h5netcdf")
+    monkeypatch.setattr(trial, "_PROGRAM", "import os; os.abort()")
+    with pytest.raises(ValueError, match="run.nc' is damaged or cut short: HDF5 crashes on it"):
+        load_run(path)
+    monkeypatch.setattr(trial, "_PROGRAM", "import time; time.sleep(60)")
+    monkeypatch.setattr(trial, "_SECONDS", 0.2)
+    with pytest.raises(ValueError, match="longer than 0 seconds"):
         load_run(path)
 
 
@@ -355,12 +385,23 @@ REFUSED = {
 @pytest.mark.parametrize("trick", REFUSED, ids=lambda trick: trick.__name__)
 def test_files_from_strangers(run_factory, tmp_path, trick, monkeypatch):
     path = tmp_path / "run.nc"
-    save_run(run_factory()[["distance"]], path)
+    run_factory()[["distance"]].to_netcdf(path, engine="h5netcdf")
     with h5py.File(path, "r+") as file:
         trick(file, tmp_path)
     assert path.stat().st_size < 5e5
+    # Read in this process, which spares a second.
+    monkeypatch.setattr(trial, "written_anew", lambda content, max_bytes: (content, None))
     monkeypatch.setattr(xr, "open_dataset", lambda *a, **k: pytest.fail("xarray opened it"))
     with pytest.raises(ValueError, match=REFUSED[trick]):
+        load_run(path)
+
+
+def test_another_process_refuses_them_too(run_factory, tmp_path):
+    path = tmp_path / "run.nc"
+    run_factory()[["distance"]].to_netcdf(path, engine="h5netcdf")
+    with h5py.File(path, "r+") as file:
+        external_link(file, tmp_path)
+    with pytest.raises(ValueError, match="run.nc' holds the link 'loss'.* If you trust it"):
         load_run(path)
 
 

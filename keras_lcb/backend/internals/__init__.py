@@ -16,3 +16,4 @@ from keras_lcb.backend.internals.models import *  # noqa: F403
 from keras_lcb.backend.internals.needed import *  # noqa: F403
 from keras_lcb.backend.internals.objects import *  # noqa: F403
 from keras_lcb.backend.internals.optimizers import *  # noqa: F403
+from keras_lcb.backend.internals.saving import *  # noqa: F403

@@ -8,7 +8,13 @@ import keras
 
 NEEDED = {
     "layer": ("_layers", "_trainable_variables", "_non_trainable_variables", "_flatten_layers"),
-    "model": ("_build_shapes_dict", "_call_has_training_arg", "_compile_loss", "_compute_loss"),
+    "model": (
+        "_build_shapes_dict",
+        "_call_has_training_arg",
+        "_compile_loss",
+        "_compute_loss",
+        "_initial_epoch",
+    ),
     "compiled loss": ("_user_loss", "_user_loss_weights", "_flat_losses"),
     "symbolic tensor": ("_keras_history",),
     "operation": ("_inbound_nodes",),

@@ -1,0 +1,207 @@
+"""The state of a training on disk, from which a killed training goes on."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import pathlib
+import re
+import warnings
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_lcb.backend import internals, ops
+from keras_lcb.runs.atomic import remove_leftovers, write_atomically
+from keras_lcb.runs.seal import is_intact, sealed
+from keras_lcb.training.layers import is_complete
+
+_KEPT = 2
+_GROUP = "keras_lcb"  # Keras ignores this group when it loads the weights
+_NAME = re.compile(r"epoch_(\d{8})\.weights\.h5")
+
+
+class TrainingBackup(keras.callbacks.Callback):
+    """Lets a training that was killed go on where it was at the end of its last epoch.
+
+    Run the same program again: `fit` begins with the state in the folder, at the right epoch. The
+    state consists of the weights, the optimizer (and the others that are attributes of the model),
+    and the seeds of layers such as `Dropout` (on torch, of those that were given a seed). An
+    interrupted training therefore ends at the same weights as another, if the data come in the
+    same order (`shuffle=False`, or an order that depends on the epoch only). Not in the state are
+    other callbacks, such as the patience of `EarlyStopping`. The callbacks of this package have
+    `backup` for it; records after the restored epoch are dropped.
+
+    Each state is written to a new file, which gets its name only when it is whole, and carries a
+    checksum. The newest two are kept, so that whenever the process is killed, a whole state is
+    there. (`keras.callbacks.BackupAndRestore` overwrites its file in place.) Where the disk is full
+    or the folder read-only, a warning says so, and training goes on.
+
+    The cost at the end of each epoch is that of `model.save_weights`, with the state once in memory
+    and waiting until it is on the disk; and on the disk two states, three for a moment. With Adam,
+    a state takes three times as much as the weights. Nothing is done within an epoch.
+
+    Args:
+        folder: Where to keep the states. It is made if it does not exist, and must not be that of
+            another training.
+        delete_after: Whether to delete the states once `fit` has come to its end. A process that is
+            killed after that, but before it has saved the model, has to train from the start. With
+            `False`, a later `fit` goes on from the states, or trains no more if all epochs are
+            done; delete the folder once the model is saved. Defaults to `True`.
+
+    Raises:
+        ValueError: When training begins, if the model is not built, if the folder holds the state
+            of another model, or if none of its states can be read.
+
+    Example:
+        >>> import tempfile, keras, numpy as np
+        >>> x, y = np.ones((8, 2)), np.ones((8, 1))
+        >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+        >>> model.compile("adam", "mse")
+        >>> class Stop(keras.callbacks.Callback):
+        ...     def on_epoch_begin(self, epoch, logs=None):
+        ...         if epoch == 2:
+        ...             raise KeyboardInterrupt
+        >>> backup = TrainingBackup(tempfile.mkdtemp())
+        >>> try:
+        ...     model.fit(x, y, epochs=5, verbose=0, callbacks=[backup, Stop()])
+        ... except KeyboardInterrupt:
+        ...     pass
+        >>> history = model.fit(x, y, epochs=5, verbose=0, callbacks=[backup])
+        >>> history.epoch
+        [2, 3, 4]
+    """
+
+    def __init__(self, folder: str | os.PathLike[str], delete_after: bool = True) -> None:
+        super().__init__()
+        self.folder = pathlib.Path(folder)
+        self.delete_after = delete_after
+        self._restored = self._failed = False
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        """Restores the newest state that is whole, if there is one."""
+        self._failed = False
+        if not is_complete(self.model):
+            raise ValueError(
+                f"TrainingBackup needs a model whose variables exist, and '{self.model.name}' is "
+                "not built yet. Call the model on one batch, `model(x[:1])`, before `fit`."
+            )
+        if ops.is_chief(self.model):
+            remove_leftovers(self.folder, ".epoch_*.tmp", older_than=0)
+        states = self._states()
+        if not states:
+            return
+        for path in reversed(states):
+            content = path.read_bytes()
+            if is_intact(content):
+                self._restore(path, content)
+                return
+            warnings.warn(f"'{path}' is damaged, and is passed over.", stacklevel=2)
+        raise ValueError(
+            f"No state in '{self.folder}' can be read. Delete the folder to train from the start."
+        )
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        """Leaves it to the arguments of the next `fit` where that begins."""
+        self._forget_epoch()
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        """Writes the state."""
+        model = self.model
+        if not ops.is_chief(model):
+            return
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            path = self.folder / f"epoch_{epoch + 1:08d}.weights.h5"
+            write_atomically(path, sealed(_content(model)))
+            for path in self._states()[:-_KEPT]:
+                path.unlink()
+        except OSError as error:
+            self._warn(error)
+
+    def on_train_end(self, logs: Any = None) -> None:
+        """Deletes the states, the newest last, if they are not to be kept."""
+        self._forget_epoch()
+        if not self.delete_after or not ops.is_chief(self.model):
+            return
+        try:
+            for path in self._states():
+                path.unlink()
+            if self.folder.exists() and not any(self.folder.iterdir()):
+                self.folder.rmdir()
+        except OSError as error:
+            self._warn(error)
+
+    def _states(self) -> list[pathlib.Path]:
+        """Returns the files of states, oldest first."""
+        if not self.folder.is_dir():
+            return []
+        return sorted(path for path in self.folder.iterdir() if _NAME.fullmatch(path.name))
+
+    def _restore(self, path: pathlib.Path, content: bytes) -> None:
+        outline, seeds = _read(content)
+        problem = None
+        if outline == _outline(self.model) and len(seeds) == len(_seeds(self.model)):
+            problem = internals.load_state(self.model, io.BytesIO(content))
+        else:
+            problem = "its weights have other shapes"
+        if problem is not None:
+            raise ValueError(
+                f"'{path}' holds the state of another model or optimizer ({problem}). Choose "
+                "another folder for TrainingBackup, or delete that one. If an optimizer is not "
+                "built yet, call its `build(variables)` before `fit`."
+            )
+        for variable, value in zip(_seeds(self.model), seeds, strict=True):
+            variable.assign(value)
+        internals.start_at(self.model, int(_NAME.fullmatch(path.name)[1]))  # type: ignore[index]
+        self._restored = True
+
+    def _forget_epoch(self) -> None:
+        if self._restored:
+            internals.start_at(self.model, None)
+        self._restored = False
+
+    def _warn(self, error: OSError) -> None:
+        if not self._failed:
+            reason = os.strerror(error.errno).lower() if error.errno else str(error)
+            warnings.warn(
+                f"TrainingBackup could not write to '{self.folder}' ({reason}), so training goes "
+                "on without a new state, and writing is tried again after each epoch.",
+                stacklevel=2,
+            )
+        self._failed = True
+
+
+def _content(model: keras.Model) -> memoryview:
+    """Returns a model's state as an HDF5 file, which `model.load_weights` can read, too."""
+    import h5py
+
+    content = internals.state_in_memory(model)
+    with h5py.File(content, "r+") as file:
+        group = file.create_group(_GROUP)
+        group["outline"] = json.dumps(_outline(model))
+        for number, seed in enumerate(_seeds(model)):
+            group[f"seed_{number}"] = keras.ops.convert_to_numpy(seed)
+    return content.getbuffer()
+
+
+def _read(content: bytes) -> tuple[Any, list[np.ndarray]]:
+    """Returns what `_content` has added to Keras' file."""
+    import h5py
+
+    with h5py.File(io.BytesIO(content), "r") as file:
+        group = file[_GROUP]
+        seeds = [group[f"seed_{number}"][()] for number in range(len(group) - 1)]
+        return json.loads(group["outline"][()]), seeds
+
+
+def _outline(model: keras.Model) -> list[list[int]]:
+    return [list(weights.shape) for weights in model.weights]
+
+
+def _seeds(model: keras.Model) -> list[keras.Variable]:
+    """Returns the states of random layers, which are no weights, and which Keras does not save."""
+    known = {id(variable) for variable in (*model.weights, *model.metrics_variables)}
+    return [variable for variable in model.variables if id(variable) not in known]

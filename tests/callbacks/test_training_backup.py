@@ -1,0 +1,191 @@
+"""The state of a training on disk: what it holds, when it is written, and when it cannot be."""
+
+from __future__ import annotations
+
+import errno
+import os
+
+import keras
+import numpy as np
+import pytest
+
+import keras_lcb as lcb
+from keras_lcb.runs import atomic
+from tests.callbacks.tiny import compiled, data, dense, train
+from tests.modes import BACKEND
+
+layers = keras.layers
+
+
+class StopsAt(keras.callbacks.Callback):
+    def __init__(self, epoch):
+        super().__init__()
+        self.epoch = epoch
+
+    def on_epoch_begin(self, epoch, logs=None):
+        if epoch == self.epoch:
+            raise KeyboardInterrupt
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def random_layers():
+    """A model with weights that train, weights that do not, and seeds."""
+    keras.utils.set_random_seed(3)
+    parts = [layers.Dense(4, "tanh"), layers.BatchNormalization(), layers.Dropout(0.5, seed=1)]
+    return keras.Sequential([keras.Input((6,)), *parts, layers.Dense(2)])
+
+
+def optimizers():
+    yield "adam", lambda: keras.optimizers.Adam(0.05)
+    yield "momentum", lambda: keras.optimizers.SGD(0.05, momentum=0.9)
+    yield "accumulating", lambda: keras.optimizers.Adam(0.05, gradient_accumulation_steps=3)
+    scaled = keras.optimizers.LossScaleOptimizer
+    yield "scaled", lambda: scaled(keras.optimizers.Adam(0.05), initial_scale=8.0)
+    if BACKEND != "jax":  # on which a second `fit` with EMA fails in Keras itself
+        yield "averaging", lambda: keras.optimizers.Adam(0.05, use_ema=True)
+
+
+@pytest.mark.parametrize("optimizer", [each for _, each in optimizers()], ids=dict(optimizers()))
+def test_an_interrupted_training_ends_where_an_unbroken_one_does(optimizer, tmp_path):
+    whole = compiled(random_layers(), optimizer())
+    train(whole, epochs=4)
+    broken = compiled(random_layers(), optimizer())
+    with pytest.raises(KeyboardInterrupt):
+        train(broken, lcb.TrainingBackup(tmp_path), StopsAt(2), epochs=4)
+    assert names(tmp_path) == [f"epoch_0000000{epoch}.weights.h5" for epoch in (1, 2)]
+    anew = compiled(random_layers(), optimizer())
+    train(anew, lcb.TrainingBackup(tmp_path), epochs=4)
+    for ours, expected in zip(anew.variables, whole.variables, strict=True):
+        np.testing.assert_allclose(
+            keras.ops.convert_to_numpy(ours),
+            keras.ops.convert_to_numpy(expected),
+            rtol=1e-6,
+            atol=1e-7,
+            err_msg=expected.path,
+        )
+
+
+def test_it_goes_on_at_the_right_epoch_once(tmp_path):
+    model = compiled(dense("a", "b"))
+    backup = lcb.TrainingBackup(tmp_path / "state")
+    with pytest.raises(KeyboardInterrupt):
+        train(model, backup, StopsAt(2))
+    assert fitted(model, backup, epochs=3) == [2]
+    assert not (tmp_path / "state").exists()
+    assert fitted(model, backup, epochs=3) == [0, 1, 2]
+    assert fitted(model, epochs=2) == [0, 1]
+
+
+def fitted(model, *callbacks, epochs):
+    x, y = data(count=4)
+    return model.fit(x, y, 2, epochs, verbose=0, callbacks=list(callbacks)).epoch
+
+
+def test_kept_states_are_gone_on_from_or_there_is_nothing_to_do(tmp_path):
+    model = compiled(dense("a", "b"))
+    backup = lcb.TrainingBackup(tmp_path, delete_after=False)
+    assert fitted(model, backup, epochs=3) == [0, 1, 2]
+    assert names(tmp_path) == [f"epoch_0000000{epoch}.weights.h5" for epoch in (2, 3)]
+    weights = model.get_weights()
+    again = compiled(dense("a", "b"))
+    assert fitted(again, backup, epochs=3) == []
+    for ours, expected in zip(again.get_weights(), weights, strict=True):
+        np.testing.assert_array_equal(ours, expected)
+    assert fitted(again, backup, epochs=5) == [3, 4]
+    loaded = dense("a", "b")
+    loaded.load_weights(tmp_path / names(tmp_path)[-1])  # a state is a file of weights, too
+    np.testing.assert_array_equal(loaded.get_weights()[0], again.get_weights()[0])
+
+
+@pytest.mark.parametrize("last", [False, True])
+def test_records_go_on_beside_it_in_any_order(last, tmp_path):
+    def callbacks(folder):
+        convergence = lcb.LayerConvergence(backup=folder)
+        state = lcb.TrainingBackup(folder / "state", delete_after=False)
+        return convergence, [convergence, state] if last else [state, convergence]
+
+    expected, others = callbacks(tmp_path / "whole")
+    train(compiled(dense("a", "b")), *others, epochs=4)
+    _, others = callbacks(tmp_path / "broken")
+    with pytest.raises(KeyboardInterrupt):
+        train(compiled(dense("a", "b")), *others, StopsAt(3), epochs=4)
+    (tmp_path / "broken" / "state" / "epoch_00000003.weights.h5").unlink()
+    convergence, others = callbacks(tmp_path / "broken")
+    train(compiled(dense("a", "b")), *others, epochs=4)
+    np.testing.assert_array_equal(convergence.results.step, expected.results.step)
+    np.testing.assert_allclose(
+        convergence.results.distance, expected.results.distance, rtol=1e-5, atol=1e-6
+    )
+
+
+def kept(tmp_path):
+    train(compiled(dense("a", "b")), lcb.TrainingBackup(tmp_path, delete_after=False))
+    return sorted(tmp_path.iterdir())
+
+
+def test_a_damaged_state_is_passed_over(tmp_path):
+    older, newest = kept(tmp_path)
+    content = bytearray(newest.read_bytes())
+    content[len(content) // 2] ^= 1
+    newest.write_bytes(content)
+    model = compiled(dense("a", "b"))
+    with pytest.warns(UserWarning, match="00003.weights.h5' is damaged, and is passed over"):
+        assert fitted(model, lcb.TrainingBackup(tmp_path, delete_after=False), epochs=3) == [2]
+    for path in (older, newest):
+        path.write_bytes(path.read_bytes()[:-1])
+    with pytest.warns(UserWarning), pytest.raises(ValueError, match="No state in .* can be read"):
+        fitted(model, lcb.TrainingBackup(tmp_path), epochs=3)
+
+
+def test_the_state_of_another_model_is_refused_before_it_is_read(tmp_path):
+    kept(tmp_path)
+    other = compiled(dense("a", "b", "c"))
+    weights = other.get_weights()
+    with pytest.raises(ValueError, match="state of another model or optimizer.*other shapes"):
+        fitted(other, lcb.TrainingBackup(tmp_path), epochs=3)
+    for now, before in zip(other.get_weights(), weights, strict=True):
+        np.testing.assert_array_equal(now, before)
+    with pytest.raises(ValueError, match="another model or optimizer .*Skipping"):
+        sgd = compiled(dense("a", "b"), keras.optimizers.SGD(0.1))
+        fitted(sgd, lcb.TrainingBackup(tmp_path), epochs=3)
+
+
+@pytest.mark.skipif(BACKEND != "tensorflow", reason="the others build the model before training")
+def test_a_model_without_weights_is_refused(tmp_path):
+    class Unbuilt(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.layer = layers.Dense(2)
+
+        def call(self, inputs):
+            return self.layer(inputs)
+
+    with pytest.raises(ValueError, match="not built yet. Call the model on one batch"):
+        fitted(compiled(Unbuilt()), lcb.TrainingBackup(tmp_path), epochs=1)
+
+
+def test_on_a_full_disk_training_goes_on_and_the_last_states_stay(tmp_path, monkeypatch):
+    def full(*arguments):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def fill_the_disk(epoch, logs):
+        if epoch == 1:
+            monkeypatch.setattr(atomic.os, "fsync", full)
+
+    filling = keras.callbacks.LambdaCallback(on_epoch_begin=fill_the_disk)
+    model = compiled(dense("a", "b"))
+    with pytest.warns(UserWarning, match="no space left.*goes on without a new state") as warned:
+        train(model, filling, lcb.TrainingBackup(tmp_path, delete_after=False), epochs=4)
+    assert sum("TrainingBackup" in str(each.message) for each in warned) == 1
+    assert int(model.optimizer.iterations) == 8
+    assert names(tmp_path) == ["epoch_00000001.weights.h5"]
+
+
+def test_leftovers_of_a_killed_process_go(tmp_path):
+    (tmp_path / ".epoch_00000009.weights.h5.0.tmp").write_bytes(b"part")
+    (tmp_path / "notes.txt").write_text("mine")
+    fitted(compiled(dense("a", "b")), lcb.TrainingBackup(tmp_path), epochs=1)
+    assert names(tmp_path) == ["notes.txt"]
