@@ -59,8 +59,7 @@ def save_run(run: xr.Dataset, path: str | os.PathLike[str]) -> None:
     try:
         # Written to memory first, since HDF5 cannot even close a file when the disk is full.
         with _own_lock():
-            content = run.drop_encoding().to_netcdf(engine="h5netcdf")
-        content = _with_note(content)
+            content = _with_note(run.drop_encoding().to_netcdf(engine="h5netcdf"))
     except TypeError as error:
         raise ValueError(
             f"The run holds something that a netCDF file cannot store: {error}"
