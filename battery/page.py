@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Any
 
+from battery import stored
 from battery.running import BACKENDS, KINDS, RESULTS, read
 
 PAGE = Path(__file__).parent.parent / "docs" / "RELIABILITY.md"
@@ -23,38 +22,45 @@ _ABOUT = {
     "the first gradient and the first update against weights in float64, and the weights of a run "
     "without callbacks.",
 }
+_KILLED = (
+    "A process that saves runs, writes reports, or trains with `backup=` and `lcb.TrainingBackup` "
+    "is killed (SIGKILL) at random moments. The file must be the old or the new one, and a "
+    "training must go on from its last whole epoch and end with the weights and distances of a "
+    "training that nobody killed. `python -m battery.kills` repeats it."
+)
+_DAMAGED = (
+    "Saved runs are damaged, and `load_run` reads them in a process that a crash may end. Each "
+    "file must be refused in a sentence, or read right. A file without the checksum of `save_run` "
+    "may come back changed, since nothing tells. `python -m battery.damage` repeats it."
+)
 
 
 def write() -> None:
     """Writes the page."""
     parts = [
-        "# How often it is right",
-        "Many models, trainings and optimizers, each checked against weights in float64. "
-        "`make battery` runs what has no result in `battery/results` yet and writes this page; "
-        "delete a result to have it measured again.",
+        "# Reliability",
+        "How often the package is right: many models, trainings and optimizers, each checked "
+        "against weights in float64, and processes and files that come to harm. `make battery` "
+        "runs what has no result in `battery/results` yet, and writes this page. Delete a result "
+        "there to have it measured again.",
     ]
     for kind in KINDS:
         parts += [f"## {kind.capitalize()}", _ABOUT[kind], _table(kind), _faults(kind)]
-    parts += _others()
+    parts += ["## Killed processes", _KILLED, _kills(), "## Damaged files", _DAMAGED, _damage()]
     PAGE.write_text("\n\n".join(part for part in parts if part) + "\n")
 
 
 def _table(kind: str) -> str:
-    lines = [
-        "| backend | checked | right | largest relative error of a norm | time |",
-        "|---|---|---|---|---|",
-    ]
+    columns = ["backend", "checked", "right", "largest relative error of a norm", "minutes"]
+    rows = []
     for backend in BACKENDS:
         results = read(RESULTS / f"{kind}.{backend}.json")
         if results:
             right = [name for name, result in results.items() if not result["faults"]]
             error = max((results[name]["error"] for name in right), default=float("nan"))
-            seconds = sum(result["seconds"] for result in results.values())
-            lines.append(
-                f"| {backend} | {len(results)} | {len(right)} | {error:.1g} "
-                f"| {seconds / 60:.1f} min |"
-            )
-    return "\n".join(lines)
+            minutes = sum(result["seconds"] for result in results.values()) / 60
+            rows.append((backend, len(results), len(right), f"{error:.1g}", f"{minutes:.1f}"))
+    return stored.table(columns, rows)
 
 
 def _faults(kind: str) -> str:
@@ -65,11 +71,20 @@ def _faults(kind: str) -> str:
     return "Not right:\n\n" + "\n".join(lines) if lines else ""
 
 
-def _others() -> list[str]:
-    """Returns a section for each further file of results: a title, a text and a table."""
-    found: list[str] = []
-    for path in sorted(RESULTS.glob("*.json")):
-        content: Any = json.loads(path.read_text())
-        if "title" in content:
-            found += [f"## {content['title']}", content["text"], content.get("table", "")]
-    return found
+def _kills() -> str:
+    rows = [
+        (name, found["kills"], found["midway"], "; ".join(found["failures"]) or "none")
+        for name, entry in sorted(stored.read("kills").items())
+        for found in [entry["tally"]]
+    ]
+    return stored.table(["killed", "kills", "in the midst of a write", "wrong"], rows)
+
+
+def _damage() -> str:
+    rows = []
+    for name, found in sorted(stored.read("damage").get("kinds", {}).items()):
+        outcomes = dict(found["outcomes"])
+        refused, right = outcomes.pop("refused", 0), outcomes.pop("right", 0)
+        others = ", ".join(f"{count} {outcome}" for outcome, count in outcomes.items())
+        rows.append((name, refused, right, others or "none"))
+    return stored.table(["damage", "refused in a sentence", "read right", "other"], rows)
