@@ -1,6 +1,7 @@
 # make demo   installs into .venv and runs the demo
 # make test   installs into .venv and checks everything, on every backend
 #             (make test BACKEND=jax: all the tests on one backend)
+# make battery   checks many models, trainings and optimizers, and writes docs/RELIABILITY.md
 # make viewer    checks the viewer's JavaScript, as make test does; make bundle bundles it anew
 # make notebooks   makes the tutorials' notebooks from their texts, and runs them in full
 
@@ -8,10 +9,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 BACKEND ?= all
 # The tests whose outcome depends on the Keras backend; the others run on TensorFlow only.
-BACKEND_TESTS := tests/backend tests/callbacks tests/freezing tests/lab/test_training.py \
-                 tests/lab/test_depth_lab.py tests/landscape tests/response tests/similarity \
-                 tests/synthetic tests/training tests/vision/networks tests/vision/test_data.py \
-                 tests/vision/test_experiment.py
+BACKEND_TESTS := tests/backend tests/battery tests/callbacks tests/freezing \
+                 tests/lab/test_training.py tests/lab/test_depth_lab.py tests/landscape \
+                 tests/response tests/similarity tests/synthetic tests/training \
+                 tests/vision/networks tests/vision/test_data.py tests/vision/test_experiment.py
 
 # Two processes that take a core each: more threads would only wait for one another.
 PYTEST := TF_CPP_MIN_LOG_LEVEL=2 OMP_NUM_THREADS=1 TF_NUM_INTRAOP_THREADS=1 \
@@ -20,7 +21,7 @@ PYTEST := TF_CPP_MIN_LOG_LEVEL=2 OMP_NUM_THREADS=1 TF_NUM_INTRAOP_THREADS=1 \
 # Node comes with the packages for tests, what the viewer is made of from viewer/package-lock.json.
 NPM := PATH="$(abspath $(BIN)):$$PATH" $(BIN)/npm --prefix viewer
 
-.PHONY: demo test lint viewer bundle notebooks clean test-all test-tensorflow test-jax test-torch
+.PHONY: demo test lint viewer bundle battery notebooks clean test-all test-tensorflow test-jax test-torch
 
 demo: $(VENV)/installed
 	@$(BIN)/keras-lcb demo
@@ -52,6 +53,9 @@ test-all: $(VENV)/installed-for-tests viewer/node_modules/.package-lock.json
 
 test-tensorflow test-jax test-torch: test-%: $(VENV)/installed-for-tests viewer/node_modules/.package-lock.json
 	KERAS_BACKEND=$* $(PYTEST)
+
+battery: $(VENV)/installed-for-tests
+	$(BIN)/python -m battery
 
 notebooks: $(VENV)/installed-for-tests
 	$(BIN)/python tutorials/build.py

@@ -208,14 +208,17 @@ class LayerConvergence(Recorder):
             self._initial = vectors
         if self._snapshots is None:
             assert self._given is not None
-            known = self._ways.from_start(vectors)
-            to_end = self._ways.to_end(vectors, known, self._given, self._lengths(self._given))
-            effective = self._ways.effective(vectors, self._given)
-            return known | to_end | {"effective_distance": effective}
+            once = [[vector] for vector in vectors]
+            known = self._ways.from_start(once)
+            to_end = self._ways.to_end(once, known, self._given, self._lengths(self._given))
+            return {name: values[0] for name, values in (known | to_end).items()}
         keep = self._snapshots.keep
         record: Record = {kept(place): keep(place, vector) for place, vector in enumerate(vectors)}
         # Norms and angles of whole weights take time, so they wait until `results` is read.
-        return record | self._ways.from_start(vectors) if self._snapshots.sketched else record
+        if self._snapshots.sketched:
+            known = self._ways.from_start([[vector] for vector in vectors])
+            record |= {name: values[0] for name, values in known.items()}
+        return record
 
     @property
     def _ways(self) -> Ways:
@@ -228,12 +231,16 @@ class LayerConvergence(Recorder):
 
         The records must hold whole parameters, not sketches.
         """
-        for record in records:
-            if "parameter_norm" not in record:
-                record |= self._ways.from_start(self._kept_in(record))
+        lacking = [record for record in records if "parameter_norm" not in record]
+        if lacking:
+            known = self._ways.from_start(self._kept_in(lacking))
+            for at, record in enumerate(lacking):
+                record |= {name: values[at] for name, values in known.items()}
 
-    def _kept_in(self, record: Record) -> list[np.ndarray]:
-        return [on_host(record[kept(place)]) for place in range(len(self._rows))]
+    def _kept_in(self, records: Sequence[Record]) -> list[list[np.ndarray]]:
+        """Returns the snapshots of each layer at some records."""
+        names = [kept(place) for place in range(len(self._rows))]
+        return [[on_host(record[name]) for record in records] for name in names]
 
     def _lengths(self, ends: Sequence[np.ndarray | None]) -> np.ndarray:
         """Returns the distance from start to end of each layer."""
@@ -276,12 +283,8 @@ class LayerConvergence(Recorder):
             return {name: self._stacked(name) for name in names}
         ends = self._where_it_ends()
         lengths = self._lengths(ends)
-        found = []
-        for record in self._records:
-            vectors = self._kept_in(record)
-            to_end = self._ways.to_end(vectors, record, ends, lengths)
-            found.append(to_end | {"effective_distance": self._ways.effective(vectors, ends)})
-        return {name: np.stack([each[name] for each in found]) for name in names}
+        known = {name: self._stacked(name) for name in ("distance_from_start", "kernel_norm")}
+        return self._ways.to_end(self._kept_in(self._records), known, ends, lengths)
 
     def _where_it_ends(self) -> list[np.ndarray]:
         """Returns the endpoint, or the newest weights while training runs."""
@@ -367,14 +370,16 @@ class LayerConvergence(Recorder):
         return self._snapshots is not None and not self._snapshots.sketched
 
     def _identity(self) -> dict[str, Any]:
-        given = [None if v is None else norms(v)[0] for v in self._given] if self._given else None
+        given = None
+        if self._given:
+            given = [None if v is None else float(norms([v])[0][0]) for v in self._given]
         return {**super()._identity(), "memory": self.memory, "given": given}
 
     def _stands_at(self, record: Record, step: int) -> bool:
-        now = [norms(parameter_vector(row.variables))[0] for row in self._rows]
+        now = [norms([parameter_vector(row.variables)])[0][0] for row in self._rows]
         then = record.get("parameter_norm")
         if then is None:
-            then = [norms(vector)[0] for vector in self._kept_in(record)]
+            then = [norms(own)[0][0] for own in self._kept_in([record])]
         return bool(np.allclose(now, then, rtol=1e-5, equal_nan=True)) or record["step"] < step
 
     def _restored(self, records: list[Record]) -> None:

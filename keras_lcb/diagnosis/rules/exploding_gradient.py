@@ -8,7 +8,7 @@ import numpy as np
 
 from keras_lcb.diagnosis.advice import CLIPPING, INITIALIZER, NORMALIZATION
 from keras_lcb.diagnosis.finding import LIKELY, Finding, listed
-from keras_lcb.diagnosis.observed import Observed, median
+from keras_lcb.diagnosis.observed import Observed
 from keras_lcb.diagnosis.rule import CannotTell, Rule
 
 _LARGE = 10.0  # gradient over weights
@@ -49,8 +49,11 @@ def _at_first(seen: Observed) -> np.ndarray:
 
 def _spikes(seen: Observed, norms: np.ndarray) -> Iterator[Finding]:
     """Finds the first record at which a gradient is far above its median so far."""
+    import pandas as pd
+
+    usual_before = pd.DataFrame(norms).expanding().median().to_numpy()[:-1]
     for place in range(3, len(norms)):
-        usual = median(norms[:place], axis=0)
+        usual = usual_before[place - 1]
         with np.errstate(divide="ignore", invalid="ignore"):
             leap = np.where(np.isfinite(norms[place]), norms[place] / usual, 0.0)
         leaping = np.nan_to_num(leap) > _SPIKE

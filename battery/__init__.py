@@ -1,0 +1,1 @@
+"""Many models, trainings and faults that the package must stand: `python -m battery`."""
