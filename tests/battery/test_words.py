@@ -60,7 +60,7 @@ def test_no_text_of_a_run_is_markup_in_its_report(text):
     plain = Tags(page(example_run(3), "Title"))
     html = page(marked(example_run(3), text), text)
     found = Tags(html)
-    assert found.names.count("script") == plain.names.count("script") == 1
+    assert found.names.count("script") == plain.names.count("script")
     assert not {"img", "iframe"} & set(found.names)
     assert found.attributes <= plain.attributes | {"tabindex"}
     assert text not in html or "<" not in text
