@@ -8,7 +8,6 @@ import pathlib
 import subprocess
 import sys
 
-import keras
 import pytest
 
 from battery import killed_training
@@ -20,15 +19,16 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are f
 
 def test_what_killed_processes_leave_is_whole(tmp_path):
     """In a process of its own: one that has computed with a backend must not be forked."""
-    command = [sys.executable, "-m", "battery.kills", "--kills", "6", "--out", str(tmp_path)]
-    environment = {"KERAS_BACKEND": keras.backend.backend(), "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-m", "battery.kills", "--kills", "4", "--out", str(tmp_path)]
+    # The quickest to start.
+    environment = {"KERAS_BACKEND": "torch", "PYTHONPATH": str(ROOT)}
     done = subprocess.run(
         command, cwd=ROOT, env={**os.environ, **environment}, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stdout + done.stderr
     stored = json.loads((tmp_path / "kills.json").read_text())
-    assert sorted(stored) == ["reports", "saving", f"training, {keras.backend.backend()}"]
-    assert all(row["tally"]["kills"] >= 6 for row in stored.values())
+    assert sorted(stored) == ["reports", "saving", "training, torch"]
+    assert all(row["tally"]["kills"] >= 4 for row in stored.values())
     again = subprocess.run(
         [*command, "saving"], cwd=ROOT, env={**os.environ, **environment}, capture_output=True
     )

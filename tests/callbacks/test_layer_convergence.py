@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import threading
+import time
 import warnings
 
 import keras
@@ -588,6 +589,7 @@ def test_another_thread_reads_results_while_training_runs():
             except RuntimeError as error:
                 if "recorded nothing yet" not in str(error):
                     errors.append(error)
+            time.sleep(0.005)  # so that the training gets its turn
 
     reader = threading.Thread(target=read)
     reader.start()
