@@ -14,10 +14,9 @@ BACKEND_TESTS := tests/backend tests/battery/test_battery.py tests/callbacks tes
                  tests/response tests/similarity tests/synthetic tests/training \
                  tests/vision/networks tests/vision/test_data.py tests/vision/test_experiment.py
 
-# Three processes for two cores, since tests of pages and of processes mostly wait. More threads in a
-# process would only wait for one another.
+# Two processes that take a core each: more threads would only wait for one another.
 PYTEST := TF_CPP_MIN_LOG_LEVEL=2 OMP_NUM_THREADS=1 TF_NUM_INTRAOP_THREADS=1 \
-          TF_NUM_INTEROP_THREADS=1 $(BIN)/python -m pytest -n 3 -q
+          TF_NUM_INTEROP_THREADS=1 $(BIN)/python -m pytest -n 2 -q
 
 # Node comes with the packages for tests, what the viewer is made of from viewer/package-lock.json.
 NPM := PATH="$(abspath $(BIN)):$$PATH" $(BIN)/npm --prefix viewer

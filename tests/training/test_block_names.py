@@ -10,6 +10,11 @@ import pytest
 from keras_lcb import vision
 from keras_lcb.training.block_names import block_name
 
+# Names do not depend on the backend, and the weights of large networks take JAX a minute.
+pytestmark = pytest.mark.skipif(
+    keras.backend.backend() != "tensorflow", reason="once for all backends"
+)
+
 
 def _numbered(pattern: str, counts, first: int = 1) -> list[str]:
     """Names of blocks by stage and number, such as conv2_block1 for (2, 1)."""
