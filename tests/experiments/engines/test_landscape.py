@@ -1,4 +1,4 @@
-"""What is measured of a landscape is what the functions say of the model as it is."""
+"""The callbacks record what the functions of `landscape` return for the model at that moment."""
 
 from __future__ import annotations
 
