@@ -64,7 +64,8 @@ def check(make: Callable[[], Case]) -> Checked:
     gradient, which the norms in the run must have.
     """
     found = Checked()
-    convergence, norms, weights = lcb.LayerConvergence(), lcb.GradientNorms(), Weights()
+    convergence = lcb.LayerConvergence(budget=16 * 2**30)  # for the largest networks
+    norms, weights = lcb.GradientNorms(), Weights()
     with_callbacks = _trained(make, weights, convergence, norms)
     plain = _trained(make)
     weights.kept[0] = _initial(make)  # the model may have had no weights before training

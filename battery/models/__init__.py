@@ -71,7 +71,8 @@ def cases(kind: str | None = None) -> Iterator[Named]:
         if kind in (None, module.name):
             importlib.import_module(f"{__name__}.{module.name}")
     for named in _found.values():
-        own = named.make.__module__.rpartition(".")[2]
+        # A partial function knows its module only by the function that it calls.
+        own = getattr(named.make, "func", named.make).__module__.rpartition(".")[2]
         if kind in (None, own) and keras.backend.backend() in named.backends:
             yield named
 

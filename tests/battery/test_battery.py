@@ -77,3 +77,10 @@ def test_a_wrong_norm_is_a_fault(monkeypatch):
     (case,) = [case for case in models.cases("layers") if case.name == "layer Dense"]
     found = models_check.check(case.make)
     assert found.faults and np.isclose(found.error, 1e-4, rtol=0.1)
+
+
+def test_each_file_has_its_own_models():
+    applications = {case.name for case in models.cases("applications")}
+    structures = {case.name for case in models.cases("structures")}
+    assert "application ResNet50" in applications
+    assert "subclassed with tied weights" in structures and not applications & structures
