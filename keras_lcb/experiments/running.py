@@ -1,4 +1,4 @@
-"""Runs the members of a study in processes, here or on a cluster, and goes on where it was left."""
+"""Runs the members of a study in processes, here or on a cluster. An interrupted run continues."""
 
 from __future__ import annotations
 

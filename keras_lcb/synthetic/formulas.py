@@ -172,7 +172,7 @@ def _unknown_name(name: str) -> str:
 
 
 def _check_neighbours(words: list[str]) -> None:
-    """Checks that signs stand between values, and that brackets follow functions."""
+    """Checks that operators stand between values, and that functions are followed by brackets."""
     for word, next_word in itertools.pairwise(["", *words, ""]):
         if word in FUNCTIONS:
             if next_word != "(":

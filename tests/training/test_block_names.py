@@ -10,10 +10,12 @@ import pytest
 from keras_lcb import vision
 from keras_lcb.training.block_names import block_name
 
-# Names do not depend on the backend, and the weights of large networks take JAX a minute.
-pytestmark = pytest.mark.skipif(
-    keras.backend.backend() != "tensorflow", reason="once for all backends"
-)
+
+@pytest.fixture(autouse=True)
+def forgotten():
+    """Keras draws the weights that were only declared as soon as it can, unless it forgets them."""
+    yield
+    keras.utils.clear_session(free_memory=False)
 
 
 def _numbered(pattern: str, counts, first: int = 1) -> list[str]:
