@@ -391,7 +391,7 @@ def _atlas(options: argparse.Namespace) -> None:
 
 
 def lab_server() -> ModuleType:
-    """Loads `keras_lcb.lab.serving` without importing the package, and so without Keras.
+    """Loads `keras_lcb.lab.serving.server` without importing the package, and so without Keras.
 
     Raises:
         ValueError: If Voilà is not installed.
@@ -400,7 +400,8 @@ def lab_server() -> ModuleType:
         raise ValueError("The lab needs Voilà. Install it: pip install 'keras-lcb[lab]'.")
     package = find_spec("keras_lcb")
     assert package is not None and package.origin is not None
-    serving = spec_from_file_location("serving", Path(package.origin).parent / "lab" / "serving.py")
+    path = Path(package.origin).parent / "lab" / "serving" / "server.py"
+    serving = spec_from_file_location("serving", path)
     assert serving is not None and serving.loader is not None
     module = module_from_spec(serving)
     serving.loader.exec_module(module)

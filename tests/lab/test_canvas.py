@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from keras_lcb.lab.canvas import DESK, PROJECTOR, Canvas
-from keras_lcb.lab.depth_panels import DEPTH_PANELS, depth_outline
-from keras_lcb.lab.layer_lines import number
+from keras_lcb.lab.pictures.canvas import DESK, PROJECTOR, Canvas
+from keras_lcb.lab.pictures.depth_panels import DEPTH_PANELS, depth_outline
+from keras_lcb.lab.pictures.layer_lines import number
 from tests.lab.views import view
 
 

@@ -7,8 +7,8 @@ import os
 
 import pytest
 
-from keras_lcb.lab import exports
-from keras_lcb.lab.history import History
+from keras_lcb.lab.screen import exports
+from keras_lcb.lab.screen.history import History
 from keras_lcb.runs import example_run
 
 

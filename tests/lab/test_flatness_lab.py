@@ -11,14 +11,14 @@ from PIL import Image
 
 import keras_lcb as lcb
 from keras_lcb.lab import DepthLab, FlatnessLab
-from keras_lcb.lab.canvas import DESK, Canvas
-from keras_lcb.lab.flatness_panels import FLATNESS_PANELS, flatness_outline
-from keras_lcb.lab.flatness_training import FlatnessTraining
-from keras_lcb.lab.flatness_view import FlatnessView, describe_flatness, most_stable_layer
-from keras_lcb.lab.loss_around_layers import STEP_SIZE, LossAroundLayers
-from keras_lcb.lab.page_address import lab_of_address
+from keras_lcb.lab.engine.flatness_training import FlatnessTraining
+from keras_lcb.lab.engine.loss_around_layers import STEP_SIZE, LossAroundLayers
+from keras_lcb.lab.engine.training import Training
+from keras_lcb.lab.pictures.canvas import DESK, Canvas
+from keras_lcb.lab.pictures.flatness_panels import FLATNESS_PANELS, flatness_outline
+from keras_lcb.lab.serving.address import lab_of_address
 from keras_lcb.lab.settings import Settings
-from keras_lcb.lab.training import Training
+from keras_lcb.lab.views.flatness_view import FlatnessView, describe_flatness, most_stable_layer
 from tests.lab.test_canvas import pixels
 from tests.lab.test_depth_lab import TINY, finished, press
 from tests.lab.views import view
@@ -116,10 +116,10 @@ def test_a_run_is_drawn_told_listed_and_met_by_the_prediction(lab):
     assert lab.state == "done"
     assert "has the largest stable learning rate" in lab.sentence and "half-way" in lab.sentence
     assert "predicted a deep layer; observed" in lab._history._table.value
-    assert Image.open(io.BytesIO(lab._image.value)).size == DESK.size
+    assert Image.open(io.BytesIO(lab._gallery.image.value)).size == DESK.size
     shown = lab._repr_mimebundle_()
     assert "application/vnd.jupyter.widget-view+json" in shown
-    assert base64.b64decode(shown["image/png"]) == lab._image.value
+    assert base64.b64decode(shown["image/png"]) == lab._gallery.image.value
 
 
 def test_everything_can_be_saved(lab, tmp_path):
@@ -131,7 +131,7 @@ def test_everything_can_be_saved(lab, tmp_path):
 
 def test_several_seeds_make_one_result_and_each_says_that_it_compiles():
     lab, said = FlatnessLab(**{**TINY, "depth": 1}, seeds=2), []
-    lab._status.observe(lambda change: said.append(change["new"].split(",")[0]), "value")
+    lab._progress.status.observe(lambda change: said.append(change["new"].split(",")[0]), "value")
     press(lab, "Start")
     finished(lab)
     seeds = " ".join(said).split("compiling the measurement")

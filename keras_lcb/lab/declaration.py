@@ -1,0 +1,60 @@
+"""`Declaration`, all that makes one lab differ from another."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import xarray as xr
+
+from keras_lcb.lab.engine.training import Training
+from keras_lcb.lab.pictures.canvas import Panel
+from keras_lcb.lab.settings.declared import Declared
+from keras_lcb.lab.settings.presets import Preset
+from keras_lcb.lab.views.questions import Question
+
+
+def _nothing(settings: Any) -> None:
+    return None
+
+
+def _at_once(settings: Any) -> str:
+    return ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Declaration:
+    """All that makes one lab differ from another.
+
+    Attributes:
+        name: The lab's name in the address of a page.
+        presets: Settings to start from, by name; the first is the default. Their class says which
+            settings the lab has.
+        engine: A function of settings and a seed that makes a training.
+        panels: The classes of the pictures by name, in reading order.
+        outline: A function of a view that returns the properties that determine the axes.
+        view_of: A function of a finished run and the planned updates that returns its view.
+        describe: A function of a view that returns what the pictures show, in words.
+        questions: What users can predict, by name; the first is the default.
+        cached: A function of settings that returns a sentence about them and the view of a run that
+            comes with the package, or `None`. Defaults to `None` for all settings.
+        opening: A function of settings that returns what happens before the first picture, if that
+            takes long. Defaults to "".
+    """
+
+    name: str
+    presets: Mapping[str, Preset]
+    engine: Callable[[Any, int], Training]
+    panels: Mapping[str, type[Panel]]
+    outline: Callable[[Any], Any]
+    view_of: Callable[[xr.Dataset, int], Any]
+    describe: Callable[[Any], str]
+    questions: Mapping[str, Question]
+    cached: Callable[[Any], tuple[str, Any] | None] = field(default=_nothing)
+    opening: Callable[[Any], str] = field(default=_at_once)
+
+    @property
+    def settings(self) -> type[Declared]:
+        """The class of the lab's settings."""
+        return type(next(iter(self.presets.values())).settings)
