@@ -170,6 +170,9 @@ def _add_lab(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         "--projector", action="store_true", help="large type and thick lines, for a room"
     )
     lab.add_argument("--port", type=_port, help="default: 8866, or a free one near it")
+    lab.add_argument(
+        "--no-browser", action="store_true", help="only print the address; open it yourself"
+    )
     lab.set_defaults(run=_lab)
 
 
@@ -375,7 +378,9 @@ def _results(options: argparse.Namespace) -> None:
 
 
 def _lab(options: argparse.Namespace) -> None:
-    lab_server().serve(port=options.port, projector=options.projector)
+    lab_server().serve(
+        port=options.port, projector=options.projector, browser=not options.no_browser
+    )
 
 
 def _atlas(options: argparse.Namespace) -> None:

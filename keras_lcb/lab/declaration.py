@@ -9,10 +9,12 @@ from typing import Any
 import xarray as xr
 
 from keras_lcb.lab.engine.training import Training
-from keras_lcb.lab.pictures.canvas import Panel
 from keras_lcb.lab.settings.declared import Declared
 from keras_lcb.lab.settings.presets import Preset
 from keras_lcb.lab.views.questions import Question
+from keras_lcb.runs.names import VARIABLES
+
+_FIGURES = ("normalized_distance", "gradient_norm")
 
 
 def _nothing(settings: Any) -> None:
@@ -29,11 +31,14 @@ class Declaration:
 
     Attributes:
         name: The lab's name in the address of a page.
+        title: What stands above the lab.
+        question: What it is about, in one sentence.
         presets: Settings to start from, by name; the first is the default. Their class says which
             settings the lab has.
         engine: A function of settings and a seed that makes a training.
-        panels: The classes of the pictures by name, in reading order.
-        outline: A function of a view that returns the properties that determine the axes.
+        panels: The viewer's panels by the names of the pictures, in reading order.
+        untrained: A function of settings that returns the view before training, within a tenth of
+            a second. Settings that start alike have the same view.
         view_of: A function of a finished run and the planned updates that returns its view.
         describe: A function of a view that returns what the pictures show, in words.
         questions: What users can predict, by name; the first is the default.
@@ -44,15 +49,23 @@ class Declaration:
     """
 
     name: str
+    title: str
+    question: str
     presets: Mapping[str, Preset]
     engine: Callable[[Any, int], Training]
-    panels: Mapping[str, type[Panel]]
-    outline: Callable[[Any], Any]
+    panels: Mapping[str, str]
+    untrained: Callable[[Any], Any]
     view_of: Callable[[xr.Dataset, int], Any]
     describe: Callable[[Any], str]
     questions: Mapping[str, Question]
     cached: Callable[[Any], tuple[str, Any] | None] = field(default=_nothing)
     opening: Callable[[Any], str] = field(default=_at_once)
+
+    @property
+    def further(self) -> tuple[str, ...]:
+        """The quantities that have a panel, but no figure of their own in `plotting`."""
+        kept = [panel.partition(":")[2] for panel in self.panels.values()]
+        return tuple(name for name in kept if name in VARIABLES and name not in _FIGURES)
 
     @property
     def settings(self) -> type[Declared]:

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from keras_lcb.lab.declaration import Declaration
 from keras_lcb.lab.engine.training import Training
+from keras_lcb.lab.engine.untrained import untrained
 from keras_lcb.lab.lab import Lab
-from keras_lcb.lab.pictures.depth_panels import DEPTH_PANELS, depth_outline
+from keras_lcb.lab.settings.function import Settings
 from keras_lcb.lab.settings.presets import PRESETS
 from keras_lcb.lab.views.cached import cached_view
 from keras_lcb.lab.views.questions import QUESTIONS
 from keras_lcb.lab.views.sentence import describe
 from keras_lcb.lab.views.view import view_of
+
+
+def _engine(settings: Settings, seed: int) -> Training:
+    return Training(settings.config(seed), settings.planned_rates)
 
 
 class DepthLab(Lab):
@@ -34,10 +39,11 @@ class DepthLab(Lab):
         seed: The random seed of the initial weights and of the order of the points, 0 to 9999.
         seeds: The number of trainings with successive seeds that make one result, 1 to 5.
         speed: The largest number of updates a second: 400, 200, 100 or 40; 0 for no limit.
+        changes: Learning rates to set on the way, such as "1200:0.02".
         show: Names of the controls and sections to show, of `lab.CONTROLS` and `lab.SECTIONS`.
             Defaults to `None`: all of them; on a projector, those for which there is room.
-        pictures: Which of "distance", "function", "gradient" and "frequency" to show. Defaults
-            to `None`: all of them.
+        pictures: Which of "distance", "function", "gradient", "loss" and "frequency" to show.
+            Defaults to `None`: all of them.
         predict: Whether the user must predict before Start: `True` or "layer" for which layer comes
             half-way first, "frequency" for which waves are learned first. Defaults to `False`.
         projector: Whether to use large text and thick lines, for 1280 × 720 pixels. Defaults to
@@ -64,10 +70,19 @@ class DepthLab(Lab):
 
     declared = Declaration(
         name="depth",
+        title="Which layer learns first?",
+        question="A network learns a function of x: do its shallow layers reach their final "
+        "weights sooner than its deep ones?",
         presets=PRESETS,
-        engine=lambda settings, seed: Training(settings.config(seed)),
-        panels=DEPTH_PANELS,
-        outline=depth_outline,
+        engine=_engine,
+        untrained=untrained,
+        panels={
+            "distance": "quantity:normalized_distance",
+            "function": "functions",
+            "gradient": "quantity:gradient_norm",
+            "loss": "loss",
+            "frequency": "frequencies",
+        },
         view_of=view_of,
         describe=describe,
         questions=QUESTIONS,

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from keras_lcb.lab.declaration import Declaration
 from keras_lcb.lab.engine.flatness_training import FlatnessTraining
+from keras_lcb.lab.engine.untrained import untrained
 from keras_lcb.lab.lab import Lab
-from keras_lcb.lab.pictures.flatness_panels import FLATNESS_PANELS, flatness_outline
 from keras_lcb.lab.settings.function import Settings
 from keras_lcb.lab.settings.presets import PRESETS
 from keras_lcb.lab.views.flatness_view import (
+    CHANGE,
     FLATNESS_QUESTIONS,
     describe_flatness,
     flatness_view_of,
@@ -22,6 +23,10 @@ def _opening(settings: Settings) -> str:
         f"compiling the measurement, and measuring around {layers} layers for the first time: "
         f"about {layers} s"
     )
+
+
+def _engine(settings: Settings, seed: int) -> FlatnessTraining:
+    return FlatnessTraining(settings.config(seed), settings.planned_rates)
 
 
 class FlatnessLab(Lab):
@@ -39,7 +44,7 @@ class FlatnessLab(Lab):
         predict: Whether the user must predict before Start: `True` or "rate" for which layer has
             the largest stable learning rate at the end. Defaults to `False`.
         preset, depth, width, residual, activation, optimizer, learning_rate, target, updates,
-            seed, seeds, speed, show, projector, driver: See `DepthLab`.
+            seed, seeds, speed, changes, show, projector, driver: See `DepthLab`.
 
     Attributes:
         widget: The whole lab, an ipywidgets widget.
@@ -59,10 +64,18 @@ class FlatnessLab(Lab):
 
     declared = Declaration(
         name="flatness",
+        title="How flat is the loss around each layer?",
+        question="Which layer can take the largest steps before its training becomes unstable, and "
+        "does that change as the network learns?",
         presets=PRESETS,
-        engine=lambda settings, seed: FlatnessTraining(settings.config(seed)),
-        panels=FLATNESS_PANELS,
-        outline=flatness_outline,
+        engine=_engine,
+        untrained=untrained,
+        panels={
+            "rate": "quantity:stable_learning_rate",
+            "slice": "slices",
+            "change": f"quantity:{CHANGE}",
+            "distance": "quantity:normalized_distance",
+        },
         view_of=flatness_view_of,
         describe=describe_flatness,
         questions=FLATNESS_QUESTIONS,

@@ -13,25 +13,24 @@ from keras_lcb.lab.controls import panel
 from keras_lcb.lab.declaration import Declaration
 from keras_lcb.lab.engine.drivers import DriverName, make_driver
 from keras_lcb.lab.engine.session import Session, State
-from keras_lcb.lab.pictures.canvas import DESK, PROJECTOR
+from keras_lcb.lab.look import Look
 from keras_lcb.lab.screen.buttons import Buttons
 from keras_lcb.lab.screen.exports import exported, link
 from keras_lcb.lab.screen.gallery import Gallery
+from keras_lcb.lab.screen.header import header
 from keras_lcb.lab.screen.history import Entry, History
 from keras_lcb.lab.screen.layout import Parts, laid_out
 from keras_lcb.lab.screen.notebook_cells import remember
 from keras_lcb.lab.screen.prediction import Prediction
 from keras_lcb.lab.screen.progress import Progress
 from keras_lcb.lab.screen.sharing import Sharing
+from keras_lcb.lab.screen.still import before_training, of_run
 from keras_lcb.lab.settings.declared import Declared
-from keras_lcb.lab.settings.line import DEFAULT, read_line
+from keras_lcb.lab.settings.line import read_line
 from keras_lcb.lab.settings.presets import preset_named
 from keras_lcb.lab.settings.query import as_query
-from keras_lcb.lab.views.questions import Question
-from keras_lcb.lab.views.view import stacked
-
-# Sections that can be hidden, like the controls.
-SECTIONS = ("history", "share")
+from keras_lcb.lab.showing import Showing
+from keras_lcb.lab.views.stacking import stacked
 
 
 class Lab:
@@ -39,10 +38,15 @@ class Lab:
 
     Attributes:
         declared: All that makes this lab differ from another.
+        known: All labs, by name.
         widget: The whole lab, an ipywidgets widget.
     """
 
     declared: ClassVar[Declaration]
+    known: ClassVar[dict[str, type[Lab]]] = {}  # all labs, by the names in their declarations
+
+    def __init_subclass__(cls) -> None:
+        Lab.known[cls.declared.name] = cls
 
     def __init__(
         self,
@@ -58,28 +62,18 @@ class Lab:
         declared = self.declared
         preset = preset or next(iter(declared.presets))
         known = preset_named(preset, declared.presets).settings
-        settings = _changed(known, {n: v for n, v in changes.items() if v is not None})
-        everything = (*panel.names(declared.settings), *SECTIONS)
-        few = (*panel.names_on_projector(declared.settings), *SECTIONS)
-        self._show = _chosen("show", show, few if projector else everything, everything)
-        every_picture = tuple(declared.panels)
-        self._shown_pictures = _chosen("pictures", pictures, every_picture, every_picture)
-        self._default_show = show is None
-        self._projector = bool(projector)
-        self._predict = _question(predict, declared.questions)
+        settings = _with(known, {n: v for n, v in changes.items() if v is not None})
+        self._look = Look.of(declared, show, pictures, predict, projector)
         self._session = Session(
             make_driver(driver), declared.engine, self._live, self._on_state, self._on_end
         )
         self._controls = panel.Controls(
             settings, declared.presets, preset if settings == known else ""
         )
-        self._view: Any = None
-        self._shown: Any = settings  # the settings to which the view belongs
-        self._note = ""  # the text before the description of the pictures
         self._applying = False
         self._closed = False
-        self._build()
-        self._show_cached()
+        self._build(settings)
+        self._show_untrained()
         remember(self)
 
     @property
@@ -105,16 +99,7 @@ class Lab:
     @property
     def config(self) -> str:
         """One line that rebuilds this lab with `from_config`, and the query of its address."""
-        look: dict[str, Any] = {"lab": name} if (name := self.declared.name) != DEFAULT else {}
-        if not self._default_show:
-            look["show"] = self._show
-        if self._shown_pictures != tuple(self.declared.panels):
-            look["pictures"] = self._shown_pictures
-        if self._predict:
-            look["predict"] = self._predict
-        if self._projector:
-            look["projector"] = True
-        return self.settings.to_text() + (f"&{as_query(look)}" if look else "")
+        return as_query({**self._settings_to_share(), **self._look.chosen})
 
     @classmethod
     def from_config(cls, text: str, *, driver: DriverName = "auto") -> Self:
@@ -137,6 +122,21 @@ class Lab:
         preset, settings, look = read_line(text, declared.name, declared.presets)
         values: dict[str, Any] = dataclasses.asdict(settings)
         return cls(preset, **values, **look, driver=driver)
+
+    def _settings_to_share(self) -> dict[str, Any]:
+        """Returns the settings; during training, with the learning rates that were set."""
+        settings = self.settings
+        if self._session.active:
+            settings = dataclasses.replace(
+                self._session.settings, changes=_text(self._session.changes), speed=settings.speed
+            )
+        values: dict[str, Any] = dataclasses.asdict(settings)
+        return {name: value for name, value in values.items() if value != "" or name != "changes"}
+
+    def write_address(self) -> None:
+        """From now on, keeps the settings in the address of the page, which only this lab is on."""
+        self._sharing.in_address = True
+        self._sharing.show(self.config)
 
     def start(self) -> None:
         """Starts or continues the training."""
@@ -161,19 +161,24 @@ class Lab:
         self._session.reset()
         if self._prediction is not None:
             self._prediction.ask()
-        self._view = None
-        self._show_cached()
+        self._show_untrained()
+
+    def example(self) -> None:
+        """Shows the finished run that comes with the lab for these settings, if there is one."""
+        example = self._example()
+        if example is not None and not self._session.active and not self._must_predict:
+            self._showing.example(self.settings, *example)
 
     def export(self, kind: str) -> bytes:
-        """Returns the figure or the newest run as the content of a file.
+        """Returns the newest run as the content of a file.
 
         Args:
-            kind: "png" or "svg" for the figure, "csv", "nc" (netCDF) or "gif" for the newest run.
+            kind: "png" or "svg" for its figures, "csv", "nc" (netCDF) or "gif" for its data.
 
         Raises:
             ValueError: If there is no such kind, or no run yet.
         """
-        return exported(kind, self._gallery.canvas, self.run)
+        return exported(kind, self.run, self.declared.further)
 
     def close(self) -> None:
         """Ends the training, waits for its threads, and removes the lab from the page."""
@@ -185,43 +190,48 @@ class Lab:
         """Returns the widget for notebooks, and a picture for programs that show no widgets."""
         shown = self.widget._repr_mimebundle_(**kwargs) or {}
         # Encoded as text, since ipykernel would pass raw bytes on as a list of numbers.
-        picture = base64.b64encode(self._gallery.image.value).decode()
-        return {**shown, "image/png": picture, "text/plain": f"{self!r}\n{self.sentence}"}
+        view = self.declared.untrained(self.settings)
+        still = before_training(view) if self.run is None else of_run(self.run, "png")
+        picture = {"image/png": base64.b64encode(still).decode()} if still else {}
+        return {**shown, **picture, "text/plain": f"{self!r}\n{self.sentence}"}
 
     def __repr__(self) -> str:
         return f'{type(self).__name__}.from_config("{self.config}")'
 
     # Building.
 
-    def _build(self) -> None:
-        self._gallery = Gallery(
-            self.declared, self._shown_pictures, PROJECTOR if self._projector else DESK
-        )
+    def _build(self, settings: Declared) -> None:
+        declared, look = self.declared, self._look
+        panels = [declared.panels[name] for name in look.pictures]
+        self._gallery = Gallery(panels, "", declared.untrained(settings))
+        self._showing = Showing(declared, self._gallery, settings)
         self._progress = Progress()
         self._buttons = Buttons(self)
-        questions = self.declared.questions
-        self._prediction = Prediction(questions[self._predict]) if self._predict else None
+        asked = declared.questions.get(look.predict)
+        self._prediction = None if asked is None else Prediction(asked)
         self._history = History(self._restore, self._export_link)
         self._sharing = Sharing(f"lcb.lab.{type(self).__name__}.from_config")
         self._observe()
-        self.widget = laid_out(self._parts(), self._projector)
+        self.widget = laid_out(self._parts(), look.projector)
         self._on_state()
 
     def _parts(self) -> Parts:
         controls = self._controls.by_name
         asked = [self._prediction.widget] if self._prediction is not None else []
         sections = {"history": self._history.widget, "share": self._sharing.widget}
+        declared = self.declared
         return Parts(
+            header=header(declared.title, declared.question, self._prediction is not None),
             left=[
-                *(controls[name].widget for name in controls if name in self._show),
                 *asked,
                 self._buttons.widget,
                 self._progress.bar,
                 self._progress.status,
+                *(controls[name].widget for name in controls if name in self._look.show),
             ],
-            pictures=self._gallery.image,
+            pictures=self._gallery.viewer,
             sentence=self._gallery.sentence,
-            below=[section for name, section in sections.items() if name in self._show],
+            below=[section for name, section in sections.items() if name in self._look.show],
         )
 
     def _observe(self) -> None:
@@ -233,8 +243,10 @@ class Lab:
         rate, speed = settings["learning_rate"], settings["speed"]
         rate.observe(lambda: session.set_learning_rate(rate.value))
         speed.observe(lambda: session.set_speed(speed.value))
-        controls.highlight.observe(self._redraw)
         controls.compare.observe(self._redraw)
+        viewer, highlight = self._gallery.viewer, controls.highlight
+        highlight.observe(lambda: setattr(viewer, "layer", highlight.value))
+        viewer.observe(lambda change: highlight.choose(change["new"]), "layer")
         if self._prediction is not None:
             self._prediction.observe(self._on_state)
 
@@ -245,10 +257,19 @@ class Lab:
         self._changed_quietly()
         if self._applying or self._session.active:
             return
+        self._controls.of_settings()["changes"].value = ""
         self._controls.preset.value = ""
         if self._prediction is not None and self._session.state is not State.READY:
             self._prediction.ask()
+        self._answer()
         self._on_state()
+
+    def _answer(self) -> None:
+        """Draws what the new settings start from, or greys what was trained with other ones."""
+        if not self._showing.fits(self.settings):
+            self._show_untrained()
+        elif not self._showing.compare_with(self.settings):
+            self._redraw()
 
     def _changed_quietly(self) -> None:
         self._controls.offer_layers()
@@ -296,39 +317,33 @@ class Lab:
             return
         self._apply(entry.settings)
         self._controls.preset.value = ""
-        self._note = f"Run {entry.number}, from the table of past runs."
-        self._shown = entry.settings
-        self._view = entry.view
-        self._redraw()
+        self._showing.past(entry, self._beside())
 
     def _export_link(self, entry: Entry, kind: str) -> str:
-        if kind in ("png", "svg"):
-            return link(exported(kind, self._gallery.canvas, None), kind, "lab")
-        content = exported(kind, self._gallery.canvas, entry.run)
-        return link(content, kind, f"run-{entry.number}")
+        return link(exported(kind, entry.run, self.declared.further), kind, f"run-{entry.number}")
 
     # Called by the session, from its threads.
 
     def _live(self, view: Any) -> None:
-        self._note, self._shown = "", self._session.settings
-        self._view = view
-        self._redraw()
+        self._showing.live(view, self._session.settings, self._beside())
+        if view.changes:
+            self._sharing.show(self.config)
         self._say_progress()
 
     def _on_end(self, runs: list[xr.Dataset]) -> None:
         if not runs:
             return
-        settings = self._session.settings
+        settings = dataclasses.replace(
+            self._session.settings, changes=_text(self._session.changes), speed=self._session.speed
+        )
         run = stacked(runs)
         view = self.declared.view_of(run, settings.planned)
         predicted = self._prediction.compare(view) if self._prediction is not None else ""
         ended = self._session.state.value.split(":")[0]
         entry = self._history.add(settings, run, view, ended, predicted)
         self._controls.offer_runs([(kept.title, kept.number) for kept in self._history.entries])
-        self._note = f"Run {entry.number}, with distances to its final weights."
-        self._shown = settings
-        self._view = view
-        self._redraw()
+        self._apply(settings)  # with the learning rate at first, and those set on the way
+        self._showing.past(entry, self._beside(), "with distances to its final weights.")
 
     def _on_state(self) -> None:
         running, active = self._session.state is State.RUNNING, self._session.active
@@ -340,6 +355,7 @@ class Lab:
                 "Step": may_start,
                 "Stop": active,
                 "Reset": True,
+                "Example": not active and not self._must_predict and self._example() is not None,
             }
         )
         self._controls.lock(active)
@@ -353,60 +369,31 @@ class Lab:
 
     # Pictures.
 
-    def _show_cached(self) -> None:
-        """Shows the run that comes with the package for these settings, if there is one."""
+    def _example(self) -> tuple[str, Any] | None:
+        return self.declared.cached(dataclasses.replace(self.settings, speed=0))
+
+    def _show_untrained(self) -> None:
+        """Shows what the settings start from: the target, and the network before training."""
         self._changed_quietly()
-        self._shown = settings = self.settings
-        cached = self.declared.cached(dataclasses.replace(settings, speed=0))
-        # If the user must predict, a finished run would give the answer away.
-        if cached is None or self._prediction is not None:
-            self._view, self._note = None, ""
-            self._gallery.blank("Press Start, and watch the layers learn.")
-            return
-        self._note = f"{cached[0]} This run comes with the lab; press Start for your own."
-        self._view = cached[1]
-        self._redraw()
+        first = "Predict, then press Start" if self._must_predict else "Press Start"
+        preset = self.declared.presets.get(self._controls.preset.value)
+        # What a preset shows would give the answer away.
+        told = "" if preset is None or self._prediction is not None else preset.shows
+        said = f"{told} {first}, and watch the layers learn."
+        self._showing.untrained(self.settings, said)
 
     def _redraw(self) -> None:
-        view, beside = self._view, self._beside()
-        if view is None:
-            return
-        highlight = self._controls.highlight.value
-        busy = self._session.state is State.RUNNING
-        if beside is None or beside.view is view:
-            self._gallery.show(view, self._shown, self._note, highlight, busy=busy)
-        else:
-            self._gallery.compare(beside, view, self._shown, highlight, busy=busy)
+        if self._showing.entry is not None:
+            self._showing.past(self._showing.entry, self._beside())
 
 
-def _changed(settings: Declared, changes: Mapping[str, Any]) -> Any:
+def _text(changes: Sequence[tuple[int, float]]) -> str:
+    return ",".join(f"{update}:{rate:g}" for update, rate in changes)
+
+
+def _with(settings: Declared, changes: Mapping[str, Any]) -> Any:
     unknown = [name for name in changes if name not in settings.declared()]
     if unknown:
         known = ", ".join(settings.declared())
         raise TypeError(f"The settings of this lab are {known}; received '{unknown[0]}'.")
     return dataclasses.replace(settings, **changes)
-
-
-def _chosen(
-    name: str, given: Sequence[str] | None, default: Sequence[str], known: Sequence[str]
-) -> tuple[str, ...]:
-    if given is None:
-        return tuple(default)
-    chosen = (given,) if isinstance(given, str) else tuple(given)
-    unknown = [part for part in chosen if part not in known]
-    if unknown:
-        raise ValueError(
-            f"`{name}` must hold names out of {', '.join(known)}; received '{unknown[0]}'."
-        )
-    return chosen
-
-
-def _question(predict: bool | str, questions: Mapping[str, Question]) -> str:
-    if not predict:
-        return ""
-    name = next(iter(questions)) if predict is True else predict
-    if name not in questions:
-        raise ValueError(
-            f"`predict` must be true, false or one of {', '.join(questions)}; received {predict!r}."
-        )
-    return str(name)

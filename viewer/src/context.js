@@ -46,6 +46,21 @@ export function createContext(store, run, all, root) {
   };
 }
 
+/**
+ * The context of a panel that keeps to a quantity, whichever is chosen.
+ * @param {Context} context
+ * @param {string} [name]
+ * @returns {Context}
+ */
+export function keptTo(context, name) {
+  if (!name) return context;
+  return {
+    ...context,
+    variable: () => context.run().variables.get(name),
+    scale: () => commonScale(context.all(), name),
+  };
+}
+
 /** @typedef {ReturnType<typeof createContext>} Context */
 
 /**

@@ -52,6 +52,11 @@ class ChoiceControl:
         """Refuses or accepts changes."""
         self.widget.disabled = disabled
 
+    def choose(self, value: Any) -> None:
+        """Chooses a value, if it is among the options."""
+        if value in [option for _, option in self.widget.options]:
+            self.value = value
+
     def offer(self, options: Sequence[tuple[str, Any]]) -> None:
         """Replaces the choices. The current choice stays if it is still among them."""
         chosen = self.value

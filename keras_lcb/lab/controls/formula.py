@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from keras_lcb.lab.settings.setting import Formula
 
 _OWN = "own formula"
+_INVITATION = "Type a formula, then press Enter. {}"
 
 
 class FormulaControl:
@@ -37,8 +38,8 @@ class FormulaControl:
             style={"description_width": LABEL_WIDTH},
             layout={"width": "auto"},
         )
+        self._fault = ""
         self._wrong = widgets.HTML()
-        self._wrong.add_class("keras-lcb-wrong")
         self.widget = widgets.VBox([self._names.widget, self._text, self._wrong])
         self._valid = value
         self.value = value
@@ -62,7 +63,7 @@ class FormulaControl:
     @property
     def wrong(self) -> str:
         """What is wrong with the formula; "" if it is valid."""
-        return self._wrong.value
+        return self._fault
 
     def observe(self, act: Callable[[], None]) -> None:
         """Calls `act` when there is another target."""
@@ -78,11 +79,14 @@ class FormulaControl:
         own = self._names.value == _OWN
         self._text.layout.display = None if own else "none"
         text = self._text.value.strip() if own else self._names.value
-        said = ""
+        self._fault = said = ""
         try:
             self._known.read(text)
             self._valid = text
         except ValueError as error:
-            said = str(error)
+            self._fault = str(error)
+            # Nothing is wrong yet while nothing is written.
+            said = self._fault if text else _INVITATION.format(self._known.formula_term)
         self._wrong.value = html.escape(said)
+        (self._wrong.add_class if text else self._wrong.remove_class)("keras-lcb-wrong")
         self._wrong.layout.display = None if said else "none"

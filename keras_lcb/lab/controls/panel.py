@@ -18,7 +18,8 @@ _BEFORE, _AFTER = ("preset",), ("highlight", "compare")
 
 def names(settings: type[Declared]) -> tuple[str, ...]:
     """Returns the names of all controls of a lab with these settings, in their order."""
-    return (*_BEFORE, *settings.declared(), *_AFTER)
+    shown = [name for name, known in settings.declared().items() if known.shown]
+    return (*_BEFORE, *shown, *_AFTER)
 
 
 def names_on_projector(settings: type[Declared]) -> tuple[str, ...]:

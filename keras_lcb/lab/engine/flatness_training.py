@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,11 +19,11 @@ class FlatnessTraining(Training):
     """Trains one network and measures along the way, in pieces between which it can stop.
 
     Args:
-        config: The experiment.
+        config, planned: See `Training`.
     """
 
-    def __init__(self, config: Config) -> None:
-        super().__init__(config)
+    def __init__(self, config: Config, planned: Sequence[tuple[int, float]] = ()) -> None:
+        super().__init__(config, planned)
         self._surroundings = LossAroundLayers(self._model, self._x[:, np.newaxis], self._y)
         records = config.updates // config.record_every
         self._moments = set(np.linspace(0, records, _MOMENTS).round().astype(int).tolist())

@@ -14,11 +14,12 @@ from typing import Any
 import xarray as xr
 
 from keras_lcb.lab.engine.drivers import Driver, Job
+from keras_lcb.lab.engine.pace import Pace
 from keras_lcb.lab.engine.training import Training
 from keras_lcb.lab.settings import Settings
 from keras_lcb.lab.settings.declared import Declared
 
-PICTURE_EVERY = 0.1  # seconds between two pictures
+PICTURE_EVERY = 0.05  # seconds between two pictures
 _IDLE = 60.0  # seconds between two looks at a paused training, unless it is woken
 _FIRST_PICTURE = 2.0  # the most seconds to wait for the first picture, which takes much less
 
@@ -44,7 +45,7 @@ class Session:
     Args:
         driver: Runs the jobs.
         make_training: A function of settings and a seed that makes a training.
-        on_view: Called with a view about ten times a second, if there is something new.
+        on_view: Called with a view about twenty times a second, if there is something new.
         on_state: Called after each change of `state`, and when the next seed begins.
         on_end: Called with a list of runs, one for each seed, when the training has ended in any
             way.
@@ -75,7 +76,7 @@ class Session:
         self._training: Training | None = None
         self._seeds_done = 0  # trainings that ended before the current one
         self._drawn = 0
-        self._busy = 0.0  # seconds of work for the records of this training
+        self._pace = Pace()
         self._records_left: int | None = None  # how many records to take before a pause
         self.state = State.READY
         self.settings: Declared = Settings()
@@ -107,9 +108,24 @@ class Session:
         training = self._training
         if training is None or training.records < 2:
             return None
+        a_record = self._pace.seconds_a_record
+        if a_record is None:
+            return None
         done, all_of_them = self.progress
-        a_record = max(self._busy / training.records, self._pause(training))
         return (all_of_them - done) / training.config.record_every * a_record
+
+    @property
+    def changes(self) -> list[tuple[int, float]]:
+        """Pairs of an update and the learning rate that was set there, on the way."""
+        training = self._training
+        if training is None:
+            return []
+        changes = list(training.changes)
+        rate, now = training.learning_rate, training.config.learning_rate
+        if changes:
+            now = changes[-1][1]
+        pending = [(training.step, rate)] if self.active and rate != now else []
+        return [*changes, *pending]
 
     def start(self, settings: Declared, *, records: int | None = None) -> None:
         """Starts a training, or continues one that is paused.
@@ -174,6 +190,7 @@ class Session:
     def set_speed(self, speed: int) -> None:
         """Changes the largest number of updates a second; 0 for no limit."""
         self.speed = speed
+        self._pace.restart()
         self._driver.wake()
 
     # Jobs.
@@ -192,7 +209,8 @@ class Session:
                         break
                     training.learning_rate = self.learning_rate
                     self._training, self._seeds_done = training, len(runs)
-                    self._drawn, self._busy = 0, 0.0
+                    self._drawn = 0
+                    self._pace.restart()
                     if runs:
                         self._on_state()
                 yield from self._train_one(training, generation)
@@ -218,7 +236,6 @@ class Session:
             training.advance(functools.partial(self._enough, generation, began))
             took = time.perf_counter() - began
             made = training.records - before
-            self._busy += took
             self._count(made)
             yield max(0.0, made * self._pause(training) - took)
 
@@ -233,6 +250,8 @@ class Session:
 
     def _enough(self, generation: int, began: float) -> bool:
         """Returns whether `fit` should return after this record."""
+        if self._training is not None:
+            self._pace.note(self._training.records)
         piece = self._driver.piece
         if piece is None and not self._seen.is_set():
             self._let_see()
@@ -269,6 +288,7 @@ class Session:
 
     def _enter(self, state: State) -> None:
         self.state = state
+        self._pace.restart()
         if state is not State.RUNNING:
             self._seen.set()
         self._on_state()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -10,6 +10,7 @@ import numpy as np
 import xarray as xr
 
 from keras_lcb.callbacks import GradientNorms, LayerConvergence
+from keras_lcb.lab.views.layers import stages
 from keras_lcb.lab.views.view import View, live_view
 from keras_lcb.runs import schema
 from keras_lcb.runs.merging import collect
@@ -23,6 +24,7 @@ class Training:
 
     Args:
         config: The experiment.
+        planned: Pairs of an update and the learning rate to set there. Defaults to none.
 
     Attributes:
         learning_rate: The learning rate from the next record on. Any thread may set it.
@@ -30,8 +32,9 @@ class Training:
         diverged: Whether the loss has become infinite or NaN, which ends the training.
     """
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, planned: Sequence[tuple[int, float]] = ()) -> None:
         self.config = config
+        self.planned = list(planned)
         self.learning_rate = config.learning_rate
         self.changes: list[tuple[int, float]] = []
         self.diverged = False
@@ -85,6 +88,7 @@ class Training:
             x=self._x,
             target=self._y,
             frequencies=self._response.frequencies,
+            changes=stages(self.config.learning_rate, self.changes, self.config.record_every),
         )
 
     def run(self) -> xr.Dataset:
@@ -111,6 +115,8 @@ class _Pace(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         training = self._training
+        while training.planned and training.planned[0][0] <= training.step:
+            training.learning_rate = training.planned.pop(0)[1]
         rate = training.learning_rate
         if rate != training._rate_in_force:
             self.model.optimizer.learning_rate = rate

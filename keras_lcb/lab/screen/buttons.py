@@ -13,6 +13,7 @@ _ABOUT = {
     "Step": "Train up to the next record, then pause",
     "Stop": "End the training and keep its records",
     "Reset": "End the training and discard its records",
+    "Example": "Show a finished run with these settings, which comes with the lab",
 }
 
 
@@ -20,7 +21,7 @@ class Buttons:
     """Buttons, each of which calls the method of a lab that has its name.
 
     Args:
-        lab: An object with the methods `start`, `pause`, `step`, `stop` and `reset`.
+        lab: An object with the methods `start`, `pause`, `step`, `stop`, `reset` and `example`.
 
     Attributes:
         by_name: The buttons by their names.

@@ -5,12 +5,12 @@ from __future__ import annotations
 import base64
 import html
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import xarray as xr
 
-from keras_lcb.lab.pictures.canvas import DRAWING, Canvas
+from keras_lcb.lab.screen.still import DRAWING, of_run
 from keras_lcb.plotting import animate_frequencies
 from keras_lcb.runs.storage import save_run
 
@@ -31,13 +31,13 @@ KINDS = (
 )
 
 
-def exported(kind: str, canvas: Canvas, run: xr.Dataset | None) -> bytes:
-    """Returns the figure or the run as the content of a file.
+def exported(kind: str, run: xr.Dataset | None, quantities: Sequence[str] = ()) -> bytes:
+    """Returns the figures or the data of a run as the content of a file.
 
     Args:
-        kind: "png" or "svg" for the figure; "csv", "nc" or "gif" for the run.
-        canvas: The canvas that holds the figure.
+        kind: "png" or "svg" for the figures; "csv", "nc" or "gif" for the data.
         run: The run, or `None` if there is none.
+        quantities: Quantities of the run that get a figure beside the usual ones. Defaults to none.
 
     Raises:
         ValueError: If there is no such kind, or no run yet.
@@ -45,10 +45,10 @@ def exported(kind: str, canvas: Canvas, run: xr.Dataset | None) -> bytes:
     """
     if kind not in _TYPES:
         raise ValueError(f"`kind` must be one of {', '.join(_TYPES)}; received {kind!r}.")
-    if kind in ("png", "svg"):
-        return canvas.export(kind)
     if run is None:
         raise ValueError("There is no finished run to export yet. Press Start first.")
+    if kind in ("png", "svg"):
+        return of_run(run, kind, quantities)
     if kind == "csv":
         return _table(run).encode()
     try:

@@ -1,72 +1,77 @@
-"""The pictures of a lab with the sentence below them."""
+"""The pictures of a lab, in the viewer, with the sentence below them."""
 
 from __future__ import annotations
 
 import html
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import ipywidgets as widgets
 
-from keras_lcb.lab.declaration import Declaration
-from keras_lcb.lab.pictures.canvas import Canvas, Look
-from keras_lcb.lab.screen.history import Entry
+from keras_lcb.lab.views.form import form_of
+from keras_lcb.lab.views.layers import LayersView
+from keras_lcb.viewer.widget import Viewer
+
+_STALE = "keras-lcb-stale"
 
 
 class Gallery:
-    """Draws views, one alone or two side by side, and says what they show.
+    """Shows runs, one alone or two side by side, and says what they show.
 
     Args:
-        declared: What makes the lab.
-        names: The names of the pictures.
-        look: The sizes of text and lines.
+        panels: The viewer's panels.
+        title: The title of the first view.
+        view: The first view.
 
     Attributes:
-        image: The widget of the pictures.
+        viewer: The widget of the pictures.
         sentence: The widget of the sentence.
         said: The sentence.
-        canvas: What draws.
     """
 
-    def __init__(self, declared: Declaration, names: tuple[str, ...], look: Look) -> None:
-        self._declared = declared
-        panels = {name: declared.panels[name] for name in names}
-        self.canvas = Canvas(panels, look, declared.outline)
-        self.image = widgets.Image(format="png")
+    def __init__(self, panels: Sequence[str], title: str, view: LayersView) -> None:
+        self.viewer = Viewer({title: form_of(view)}, panels=panels)
         self.sentence = widgets.HTML()
         self.sentence.add_class("keras-lcb-sentence")
         self.said = ""
+        self._at = -1  # the newest update of what goes on; -1 if nothing does
 
-    def blank(self, said: str) -> None:
-        """Shows no picture, and a sentence."""
-        self.image.value = self.canvas.blank()
-        self.say(said, busy=False)
+    def show(self, shown: Mapping[str, Mapping[str, Any]], said: str) -> None:
+        """Shows runs in the viewer's form, by their titles, and says what they show."""
+        self._at = -1
+        self.stale("")
+        self.viewer.show(shown)
+        self.viewer.quantity = "normalized_distance"
+        self.say(said)
 
-    def show(self, view: Any, settings: Any, note: str, highlight: str, *, busy: bool) -> None:
-        """Shows one view.
+    def go_on(
+        self, beside: Mapping[str, Mapping[str, Any]], title: str, view: LayersView, said: str
+    ) -> None:
+        """Shows the next moment of a training.
 
         Args:
-            view: The view.
-            settings: Its settings.
-            note: The text before the description.
-            highlight: The layer to highlight; "" for none.
-            busy: Whether another view will follow soon.
+            beside: What is shown on its left.
+            title: The title of the training.
+            view: The view of the moment.
+            said: What it shows.
         """
-        self.image.value = self.canvas.draw([view], highlight, live=busy)
-        self.say(f"{note} {self._declared.describe(view)}", busy=busy)
+        if 0 <= self._at <= view.step:
+            self.viewer.more(form_of(view))
+        else:
+            self.stale("")
+            self.viewer.show({**beside, title: form_of(view)})
+            # The distance to the newest weights is 0 now for every layer.
+            self.viewer.quantity = "gradient_norm"
+        self._at = view.step
+        self.say(said, busy=True)
 
-    def compare(
-        self, beside: Entry, view: Any, settings: Any, highlight: str, *, busy: bool
-    ) -> None:
-        """Shows a past run on the left, and a view on the right; see `show`."""
-        titles = (
-            f"A, run {beside.number}: {beside.settings.in_words(settings)}",
-            f"B: {settings.in_words(beside.settings)}",
-        )
-        self.image.value = self.canvas.draw([beside.view, view], highlight, titles, live=busy)
-        described = self._declared.describe
-        self.say(f"A: {described(beside.view)} B: {described(view)}", busy=busy)
+    def stale(self, why: str) -> None:
+        """Greys the pictures and says why; with "", shows them as they were."""
+        (self.viewer.add_class if why else self.viewer.remove_class)(_STALE)
+        if why:
+            self.say(why)
 
-    def say(self, text: str, *, busy: bool) -> None:
+    def say(self, text: str, *, busy: bool = False) -> None:
         """Shows a sentence, which screen readers read out unless it will change soon."""
         self.said = text.strip()
         live = "off" if busy else "polite"

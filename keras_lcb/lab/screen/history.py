@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,8 @@ import xarray as xr
 
 from keras_lcb.lab.screen.exports import KINDS
 from keras_lcb.lab.settings.declared import Declared
+from keras_lcb.lab.views.form import POINTS
+from keras_lcb.viewer.compact import compact
 
 MOST = 20  # how many runs are kept; each takes a few megabytes
 
@@ -26,6 +28,7 @@ class Entry:
         settings: The settings of the training.
         run: The run, stacked over seeds if there are several.
         view: The view of the run.
+        form: The run as the viewer reads it.
         ended: How the training ended.
         predicted: Prediction and outcome, if there was a prediction. Defaults to "".
     """
@@ -34,6 +37,7 @@ class Entry:
     settings: Declared
     run: xr.Dataset
     view: Any
+    form: Mapping[str, Any]
     ended: str
     predicted: str = ""
 
@@ -100,7 +104,8 @@ class History:
     ) -> Entry:
         """Adds a run, and drops the oldest one if there are too many."""
         self._count += 1
-        entry = Entry(self._count, settings, run, view, ended, predicted)
+        form = compact(run, points=POINTS)
+        entry = Entry(self._count, settings, run, view, form, ended, predicted)
         self.entries = [*self.entries, entry][-MOST:]
         self._chosen.options = [(kept.title, kept.number) for kept in reversed(self.entries)]
         self._chosen.value = entry.number

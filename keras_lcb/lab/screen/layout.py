@@ -18,12 +18,14 @@ class Parts:
     """The parts of a lab, from which its widget is made.
 
     Attributes:
+        header: What stands above everything.
         left: What stands beside the pictures: controls, buttons, status.
         pictures: The pictures.
         sentence: What they show, in words.
         below: The sections below everything.
     """
 
+    header: Any
     left: Sequence[Any]
     pictures: Any
     sentence: Any
@@ -44,6 +46,7 @@ def laid_out(parts: Parts, projector: bool) -> widgets.Widget:
     whole = widgets.VBox(
         [
             widgets.HTML(style(projector), layout={"display": "none"}),
+            parts.header,
             widgets.HBox([left, right], layout={"flex_flow": "row wrap"}),
             *([parts.sentence] if projector else []),
             *parts.below,

@@ -43,4 +43,6 @@ class Progress:
                 text += f", about {max(1, round(left)):,} s left"
         elif must_predict:
             text += ": predict first, then Start"
-        self.status.value = html.escape(text)
+        # A screen reader would otherwise read out every picture's progress.
+        live = "off" if session.state is State.RUNNING else "polite"
+        self.status.value = f"<p role='status' aria-live='{live}'>{html.escape(text)}</p>"

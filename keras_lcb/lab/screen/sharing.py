@@ -25,13 +25,17 @@ class Sharing:
         self._constructor = constructor
         self.widget = widgets.HTML(layout={"width": "100%"})
         self.line = ""
+        self.in_address = False  # whether the address of the page follows
 
     def show(self, config: str) -> None:
         """Shows the line for this config."""
         self.line = f'{self._constructor}("{config}")'
         line = html.escape(self.line, quote=True)
+        # The config is a query of plain characters. Pages run a handler in an attribute.
+        follow = f"history.replaceState(null, '', '?{config}')"
+        address = f'<style onload="{html.escape(follow)}"></style>' if self.in_address else ""
         self.widget.value = (
             "<div class='keras-lcb-share'><label>This lab in one line "
             f"<input type='text' readonly value='{line}'>"
-            f'<button type="button" onclick="{_COPY}">Copy settings</button></label></div>'
+            f'<button type="button" onclick="{_COPY}">Copy settings</button></label>{address}</div>'
         )

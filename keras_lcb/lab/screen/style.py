@@ -13,7 +13,7 @@ _NAME_SLIDERS = (
 _COMMON = """
 .keras-lcb-lab .jupyter-widgets.widget-html .widget-html-content { line-height: 1.35; }
 .keras-lcb-lab .keras-lcb-wrong { color: #b00020; }
-.keras-lcb-lab .keras-lcb-sentence { max-width: 920px; }
+.keras-lcb-lab .keras-lcb-sentence { max-width: 60em; }
 .keras-lcb-lab .widget-html-content p { margin: 2px 0; }
 .keras-lcb-lab .widget-inline-hbox .widget-label { text-align: left; }
 .keras-lcb-predict { border-left: 4px solid #e87059; padding: 2px 8px; }
@@ -22,11 +22,31 @@ _COMMON = """
 .keras-lcb-runs th, .keras-lcb-runs td { border-bottom: 1px solid #cccccc; }
 .keras-lcb-share input { width: min(560px, 60vw); font-family: monospace; }
 .keras-lcb-share button { margin-left: 4px; }
-.keras-lcb-lab .widget-image { height: auto; max-width: 100%; }
-.keras-lcb-pictures { container-type: inline-size; overflow-x: auto; }
-/* On a phone, one column of pictures is visible at a time, large enough to read. */
-@container (max-width: 480px) {
-  .keras-lcb-lab .keras-lcb-pictures .widget-image { width: 712px; max-width: none; flex: none; }
+.keras-lcb-lab .keras-lcb-header h2 { font-size: 1.3em; margin: 0; }
+.keras-lcb-labs ul { display: flex; flex-wrap: wrap; gap: 0 1.5em; list-style: none; }
+.keras-lcb-labs ul { padding: 0; margin: 0; }
+.keras-lcb-labs [aria-current] { font-weight: 700; color: inherit; text-decoration: none; }
+.keras-lcb-pictures { width: 100%; overflow: visible; }
+.keras-lcb-pictures > * { flex: 1 1 0; min-width: 0; margin: 0; }
+/* The lab has a sentence of its own, and each panel keeps to its quantity. */
+.keras-lcb-lab :is(.lcb-words, .lcb-choices) { display: none; }
+.keras-lcb-lab .lcb-viewer { font-size: 14px; padding-inline-start: 8px; }
+.keras-lcb-lab .lcb-column { gap: 6px; margin-top: 6px; }
+.keras-lcb-lab .lcb-column h2 { font-size: 1em; font-weight: 400; }
+.keras-lcb-lab :is(.lcb-network, .lcb-panel) { padding: 6px 10px; }
+.keras-lcb-lab .lcb-scrubber { padding: 3px 10px; }
+.keras-lcb-lab .lcb-panels { gap: 6px; }
+.keras-lcb-lab .lcb-plot { min-height: 190px; }
+.keras-lcb-lab .lcb-about { margin-top: 0.2em !important; }
+.keras-lcb-lab .lcb-face { height: 28px; }
+.keras-lcb-stale .lcb-columns { opacity: 0.45; filter: grayscale(1); }
+@container (min-width: 40rem) {
+  .keras-lcb-lab .lcb-panels { grid-template-columns: repeat(2, minmax(0, 1fr)); }
+  .keras-lcb-lab .lcb-panels .lcb-panel { grid-column: auto; }
+  .keras-lcb-lab .lcb-several .lcb-panels { grid-template-columns: minmax(0, 1fr); }
+}
+@container (min-width: 70rem) {
+  .keras-lcb-lab .lcb-panels { grid-template-columns: repeat(3, minmax(0, 1fr)); }
 }
 """
 _PROJECTOR = """
@@ -39,6 +59,7 @@ _PROJECTOR = """
 .keras-lcb-projector select { font-size: 16pt; }
 .keras-lcb-projector .keras-lcb-sentence { max-width: none; }
 .keras-lcb-projector .widget-button { padding: 0 9px; }
+.keras-lcb-projector .lcb-viewer { font-size: 19px; }
 """
 
 

@@ -82,6 +82,8 @@ class ThisPython(KernelSpecManager):
 class LabServer(Voila):
     """Voilà, with an address that includes the token, which it prints and opens in the browser."""
 
+    opens = True
+
     def initialize(self, argv: list[str] | None = None) -> None:
         """Sets up the server, so that it also ends when its terminal is closed."""
         super().initialize(argv)
@@ -90,19 +92,26 @@ class LabServer(Voila):
             signal.signal(signal.SIGHUP, self._handle_signal_stop)
 
     def launch_browser(self) -> None:
-        """Prints the address, and opens it in the browser if there is one."""
+        """Prints the address, and opens it in the browser, unless it should not."""
         print(f"The lab is at {self.display_url}\nCtrl-C ends it.", flush=True)
+        if not self.opens:
+            return
         threading.Thread(target=webbrowser.open, args=[self.display_url], daemon=True).start()
 
 
 def serve(
-    *, port: int | None = None, projector: bool = False, settings: Config | None = None
+    *,
+    port: int | None = None,
+    projector: bool = False,
+    browser: bool = True,
+    settings: Config | None = None,
 ) -> None:
     """Serves the lab until Ctrl-C.
 
     Args:
         port: The port. Defaults to `None`: 8866, or a free one near it.
         projector: Whether labs are drawn for a projector. Defaults to `False`.
+        browser: Whether to open the page in the browser. Defaults to `True`.
         settings: Settings of Voilà and `LabKernels`, which override those made here. Defaults to
             `None`.
 
@@ -126,6 +135,7 @@ def serve(
         # jupyter_server's default is.
         tornado_settings={"ws_ping_timeout": 30_000},
     )
+    server.opens = browser
     server.initialize([])
     server.start()
 
@@ -140,6 +150,7 @@ def _config() -> Config:
     config.VoilaConfiguration.extension_allowlist = [
         "@jupyter-widgets/jupyterlab-manager",
         "@voila-dashboards/widgets-manager8",
+        "anywidget",
     ]
     config.LabKernels.cull_interval = 5
     config.LabKernels.cull_idle_timeout = 3600

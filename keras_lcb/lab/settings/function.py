@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 from keras_lcb.lab.settings.declared import Declared
-from keras_lcb.lab.settings.setting import Choice, Formula, Number, setting
+from keras_lcb.lab.settings.setting import Choice, Formula, Number, Schedule, pairs_of, setting
 from keras_lcb.synthetic import (
     Chirp,
     Config,
@@ -130,6 +130,10 @@ SPEED = Choice(
     projector=True,
 )
 
+CHANGES = Schedule(
+    label="Changes", term="Learning rates that are set on the way, at these updates."
+)
+
 
 @dataclass(frozen=True)
 class Settings(Declared):
@@ -149,6 +153,8 @@ class Settings(Declared):
         seeds: The number of trainings with successive seeds that make one result, 1 to 5.
             Defaults to 1.
         speed: The largest number of updates a second; 0 for no limit. Defaults to 0.
+        changes: Learning rates to set on the way, such as "1200:0.02,2400:0.005". Defaults to "":
+            none.
 
     Raises:
         ValueError: If a setting is out of range, or the formula is not valid.
@@ -170,6 +176,7 @@ class Settings(Declared):
     seed: int = setting(0, SEED)
     seeds: int = setting(1, SEEDS)
     speed: int = setting(0, SPEED)
+    changes: str = setting("", CHANGES)
 
     @property
     def layers(self) -> tuple[str, ...]:
@@ -185,6 +192,11 @@ class Settings(Declared):
     def planned(self) -> int:
         """The updates of one training, in whole records."""
         return math.ceil(self.updates / self.record_every) * self.record_every
+
+    @property
+    def planned_rates(self) -> list[tuple[int, float]]:
+        """Pairs of an update and the learning rate to set there."""
+        return pairs_of(self.changes) or []
 
     def config(self, seed: int | None = None) -> Config:
         """Returns the configuration of the experiment.

@@ -37,7 +37,8 @@ PRESETS: dict[str, Preset] = {
     ),
     "too-large": Preset(
         "A learning rate too large",
-        "The loss jumps about or becomes infinite, and no layer settles.",
+        "The loss jumps about and hardly falls: each update overshoots. With still larger rates it "
+        "becomes infinite.",
         Settings(learning_rate=0.35, updates=2000),
     ),
     "vanishing": Preset(

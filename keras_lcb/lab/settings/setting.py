@@ -6,7 +6,7 @@ import dataclasses
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
     from keras_lcb.lab.controls import Control
@@ -32,6 +32,7 @@ class Setting:
     silent: Any = None
     live: bool = False
     projector: bool = False
+    shown: ClassVar[bool] = True  # whether it has a control that is shown
 
     def checked(self, name: str, value: Any) -> Any:
         """Returns a value in the setting's type, also from a text.
@@ -149,6 +150,46 @@ class Formula(Setting):
         from keras_lcb.lab.controls.formula import FormulaControl
 
         return FormulaControl(self, value)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Schedule(Setting):
+    """Learning rates that are set on the way, as a text such as "1200:0.02,2400:0.005".
+
+    It has no control: it comes about when a user changes the learning rate during training.
+    """
+
+    shown: ClassVar[bool] = False
+
+    def checked(self, name: str, value: Any) -> Any:
+        """Returns the text, after reading it."""
+        pairs = pairs_of(value if isinstance(value, str) else "?")
+        if pairs is None or any(update < 0 or not rate > 0 for update, rate in pairs):
+            raise ValueError(
+                f"`{name}` must be updates with learning rates, such as 1200:0.02,2400:0.005; "
+                f"received {value!r}."
+            )
+        return ",".join(f"{update}:{rate:g}" for update, rate in sorted(pairs))
+
+    def control(self, name: str, value: Any) -> Control:
+        """Returns a control that shows nothing."""
+        from keras_lcb.lab.controls.kept import KeptControl
+
+        return KeptControl(value)
+
+    def words(self, value: Any) -> str:
+        """Returns the rates in a few words."""
+        return ", ".join(f"rate {rate:g} from {at:,}" for at, rate in pairs_of(value) or [])
+
+
+def pairs_of(text: str) -> list[tuple[int, float]] | None:
+    """Returns the updates and learning rates of a text of a `Schedule`; `None` if it is none."""
+    try:
+        parts = [part.split(":") for part in text.split(",") if part.strip()]
+        pairs = [(int(update), float(rate)) for update, rate in parts]
+    except ValueError:
+        return None
+    return pairs if all(math.isfinite(rate) for _, rate in pairs) else None
 
 
 def setting(default: Any, known: Setting) -> Any:

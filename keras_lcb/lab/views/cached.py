@@ -1,6 +1,6 @@
 """Views of the presets' runs, which come with the package, so that a lab has pictures at once.
 
-`python tutorials/make_lab_runs.py` makes them again.
+`python -m keras_lcb.lab.views.making_cached` makes them again.
 """
 
 from __future__ import annotations

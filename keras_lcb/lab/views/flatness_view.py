@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,9 +11,13 @@ import numpy as np
 import xarray as xr
 
 from keras_lcb.lab.engine.loss_around_layers import STEP_SIZE, Moment
+from keras_lcb.lab.views.layers import Quantity
 from keras_lcb.lab.views.questions import LAYER_ANSWERS, Question, where_least
-from keras_lcb.lab.views.sentence import half_way
+from keras_lcb.lab.views.sentence import half_way, rates
 from keras_lcb.lab.views.view import View, view_of
+
+# The gradient's change after a step of the size that the lab takes, as `compact` names it.
+CHANGE = f"relative_gradient_change/step_size={STEP_SIZE:g}"
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -35,6 +39,18 @@ class FlatnessView(View):
     change: np.ndarray
     rates: np.ndarray
     learning_rate: float
+
+    def axes(self) -> dict[str, np.ndarray]:
+        """Returns the coordinates of the dimensions other than `layer`."""
+        return {**super().axes(), "alpha": self.alphas}
+
+    def quantities(self) -> Iterator[Quantity]:
+        """Yields what the viewer draws. Of slices, only the newest are in a view."""
+        yield from super().quantities()
+        yield Quantity("stable_learning_rate", ("layer",), self.moments, self.rates)
+        yield Quantity(CHANGE, ("layer",), self.moments, self.change)
+        newest = self.slices[np.newaxis]
+        yield Quantity("layer_slice", ("layer", "alpha"), self.moments[-1:], newest)
 
 
 def with_moments(
@@ -82,7 +98,7 @@ def _extended(view: View, **more: Any) -> FlatnessView:
 
 def describe_flatness(view: FlatnessView) -> str:
     """Returns a few sentences about what a view shows."""
-    said = [half_way(view), _rates(view), _rises(view), _change(view)]
+    said = [half_way(view), rates(view), _rates(view), _rises(view), _change(view)]
     return " ".join(sentence for sentence in said if sentence)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from keras_lcb.lab.views.layers import LayersView
 from keras_lcb.lab.views.view import View
 
 
@@ -16,11 +17,11 @@ def describe(view: View) -> str:
         >>> describe(view_of(example_run(layers=3, frequencies=(1, 3)))).split(". ")[0]
         'layer_0 half-way at update 17, layer_1 last, at 25'
     """
-    said = [half_way(view), _gradients(view), _frequencies(view)]
+    said = [half_way(view), rates(view), gradients(view), _frequencies(view)]
     return " ".join(sentence for sentence in said if sentence)
 
 
-def half_way(view: View) -> str:
+def half_way(view: LayersView) -> str:
     """Returns which layers came half-way first and last."""
     when = view.half_way[: len(view.hidden)]
     known = np.flatnonzero(np.isfinite(when))
@@ -35,7 +36,14 @@ def half_way(view: View) -> str:
     return f"{beginning}{text}."
 
 
-def _gradients(view: View) -> str:
+def rates(view: LayersView) -> str:
+    """Returns which learning rates were set on the way."""
+    told = [f"from {a:.3g} to {b:.3g} at update {at:,}" for at, a, b in view.changes]
+    return f"The learning rate changed {', then '.join(told)}." if told else ""
+
+
+def gradients(view: LayersView) -> str:
+    """Returns which layers have the largest and the smallest gradient."""
     norms = view.gradient[-1][: len(view.hidden)]
     if not np.isfinite(norms).all() or len(norms) < 2 or norms.min() <= 0:
         return ""

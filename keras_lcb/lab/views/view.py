@@ -1,13 +1,9 @@
-"""The data of a lab's pictures at one moment, as plain arrays.
-
-`collect` is too slow for ten pictures a second. Therefore a view during training is made from the
-callbacks' records, and not from a run. Finished runs are converted to the same kind of view.
-"""
+"""`View`: what a training on a function of one variable shows at one moment."""
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,23 +11,15 @@ import xarray as xr
 
 from keras_lcb.analysis.convergence import first_below, normalized_distance
 from keras_lcb.callbacks.recorder import Record
-from keras_lcb.callbacks.snapshots import kept
+from keras_lcb.lab.views.layers import LayersView, Quantity, along, stages
+from keras_lcb.runs import schema
 
-_MOST_DISTANCES = 60  # in a view during training, since each new endpoint changes all distances
 
-
-@dataclass(frozen=True, eq=False)
-class View:
-    """One state of a training.
+@dataclass(frozen=True, eq=False, kw_only=True)
+class View(LayersView):
+    """One state of a training on a function of one variable.
 
     Attributes:
-        layers: The names of the layers, shallow first, the last layer ("readout") at the end.
-        updates: The planned number of updates.
-        steps: The updates at which records were taken.
-        distance_steps: The updates at which `distance` is known.
-        distance: The normalised distance to the newest or final endpoint (distance_steps, layers).
-        gradient: The RMS gradient norms (steps, layers); NaN at the start.
-        loss: The mean training loss before each record (steps).
         x: The positions.
         target: The target (x).
         prediction: The output of the network (x).
@@ -41,18 +29,8 @@ class View:
             for the last layer.
         carries: "share" or "r2".
         error: The error at each frequency (steps, frequencies).
-        provisional: Whether the training continues, so that the endpoint is not final.
-        spread: The lowest and highest distance over several seeds; `None` for one seed.
-        seeds: The number of trainings in the view.
     """
 
-    layers: tuple[str, ...]
-    updates: int
-    steps: np.ndarray
-    distance_steps: np.ndarray
-    distance: np.ndarray
-    gradient: np.ndarray
-    loss: np.ndarray
     x: np.ndarray
     target: np.ndarray
     prediction: np.ndarray
@@ -61,35 +39,28 @@ class View:
     carried: np.ndarray
     carries: str
     error: np.ndarray
-    provisional: bool
-    spread: tuple[np.ndarray, np.ndarray] | None = None
-    seeds: int = 1
-
-    @property
-    def step(self) -> int:
-        """The number of updates so far."""
-        return int(self.steps[-1])
-
-    @property
-    def hidden(self) -> tuple[str, ...]:
-        """The hidden layers: all but the last."""
-        return self.layers[:-1]
-
-    @functools.cached_property
-    def half_way(self) -> np.ndarray:
-        """The first update at which each layer is half-way; NaN for a layer that never is."""
-        known = np.isfinite(self.distance)
-        return np.array(
-            [
-                first_below(self.distance_steps[own], values[own], 0.5)
-                for values, own in zip(self.distance.T, known.T, strict=True)
-            ]
-        )
 
     @functools.cached_property
     def learned(self) -> np.ndarray:
         """The first update at which each frequency is learned by half; NaN if it never is."""
         return np.array([first_below(self.steps, errors, 0.5) for errors in self.error.T])
+
+    def axes(self) -> dict[str, np.ndarray]:
+        """Returns the coordinates of the dimensions other than `layer`."""
+        return {"x": self.x, "frequency": self.frequencies}
+
+    def quantities(self) -> Iterator[Quantity]:
+        """Yields what the viewer draws. Of functions, only the newest are in a view."""
+        yield from super().quantities()
+        now = self.steps[-1:]
+        yield Quantity("target", ("x",), None, self.target)
+        yield Quantity("prediction", ("x",), now, self.prediction[np.newaxis])
+        if self.contribution is not None:
+            yield Quantity("contribution", ("layer", "x"), now, self.contribution[np.newaxis])
+        carried = "frequency_share" if self.carries == "share" else "r2"
+        if np.isfinite(self.carried).any():
+            yield Quantity(carried, ("layer", "frequency"), now, self.carried[np.newaxis])
+        yield Quantity("frequency_error", ("frequency",), self.steps, self.error)
 
 
 def live_view(
@@ -102,23 +73,18 @@ def live_view(
     x: np.ndarray,
     target: np.ndarray,
     frequencies: np.ndarray,
+    changes: tuple[tuple[int, float, float], ...] = (),
 ) -> View:
     """Returns the view during training, from the records of the three callbacks."""
     records = min(len(convergence), len(gradients), len(responses))
-    convergence, gradients = convergence[:records], gradients[:records]
     responses = responses[:records]
-    chosen = _evenly(records)
     newest = responses[-1]
     shares = [record for record in responses if "frequency_share" in record or "r2" in record]
     carries = "share" if "frequency_share" in shares[-1] else "r2"
     return View(
         layers=layers,
         updates=updates,
-        steps=np.array([record["step"] for record in convergence]),
-        distance_steps=np.array([convergence[place]["step"] for place in chosen]),
-        distance=_distances([convergence[place] for place in chosen], len(layers)),
-        gradient=np.stack([record["gradient_norm"] for record in gradients]),
-        loss=np.array([record["loss"] for record in convergence]),
+        **along(convergence[:records], gradients[:records]),
         x=x,
         target=target,
         prediction=newest["prediction"],
@@ -128,22 +94,7 @@ def live_view(
         carries=carries,
         error=np.stack([record["frequency_error"] for record in responses]),
         provisional=True,
-    )
-
-
-def stacked(runs: Sequence[xr.Dataset]) -> xr.Dataset:
-    """Returns one run: the only one, or several stacked along `seed`, up to their shortest."""
-    if len(runs) == 1:
-        return runs[0]
-    records = min(run.sizes["step"] for run in runs)
-    return xr.concat(
-        [run.isel(step=slice(records)).drop_vars("wall_time") for run in runs],
-        xr.IndexVariable("seed", [run.attrs["seed"] for run in runs]),
-        data_vars="all",
-        coords="minimal",
-        compat="override",
-        join="override",
-        combine_attrs="override",
+        changes=changes,
     )
 
 
@@ -184,22 +135,13 @@ def view_of(run: xr.Dataset, updates: int | None = None) -> View:
         provisional=bool(run.attrs.get("provisional", 0)),
         spread=spread,
         seeds=seeds,
+        changes=_changes(run),
     )
 
 
-def _evenly(count: int) -> list[int]:
-    places = np.linspace(0, count - 1, min(count, _MOST_DISTANCES))
-    return np.unique(places.round().astype(int)).tolist()
-
-
-def _distances(records: Sequence[Record], layers: int) -> np.ndarray:
-    """Returns the normalised distances of the records to the last one."""
-    distances = np.empty((len(records), layers))
-    with np.errstate(all="ignore"):
-        for layer in range(layers):
-            name = kept(layer)
-            end = records[-1][name]
-            for place, record in enumerate(records):
-                apart = record[name] - end
-                distances[place, layer] = np.sqrt(np.dot(apart, apart))
-        return np.where(distances[0] > 0, distances / distances[0], np.nan)
+def _changes(run: xr.Dataset) -> tuple[tuple[int, float, float], ...]:
+    """Returns the learning rates that were set on the way, seen at the record after."""
+    changes = schema.settings(run).get("learning_rate_changes", [])
+    initial = float(run.attrs.get("learning_rate", np.nan))
+    every = int(run["step"][1] - run["step"][0]) if run.sizes["step"] > 1 else 0
+    return stages(initial, changes, every)

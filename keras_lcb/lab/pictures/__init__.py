@@ -1,1 +1,0 @@
-"""The pictures of labs, drawn with Matplotlib."""
