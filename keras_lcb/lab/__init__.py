@@ -1,11 +1,11 @@
 """Labs for notebooks: settings to vary, and live pictures of the layers while they learn.
 
-A lab is declared, in one file such as `depth.py`: its settings, what it trains, its pictures, its
-questions. `Lab` wires the parts, which are the same for all labs.
+A lab is declared, in one file of `labs/`: its settings, what it trains, its pictures, its
+questions. The file is all it takes. `Lab` wires the parts, which are the same for all labs.
 
 - `declaration`: what a lab declares. `lab`: the parts of a lab, wired to one another. `look`: what
   of it is shown. `showing`: which run its pictures show.
-- `depth`, `flatness`: the labs. `watching`: `watch`, for any model.
+- `labs/`: the labs, a file each. `watching`: `watch`, for any model.
 - `settings/`: what can be set. A setting is stated once: label, term, limits, words, control.
 - `controls/`: what a user sets it with, a file for each kind.
 - `engine/`: the training, in the background, in pieces between which it can stop.
@@ -18,15 +18,17 @@ questions. `Lab` wires the parts, which are the same for all labs.
 from __future__ import annotations
 
 from keras_lcb.lab.controls import panel
-from keras_lcb.lab.depth import DepthLab
-from keras_lcb.lab.flatness import FlatnessLab
 from keras_lcb.lab.lab import Lab
+from keras_lcb.lab.labs import labs
+from keras_lcb.lab.labs.depth import DepthLab
+from keras_lcb.lab.labs.flatness import FlatnessLab
 from keras_lcb.lab.look import SECTIONS
 from keras_lcb.lab.settings import TARGETS, Settings
 from keras_lcb.lab.settings.presets import PRESETS, Preset
 from keras_lcb.lab.watching import Watched, watch
 
 CONTROLS = panel.names(Settings)
+globals().update(labs())
 
 __all__ = [
     "CONTROLS",
@@ -40,4 +42,5 @@ __all__ = [
     "Settings",
     "Watched",
     "watch",
+    *sorted(labs().keys() - {"DepthLab", "FlatnessLab"}),
 ]

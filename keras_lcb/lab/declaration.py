@@ -8,7 +8,7 @@ from typing import Any
 
 import xarray as xr
 
-from keras_lcb.lab.engine.training import Training
+from keras_lcb.lab.engine.layers_training import LayersTraining
 from keras_lcb.lab.settings.declared import Declared
 from keras_lcb.lab.settings.presets import Preset
 from keras_lcb.lab.views.questions import Question
@@ -52,7 +52,7 @@ class Declaration:
     title: str
     question: str
     presets: Mapping[str, Preset]
-    engine: Callable[[Any, int], Training]
+    engine: Callable[[Any, int], LayersTraining]
     panels: Mapping[str, str]
     untrained: Callable[[Any], Any]
     view_of: Callable[[xr.Dataset, int], Any]

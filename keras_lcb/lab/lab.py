@@ -222,13 +222,8 @@ class Lab:
         declared = self.declared
         return Parts(
             header=header(declared.title, declared.question, self._prediction is not None),
-            left=[
-                *asked,
-                self._buttons.widget,
-                self._progress.bar,
-                self._progress.status,
-                *(controls[name].widget for name in controls if name in self._look.show),
-            ],
+            first=[*asked, self._buttons.widget, self._progress.bar, self._progress.status],
+            settings=[controls[name].widget for name in controls if name in self._look.show],
             pictures=self._gallery.viewer,
             sentence=self._gallery.sentence,
             below=[section for name, section in sections.items() if name in self._look.show],
@@ -266,10 +261,10 @@ class Lab:
 
     def _answer(self) -> None:
         """Draws what the new settings start from, or greys what was trained with other ones."""
-        if not self._showing.fits(self.settings):
-            self._show_untrained()
-        elif not self._showing.compare_with(self.settings):
+        if self._showing.fits(self.settings):
             self._redraw()
+        else:
+            self._show_untrained()
 
     def _changed_quietly(self) -> None:
         self._controls.offer_layers()
@@ -383,8 +378,10 @@ class Lab:
         self._showing.untrained(self.settings, said)
 
     def _redraw(self) -> None:
-        if self._showing.entry is not None:
+        """Shows the past run again, beside the one to compare it with, and grey if it is stale."""
+        if self._showing.entry is not None and not self._session.active:
             self._showing.past(self._showing.entry, self._beside())
+            self._showing.grey_if_stale(self.settings)
 
 
 def _text(changes: Sequence[tuple[int, float]]) -> str:

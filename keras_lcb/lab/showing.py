@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from keras_lcb.lab.declaration import Declaration
@@ -70,16 +71,16 @@ class Showing:
         start = self._declared.untrained
         return self.entry is not None and start(settings) is start(self._settings)
 
-    def compare_with(self, settings: Declared) -> bool:
-        """Greys a past run if it was trained with other settings; returns whether it was."""
-        if self.entry is None or settings == self._settings:
-            return False
-        differs = self._settings.in_words(settings)
-        self._gallery.stale(
-            f"Greyed: run {self.entry.number} was trained with other settings ({differs}). "
-            "Press Start to train with those that are set now."
-        )
-        return True
+    def grey_if_stale(self, settings: Declared) -> None:
+        """Greys the past run that is shown if it was trained with other settings."""
+        # The speed makes no difference to what comes out.
+        settings = replace(settings, speed=self._settings.speed)
+        if self.entry is not None and settings != self._settings:
+            differs = self._settings.in_words(settings)
+            self._gallery.stale(
+                f"Greyed: run {self.entry.number} was trained with other settings ({differs}). "
+                "Press Start to train with those that are set now."
+            )
 
 
 def _titles(beside: Entry, settings: Declared) -> tuple[str, str]:

@@ -17,7 +17,7 @@ import xarray as xr
 from keras_lcb.lab.engine.watched_training import WatchedTraining
 from keras_lcb.lab.screen.notebook_cells import remember
 from keras_lcb.lab.views.form import form_of
-from keras_lcb.lab.views.sentence import gradients, half_way
+from keras_lcb.lab.views.sentence import describe_layers
 from keras_lcb.viewer.widget import Viewer
 
 _RECORDS = 100  # of a training: enough for smooth lines
@@ -180,7 +180,7 @@ class Watched:
             self._pictures.children = [self._viewer]
         else:
             self._viewer.more(form)
-        self.sentence = f"{half_way(view)} {gradients(view)}".strip()
+        self.sentence = describe_layers(view)
 
     def _end(self) -> None:
         view = self._training.view()
@@ -189,7 +189,7 @@ class Watched:
             self._show(view)
         assert self._viewer is not None
         self._viewer.show(self._run)
-        self.sentence = f"{half_way(view)} {gradients(view)}".strip()
+        self.sentence = describe_layers(view)
 
     def _say(self) -> None:
         training = self._training

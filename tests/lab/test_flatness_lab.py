@@ -166,7 +166,9 @@ def test_an_address_asks_for_it(monkeypatch):
     assert "depth=3" in sentence.value and "secret" not in sentence.value
     monkeypatch.setenv("QUERY_STRING", "lab=magic")
     sentence, *_ = lab_of_address().children
-    assert "There is no lab &#x27;magic&#x27;. The labs are depth, flatness." in sentence.value
+    assert (
+        "There is no lab &#x27;magic&#x27;. The labs are depth, flatness, images." in sentence.value
+    )
 
 
 def test_what_is_not_finite_is_not_told():

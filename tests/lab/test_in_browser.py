@@ -48,6 +48,13 @@ server.serve(settings=settings)
 """
 
 
+# What a page sends as it closes.
+GOODBYE = """async () => {
+    const {kernelId} = JSON.parse(document.getElementById("jupyter-config-data").textContent);
+    return (await fetch(`/voila/api/shutdown/${kernelId}`, {method: "POST"})).status;
+}"""
+
+
 def serving(folder):
     """The lab's own server, with a notebook that needs no Keras and with shorter times."""
     notebook = json.loads((PAGE / "lab.ipynb").read_text())
@@ -88,6 +95,8 @@ def test_a_closed_page_leaves_no_kernel(visit, tmp_path):
 
         started(kept)
         kernels = server.kernels()
+        assert kept.evaluate(GOODBYE) == 204
+        until(lambda: server.kernels() == [])
         kept.close(run_before_unload=False)
     assert not any(Path(f"/proc/{kernel}").exists() for kernel in kernels)
     assert server.log.read_text().count("\n") == 2, server.log.read_text()

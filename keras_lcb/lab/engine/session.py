@@ -14,8 +14,8 @@ from typing import Any
 import xarray as xr
 
 from keras_lcb.lab.engine.drivers import Driver, Job
+from keras_lcb.lab.engine.layers_training import LayersTraining
 from keras_lcb.lab.engine.pace import Pace
-from keras_lcb.lab.engine.training import Training
 from keras_lcb.lab.settings import Settings
 from keras_lcb.lab.settings.declared import Declared
 
@@ -59,7 +59,7 @@ class Session:
     def __init__(
         self,
         driver: Driver,
-        make_training: Callable[[Any, int], Training],
+        make_training: Callable[[Any, int], LayersTraining],
         on_view: Callable[[Any], None],
         on_state: Callable[[], None],
         on_end: Callable[[list[xr.Dataset]], None],
@@ -73,7 +73,7 @@ class Session:
         self._turn = threading.RLock()
         self._seen = threading.Event()  # set once training need not wait for the first picture
         self._generation = 0  # number of the current start; jobs of earlier ones end
-        self._training: Training | None = None
+        self._training: LayersTraining | None = None
         self._seeds_done = 0  # trainings that ended before the current one
         self._drawn = 0
         self._pace = Pace()
@@ -227,7 +227,7 @@ class Session:
                     self._enter(end)
                 self._on_end(runs)
 
-    def _train_one(self, training: Training, generation: int) -> Iterator[float]:
+    def _train_one(self, training: LayersTraining, generation: int) -> Iterator[float]:
         while self._ours(generation) and not training.done:
             if self.state is State.PAUSED:
                 yield _IDLE
@@ -270,7 +270,7 @@ class Session:
             self._seen.wait(_FIRST_PICTURE)
             self._seen.set()
 
-    def _pause(self, training: Training) -> float:
+    def _pause(self, training: LayersTraining) -> float:
         return training.config.record_every / self.speed if self.speed else 0.0
 
     def _draw(self, generation: int) -> Job:

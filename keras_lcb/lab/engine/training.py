@@ -1,81 +1,33 @@
-"""One training of a lab, with `model.fit` and the package's callbacks, in pieces of any length."""
+"""One training on a function of one variable."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import keras
-import numpy as np
-import xarray as xr
 
-from keras_lcb.callbacks import GradientNorms, LayerConvergence
-from keras_lcb.lab.views.layers import stages
+from keras_lcb.lab.engine.layers_training import LayersTraining
 from keras_lcb.lab.views.view import View, live_view
-from keras_lcb.runs import schema
-from keras_lcb.runs.merging import collect
 from keras_lcb.synthetic import Config
 from keras_lcb.synthetic.experiment import compiled_model, train
 from keras_lcb.synthetic.frequency_response import FrequencyResponse
 
 
-class Training:
-    """Trains one network. It can stop after any record and continue later.
+class Training(LayersTraining):
+    """Trains one network on a function of one variable, and records the functions of its layers.
 
     Args:
         config: The experiment.
         planned: Pairs of an update and the learning rate to set there. Defaults to none.
-
-    Attributes:
-        learning_rate: The learning rate from the next record on. Any thread may set it.
-        changes: Pairs of an update and the learning rate that was set there.
-        diverged: Whether the loss has become infinite or NaN, which ends the training.
     """
 
     def __init__(self, config: Config, planned: Sequence[tuple[int, float]] = ()) -> None:
-        self.config = config
-        self.planned = list(planned)
-        self.learning_rate = config.learning_rate
-        self.changes: list[tuple[int, float]] = []
-        self.diverged = False
         grid = config.target.grid(config.points)
         self._x, self._y = grid[:, 0], config.target.clean(grid)[:, 0]
-        self._convergence = LayerConvergence()
-        self._gradients = GradientNorms()
         self._response = FrequencyResponse(grid, target=config.target, functions=True)
-        self._model = compiled_model(config)
-        self._pace = _Pace(self)
-        self._rate_in_force = config.learning_rate
-        self._records = 0  # without the first, which is taken before training
-
-    @property
-    def records(self) -> int:
-        """The number of records so far, without the one before training."""
-        return self._records
-
-    @property
-    def step(self) -> int:
-        """Updates so far."""
-        return self._records * self.config.record_every
-
-    @property
-    def done(self) -> bool:
-        """Whether all updates are made, or the loss is not finite."""
-        return self.diverged or self.step >= self.config.updates
-
-    @property
-    def news(self) -> int:
-        """A number that grows with everything that `view` shows; 0 if there is no view yet."""
-        return self._records
-
-    def advance(self, enough: Callable[[], bool]) -> None:
-        """Continues to train, in one `fit`, until all updates are made or `enough()` is true.
-
-        `enough` is called after each record.
-        """
-        self._pace.enough = enough
-        callbacks = [self._convergence, self._gradients, self._response, self._pace]
-        train(self._model, self.config, callbacks, records=self._records)
+        super().__init__(compiled_model(config), config, self._train, planned)
+        self._recorders.append(self._response)
 
     def view(self) -> View:
         """Returns the current view, with a provisional endpoint. Any thread may call this."""
@@ -83,48 +35,13 @@ class Training:
             self._convergence.records,
             self._gradients.records,
             self._response.records,
-            layers=self._layers(),
+            layers=(*(f"layer_{index}" for index in range(self.config.depth)), "readout"),
             updates=self.config.updates,
             x=self._x,
             target=self._y,
             frequencies=self._response.frequencies,
-            changes=stages(self.config.learning_rate, self.changes, self.config.record_every),
+            changes=self._stages(),
         )
 
-    def run(self) -> xr.Dataset:
-        """Returns the run so far, with distances to the newest weights."""
-        # No engine, since `synthetic.run` cannot repeat a training with changing learning rates.
-        changed = {"learning_rate_changes": self.changes} if self.changes else {}
-        return schema.of_experiment(collect(*self._parts()), None, self.config, **changed)
-
-    def _parts(self) -> tuple[Any, ...]:
-        """Returns everything that has recorded a part of the run."""
-        return self._convergence, self._gradients, self._response
-
-    def _layers(self) -> tuple[str, ...]:
-        return (*(f"layer_{index}" for index in range(self.config.depth)), "readout")
-
-
-class _Pace(keras.callbacks.Callback):
-    """Sets the learning rate, counts the records, and ends `fit` when `enough` says so."""
-
-    def __init__(self, training: Training) -> None:
-        super().__init__()
-        self._training = training
-        self.enough: Callable[[], bool] = lambda: False
-
-    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        training = self._training
-        while training.planned and training.planned[0][0] <= training.step:
-            training.learning_rate = training.planned.pop(0)[1]
-        rate = training.learning_rate
-        if rate != training._rate_in_force:
-            self.model.optimizer.learning_rate = rate
-            training._rate_in_force = rate
-            training.changes.append((training.step, rate))
-
-    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        self._training._records += 1
-        self._training.diverged = not np.isfinite((logs or {}).get("loss", 0.0))
-        if self._training.diverged or self.enough():
-            self.model.stop_training = True
+    def _train(self, model: keras.Model, callbacks: list[Any], records: int) -> None:
+        train(model, self.config, callbacks, records=records)

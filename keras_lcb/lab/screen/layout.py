@@ -19,14 +19,16 @@ class Parts:
 
     Attributes:
         header: What stands above everything.
-        left: What stands beside the pictures: controls, buttons, status.
+        first: What stands beside the pictures: prediction, buttons, progress.
+        settings: What stands below it: the controls.
         pictures: The pictures.
         sentence: What they show, in words.
         below: The sections below everything.
     """
 
     header: Any
-    left: Sequence[Any]
+    first: Sequence[Any]
+    settings: Sequence[Any]
     pictures: Any
     sentence: Any
     below: Sequence[Any]
@@ -35,9 +37,13 @@ class Parts:
 def laid_out(parts: Parts, projector: bool) -> widgets.Widget:
     """Returns the whole lab."""
     width = _BESIDE["projector" if projector else "desk"]
+    controls = widgets.VBox(list(parts.settings))
+    controls.add_class("keras-lcb-settings")
     left = widgets.VBox(
-        list(parts.left), layout={"width": width, "flex": f"0 0 {width}", "max_width": "100%"}
+        [*parts.first, controls],
+        layout={"width": width, "flex": f"0 0 {width}", "max_width": "100%"},
     )
+    left.add_class("keras-lcb-left")
     pictures = widgets.Box([parts.pictures])
     pictures.add_class("keras-lcb-pictures")
     # On a projector, there is more room for the sentence below than beside the controls.

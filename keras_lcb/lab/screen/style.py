@@ -39,6 +39,11 @@ _COMMON = """
 .keras-lcb-lab .lcb-plot { min-height: 190px; }
 .keras-lcb-lab .lcb-about { margin-top: 0.2em !important; }
 .keras-lcb-lab .lcb-face { height: 28px; }
+/* On a phone, the pictures stand between Start and the settings. */
+@media (max-width: 640px) {
+  .keras-lcb-lab .keras-lcb-left.keras-lcb-left { display: contents; }
+  .keras-lcb-lab .keras-lcb-settings { order: 1; }
+}
 .keras-lcb-stale .lcb-columns { opacity: 0.45; filter: grayscale(1); }
 @container (min-width: 40rem) {
   .keras-lcb-lab .lcb-panels { grid-template-columns: repeat(2, minmax(0, 1fr)); }

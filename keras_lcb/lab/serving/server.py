@@ -16,11 +16,13 @@ import webbrowser
 from pathlib import Path
 from typing import Any
 
+import voila.app
 from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_server.services.kernels.kernelmanager import AsyncMappingKernelManager
 from traitlets import Float
 from traitlets.config import Config
 from voila.app import Voila
+from voila.shutdown_kernel_handler import VoilaShutdownKernelHandler
 
 PAGE = Path(__file__).parents[1] / "page"
 PROJECTOR = "KERAS_LCB_PROJECTOR"
@@ -73,6 +75,17 @@ class LabKernels(AsyncMappingKernelManager):
         await self.shutdown_kernel(kernel_id, now=True)
 
 
+class Farewell(VoilaShutdownKernelHandler):
+    """Ends a kernel when its page says that it closes.
+
+    A closing page cannot send the token that tornado asks of forms, so it got the answer 403. It is
+    not needed: a page elsewhere does not know the kernel's id.
+    """
+
+    def check_xsrf_cookie(self) -> None:
+        """Asks for no token."""
+
+
 class ThisPython(KernelSpecManager):
     """Runs kernels in the Python that serves them, and ignores other registered kernels."""
 
@@ -86,6 +99,7 @@ class LabServer(Voila):
 
     def initialize(self, argv: list[str] | None = None) -> None:
         """Sets up the server, so that it also ends when its terminal is closed."""
+        setattr(voila.app, VoilaShutdownKernelHandler.__name__, Farewell)
         super().initialize(argv)
         self.template_paths.insert(0, str(PAGE))
         if hasattr(signal, "SIGHUP"):

@@ -12,10 +12,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import xarray as xr
 
-from keras_lcb.analysis.convergence import first_below
+from keras_lcb.analysis.convergence import first_below, normalized_distance
 from keras_lcb.callbacks.recorder import Record
 from keras_lcb.callbacks.snapshots import kept
+from keras_lcb.runs import schema
 
 _MOST_DISTANCES = 60  # in a view during training, since each new endpoint changes all distances
 
@@ -104,6 +106,58 @@ class LayersView:
         yield Quantity("loss", (), self.steps, self.loss)
 
 
+def before_training(layers: Sequence[str], updates: int) -> LayersView:
+    """Returns the view of a network of these layers before so many updates."""
+    count = len(layers)
+    return LayersView(
+        layers=tuple(layers),
+        updates=updates,
+        steps=np.array([0]),
+        distance_steps=np.array([0]),
+        distance=np.ones((1, count)),
+        gradient=np.full((1, count), np.nan),
+        loss=np.array([np.nan]),
+        provisional=True,
+    )
+
+
+def layers_view_of(run: xr.Dataset, updates: int | None = None) -> LayersView:
+    """Returns the view of a finished run; for runs stacked over seeds, with mean and band.
+
+    Args:
+        run: A run.
+        updates: The planned number of updates. Defaults to `None`: the number in the run.
+    """
+    distance = normalized_distance(run)
+    spread = None
+    seeds = run.sizes.get("seed", 1)
+    if "seed" in run.dims:
+        spread = distance.min("seed").values, distance.max("seed").values
+        run = run.mean("seed", keep_attrs=True)
+        distance = distance.mean("seed")
+    return LayersView(
+        layers=tuple(str(name) for name in run["layer"].values),
+        updates=int(run["step"][-1]) if updates is None else updates,
+        steps=run["step"].values,
+        distance_steps=run["step"].values,
+        distance=distance.transpose("step", "layer").values,
+        gradient=run["gradient_norm"].values,
+        loss=run["loss"].values if "loss" in run else np.full(run.sizes["step"], np.nan),
+        provisional=bool(run.attrs.get("provisional", 0)),
+        spread=spread,
+        seeds=seeds,
+        changes=_changes(run),
+    )
+
+
+def _changes(run: xr.Dataset) -> tuple[tuple[int, float, float], ...]:
+    """Returns the learning rates that were set on the way, seen at the record after."""
+    changes = schema.settings(run).get("learning_rate_changes", [])
+    initial = float(run.attrs.get("learning_rate", np.nan))
+    every = int(run["step"][1] - run["step"][0]) if run.sizes["step"] > 1 else 0
+    return stages(initial, changes, every)
+
+
 def along(convergence: Sequence[Record], gradients: Sequence[Record]) -> dict[str, Any]:
     """Returns the parts of a view along training, from the records of the two callbacks."""
     layers = gradients[0]["gradient_norm"].shape[0]
@@ -143,8 +197,8 @@ def distances(records: Sequence[Record], layers: int) -> np.ndarray:
     with np.errstate(all="ignore"):
         for layer in range(layers):
             name = kept(layer)
-            end = records[-1][name]
+            end = np.asarray(records[-1][name])  # sketches may be kept in a file
             for place, record in enumerate(records):
-                apart = record[name] - end
+                apart = np.asarray(record[name]) - end
                 found[place, layer] = np.sqrt(np.dot(apart, apart))
         return np.where(found[0] > 0, found / found[0], np.nan)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from keras_lcb.lab.views.layers import LayersView
 from keras_lcb.lab.views.view import View
 
 _CLOSE = 0.15  # times count as equal if they differ by less than this part of their median
@@ -30,7 +31,7 @@ class Question:
     outcome: Callable[[Any], tuple[str, str]]
 
 
-def first_layer(view: View) -> tuple[str, str]:
+def first_layer(view: LayersView) -> tuple[str, str]:
     """Returns where the layer is that comes half-way first, and a sentence about it."""
     when = view.half_way[: len(view.hidden)]
 
@@ -84,7 +85,8 @@ def first_frequency(view: View) -> tuple[str, str]:
 LAYER_ANSWERS = ("a shallow layer", "a layer in the middle", "a deep layer", "all about together")
 FREQUENCY_ANSWERS = ("the slow waves", "the fast waves", "all about together")
 
+LAYER = Question("Which layer comes half-way first?", LAYER_ANSWERS, first_layer)
 QUESTIONS: dict[str, Question] = {
-    "layer": Question("Which layer comes half-way first?", LAYER_ANSWERS, first_layer),
+    "layer": LAYER,
     "frequency": Question("Which waves are learned first?", FREQUENCY_ANSWERS, first_frequency),
 }

@@ -21,6 +21,12 @@ def describe(view: View) -> str:
     return " ".join(sentence for sentence in said if sentence)
 
 
+def describe_layers(view: LayersView) -> str:
+    """Returns a few sentences about what a view shows of any network's layers."""
+    said = [half_way(view), rates(view), gradients(view)]
+    return " ".join(sentence for sentence in said if sentence)
+
+
 def half_way(view: LayersView) -> str:
     """Returns which layers came half-way first and last."""
     when = view.half_way[: len(view.hidden)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -9,10 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 
-from keras_lcb.analysis.convergence import first_below, normalized_distance
+from keras_lcb.analysis.convergence import first_below
 from keras_lcb.callbacks.recorder import Record
-from keras_lcb.lab.views.layers import LayersView, Quantity, along, stages
-from keras_lcb.runs import schema
+from keras_lcb.lab.views.layers import LayersView, Quantity, along, layers_view_of
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -105,25 +105,14 @@ def view_of(run: xr.Dataset, updates: int | None = None) -> View:
         run: A run with functions.
         updates: The planned number of updates. Defaults to `None`: the number in the run.
     """
-    distance = normalized_distance(run)
-    spread = None
-    seeds = run.sizes.get("seed", 1)
-    if "seed" in run.dims:
-        spread = distance.min("seed").values, distance.max("seed").values
-        run = run.mean("seed", keep_attrs=True)
-        distance = distance.mean("seed")
+    layers = layers_view_of(run, updates)
+    run = run.mean("seed", keep_attrs=True) if "seed" in run.dims else run
     carries = "share" if "frequency_share" in run else "r2"
     carried = run["frequency_share" if carries == "share" else "r2"]
     known = carried.notnull().any(["layer", "frequency"]).values
     last = run.isel(step=-1)
     return View(
-        layers=tuple(str(name) for name in run["layer"].values),
-        updates=int(run["step"][-1]) if updates is None else updates,
-        steps=run["step"].values,
-        distance_steps=run["step"].values,
-        distance=distance.transpose("step", "layer").values,
-        gradient=run["gradient_norm"].values,
-        loss=run["loss"].values if "loss" in run else np.full(run.sizes["step"], np.nan),
+        **{field.name: getattr(layers, field.name) for field in dataclasses.fields(layers)},
         x=run["x"].values,
         target=run["target"].values,
         prediction=last["prediction"].values,
@@ -132,16 +121,4 @@ def view_of(run: xr.Dataset, updates: int | None = None) -> View:
         carried=carried.isel(step=int(np.flatnonzero(known)[-1])).values,
         carries=carries,
         error=run["frequency_error"].values,
-        provisional=bool(run.attrs.get("provisional", 0)),
-        spread=spread,
-        seeds=seeds,
-        changes=_changes(run),
     )
-
-
-def _changes(run: xr.Dataset) -> tuple[tuple[int, float, float], ...]:
-    """Returns the learning rates that were set on the way, seen at the record after."""
-    changes = schema.settings(run).get("learning_rate_changes", [])
-    initial = float(run.attrs.get("learning_rate", np.nan))
-    every = int(run["step"][1] - run["step"][0]) if run.sizes["step"] > 1 else 0
-    return stages(initial, changes, every)
