@@ -18,7 +18,7 @@ from tests.lab.views import view
 TINY = {"depth": 2, "width": 8, "updates": 100, "target": "sin(x)"}
 
 
-def finished(lab, seconds=60.0):
+def finished(lab, seconds=300.0):
     """Wait until the lab's training has ended and been drawn."""
     until = time.monotonic() + seconds
     while lab._session.active or not lab._session._driver.join(1.0):
