@@ -224,7 +224,7 @@ class Lab:
             header=header(declared.title, declared.question, self._prediction is not None),
             first=[*asked, self._buttons.widget, self._progress.bar, self._progress.status],
             settings=[controls[name].widget for name in controls if name in self._look.show],
-            pictures=self._gallery.viewer,
+            pictures=self._gallery.widget,
             sentence=self._gallery.sentence,
             below=[section for name, section in sections.items() if name in self._look.show],
         )

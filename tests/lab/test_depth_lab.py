@@ -302,13 +302,15 @@ def test_what_was_trained_under_other_settings_is_greyed_and_says_so():
     finished(lab)
     viewer, trained = lab._gallery.viewer, lab._gallery.viewer.shown
     control(lab, "learning_rate").value = 0.1
-    assert "keras-lcb-stale" in viewer._dom_classes and viewer.shown == trained
+    assert "keras-lcb-stale" in lab._gallery.widget._dom_classes and viewer.shown == trained
     assert lab.sentence.startswith("Greyed: run 1 was trained with other settings (rate 0.05).")
     control(lab, "learning_rate").value = 0.05
-    assert "keras-lcb-stale" not in viewer._dom_classes and lab.sentence.startswith("Run 1")
+    assert "keras-lcb-stale" not in lab._gallery.widget._dom_classes and lab.sentence.startswith(
+        "Run 1"
+    )
     control(lab, "width").value = 16
     assert viewer.shown[0]["form"]["steps"] == [0]
-    assert "keras-lcb-stale" not in viewer._dom_classes
+    assert "keras-lcb-stale" not in lab._gallery.widget._dom_classes
     lab.close()
 
 

@@ -82,9 +82,9 @@ export function mount(host, shown, start = {}, wanted = []) {
     },
     /** Adds to the last of the runs what is new, as training goes on. @param {Form} form */
     more(form) {
-      const before = runs;
-      runs = [...runs.slice(0, -1), joined(runs[runs.length - 1], read(form))];
-      store.set(kept(before, runs, store.get()));
+      const before = runs.slice(-1); // the run that goes on is the one to follow
+      runs = [...runs.slice(0, -1), joined(before[0], read(form))];
+      store.set(kept(before, runs.slice(-1), store.get()));
       update(new Set(["more"]));
     },
     play: control.play,

@@ -24,13 +24,16 @@ class Gallery:
         view: The first view.
 
     Attributes:
-        viewer: The widget of the pictures.
+        viewer: The viewer.
+        widget: The widget of the pictures, which holds it.
         sentence: The widget of the sentence.
         said: The sentence.
     """
 
     def __init__(self, panels: Sequence[str], title: str, view: LayersView) -> None:
         self.viewer = Viewer({title: form_of(view)}, panels=panels)
+        self.widget = widgets.Box([self.viewer])
+        self.widget.add_class("keras-lcb-pictures")
         self.sentence = widgets.HTML()
         self.sentence.add_class("keras-lcb-sentence")
         self.said = ""
@@ -67,7 +70,7 @@ class Gallery:
 
     def stale(self, why: str) -> None:
         """Greys the pictures and says why; with "", shows them as they were."""
-        (self.viewer.add_class if why else self.viewer.remove_class)(_STALE)
+        (self.widget.add_class if why else self.widget.remove_class)(_STALE)
         if why:
             self.say(why)
 

@@ -44,10 +44,8 @@ def laid_out(parts: Parts, projector: bool) -> widgets.Widget:
         layout={"width": width, "flex": f"0 0 {width}", "max_width": "100%"},
     )
     left.add_class("keras-lcb-left")
-    pictures = widgets.Box([parts.pictures])
-    pictures.add_class("keras-lcb-pictures")
     # On a projector, there is more room for the sentence below than beside the controls.
-    beside = [pictures] if projector else [pictures, parts.sentence]
+    beside = [parts.pictures] if projector else [parts.pictures, parts.sentence]
     right = widgets.VBox(beside, layout={"flex": "1 1 320px"})
     whole = widgets.VBox(
         [
