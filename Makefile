@@ -3,6 +3,7 @@
 #             (make test BACKEND=jax: all the tests on one backend)
 # make battery   checks many models, trainings and optimizers, and writes docs/RELIABILITY.md
 # make viewer    checks the viewer's JavaScript, as make test does; make bundle bundles it anew
+# make docs      builds the site in docs/_build/html, as make test does
 # make notebooks   makes the tutorials' notebooks from their texts, and runs them in full
 
 VENV := .venv
@@ -21,13 +22,13 @@ PYTEST := TF_CPP_MIN_LOG_LEVEL=2 OMP_NUM_THREADS=1 TF_NUM_INTRAOP_THREADS=1 \
 # Node comes with the packages for tests, what the viewer is made of from viewer/package-lock.json.
 NPM := PATH="$(abspath $(BIN)):$$PATH" $(BIN)/npm --prefix viewer
 
-.PHONY: demo test lint viewer bundle battery notebooks clean test-all test-tensorflow test-jax test-torch
+.PHONY: demo test lint viewer docs bundle battery notebooks clean test-all test-tensorflow test-jax test-torch
 
 demo: $(VENV)/installed
 	@$(BIN)/keras-lcb demo
 	@echo "Predict and play through hundreds of other trainings: open docs/atlas/index.html"
 
-test: lint viewer test-$(BACKEND)
+test: lint viewer docs test-$(BACKEND)
 
 lint: $(VENV)/installed-for-tests
 	$(BIN)/ruff check
@@ -37,6 +38,10 @@ lint: $(VENV)/installed-for-tests
 
 viewer: viewer/node_modules/.package-lock.json
 	$(NPM) run --silent check
+
+# Only what changed is built again, and only scripts of the gallery that changed are run.
+docs: $(VENV)/installed-for-tests
+	TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python -m sphinx -q -W --keep-going -n docs docs/_build/html
 
 bundle: viewer/node_modules/.package-lock.json
 	$(NPM) run --silent build
