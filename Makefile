@@ -10,7 +10,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 BACKEND ?= all
 # The tests whose outcome depends on the Keras backend; the others run on TensorFlow only.
-BACKEND_TESTS := tests/backend tests/battery/test_battery.py tests/callbacks tests/freezing \
+BACKEND_TESTS := tests/backend tests/battery/test_battery.py tests/callbacks \
+                 tests/docs/test_recipes.py tests/freezing \
                  tests/lab/test_training.py tests/lab/test_depth_lab.py tests/landscape \
                  tests/response tests/similarity tests/synthetic tests/training \
                  tests/vision/networks tests/vision/test_data.py tests/vision/test_experiment.py

@@ -5,7 +5,8 @@ Sphinx takes them for reStructuredText, in which `|x|` and `*` have a meaning.
 
 import re
 
-CODE = re.compile(r"(`[^`]*`)")
+# What stays as it is: code, and bold text.
+CODE = re.compile(r"(`[^`]*`|\*\*[^\s*][^*\n]*\*\*)")
 # A star before a space begins an item of a list, or is a star.
 MARKUP = re.compile(r"[|\\]|\*(?! )")
 OF_A_VALUE = ("attribute", "data", "property")
