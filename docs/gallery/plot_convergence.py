@@ -2,8 +2,8 @@
 Which layer is first?
 =====================
 
-Each line is the distance of a layer to where it ends. It starts at 1 and ends at 0; the layer
-whose line falls first is the first to converge.
+Each line is the distance of a layer to where it ends. It starts at 1 and ends at 0. The layer whose
+line falls first converges first.
 """
 
 import keras
@@ -16,10 +16,16 @@ model = lcb.vision.build_cnn(data.shape, data.classes, depth=4)
 loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 model.compile(keras.optimizers.SGD(0.1), loss)
 
-convergence = lcb.LayerConvergence()
-model.fit(data.train, epochs=10, verbose=0, callbacks=[convergence])
+convergence, gradients = lcb.LayerConvergence(), lcb.GradientNorms()
+model.fit(data.train, epochs=12, shuffle=False, verbose=0, callbacks=[convergence, gradients])
+run = lcb.collect(convergence, gradients)
 
 # %%
-# The callback holds a run, and every figure takes a run.
+# Every figure takes a run, and draws on the axes that you give it, or on new ones.
 
-lcb.plotting.plot_convergence(convergence.results)
+lcb.plotting.plot_convergence(run)
+
+# %%
+# The same run has more to show. Are the layers with the large gradients the fast ones?
+
+lcb.plotting.plot_rate_vs_gradient(run)
