@@ -20,6 +20,9 @@ BACKEND_TESTS := tests/backend tests/battery/test_battery.py tests/callbacks \
 PYTEST := TF_CPP_MIN_LOG_LEVEL=2 OMP_NUM_THREADS=1 TF_NUM_INTRAOP_THREADS=1 \
           TF_NUM_INTEROP_THREADS=1 $(BIN)/python -m pytest -n 2 -q
 
+# A warning is an error, but the others are told, too. Nothing is fetched.
+SPHINX := TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python -m sphinx -q -W --keep-going -n
+
 # Node comes with the packages for tests, what the viewer is made of from viewer/package-lock.json.
 NPM := PATH="$(abspath $(BIN)):$$PATH" $(BIN)/npm --prefix viewer
 
@@ -41,8 +44,14 @@ viewer: viewer/node_modules/.package-lock.json
 	$(NPM) run --silent check
 
 # Only what changed is built again, and only scripts of the gallery that changed are run.
-docs: $(VENV)/installed-for-tests
-	TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python -m sphinx -q -W --keep-going -n docs docs/_build/html
+SITE_SOURCES := $(shell find docs keras_lcb \( -name _build -o -name generated -o -name __pycache__ \) \
+                        -prune -o -type f -print) $(wildcard tutorials/*.ipynb) ARCHITECTURE.md
+
+docs: docs/_build/built
+
+docs/_build/built: $(SITE_SOURCES) $(VENV)/installed-for-tests
+	$(SPHINX) docs docs/_build/html
+	@touch $@
 
 bundle: viewer/node_modules/.package-lock.json
 	$(NPM) run --silent build

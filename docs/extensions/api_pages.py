@@ -56,7 +56,7 @@ def page(module, names):
     entries = "\n".join(entry(module, name) for name in names)
     return (
         f"{title}\n{'=' * len(title)}\n\n.. automodule:: {title}\n   :no-members:\n\n"
-        f".. autosummary::\n\n{table}\n\n{entries}"
+        f".. autosummary::\n   :signatures: none\n\n{table}\n\n{entries}"
     )
 
 

@@ -2,7 +2,7 @@
 
     .venv/bin/python docs/images/moving_picture.py
 
-It trains a network on digits, records the distance of each layer to its end at each second update,
+It trains a network on digits, records the distance of each layer to its end at each fifth update,
 and writes docs/images/learning.gif: the network, whose layers take colour as they arrive, beside
 the distances as they fall.
 """
@@ -37,7 +37,7 @@ def train():
 
 def draw(run, step):
     """Returns the picture at an update, in few colours."""
-    figure = Figure(figsize=(8, 3.2), dpi=100, layout="constrained")
+    figure = Figure(figsize=(8, 3.2), dpi=140, layout="constrained")
     network, curves = figure.subplots(1, 2, width_ratios=(1, 2.2))
     draw_network(network, run, step)
     draw_curves(curves, run, step)
