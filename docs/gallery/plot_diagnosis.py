@@ -2,8 +2,8 @@
 What is wrong with this training?
 =================================
 
-Six layers of sigmoids, as one built them long ago. The loss hardly falls. Which layers are to blame,
-and what could be tried?
+Six layers of sigmoids, as one built them long ago. The loss hardly falls. Which layers are to
+blame, and what could be tried?
 """
 
 import warnings

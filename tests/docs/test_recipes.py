@@ -1,4 +1,4 @@
-"""The code of the recipes runs, top to bottom. A recipe for one backend is tested on that backend."""
+"""The code of the recipes runs, top to bottom, each recipe on its backend."""
 
 from __future__ import annotations
 
