@@ -39,24 +39,23 @@ nb_ipywidgets_js = {}  # otherwise pages with widgets would load scripts from el
 
 # The reference. Docstrings name code in single backquotes, as Markdown does.
 default_role = "code"
-autodoc_default_options = {"undoc-members": True, "member-order": "groupwise"}
+autodoc_default_options = {"member-order": "groupwise"}
 autodoc_typehints = "none"  # docstrings say what each argument is
 autosummary_generate = False
 napoleon_use_ivar = True
 toc_object_entries_show_parents = "hide"
 
-# The gallery: scripts that are run when they, or what they print, are not there yet.
+# The gallery: scripts that are run when they have changed.
 sphinx_gallery_conf = {
     "examples_dirs": "gallery",
     "gallery_dirs": "generated/gallery",
     "filename_pattern": r"\.py",
+    "capture_repr": (),  # figures return artists, whose text tells nothing
     "download_all_examples": False,
     "show_memory": False,
     "show_signature": False,
     "write_computation_times": False,
     "min_reported_time": 1000,
-    "abort_on_example_error": False,
-    "only_warn_on_example_error": False,
 }
 
 html_theme = "furo"

@@ -24,9 +24,7 @@ watched = lcb.Diagnosis()
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # it warns during training, too
     model.fit(x / 16, y, epochs=5, verbose=0, callbacks=[watched])
-for finding in lcb.diagnose(watched.results):
-    print(f"{finding.name}: {', '.join(finding.layers)}")
-    print(f"  {finding.evidence}")
+print(lcb.diagnose(watched.results))
 
 # %%
 # Each layer passes on a fraction of the gradient that it receives.

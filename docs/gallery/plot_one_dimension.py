@@ -8,7 +8,9 @@ its part to the prediction. The map shows how large each frequency is in each pa
 
 import keras_lcb as lcb
 
-config = lcb.synthetic.Config(depth=4, width=32, updates=1000, record_every=100)
+config = lcb.synthetic.Config(
+    depth=4, width=64, optimizer="adam", learning_rate=0.002, updates=1500
+)
 run = lcb.synthetic.run(config)
 lcb.plotting.plot_frequency_map(run)
 

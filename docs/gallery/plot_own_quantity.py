@@ -3,7 +3,7 @@ Measure what you like
 =====================
 
 A quantity is measured within the training step, from each gradient. This one is the share of the
-gradient's entries that are exactly zero, and it is six lines long.
+gradient's entries that are exactly zero.
 """
 
 import keras

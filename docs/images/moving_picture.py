@@ -37,8 +37,8 @@ def train():
 
 def draw(run, step):
     """Returns the picture at an update, in few colours."""
-    figure = Figure(figsize=(8, 3.2), dpi=140, layout="constrained")
-    network, curves = figure.subplots(1, 2, width_ratios=(1, 2.2))
+    figure = Figure(figsize=(6.6, 3.3), dpi=160, layout="constrained")
+    network, curves = figure.subplots(1, 2, width_ratios=(1, 2))
     draw_network(network, run, step)
     draw_curves(curves, run, step)
     file = io.BytesIO()
