@@ -114,4 +114,4 @@ $(BIN)/python:
 	exit 1
 
 clean:
-	rm -rf $(VENV) build dist demo viewer/node_modules *.egg-info
+	rm -rf $(VENV) build dist demo docs/_build docs/generated viewer/node_modules *.egg-info
