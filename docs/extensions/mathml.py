@@ -1,5 +1,6 @@
 """Writes formulas as MathML, which browsers draw by themselves: pages load no script for them."""
 
+from docutils import nodes
 from docutils.utils.math import latex2mathml
 
 
@@ -23,8 +24,8 @@ def block(writer, node):
 
 
 def write(writer, node, as_block):
-    """Writes one formula, and keeps its source for those who copy it."""
-    from docutils import nodes
-
-    writer.body.append(latex2mathml.tex2mathml(node.astext(), as_block=as_block))
+    """Writes one formula."""
+    formula = latex2mathml.tex2mathml(node.astext(), as_block=as_block)
+    # A norm is as high as its line, unless \\left and \\right ask for more.
+    writer.body.append(formula.replace(">‖<", ' stretchy="false">‖<'))
     raise nodes.SkipNode
