@@ -9,6 +9,8 @@ import re
 CODE = re.compile(r"(`[^`]*`|\*\*[^\s*][^*\n]*\*\*)")
 # A star before a space begins an item of a list, or is a star.
 MARKUP = re.compile(r"[|\\]|\*(?! )")
+# Names of arguments that are described together may fill more than a line.
+NAMES = re.compile(r"^( +(?:\w+, )*\w+,)\n +((?:\w+, )*\w+: )", re.MULTILINE)
 OF_A_VALUE = ("attribute", "data", "property")
 
 
@@ -45,7 +47,7 @@ def parts(lines):
 
 def plain(lines):
     """Returns lines in which nothing but code is markup. Code may go on in the next line."""
-    pieces = CODE.split("\n".join(lines))  # every second piece is code
+    pieces = CODE.split(NAMES.sub(r"\1 \2", "\n".join(lines)))  # every second piece is code
     pieces[::2] = (MARKUP.sub(r"\\\g<0>", piece) for piece in pieces[::2])
     closed = [
         code + (r"\ " if after[:1].isalnum() else "")

@@ -32,8 +32,8 @@ class FlatnessLab(Lab):
             all of them.
         predict: Whether the user must predict before Start: `True` or "rate" for which layer has
             the largest stable learning rate at the end. Defaults to `False`.
-        preset, depth, width, residual, activation, optimizer: See `DepthLab`.
-        learning_rate, target, updates, seed, seeds, speed, show, projector, driver: As there.
+        preset, depth, width, residual, activation, optimizer, learning_rate, target, updates,
+            seed, seeds, speed, show, projector, driver: See `DepthLab`.
 
     Attributes:
         widget: The whole lab, an ipywidgets widget.
