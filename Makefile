@@ -27,6 +27,9 @@ PYTEST := TF_CPP_MIN_LOG_LEVEL=2 OMP_NUM_THREADS=1 TF_NUM_INTRAOP_THREADS=1 \
 # A warning is an error, but the others are told, too. Nothing is fetched.
 SPHINX := TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python -m sphinx -q -W --keep-going -n
 
+# XLA spends most of the tests' time on optimizing programs that run once.
+FOR_JAX := XLA_FLAGS="--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
+
 # Node comes with the packages for tests, what the viewer is made of from viewer/package-lock.json.
 NPM := PATH="$(abspath $(BIN)):$$PATH" $(BIN)/npm --prefix viewer
 
@@ -68,7 +71,7 @@ viewer/node_modules/.package-lock.json: viewer/package-lock.json $(VENV)/install
 
 test-all: $(VENV)/installed-for-tests viewer/node_modules/.package-lock.json
 	KERAS_BACKEND=tensorflow $(PYTEST)
-	KERAS_BACKEND=jax $(PYTEST) $(BACKEND_TESTS)
+	KERAS_BACKEND=jax $(FOR_JAX) $(PYTEST) $(BACKEND_TESTS)
 	KERAS_BACKEND=torch $(PYTEST) $(BACKEND_TESTS)
 
 test-tensorflow test-jax test-torch: test-%: $(VENV)/installed-for-tests viewer/node_modules/.package-lock.json

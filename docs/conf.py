@@ -31,6 +31,9 @@ nitpicky = True
 # Annotations of attributes name types of other libraries, and types that are not public.
 nitpick_ignore_regex = [("py:class", ".*")]
 
+# Two classes have an attribute of the same name, and a third one's docstring names it.
+suppress_warnings = ["ref.python"]
+
 # Pages.
 myst_enable_extensions = ["dollarmath", "colon_fence"]
 myst_heading_anchors = 3
