@@ -13,23 +13,11 @@
 # %% [markdown]
 # # 01 · Which layer learns first?
 #
-# [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/keras-lcb/keras_lcb/blob/main/tutorials/01_which_layer_learns_first.ipynb)
-#
 # *About 25 minutes. You need to know what a dense layer and a learning rate are.*
 #
 # All layers of a network are trained at the same time. Do they also arrive at the same time? In
 # this notebook you guess, watch five layers learn a curve, and find out how far one run can be
 # trusted.
-
-# %%
-# Installs the package where it is missing, as on Colab; elsewhere this cell does nothing.
-import importlib.util
-import subprocess
-import sys
-
-if importlib.util.find_spec("keras_lcb") is None:
-    source = "git+https://github.com/keras-lcb/keras_lcb"
-    subprocess.check_call([sys.executable, "-m", "pip", "install", "--quiet", source])
 
 # %%
 import os

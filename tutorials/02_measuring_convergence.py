@@ -13,22 +13,10 @@
 # %% [markdown]
 # # 02 · Measuring convergence
 #
-# [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/keras-lcb/keras_lcb/blob/main/tutorials/02_measuring_convergence.ipynb)
-#
 # *About 35 minutes. You need NumPy, and notebook 01.*
 #
 # "This layer converges faster" sounds clear. Here you write the measure yourself, fall into its
 # trap, and see two more ways in which it can mislead.
-
-# %%
-# Installs the package where it is missing, as on Colab; elsewhere this cell does nothing.
-import importlib.util
-import subprocess
-import sys
-
-if importlib.util.find_spec("keras_lcb") is None:
-    source = "git+https://github.com/keras-lcb/keras_lcb"
-    subprocess.check_call([sys.executable, "-m", "pip", "install", "--quiet", source])
 
 # %%
 import os

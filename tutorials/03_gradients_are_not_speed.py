@@ -13,22 +13,10 @@
 # %% [markdown]
 # # 03 · Gradients are not speed
 #
-# [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/keras-lcb/keras_lcb/blob/main/tutorials/03_gradients_are_not_speed.ipynb)
-#
 # *About 30 minutes. You need notebook 01, and to know what a gradient is.*
 #
 # A step of gradient descent is the learning rate times the gradient. So the layer with the largest
 # gradient should be the fastest one, should it not?
-
-# %%
-# Installs the package where it is missing, as on Colab; elsewhere this cell does nothing.
-import importlib.util
-import subprocess
-import sys
-
-if importlib.util.find_spec("keras_lcb") is None:
-    source = "git+https://github.com/keras-lcb/keras_lcb"
-    subprocess.check_call([sys.executable, "-m", "pip", "install", "--quiet", source])
 
 # %%
 import os

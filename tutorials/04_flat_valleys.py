@@ -13,22 +13,10 @@
 # %% [markdown]
 # # 04 · Flat valleys
 #
-# [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/keras-lcb/keras_lcb/blob/main/tutorials/04_flat_valleys.ipynb)
-#
 # *About 40 minutes. You need notebook 03; eigenvalues help.*
 #
 # Why should shallow layers be faster? One proposal is that they lie in flatter valleys, where the
 # gradient can be trusted for longer and larger steps are safe. Here you measure the valleys.
-
-# %%
-# Installs the package where it is missing, as on Colab; elsewhere this cell does nothing.
-import importlib.util
-import subprocess
-import sys
-
-if importlib.util.find_spec("keras_lcb") is None:
-    source = "git+https://github.com/keras-lcb/keras_lcb"
-    subprocess.check_call([sys.executable, "-m", "pip", "install", "--quiet", source])
 
 # %%
 import os

@@ -13,21 +13,9 @@
 # %% [markdown]
 # # 05 · Low notes first
 #
-# [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/keras-lcb/keras_lcb/blob/main/tutorials/05_low_notes_first.ipynb)
-#
 # *About 35 minutes. You need notebook 01, and to have heard of the Fourier series.*
 #
 # A network learns a chord. Which note can it play first, and which layer plays it?
-
-# %%
-# Installs the package where it is missing, as on Colab; elsewhere this cell does nothing.
-import importlib.util
-import subprocess
-import sys
-
-if importlib.util.find_spec("keras_lcb") is None:
-    source = "git+https://github.com/keras-lcb/keras_lcb"
-    subprocess.check_call([sys.executable, "-m", "pip", "install", "--quiet", source])
 
 # %%
 import os

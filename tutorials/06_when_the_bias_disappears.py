@@ -13,22 +13,10 @@
 # %% [markdown]
 # # 06 · When the bias disappears
 #
-# [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/keras-lcb/keras_lcb/blob/main/tutorials/06_when_the_bias_disappears.ipynb)
-#
 # *About 35 minutes. You need notebooks 01 and 02.*
 #
 # A rule that always shows up would need no experiment. Here you look for conditions under which
 # shallow layers do *not* converge first, and learn to say so.
-
-# %%
-# Installs the package where it is missing, as on Colab; elsewhere this cell does nothing.
-import importlib.util
-import subprocess
-import sys
-
-if importlib.util.find_spec("keras_lcb") is None:
-    source = "git+https://github.com/keras-lcb/keras_lcb"
-    subprocess.check_call([sys.executable, "-m", "pip", "install", "--quiet", source])
 
 # %%
 import os

@@ -27,9 +27,7 @@ def published(text: Path) -> nbformat.NotebookNode:
     return nbformat.read(text.with_suffix(".ipynb"), as_version=4)
 
 
-def install_cell(text: Path) -> str:
-    (source,) = [c.source for c in build.notebook_of(text).cells if "find_spec" in c.source]
-    return source
+ADDRESS = "https://github.com/someone/something"
 
 
 def test_there_are_six_and_a_lesson_plan():
@@ -64,27 +62,72 @@ def test_it_ran_from_top_to_bottom(text):
 
 
 @each_text
-def test_its_badge_opens_itself_where_its_package_comes_from(text):
-    badge = re.search(
-        r"colab\.research\.google\.com/github/([\w-]+/[\w-]+)/blob/main/(\S+?)\)", text.read_text()
-    )
-    assert badge[2] == f"tutorials/{text.stem}.ipynb"
-    assert f"git+https://github.com/{badge[1]}" in install_cell(text)
+def test_without_an_address_there_is_no_badge_and_the_checkout_is_installed(text, monkeypatch):
+    monkeypatch.setattr(build, "repository", lambda: "")
+    notebook = build.notebook_of(text)
+    assert not re.search("colab|github.com", nbformat.writes(notebook))
+    assert notebook.cells[1] == {**build.install_cell(""), "id": "cell-01"}
+    assert "from the folder above this notebook" in notebook.cells[1].source
 
 
 @each_text
+def test_the_badge_opens_the_notebook_itself(text, monkeypatch):
+    monkeypatch.setattr(build, "repository", lambda: ADDRESS)
+    notebook = build.notebook_of(text)
+    (opened,) = re.findall(r"\]\((https://colab[^)]+ipynb)\)", notebook.cells[0].source)
+    place = f"someone/something/blob/main/tutorials/{text.stem}.ipynb"
+    assert opened == f"https://colab.research.google.com/github/{place}"
+    assert notebook.cells[1].source == build.install_cell(ADDRESS).source
+
+
+def test_the_address_is_that_of_pyproject(monkeypatch, tmp_path):
+    monkeypatch.setattr(build, "FOLDER", tmp_path / "tutorials")
+    project = tmp_path / "pyproject.toml"
+    for text, address in [
+        ("[project]", ""),
+        ("[project.urls]", ""),
+        ('[project.urls]\nRepository = ""', ""),
+        (f'[project.urls]\nRepository = "{ADDRESS}/"', ADDRESS),
+    ]:
+        project.write_text(text)
+        assert build.repository() == address
+
+
+def test_a_repository_that_is_not_on_github_gets_no_badge():
+    elsewhere = "https://codeberg.org/someone/something"
+    assert build.badge(elsewhere, "01") == "" and build.badge("", "01") == ""
+    assert f"git+{elsewhere}" in build.install_cell(elsewhere).source
+
+
+def test_no_page_names_an_address_of_the_package_itself():
+    pages = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("tutorials/*.*")]
+    for page in pages:
+        assert "github.com/keras-lcb" not in page.read_text(), page
+
+
+@pytest.mark.parametrize("address", ["", ADDRESS])
 @pytest.mark.parametrize("there", [True, False])
-def test_the_package_is_installed_only_where_it_is_missing(text, there, monkeypatch):
+def test_the_package_is_installed_only_where_it_is_missing(
+    address, there, monkeypatch, tmp_path, capsys
+):
     commands = []
     monkeypatch.setattr(subprocess, "check_call", commands.append)
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: object() if there else None)
-    exec(install_cell(text), {})
+    monkeypatch.chdir(ROOT / "tutorials")
+    source = build.install_cell(address).source
+    exec(source, {})
     if there:
         assert commands == []
-    else:
-        (command,) = commands
-        assert command[:4] == [sys.executable, "-m", "pip", "install"]
-        assert not re.search("[<=]", " ".join(command)), "no upper pins"
+        return
+    (command,) = commands
+    assert command[:4] == [sys.executable, "-m", "pip", "install"]
+    assert command[-1] == (f"git+{ADDRESS}" if address else "..")
+    assert not re.search("[<=]", " ".join(command)), "no upper pins"
+    if not address:
+        assert "installing it from the folder above" in capsys.readouterr().out
+        monkeypatch.chdir(tmp_path)  # a folder that does not lie in the package
+        with pytest.raises(FileNotFoundError, match="folder `tutorials` of the package"):
+            exec(source, {})
 
 
 def test_every_exercise_is_asked_in_its_notebook():
