@@ -9,7 +9,7 @@ import numpy as np
 import xarray as xr
 
 from keras_lcb.analysis import convergence_rate
-from keras_lcb.exercises import answers
+from keras_lcb.exercises import answers, reading
 from keras_lcb.exercises.checking import Grade, NoAnswer, exercise
 
 
@@ -132,10 +132,10 @@ def _whole_run(answer: Any, run: xr.Dataset) -> Grade:
     ),
 )
 def _window(answer: Any, run: xr.Dataset) -> Grade:
-    try:
-        t1, t2 = (float(time) for time in answer if not isinstance(time, str))
-    except (TypeError, ValueError):
+    times = [reading.number(time) for time in reading.sequence(answer) or []]
+    if len(times) != 2 or times[0] is None or times[1] is None:
         return False, "The answer is a pair of updates (t1, t2)."
+    t1, t2 = times[0], times[1]
     layers = answers.hidden_layers(run)
     steps = run["step"].values
     if not steps[0] <= t1 < t2 <= steps[-1]:

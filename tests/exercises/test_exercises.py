@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import math
+from fractions import Fraction
 
+import hypothesis
 import numpy as np
+import pandas as pd
 import pytest
 import xarray as xr
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
 
 from keras_lcb import exercises
 from keras_lcb.exercises.checking import exercise
@@ -66,10 +71,21 @@ def limit(hessian):
 
 # Which evidence an exercise needs, right answers, and wrong ones with a word their verdict says.
 CASES = {
-    "01.1": ("run", ["a"], {"b": "not b", "head": "not one of", "z": "not one of", 3: "in quotes"}),
+    "01.1": (
+        "run",
+        ["a", " A ", np.array(["a"]), xr.DataArray("a")],
+        {"b": "not b", "head": "not one of", "z": "not one of", 3: "in quotes"},
+    ),
     # Of the pairs ab ac ad bc bd cd, the deeper is first in bc.
     "01.2": ("run", [5, 5.0, np.int64(5)], {1: "deeper layer", 6: "too large", "x": "number"}),
-    "01.3": ("", [1 / 120, 0.00833], {120: "number of orders", 1 / 32: "independent", 0.5: "too"}),
+    "01.3": (
+        "",
+        [
+            *(1 / 120, 0.00833, "1/120", "0.83 %", "0,00833", np.array([1 / 120])),
+            *(np.float32(1 / 120), Fraction(1, 120), xr.DataArray([1 / 120]), [1 / 120]),
+        ],
+        {120: "number of orders", 1 / 32: "independent", 0.5: "too"},
+    ),
     "02.1": (
         "",
         [
@@ -104,7 +120,11 @@ CASES = {
         {40: "This is T", 1: "whole way", 0: "cover its whole way", 1 / 20: ""},
     ),
     # From 0 to 10: 0.1, 0.01, 0.02, 0 an update; from 10 to 40: 0, 0.03, 0.0267, 0.0333.
-    "02.4": ("run", [(0, 10), [0, 20]], {(0, 40): "not twice", (5, 50): "within", 3: "pair"}),
+    "02.4": (
+        "run",
+        [(0, 10), [0, 20], "0, 20", np.array([0, 20])],
+        {(0, 40): "not twice", (5, 50): "within", 3: "pair"},
+    ),
     "02.5": (
         "",
         [100 * math.log(2), 69.3],
@@ -132,8 +152,11 @@ CASES = {
     ),
     "05.1": (
         "run",
-        [[1, 3, 10], (1, 3, 10), np.array([1, 3, 10])],
-        {(3, 1, 10): "3 and 1", (1, 3): "each of", "1, 3": "list"},
+        [
+            *([1, 3, 10], (1, 3, 10), np.array([1, 3, 10]), ["1", "3", "10"], "1, 3, 10"),
+            *("1 → 3 → 10", {1: 5, 10: 25.0, 3: "16"}, iter([1.0, 3.0, 10.0])),
+        ],
+        {(3, 1, 10): "3 and 1", (1, 3): "each of", "1, 3": "each of", 3: "list"},
     ),
     "05.2": ("", [1], {100: "per cent", 4: "too large"}),
     "05.3": ("carrier", ["c"], {"a": "not a", "z": "not one of"}),
@@ -177,7 +200,22 @@ def test_wrong_answers_are_wrong_and_told_why(name, run):
 
 
 NOTHING_MEANT = [
-    *("", "?", b"", [], (), {}, set(), [[]], [...], [None], object(), math.nan, math.inf, -1e300),
+    *(
+        "",
+        "?",
+        b"",
+        [],
+        (),
+        {},
+        set(),
+        [[]],
+        [..., 1],
+        [object],
+        object(),
+        math.nan,
+        math.inf,
+        -1e300,
+    ),
     *(True, 1j, np.array([]), np.ones((2, 2)), xr.Dataset(), xr.DataArray("z"), len, lambda: None),
 ]
 
@@ -189,6 +227,52 @@ def test_whatever_is_passed_gets_a_verdict_with_a_sentence(name, run):
         verdict = exercises.check(name, answer, **evidence(kind, run))
         assert verdict.right is False, (answer, verdict)
         assert verdict.said.endswith(".") or "Your function raised" in verdict.said, verdict
+
+
+class Stubborn:
+    """Raises at whatever is asked of it."""
+
+    def __getattribute__(self, name):
+        raise RuntimeError(name)
+
+    __repr__ = __float__ = __iter__ = __len__ = __array__ = __eq__ = __bool__ = __getattribute__
+
+
+SCALARS = st.one_of(
+    *(st.integers(), st.floats(), st.complex_numbers(), st.booleans(), st.text(), st.binary()),
+    *(st.fractions(), st.decimals(), st.dates(), st.just(...), st.none(), st.builds(Stubborn)),
+    st.sampled_from(
+        [len, exit, Stubborn, lambda *given: Stubborn(), lambda *given: given, "layer 1"]
+    ),
+    arrays.arrays(arrays.scalar_dtypes(), arrays.array_shapes(min_dims=0, min_side=0, max_side=3)),
+)
+ANYTHING = st.recursive(
+    SCALARS,
+    lambda inner: st.one_of(
+        *(st.lists(inner), st.tuples(inner), st.tuples(inner, inner), st.iterables(inner)),
+        st.dictionaries(st.one_of(st.text(), st.integers()), inner),
+        inner.map(lambda one: pd.Series([one], dtype=object)),
+    ),
+    max_leaves=4,
+)
+
+
+@hypothesis.given(answer=ANYTHING)
+@hypothesis.settings(
+    max_examples=25, suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture]
+)
+def test_no_answer_whatsoever_raises(run, answer):
+    with np.errstate(all="ignore"):
+        for name in exercises.names():
+            kind = CASES[name][0] if name in CASES else ""
+            verdict = exercises.check(name, answer, **evidence(kind, run))
+            assert isinstance(verdict, exercises.Verdict) and verdict.said and repr(verdict)
+
+
+def test_evidence_that_is_missing_or_no_run_is_told(run):
+    assert 'exercises.check("01.1", answer, run=run)' in exercises.check("01.1", "a").said
+    assert exercises.check("01.1", "a", runs=run).right is None
+    assert "cannot be read" in exercises.check("01.1", "a", run=3).said
 
 
 # The tolerance that is stated, and the truth worked out by hand.
