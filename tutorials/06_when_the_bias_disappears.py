@@ -77,7 +77,7 @@ my_predictions = {
 # %% [markdown]
 # ## Five seeds each
 #
-# The next cell trains thirty networks, which takes about a minute. Then `convergence_bias` compares
+# The next cell trains thirty networks, which takes a minute or two. Then `convergence_bias` compares
 # the layers. It says "shallower faster" only if three things come together: the last layer takes
 # longer than the first by more than the differences between seeds explain (Student's t); layers in
 # random order would seldom look so ordered; and the times and the areas under the curves agree. For

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import xarray as xr
+
 from keras_lcb.analysis import ConvergenceBias
 from keras_lcb.exercises import answers
 from keras_lcb.exercises.checking import Grade, exercise
@@ -77,6 +79,8 @@ def _angle(answer: Any) -> Grade:
     ),
 )
 def _reverse(answer: Any) -> Grade:
+    if not isinstance(answer, xr.Dataset) or "normalized_distance" not in answer:
+        return False, "The answer is a run of the lab: put lab.run in place of the dots."
     made = settings_of(answer)
     if made["residual"] or made["optimizer"] != "momentum" or made["depth"] < 5:
         return False, "It has to be a plain network, with momentum, and five hidden layers or more."
