@@ -48,8 +48,9 @@ for setting in ("depth=1", "target=sin(x)", "updates=400"):
     changed = re.sub(setting.partition("=")[0] + "=[^&]*", setting, changed, count=1)
 shown = type(lab).from_config(changed)
 shown.start()
-while shown.state == "training" or (shown.state == "done" and "it ended" not in shown.sentence):
-    time.sleep(0.1)  # the last picture and the sentence below it come after the state
+while shown.state == "training" or (shown.state == "done" and shown.run is None):
+    time.sleep(0.1)
+time.sleep(1)  # the last picture comes soon after the run
 if shown.state != "done":
     raise RuntimeError(f"The lab is {shown.state}.")
 display({"image/png": shown._repr_mimebundle_()["image/png"]}, raw=True)

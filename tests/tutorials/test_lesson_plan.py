@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import math
 import re
+import time
 from pathlib import Path
 
 import nbformat
@@ -13,8 +14,6 @@ import pytest
 
 from keras_lcb import exercises
 from keras_lcb.lab import DepthLab
-from keras_lcb.lab.settings import Settings
-from keras_lcb.lab.training import Training
 
 FOLDER = Path(__file__).parents[2] / "tutorials"
 PLAN = (FOLDER / "teacher.md").read_text()
@@ -106,9 +105,12 @@ def in_the_lab():
     def train(**changed):
         target = "sin(x) + sin(2*x)/2 + sin(4*x)/4"
         base = {"width": 64, "optimizer": "momentum", "target": target, "updates": 2000}
-        training = Training(Settings(**base, **changed).config())
-        training.advance(lambda: False)
-        return training.run()
+        lab = DepthLab(**base, **changed)
+        lab.start()
+        while lab.run is None and lab.state in ("training", "done"):
+            time.sleep(0.1)
+        lab.close()
+        return lab.run
 
     return functools.cache(train)
 

@@ -14,7 +14,7 @@ import nbformat
 import pytest
 
 from keras_lcb import exercises
-from keras_lcb.lab.base import Lab
+from keras_lcb.lab import DepthLab, FlatnessLab
 from keras_lcb.lab.settings import LIMITS
 
 ROOT = Path(__file__).parents[2]
@@ -207,7 +207,7 @@ def test_it_runs_also_with_its_sliders_at_their_ends(text, monkeypatch, capsys):
             values.append(run_cell(at_the_end(cell.source, end) if at_end else cell.source, names))
             figures += len(plt.get_fignums())
             plt.close("all")
-        labs = [value for value in values if isinstance(value, Lab)]
+        labs = [value for value in values if isinstance(value, DepthLab | FlatnessLab)]
         assert len(labs) == 1 and figures >= 1
         labs[0].close()
         said = capsys.readouterr()

@@ -97,7 +97,7 @@ def test_04_the_claim_holds_early_and_is_reversed_later():
     said = said_in("04")
     assert "Curvature grows with depth: after 40 updates.\n" in said
     for stage in ("400", "2,000"):
-        (row,) = re.findall(rf"after {stage} updates +(-?[\d.]+) +(-?[\d.]+)(?: |$)", said, re.M)
+        row, *_ = re.findall(rf"after {stage} updates +(-?[\d.]+) +(-?[\d.]+)(?: |$)", said, re.M)
         assert float(row[1]) < -0.5, "the deep layers are the flatter ones"
     assert "after 400 and 2,000 updates the order is reversed" in model("04.a").lower()
 
