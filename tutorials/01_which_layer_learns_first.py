@@ -50,8 +50,8 @@ seed = 0
 # The network receives a number *x* and must return sin *x* + ½ sin 2*x* + ¼ sin 4*x*. It has
 # `depth` hidden layers. `layer_0` is next to the input (we call this end *shallow*), and the layer
 # with the highest number is the *deepest*. After it comes the `readout`, which turns the last hidden
-# layer into one number. The network is trained by stochastic gradient descent with momentum. One
-# step of training is called an *update*.
+# layer into one number. The network is trained by stochastic gradient descent with momentum (what
+# that is does not matter here). One step of training is called an *update*.
 #
 # For each layer *l*, all its weights and biases together are written θ. We ask how far they are from
 # where they will end up:
@@ -121,8 +121,10 @@ if "loss" in run:  # a learning rate far too large leaves none that is finite
     lines = lcb.plotting.plot_loss(run, right)
 
 # %% [markdown]
-# Each line belongs to one layer. Its name stands on the right, joined to the place where the line
-# crosses one half. On the right you see the loss, which shows that the network did learn.
+# In the figure on the left, each line belongs to one layer. Its name stands beside the axes, joined to
+# the place where the line crosses one half. (The legend calls the `readout` the *head*. It is drawn
+# as well, but this notebook is about the hidden layers.) The figure on the right shows the loss: the
+# network did learn.
 
 # %% [markdown]
 # ### Exercise 01.1 · ★ read it off
@@ -241,6 +243,9 @@ print(lcb.convergence_bias(runs))
 #   between the seeds. With three seeds it is wide.
 # - **The verdict**, the first word. Three seeds are too few for one, however clear they look. It
 #   takes at least five.
+#
+# The other numbers are rank correlations, and the same ratio by other measures. Notebook 06 uses
+# them.
 #
 # The question behind it is the *layer convergence bias* of Chen, Yuille and Zhou (2023): shallower
 # layers **tend** to converge faster than deeper ones.

@@ -51,9 +51,10 @@ seed = 0
 # 30. A low note has a small wave number. The number in front of "sin" is the *amplitude*, or how loud
 # the note is.
 #
-# The network is *residual*: each layer adds something to what it receives from the layer before, and
-# the read-out at the end multiplies and sums. So the output is exactly the sum of what the layers
-# add, and we can ask of each layer which notes its part contains. The network is trained with Adam.
+# The network is *residual*: each layer adds something to what it receives from the layer before. The
+# read-out at the end is linear, so the output is exactly a sum, with one part for each layer: what this
+# layer added, as the read-out passes it on. We call this part the layer's *contribution*, and we can
+# ask which notes it contains. The network is trained with Adam.
 #
 # ## Predict
 #
@@ -110,7 +111,8 @@ lines = lcb.plotting.plot_contributions(run, ax=right)
 
 # %% [markdown]
 # The left figure shows the error at each note, relative to its amplitude: at 0 the note is learned
-# exactly, and at 1 it might as well be missing. (*k* is the wave number.) We say that a note is
+# exactly, at 1 it might as well be missing, and above 1 the network plays it wrongly. (*k* is the wave
+# number.) We say that a note is
 # *learned* when its error falls below one half, the dotted line. The right figure shows the target,
 # the output of the network (dashed), and what each layer adds to it.
 
@@ -155,6 +157,10 @@ exercises.explain("05.a", my_explanation)
 
 # %%
 exercises.check("05.2", ...)
+
+# %% [markdown]
+# In the map below, each row is a layer and each column a note. The cells show the shares at the end of
+# the run: red for a positive share, blue for a negative one, and darker the larger it is.
 
 # %%
 figure, axes = plt.subplots(figsize=(7, 3.8), layout="constrained")

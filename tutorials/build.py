@@ -2,6 +2,7 @@
 
     python tutorials/build.py              all of them
     python tutorials/build.py 01 05        some of them
+    python tutorials/build.py --prose      takes over what changed beside the code; runs nothing
     python tutorials/build.py --check      are text and notebook alike? Runs nothing.
 
 The text is what is edited (jupytext's percent format); the notebook is what is read and opened. It
@@ -219,32 +220,65 @@ def alike(text: Path) -> bool:
     return cells(notebook_of(text)) == cells(nbformat.read(path, as_version=4))
 
 
+def with_new_prose(text: Path) -> nbformat.NotebookNode | None:
+    """Return the notebook of a text with the stored outputs; None if its code has changed."""
+    new = notebook_of(text)
+    stored = nbformat.read(text.with_suffix(".ipynb"), as_version=4)
+    new_code, old_code = ([c for c in n.cells if c.cell_type == "code"] for n in (new, stored))
+    if [cell.source for cell in new_code] != [cell.source for cell in old_code]:
+        return None
+    for cell, old in zip(new_code, old_code, strict=True):
+        cell.outputs, cell.execution_count = old.outputs, old.execution_count
+    return new
+
+
+def run(text: Path) -> list[str]:
+    """Run a notebook and keep it, and return what is wrong with it."""
+    began = time.monotonic()
+    notebook = notebook_of(text)
+    execute(notebook)
+    clean(notebook)
+    problems = faults(notebook)
+    if not problems:
+        nbformat.write(notebook, text.with_suffix(".ipynb"))
+    took = time.monotonic() - began
+    print(f"{text.stem}: {took:.0f} s", flush=True)
+    if took > LONGEST:
+        problems.append(f"it took {took:.0f} s, and {LONGEST} are allowed")
+    return problems
+
+
+def rewrite(text: Path) -> list[str]:
+    """Take over new prose into a notebook, and return what is wrong with it."""
+    notebook = with_new_prose(text)
+    if notebook is None:
+        return ["its code has changed, so it must run: make notebooks"]
+    nbformat.write(notebook, text.with_suffix(".ipynb"))
+    return []
+
+
+def compare(text: Path) -> list[str]:
+    """Return what is wrong with a stored notebook."""
+    return [] if alike(text) else ["text and notebook differ: make notebooks"]
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run the command."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("names", nargs="*", help="beginnings of names; all by default")
-    parser.add_argument("--check", action="store_true", help="compare, and run nothing")
+    instead = parser.add_mutually_exclusive_group()
+    for name, does, said in [
+        ("--check", compare, "compare, and run nothing"),
+        ("--prose", rewrite, "take over what changed beside the code, and run nothing"),
+    ]:
+        instead.add_argument(name, dest="does", action="store_const", const=does, help=said)
     asked = parser.parse_args(arguments)
     os.environ.pop("KERAS_LCB_QUICK", None)  # what is kept is the full form
     failed = False
     for text in texts(asked.names):
-        if asked.check:
-            problems = [] if alike(text) else ["text and notebook differ: make notebooks"]
-        else:
-            began = time.monotonic()
-            notebook = notebook_of(text)
-            execute(notebook)
-            clean(notebook)
-            problems = faults(notebook)
-            if not problems:
-                nbformat.write(notebook, text.with_suffix(".ipynb"))
-            took = time.monotonic() - began
-            print(f"{text.stem}: {took:.0f} s", flush=True)
-            if took > LONGEST:
-                problems.append(f"it took {took:.0f} s, and {LONGEST} are allowed")
-        for problem in problems:
+        for problem in (asked.does or run)(text):
             print(f"{text.stem}: {problem}", file=sys.stderr)
-        failed = failed or bool(problems)
+            failed = True
     return int(failed)
 
 
