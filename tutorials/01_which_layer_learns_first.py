@@ -115,16 +115,20 @@ config = synthetic.Config(
 )
 run = synthetic.run(config)
 
-figure, (left, right) = plt.subplots(1, 2, figsize=(12, 4), layout="constrained")
+figure, (left, middle, right) = plt.subplots(1, 3, figsize=(16, 4), layout="constrained")
 lcb.plotting.plot_convergence(run, left)
+lcb.plotting.plot_convergence(run, middle)
+middle.set_xlim(0, config.updates / 10)
+middle.set_title("The first tenth", loc="left")
 if "loss" in run:  # a learning rate far too large leaves none that is finite
     lines = lcb.plotting.plot_loss(run, right)
 
 # %% [markdown]
-# In the figure on the left, each line belongs to one layer. Its name stands beside the axes, joined to
-# the place where the line crosses one half. (The legend calls the `readout` the *head*. It is drawn
-# as well, but this notebook is about the hidden layers.) The figure on the right shows the loss: the
-# network did learn.
+# In the figure on the left, each line belongs to one layer. The first half of the way is covered within
+# a few updates, so the figure in the middle shows the first tenth of the same run. The names stand beside
+# the axes, joined to the place where the line crosses one half, in the order in which the lines cross:
+# the first at the top. (The legend calls the `readout` the *head*. It is drawn as well, but this
+# notebook is about the hidden layers.) The figure on the right shows the loss: the network did learn.
 
 # %% [markdown]
 # ### Exercise 01.1 · ★ read it off
@@ -203,7 +207,8 @@ runs = [run] + [
 figure, panels = plt.subplots(1, len(seeds), figsize=(14, 4), layout="constrained", sharey=True)
 for one, number, panel in zip(runs, seeds, panels, strict=True):
     lcb.plotting.plot_convergence(one, panel)
-    panel.set_title(f"seed {number}", loc="left")
+    panel.set_xlim(0, config.updates / 10)
+    panel.set_title(f"seed {number}, the first tenth", loc="left")
 
 # %%
 ahead = sum(

@@ -198,9 +198,9 @@ my_explanation = ...
 exercises.explain("06.a", my_explanation)
 
 # %% [markdown]
-# Each verdict may be wrong by chance, in about 5 % of cases. With six verdicts, the chance that at
-# least one is wrong is larger. `lcb.analysis.corrected` is stricter: it keeps the chance of even one
-# error at 5 %.
+# If there is no effect, a verdict of "shallower faster" or "deeper faster" still comes by chance in
+# about 5 % of cases. With six conditions, the chance that this happens at least once is larger.
+# `lcb.analysis.corrected` is stricter: it keeps the chance of even one such error at 5 %.
 
 # %%
 for name, bias in lcb.analysis.corrected(found).items():
