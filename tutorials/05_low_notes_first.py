@@ -115,6 +115,9 @@ lines = lcb.plotting.plot_contributions(run, ax=right)
 # number.) We say that a note is
 # *learned* when its error falls below one half, the dotted line. The right figure shows the target,
 # the output of the network (dashed), and what each layer adds to it.
+#
+# The error is recorded every 100 updates. What happens before the first of these records cannot be
+# seen, so two notes that are both learned there may be in either order.
 
 # %% [markdown]
 # ### Exercise 05.1 · ★ read it off
@@ -159,8 +162,9 @@ exercises.explain("05.a", my_explanation)
 exercises.check("05.2", ...)
 
 # %% [markdown]
-# In the map below, each row is a layer and each column a note. The cells show the shares at the end of
-# the run: red for a positive share, blue for a negative one, and darker the larger it is.
+# In the map below, each row is a layer (`layer_0` at the bottom) and each column a note. It shows the
+# shares at the end of the run: red for a positive share, blue for a negative one, and darker the
+# larger it is.
 
 # %%
 figure, axes = plt.subplots(figsize=(7, 3.8), layout="constrained")

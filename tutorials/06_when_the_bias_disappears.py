@@ -209,7 +209,8 @@ for name, bias in lcb.analysis.corrected(found).items():
 # %% [markdown]
 # ## How large is the effect?
 #
-# A correlation of +1 looks like a large effect. It need not be one: it only says that the order is perfect.
+# A correlation of +1 looks like a large effect. It need not be one: it only says that the order is
+# perfect.
 # For each condition, the next cell shows the rank correlation beside two numbers that tell the
 # *size*: the area under the curve of the first and of the last layer (½ for a layer that moves at
 # constant speed), and the ratio of the times to half.

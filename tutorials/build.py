@@ -138,6 +138,7 @@ def client_of(notebook: nbformat.NotebookNode) -> nbclient.NotebookClient:
         kernel_name="python3",
         resources={"metadata": {"path": str(FOLDER)}},
         store_widget_state=False,
+        coalesce_streams=True,
         record_timing=False,
     )
 

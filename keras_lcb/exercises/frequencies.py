@@ -18,14 +18,16 @@ from keras_lcb.synthetic.spectra import time_to_learn
 @exercise(
     "05.1",
     checked="your list of wave numbers, against the first update at which the error at each is "
-    "below one half in this run; those that are not learned stand last, in any order.",
+    "below one half in this run. Those that are learned before the first record may be in any "
+    "order, and so may those that are not learned, which stand last.",
     hints=(
         "Which line falls below the dotted line first?",
         "synthetic.time_to_learn(run.frequency_error) gives the updates.",
     ),
 )
 def _order(answer: Any, run: xr.Dataset) -> Grade:
-    times = _times(run)
+    first = float(run["step"].values[1])  # what happens before it is not seen
+    times = {k: max(time, first) for k, time in _times(run).items()}
     return answers.order(answer, times, right="In this order they are learned.")
 
 
@@ -151,9 +153,9 @@ question(
 question(
     "05.c",
     model="With equal loudness, 1 is still learned before 3, and 3 before 10, so loudness is not "
-    "the only reason: frequency by itself plays a part. Note 3 now takes longer than before in "
-    "comparison with note 1, although it has become louder; the notes are learned in one network, "
-    "and what is left of one changes the gradients of the others.",
+    "the only reason: frequency by itself plays a part. Note 3 is now later than note 1 by a "
+    "clear distance, although it has become louder than it was. The notes are learned in one "
+    "network, so what is left of one note changes the gradients of the others.",
     criteria=(
         "It says what was held equal in the second run.",
         "It concludes that frequency matters, not that loudness does not.",

@@ -439,6 +439,14 @@ def test_frequencies_that_are_never_learned_stand_last_in_any_order(run):
     assert not exercises.check("05.1", [3, 1, 10], run=never).right
 
 
+def test_frequencies_learned_before_the_first_record_stand_first_in_any_order(run):
+    soon = run.assign(frequency_error=run.frequency_error.copy())
+    soon.frequency_error[1:, 1] = 0.1
+    assert exercises.check("05.1", [1, 3, 10], run=soon).right
+    assert exercises.check("05.1", [3, 1, 10], run=soon).right
+    assert not exercises.check("05.1", [1, 10, 3], run=soon).right
+
+
 def test_a_function_that_changes_its_argument_is_graded_on_its_outcome():
     def in_place(weights):
         weights -= weights[-1].copy()
