@@ -2,6 +2,7 @@
 # make test   installs into .venv and checks everything, on every backend
 #             (make test BACKEND=jax: all the tests on one backend)
 # make battery   checks many models, trainings and optimizers, and writes docs/RELIABILITY.md
+# make test-oldest   runs the tests of the core with the oldest releases that pyproject.toml allows
 # make viewer    checks the viewer's JavaScript, as make test does; make bundle bundles it anew
 # make notebooks   makes the tutorials' notebooks from their texts, and runs them in full
 
@@ -13,6 +14,9 @@ BACKEND_TESTS := tests/backend tests/battery/test_battery.py tests/callbacks tes
                  tests/lab/test_training.py tests/lab/test_depth_lab.py tests/landscape \
                  tests/response tests/similarity tests/synthetic tests/training \
                  tests/vision/networks tests/vision/test_data.py tests/vision/test_experiment.py
+OLDEST := .venv-oldest
+OLDEST_TESTS := tests/analysis tests/backend tests/callbacks tests/freezing tests/quantities \
+                tests/runs tests/training
 
 # Two processes that take a core each: more threads would only wait for one another.
 PYTEST := TF_CPP_MIN_LOG_LEVEL=2 OMP_NUM_THREADS=1 TF_NUM_INTRAOP_THREADS=1 \
@@ -21,7 +25,8 @@ PYTEST := TF_CPP_MIN_LOG_LEVEL=2 OMP_NUM_THREADS=1 TF_NUM_INTRAOP_THREADS=1 \
 # Node comes with the packages for tests, what the viewer is made of from viewer/package-lock.json.
 NPM := PATH="$(abspath $(BIN)):$$PATH" $(BIN)/npm --prefix viewer
 
-.PHONY: demo test lint viewer bundle battery notebooks clean test-all test-tensorflow test-jax test-torch
+.PHONY: demo test lint viewer bundle battery notebooks clean test-all test-tensorflow test-jax \
+        test-torch test-oldest
 
 demo: $(VENV)/installed
 	@$(BIN)/keras-lcb demo
@@ -53,6 +58,19 @@ test-all: $(VENV)/installed-for-tests viewer/node_modules/.package-lock.json
 
 test-tensorflow test-jax test-torch: test-%: $(VENV)/installed-for-tests viewer/node_modules/.package-lock.json
 	KERAS_BACKEND=$* $(PYTEST)
+
+# torch from the package index brings CUDA's libraries: several GB the first time.
+test-oldest: $(OLDEST)/installed
+	for backend in tensorflow jax torch; do \
+	    KERAS_BACKEND=$$backend $(subst $(BIN),$(OLDEST)/bin,$(PYTEST)) $(OLDEST_TESTS) || exit 1; \
+	done
+
+$(OLDEST)/installed: pyproject.toml tests/oldest.txt | $(BIN)/python
+	$(BIN)/python -m pip install --quiet uv
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(OLDEST)
+	$(BIN)/uv pip install --quiet --python $(OLDEST)/bin/python --resolution lowest-direct \
+	    --requirement tests/oldest.txt --editable '.[jax,torch]'
+	@touch $@
 
 battery: $(VENV)/installed-for-tests
 	$(BIN)/python -m battery

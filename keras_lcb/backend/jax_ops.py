@@ -10,10 +10,14 @@ import jax
 import jax.numpy as jnp
 import keras
 import numpy as np
-from jax.extend.core import get_opaque_trace_state
 
 from keras_lcb.backend import internals
 from keras_lcb.backend.alike import alike, order_of
+
+try:
+    from jax.extend.core import get_opaque_trace_state
+except ImportError:  # JAX up to 0.8, and later ones would warn
+    from jax.core import get_opaque_trace_state
 
 ACCUMULATOR_DTYPE = "float32"
 CAN_TRACE_ANEW = False  # whether a step can be traced again within an epoch

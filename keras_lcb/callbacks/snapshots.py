@@ -12,6 +12,7 @@ import numpy as np
 from keras_lcb.backend import ops
 from keras_lcb.callbacks.sketch import CountSketch
 from keras_lcb.training.layers import TrackedLayer
+from keras_lcb.training.spool import Spool, Spooled
 
 _GIB = 2**30
 
@@ -47,6 +48,9 @@ class Snapshots:
         ]
         sizes = (row.parameters * _dtype(row.variables).itemsize for row in rows)
         self.record_bytes = sum(sizes)  # size of one record of whole parameters
+        self._edges = np.cumsum([0, *(min(row.parameters, buckets) for row in rows)]).tolist()
+        dtype = np.result_type("float32", *(_dtype(row.variables) for row in rows))
+        self._spool = Spool(self._edges[-1], dtype)
 
     @property
     def relative_errors(self) -> np.ndarray:
@@ -58,6 +62,15 @@ class Snapshots:
         if self.sketched:
             return self._sketches[place](vector)
         return _on_device(self.rows[place]) if self.on_device else vector
+
+    def put_aside(self, record: dict[str, Any]) -> None:
+        """Moves a record's sketches to where they do not fill the memory."""
+        names = [kept(place) for place in range(len(self.rows))]
+        row = np.concatenate([record[name] for name in names])
+        at = len(self._spool)
+        self._spool.append(row[None])
+        for name, start, stop in zip(names, self._edges, self._edges[1:], strict=False):
+            record[name] = Spooled(self._spool, (at, slice(start, stop)))
 
     @property
     def stay_on_device(self) -> bool:
@@ -152,8 +165,10 @@ def kernel_slices(row: TrackedLayer) -> list[slice]:
 
 
 def on_host(snapshot: Any) -> np.ndarray:
-    """Returns a snapshot as a NumPy array, also if it was kept on the device."""
-    return snapshot if isinstance(snapshot, np.ndarray) else keras.ops.convert_to_numpy(snapshot)
+    """Returns a snapshot as a NumPy array, wherever it was kept."""
+    if isinstance(snapshot, (np.ndarray, Spooled)):
+        return np.asarray(snapshot)
+    return keras.ops.convert_to_numpy(snapshot)
 
 
 def _on_device(row: TrackedLayer) -> Any:

@@ -17,6 +17,7 @@ from keras_lcb.runs import schema
 from keras_lcb.training.meter import RING_ROWS
 from keras_lcb.training.reader import Reader, Taken
 from keras_lcb.training.selection import LayerSelection
+from keras_lcb.training.spool import joined
 
 _LOGGERS = (
     keras.callbacks.CSVLogger,
@@ -179,6 +180,15 @@ class StepQuantities(Recorder):
         if self._reader is not None:
             self._take_of(self._reader)
 
+    def _restored(self, records: list[Record]) -> None:
+        super()._restored(records)
+        assert self._reader is not None
+        for quantity, spool in zip(self.quantities, self._reader.spools, strict=False):
+            name = f"{quantity.name}_per_update"
+            for record in records:
+                record[name] = spool.append(record[name])
+        self._reader.take()  # the next record begins after them
+
     # The run.
 
     def _columns(self) -> dict[str, tuple[Any, ...]]:
@@ -189,7 +199,7 @@ class StepQuantities(Recorder):
         if self.per_update:
             for quantity in self.quantities:
                 name = f"{quantity.name}_per_update"
-                values = np.concatenate([record[name] for record in self._records])
+                values = joined([record[name] for record in self._records])
                 described = {**_described(quantity), "long_name": f"{quantity.long_name}, each"}
                 variables[name] = (("update", "layer"), values, described)
         return variables
@@ -198,11 +208,12 @@ class StepQuantities(Recorder):
         """Returns the numbers of the updates, with `per_update`."""
         if not self.per_update:
             return {}
-        numbers: list[int] = []
-        for record in self._records:
-            count = len(record[f"{self.quantities[0].name}_per_update"])
-            numbers.extend(range(record["step"] - count + 1, record["step"] + 1))
-        return {"update": numbers}
+        name = f"{self.quantities[0].name}_per_update"
+        numbers = [
+            np.arange(record["step"] - len(record[name]), record["step"]) + 1
+            for record in self._records
+        ]
+        return {"update": np.concatenate(numbers)}
 
     def attributes(self) -> dict[str, Any]:
         """Returns how many updates were skipped or not finite."""

@@ -10,6 +10,7 @@ import numpy as np
 
 from keras_lcb.quantities.step_quantity import StepQuantity
 from keras_lcb.training.layers import TrackedLayer
+from keras_lcb.training.spool import Spool, Spooled
 
 
 @dataclasses.dataclass
@@ -46,7 +47,7 @@ class Taken:
 
     Attributes:
         values: For each quantity, by name, an array with one number a row.
-        each: For each quantity, by name, an array (updates, rows) for single updates. Empty if
+        each: For each quantity, by name, the values of single updates, (updates, rows). Empty if
             they are not kept.
         updates: How many updates were measured.
         updates_of: For each row, the number of updates in which it had a gradient.
@@ -57,7 +58,7 @@ class Taken:
     """
 
     values: dict[str, np.ndarray]
-    each: dict[str, np.ndarray]
+    each: dict[str, Spooled]
     updates: int
     updates_of: np.ndarray
     nonfinite: int
@@ -86,6 +87,8 @@ class Reader:
         self.rows = list(rows)
         self.ring_rows = ring_rows
         self.updates = self.skipped = 0  # since the last record
+        # The values of single updates. There may be millions of them.
+        self.spools = [Spool(len(self.rows)) for _ in self.quantities] if ring_rows else []
         self._empty()
 
     def _empty(self) -> None:
@@ -93,7 +96,7 @@ class Reader:
         self._updates_of = np.zeros(len(self.rows), "int64")
         self.updates = self.skipped = 0
         self._nonfinite = self._since_nonfinite = self._lost = 0
-        self._each: list[list[np.ndarray]] = [[] for _ in self.quantities]
+        self._begin = len(self.spools[0]) if self.spools else 0
 
     def add(self, reading: Reading, slots: Sequence[int], places: Sequence[frozenset[int]]) -> None:
         """Adds a reading of a meter.
@@ -107,8 +110,8 @@ class Reader:
         for number, slot in enumerate(slots):
             sums = [reading.sums[slot][row].sum(axis=0) for row in order]
             self._sums[number] = self._sums[number] + np.stack(sums)
-            if self.ring_rows:
-                self._each[number].append(self._each_of(number, slot, reading, order))
+            if self.spools:
+                self.spools[number].append(self._each_of(number, slot, reading, order))
         self._updates_of += [reading.updates_of[row] for row in places]
         if self._since_nonfinite:
             self._since_nonfinite += reading.updates
@@ -142,14 +145,13 @@ class Reader:
                 quantity.name: self._values(quantity, sums)
                 for quantity, sums in zip(self.quantities, self._sums, strict=True)
             }
-        none = np.zeros((0, len(self.rows)))
         each = {
-            quantity.name: np.concatenate([none, *parts])
-            for quantity, parts in zip(self.quantities, self._each, strict=True)
+            quantity.name: spool.since(self._begin)
+            for quantity, spool in zip(self.quantities, self.spools, strict=False)
         }
         return Taken(
             values=values,
-            each=each if self.ring_rows else {},
+            each=each,
             updates=self.updates,
             updates_of=self._updates_of,
             nonfinite=self._nonfinite,
