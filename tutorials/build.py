@@ -134,7 +134,7 @@ def client_of(notebook: nbformat.NotebookNode) -> nbclient.NotebookClient:
     """Return what runs a notebook's cells in a kernel of its own."""
     return nbclient.NotebookClient(
         notebook,
-        timeout=600,
+        timeout=20 * LONGEST,  # of a cell, on a machine that is busy with other things
         kernel_name="python3",
         resources={"metadata": {"path": str(FOLDER)}},
         store_widget_state=False,
