@@ -92,7 +92,7 @@ def test_answers_that_depend_on_a_run_are_those_of_the_stored_notebooks():
     assert fastest > 2 * slowest > 0
     correlation = re.search(r"in this run: ([+-][\d.]+)", said_in("03"))[1]
     assert float(ANSWERS["03.5"].replace("−", "-")) == np.sign(float(correlation))
-    order, carrier = re.findall(r"The run shows: (.+)", said_in("05"))
+    order, carrier, _ = re.findall(r"The run shows: (.+)", said_in("05"))
     assert ANSWERS["05.1"] == f"`[{order}]`" and ANSWERS["05.3"] == f"`{carrier}`"
     counted = re.search(r"shallower faster: (.+)", said_in("06"))[1].split("; ")
     assert int(ANSWERS["06.1"]) == len(counted)
