@@ -22,6 +22,9 @@ OLDEST_TESTS := tests/analysis tests/backend tests/callbacks tests/freezing test
 PYTEST := TF_CPP_MIN_LOG_LEVEL=2 OMP_NUM_THREADS=1 TF_NUM_INTRAOP_THREADS=1 \
           TF_NUM_INTEROP_THREADS=1 $(BIN)/python -m pytest -n 2 -q
 
+# XLA spends most of the tests' time on optimizing programs that run once.
+FOR_JAX := XLA_FLAGS="--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
+
 # Node comes with the packages for tests, what the viewer is made of from viewer/package-lock.json.
 NPM := PATH="$(abspath $(BIN)):$$PATH" $(BIN)/npm --prefix viewer
 
@@ -53,7 +56,7 @@ viewer/node_modules/.package-lock.json: viewer/package-lock.json $(VENV)/install
 
 test-all: $(VENV)/installed-for-tests viewer/node_modules/.package-lock.json
 	KERAS_BACKEND=tensorflow $(PYTEST)
-	KERAS_BACKEND=jax $(PYTEST) $(BACKEND_TESTS)
+	KERAS_BACKEND=jax $(FOR_JAX) $(PYTEST) $(BACKEND_TESTS)
 	KERAS_BACKEND=torch $(PYTEST) $(BACKEND_TESTS)
 
 test-tensorflow test-jax test-torch: test-%: $(VENV)/installed-for-tests viewer/node_modules/.package-lock.json

@@ -15,7 +15,7 @@ from keras_lcb.callbacks.sketch import CountSketch
     size=st.integers(1, 3000),
     buckets=st.integers(1, 500),
     seed=st.integers(0, 99),
-    factor=st.floats(-3, 3),
+    factor=st.floats(-3, 3, allow_subnormal=False),  # torch may switch them off
 )
 def test_a_sketch_is_linear_and_the_same_each_time(size, buckets, seed, factor):
     random = np.random.default_rng(seed)

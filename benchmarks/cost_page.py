@@ -1,0 +1,161 @@
+"""The page docs/COST.md and its figure, from what `benchmarks.cost` measured."""
+
+from __future__ import annotations
+
+import pathlib
+from collections.abc import Sequence
+from typing import Any
+
+INTRODUCTION = """\
+# What the callbacks cost, and how the cost grows
+
+Times are processor seconds of the fastest of several interleaved epochs, so that other programs on
+the machine count little; each size was measured in a process of its own. "Both callbacks" are
+`LayerConvergence` and `GradientNorms`. `python -m benchmarks.cost` measures what is missing from
+[results/cost.json](results/cost.json) and writes this page. Costs on a GPU are not on it:
+`python -m benchmarks.gpu` prints them where there is one.
+"""
+
+CHOICE = """\
+## What to choose
+
+- **Up to about a million parameters**: the defaults. Exact records cost less than sketches, and a
+  hundred of them take a few hundred MiB at most.
+- **More parameters, or many records**: `memory="sketch"`. A record then takes at most 4 KiB a layer
+  in place of the whole model, with distances within 2.2 % (`buckets=1024`) or 1.1 %
+  (`buckets=4096`). Exact records that would not fit into `budget` are refused before training.
+- **Records often**: `every=n` costs one record each n updates. Norms of each single update,
+  `per_update=True`, cost less than records at each update.
+- **Long runs**: nothing to choose. Sketches and the values of single updates move to a temporary
+  file as they grow, so that the memory stays as it is, and `results` reads what is needed.
+- **Hundreds of layers**: nothing to choose for a step; figures and tables are easier to read with
+  `layers="blocks"`.
+"""
+
+
+def write(kept: dict[str, Any], folder: pathlib.Path) -> pathlib.Path:
+    """Writes the page and its figure, and returns the path of the page."""
+    _draw(kept, folder / "images" / "cost.png")
+    tables = [_parameters, _layers, _records]
+    parts = [INTRODUCTION, CHOICE, "![Cost of a step and of a record](images/cost.png)\n"]
+    parts += [table(kept) for table in tables]
+    parts.append(f"Measured with {kept['machine']}.".replace("\n", ", on ") + "\n")
+    path = folder / "COST.md"
+    path.write_text("\n".join(parts))
+    return path
+
+
+def _parameters(kept: dict[str, Any]) -> str:
+    rows = [
+        (
+            f"{row['parameters']:,}",
+            f"{row['step_ms']:,.2f}",
+            f"{row['exact_step']:.2f}",
+            f"{row['exact_record_ms']:,.1f}",
+            f"{row['exact_share']:.1%}",
+            f"{row['exact_mib']:,.2f}",
+            f"{row['sketch_record_ms']:,.1f}",
+            f"{row['sketch_share']:.1%}",
+            f"{row['sketch_mib']:.2f}",
+        )
+        for row in kept.get("parameters", {}).values()
+    ]
+    head = (
+        "parameters",
+        "plain step, ms",
+        "step with both, × plain",
+        "exact record, ms",
+        "of an epoch",
+        "MiB",
+        "sketched record, ms",
+        "of an epoch",
+        "MiB",
+    )
+    return (
+        "## Parameters\n\nFive dense layers, batches of 32. A record is compared with an epoch of "
+        "100 steps.\n\n" + _table(head, rows)
+    )
+
+
+def _layers(kept: dict[str, Any]) -> str:
+    rows = [
+        (
+            size,
+            f"{row['first_epoch_s']:.1f}",
+            f"{row['first_epoch']:.2f}",
+            f"{row['step_ms']:.2f}",
+            f"{row['step']:.2f}",
+            f"{row['record_ms']:.1f}",
+        )
+        for size, row in kept.get("layers", {}).items()
+    ]
+    head = (
+        "layers",
+        "plain first epoch, s",
+        "with both, × plain",
+        "plain step, ms",
+        "with both, × plain",
+        "exact record, ms",
+    )
+    return (
+        "## Layers\n\nDense layers of 8 units. The first epoch of 20 steps includes tracing and "
+        "compilation.\n\n" + _table(head, rows)
+    )
+
+
+def _records(kept: dict[str, Any]) -> str:
+    rows = [
+        (
+            f"{int(size):,} {what}",
+            f"{row['mib']:,.0f}",
+            f"{row['growth']:+.1%}",
+            f"{row['results_s']:.2f}",
+            f"{row['size_mib']:,.1f}",
+        )
+        for kind, what in (("records", "sketched records"), ("updates", "single updates"))
+        for size, row in kept.get(kind, {}).items()
+    ]
+    head = (
+        "what was recorded",
+        "memory at the end, MiB",
+        "growth after the first tenth",
+        "`collect`, s",
+        "run, MiB",
+    )
+    return (
+        "## Records\n\nFive dense layers of 64 units; the memory is that of the whole process.\n\n"
+        + _table(head, rows)
+    )
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [head, ["---:"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
+
+
+def _draw(kept: dict[str, Any], path: pathlib.Path) -> None:
+    from matplotlib import pyplot as plt
+
+    figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3.6), layout="constrained")
+    rows = list(kept.get("parameters", {}).values())
+    sizes = [row["parameters"] for row in rows]
+    for name, colour, marker in (("exact", "#0072B2", "o"), ("sketch", "#D55E00", "s")):
+        shares = [100 * row[f"{name}_share"] for row in rows]
+        left.plot(sizes, shares, color=colour, marker=marker, label=f"{name} record")
+    left.axhline(5, color="0.5", linestyle=":")
+    left.set(xscale="log", xlabel="parameters", ylabel="record, % of an epoch of 100 steps")
+    left.set_ylim(bottom=0)
+    left.legend(frameon=False)
+    layers = {int(size): row for size, row in kept.get("layers", {}).items()}
+    for name, what, colour, marker in (
+        ("first_epoch", "first epoch, with compilation", "#0072B2", "o"),
+        ("step", "later steps", "#D55E00", "s"),
+    ):
+        ratios = [row[name] for row in layers.values()]
+        right.plot(list(layers), ratios, color=colour, marker=marker, label=what)
+    right.axhline(1, color="0.5", linestyle=":")
+    right.set(xscale="log", xlabel="layers", ylabel="time with both callbacks, × plain")
+    right.set_ylim(bottom=0)
+    right.legend(frameon=False)
+    figure.savefig(path, dpi=150)
+    plt.close(figure)
