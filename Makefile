@@ -4,13 +4,15 @@
 # make battery   checks many models, trainings and optimizers, and writes docs/RELIABILITY.md
 # make test-oldest   runs the tests of the core with the oldest releases that pyproject.toml allows
 # make viewer    checks the viewer's JavaScript, as make test does; make bundle bundles it anew
+# make docs      builds the site in docs/_build/html, as make test does
 # make notebooks   makes the tutorials' notebooks from their texts, and runs them in full
 
 VENV := .venv
 BIN := $(VENV)/bin
 BACKEND ?= all
 # The tests whose outcome depends on the Keras backend; the others run on TensorFlow only.
-BACKEND_TESTS := tests/backend tests/battery/test_battery.py tests/callbacks tests/freezing \
+BACKEND_TESTS := tests/backend tests/battery/test_battery.py tests/callbacks \
+                 tests/docs/test_recipes.py tests/freezing \
                  tests/lab/test_training.py tests/lab/test_depth_lab.py tests/landscape \
                  tests/response tests/similarity tests/synthetic tests/training \
                  tests/vision/networks tests/vision/test_data.py tests/vision/test_experiment.py
@@ -22,20 +24,23 @@ OLDEST_TESTS := tests/analysis tests/backend tests/callbacks tests/freezing test
 PYTEST := TF_CPP_MIN_LOG_LEVEL=2 OMP_NUM_THREADS=1 TF_NUM_INTRAOP_THREADS=1 \
           TF_NUM_INTEROP_THREADS=1 $(BIN)/python -m pytest -n 2 -q
 
+# A warning is an error, but the others are told, too. Nothing is fetched.
+SPHINX := TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python -m sphinx -q -W --keep-going -n
+
 # XLA spends most of the tests' time on optimizing programs that run once.
 FOR_JAX := XLA_FLAGS="--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
 
 # Node comes with the packages for tests, what the viewer is made of from viewer/package-lock.json.
 NPM := PATH="$(abspath $(BIN)):$$PATH" $(BIN)/npm --prefix viewer
 
-.PHONY: demo test lint viewer bundle battery notebooks clean test-all test-tensorflow test-jax \
+.PHONY: demo test lint viewer docs bundle battery notebooks clean test-all test-tensorflow test-jax \
         test-torch test-oldest
 
 demo: $(VENV)/installed
 	@$(BIN)/keras-lcb demo
 	@echo "Predict and play through hundreds of other trainings: open docs/atlas/index.html"
 
-test: lint viewer test-$(BACKEND)
+test: lint viewer docs test-$(BACKEND)
 
 lint: $(VENV)/installed-for-tests
 	$(BIN)/ruff check
@@ -45,6 +50,16 @@ lint: $(VENV)/installed-for-tests
 
 viewer: viewer/node_modules/.package-lock.json
 	$(NPM) run --silent check
+
+# Only what changed is built again, and only scripts of the gallery that changed are run.
+SITE_SOURCES := $(shell find docs keras_lcb \( -name _build -o -name generated -o -name __pycache__ \) \
+                        -prune -o -type f -print) $(wildcard tutorials/*.ipynb) ARCHITECTURE.md
+
+docs: docs/_build/built
+
+docs/_build/built: $(SITE_SOURCES) $(VENV)/installed-for-tests
+	$(SPHINX) docs docs/_build/html
+	@touch $@
 
 bundle: viewer/node_modules/.package-lock.json
 	$(NPM) run --silent build
@@ -102,4 +117,4 @@ $(BIN)/python:
 	exit 1
 
 clean:
-	rm -rf $(VENV) build dist demo viewer/node_modules *.egg-info
+	rm -rf $(VENV) build dist demo docs/_build docs/generated viewer/node_modules *.egg-info

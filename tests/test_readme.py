@@ -30,3 +30,8 @@ def test_its_links_and_pictures_are_there():
     assert links
     for link in links:
         assert (README.parent / link).exists(), link
+
+
+def test_the_moving_picture_is_on_its_first_screen_and_small():
+    (picture,) = re.findall(r"\]\((docs/images/[^)]+\.gif)\)", README.read_text()[:800])
+    assert (README.parent / picture).stat().st_size < 1_000_000

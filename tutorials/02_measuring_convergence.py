@@ -13,22 +13,14 @@
 # %% [markdown]
 # # 02 · Measuring convergence
 #
-# [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/keras-lcb/keras_lcb/blob/main/tutorials/02_measuring_convergence.ipynb)
+# *About 45 minutes. You need NumPy, and notebook 01.*
 #
-# *About 35 minutes. You need NumPy, and notebook 01.*
+# "This layer converges faster" sounds like a clear statement. In this notebook you write the measure
+# yourself, see a case in which it says nothing at all, and learn two more ways in which it can
+# mislead.
 #
-# "This layer converges faster" sounds clear. Here you write the measure yourself, fall into its
-# trap, and see two more ways in which it can mislead.
-
-# %%
-# Installs the package where it is missing, as on Colab; elsewhere this cell does nothing.
-import importlib.util
-import subprocess
-import sys
-
-if importlib.util.find_spec("keras_lcb") is None:
-    source = "git+https://github.com/keras-lcb/keras_lcb"
-    subprocess.check_call([sys.executable, "-m", "pip", "install", "--quiet", source])
+# Exercises have three levels: ★ *read it off*, ★★ *work it out*, ★★★ *find out by an experiment of
+# your own*.
 
 # %%
 import os
@@ -45,7 +37,8 @@ from keras_lcb import exercises, synthetic
 SHORT = os.environ.get("KERAS_LCB_QUICK") == "1"  # a short form, for the notebook's own tests
 
 # %% [markdown]
-# The settings of this notebook. Come back later, change them, and run everything below again.
+# These are the settings of this notebook. Come back later, change them, and run everything below
+# again.
 
 # %% tags=["parameters"]
 depth = 5
@@ -55,13 +48,14 @@ seed = 0
 # %% [markdown]
 # ## From weights to a distance
 #
-# Take a layer's parameters as one long vector and write it down now and then while the network
-# trains: `weights[t]` is record number `t`. The endpoint θ\* is the last record.
+# Write all parameters of a layer as one long vector. Record this vector now and then while the
+# network trains: `weights[0]` is the first record, `weights[-1]` the last one. The last record is the
+# endpoint θ\*.
 #
-# ### Exercise 02.1
+# ### Exercise 02.1 · ★★ work it out
 #
-# Write a function that turns such records (an array of shape *records × parameters*) into the
-# normalised distance of each record: ‖θ(t) − θ\*‖ / ‖θ(0) − θ\*‖.
+# Write a function that takes such records (an array with one row for each record and one column for
+# each parameter) and returns the normalised distance of each record: ‖θ(t) − θ\*‖ / ‖θ(0) − θ\*‖.
 
 
 # %%
@@ -74,15 +68,15 @@ exercises.check("02.1", normalised_distance if normalised_distance(np.eye(2)) is
 # %% [markdown]
 # ## Definition 2.1
 #
-# Chen, Yuille and Zhou (2023) define the convergence rate of layer *l* between two times as the
-# share of its way that it covers, per update:
+# Chen, Yuille and Zhou (2023) define the convergence rate of layer *l* between two times as the part
+# of its way that it covers per update:
 #
 # $$ C_l(t_1, t_2) = \frac{1}{t_2 - t_1} \cdot \frac{\lVert \theta_l(t_1) - \theta_l^* \rVert - \lVert \theta_l(t_2) - \theta_l^* \rVert}{\lVert \theta_l(0) - \theta_l^* \rVert} $$
 #
-# ### Exercise 02.2
+# ### Exercise 02.2 · ★★ work it out
 #
 # Write it as a function of the normalised distance. `steps` and `distance` are arrays of the same
-# length; `t1` and `t2` are among the steps.
+# length; `t1` and `t2` are two of the steps.
 
 
 # %%
@@ -94,9 +88,9 @@ filled_in = convergence_rate(np.array([0, 1]), np.array([1.0, 0.0]), 0, 1) is no
 exercises.check("02.2", convergence_rate if filled_in else ...)
 
 # %% [markdown]
-# ## The trap
+# ## A rate that says nothing
 #
-# Now a real run. In the lab below you can watch it; the cell after it makes the same run in code.
+# Now a real run. You can watch it in the lab; the cell after the lab makes the same run in code.
 
 # %%
 lab = lcb.lab.DepthLab(
@@ -132,8 +126,8 @@ figure, axes = plt.subplots(figsize=(8, 4), layout="constrained")
 lines = lcb.plotting.plot_convergence(run, axes)
 
 # %% [markdown]
-# The lines differ. So which layer has the largest convergence rate over the *whole* run, from
-# update 0 to the last one? Predict: a name, or "none".
+# The lines differ. So which layer has the largest convergence rate over the *whole* run, from update
+# 0 to the last update? Predict: the name of a layer, or `"none"`.
 
 # %%
 my_prediction = ...
@@ -147,34 +141,46 @@ print()
 print(exercises.predicted(my_prediction, outcome))
 
 # %% [markdown]
-# ### Exercise 02.3
+# ### Exercise 02.3 · ★★ work it out
 #
-# Which number is it, for a run of `updates` updates? Work it out from the definition, not from
-# the table.
+# What is this rate for a run of T updates, where T is the variable `updates`? Work it out from the
+# definition, without looking at the table.
 
 # %%
 exercises.check("02.3", ..., run=run)
 
 # %% [markdown]
-# With the final weights as the endpoint, every layer starts at distance 1 and ends at 0. Over the
-# whole run nothing is measured but the length of the run. This holds for every network and every
-# optimizer, whatever was learned, as long as each layer moved at all. Only *parts* of the run tell
-# layers apart:
+# ### Explain · 02.a
 #
-# - the rate in a window, such as the first tenth;
+# Why do all layers have the same rate over the whole run, although their lines differ?
+
+# %%
+my_explanation = ...
+exercises.explain("02.a", my_explanation)
+
+# %% [markdown]
+# So over the whole run this rate only measures how long the run was. This holds for every network
+# and every optimizer, whatever was learned, as long as each layer moved at all. Layers can be
+# compared only over *parts* of the run. There are three usual ways:
+#
+# - the rate within a window, such as the first tenth of the run;
 # - the time until half of the way is covered (`lcb.time_to_fraction`);
-# - the area under the curve (`lcb.analysis.area_under_distance`): near 0 for a layer that is there
-#   almost at once, ½ for one that walks at constant speed.
+# - the area under the curve, as a part of the whole (`lcb.analysis.area_under_distance`): near 0 for
+#   a layer that is at its end almost at once, ½ for a layer that moves at constant speed.
 
 # %%
 edges = np.linspace(0, updates, 6)
+print("Convergence rate times T, one column for each hidden layer (1.00 is a constant pace):")
 for t1, t2 in zip(edges[:-1], edges[1:], strict=True):
     rates = lcb.convergence_rate(run, t1, t2).sel(layer=hidden) * updates
     print(f"updates {t1:5,.0f} to {t2:5,.0f}:", "  ".join(f"{rate:6.2f}" for rate in rates.values))
-print("(rate · T, one column a hidden layer: 1.00 would be a constant pace)")
 
 # %% [markdown]
-# ### Exercise 02.4
+# Read the table by rows. A layer that is far ahead in the first row has less of its way left, so it
+# must be slower in the later rows. "Slow late in the run" is therefore not a second finding: with
+# this endpoint, it is the same finding seen from the other side.
+#
+# ### Exercise 02.4 · ★ read it off
 #
 # Find a window (t1, t2) in which the fastest hidden layer is at least twice as fast as the slowest.
 
@@ -182,20 +188,29 @@ print("(rate · T, one column a hidden layer: 1.00 would be a constant pace)")
 exercises.check("02.4", ..., run=run)
 
 # %% [markdown]
-# ### Exercise 02.5
+# ### Exercise 02.5 · ★★ work it out
 #
-# A layer approaches its endpoint like exp(−t/100). At which update has it half of the way behind
-# it?
+# The distance of a layer falls like exp(−t/100). After how many updates *t* is it half-way?
 
 # %%
 exercises.check("02.5", ...)
 
 # %% [markdown]
+# ### Exercise 02.6 · ★★★ find out
+#
+# In the lab above, set **Learning rate** to 0.02, which is twice as much, and leave all else as it
+# is. Predict, press Start, and wait until training has ended. How many times as long as the fastest
+# hidden layer does the slowest one take to come half the way?
+
+# %%
+exercises.check("02.6", ..., run=lab.run)
+
+# %% [markdown]
 # ## Which endpoint?
 #
-# θ\* is where training *stopped*, which need not be where it would have *gone*. Measure the first
-# half of the run against the weights at its own end, and then against those at the end of the
-# whole run.
+# θ\* is where training *stopped*. If it had gone on, the weights would have ended somewhere else. So
+# let us measure the first half of the run twice: against the weights in the middle of the run, and
+# against those at its end.
 
 # %%
 half = synthetic.run(
@@ -208,20 +223,30 @@ left.set_title(f"endpoint: update {updates // 2:,}", loc="left")
 right.set_title(f"endpoint: update {updates:,}", loc="left")
 
 remaining = run.normalized_distance.sel(step=updates // 2, layer=hidden)
-print(f"After {updates // 2:,} updates, the layers still have this share of the longer way to go:")
+print(f"After {updates // 2:,} updates, this part of the longer way is still to go:")
 print(remaining.to_series().round(2).to_string())
 
 # %% [markdown]
-# The same weights look as if they had arrived on the left, by construction. Whether they look so
-# on the right is a finding. In general the weights keep moving after the loss has settled, so
-# there may be no θ\* at all in the strict sense; then "distance to the endpoint" is a distance to a
-# date. Say which endpoint you used, and try a second one.
+# ### Explain · 02.b
+#
+# On the left, all layers seem to have arrived; on the right, they have not. What is the difference
+# between the two figures?
+
+# %%
+my_explanation = ...
+exercises.explain("02.b", my_explanation)
 
 # %% [markdown]
-# ## Anything converges if the learning rate does
+# In general, weights keep moving after the loss has settled. Then there is no point to which they
+# converge, and the "distance to the endpoint" is only the distance to the weights at a certain
+# date. So say which endpoint you used, and try a second one.
+
+# %% [markdown]
+# ## When the learning rate falls to zero
 #
-# One last trap. This time the task is pure noise, and the learning rate is turned down to zero
-# along the way. This is also how the callbacks are used with a model of your own: two lines.
+# The last way to be misled. This time the task is pure noise: there is nothing to learn. The learning
+# rate is turned down to zero during training. The cell also shows how you record a model of your own:
+# make the callback, and pass it to `fit`.
 
 # %%
 keras.utils.set_random_seed(seed)
@@ -250,19 +275,26 @@ print(f"In the last tenth of training, no layer is further than {float(last.max(
 print(f"On fresh noise the error is {error:.2f}; always answering 0 has an error of about 1.")
 
 # %% [markdown]
-# Smooth lines that meet in a point: they show that the steps became small. They do not show that
-# there was something to learn.
+# ### Explain · 02.c
 #
-# ## What to take along
+# All lines come smoothly to rest. What does this show, and what does it not show?
+
+# %%
+my_explanation = ...
+exercises.explain("02.c", my_explanation)
+
+# %% [markdown]
+# ## What to remember
 #
-# - A rate over the whole run is 1/T. Look at windows, times to a fraction, and areas.
-# - The endpoint is a choice. Name it.
-# - Distances between parameters say nothing about what the network computes: next to them, always
-#   look at the loss.
+# - The rate over a whole run is 1/T. Compare windows, times to a fraction of the way, or areas.
+# - The endpoint is a choice. Say which one you made.
+# - The distance between weights does not tell what the network computes. Always look at the loss as
+#   well.
 #
 # ## Further reading
 #
 # - Y. Chen, A. Yuille, Z. Zhou. *Which Layer is Learning Faster?* ICLR 2023: Definition 2.1.
-# - S. Carbonnelle, C. De Vleeschouwer. *Layer rotation*, arXiv 1806.01603: an angle instead of a
-#   distance, which does not see the length of the weights (`run.angle`).
+# - S. Carbonnelle, C. De Vleeschouwer. *Layer rotation*, arXiv 1806.01603: an angle in place of a
+#   distance; it does not depend on the length of the weights. Two angles are recorded:
+#   `run.angle_to_end`, which goes with the distance, and `run.angle`, the angle to the start.
 # - arXiv 2110.06256 and 2107.09133: weights that keep moving while the loss has settled.

@@ -13,22 +13,14 @@
 # %% [markdown]
 # # 04 · Flat valleys
 #
-# [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/keras-lcb/keras_lcb/blob/main/tutorials/04_flat_valleys.ipynb)
+# *About 50 minutes. You need notebook 03; eigenvalues help.*
 #
-# *About 40 minutes. You need notebook 03; eigenvalues help.*
+# Why should shallow layers be faster? One proposal is that they lie in flatter valleys of the loss,
+# where the gradient can be trusted for longer and larger steps are safe. In this notebook you measure
+# the valleys yourself, and see when the proposal holds.
 #
-# Why should shallow layers be faster? One proposal is that they lie in flatter valleys, where the
-# gradient can be trusted for longer and larger steps are safe. Here you measure the valleys.
-
-# %%
-# Installs the package where it is missing, as on Colab; elsewhere this cell does nothing.
-import importlib.util
-import subprocess
-import sys
-
-if importlib.util.find_spec("keras_lcb") is None:
-    source = "git+https://github.com/keras-lcb/keras_lcb"
-    subprocess.check_call([sys.executable, "-m", "pip", "install", "--quiet", source])
+# Exercises have three levels: ★ *read it off*, ★★ *work it out*, ★★★ *find out by an experiment of
+# your own*.
 
 # %%
 import os
@@ -46,7 +38,8 @@ from keras_lcb import exercises, landscape, synthetic
 SHORT = os.environ.get("KERAS_LCB_QUICK") == "1"  # a short form, for the notebook's own tests
 
 # %% [markdown]
-# The settings of this notebook. Come back later, change them, and run everything below again.
+# These are the settings of this notebook. Come back later, change them, and run everything below
+# again.
 
 # %% tags=["parameters"]
 depth = 5
@@ -54,26 +47,27 @@ learning_rate = 0.01
 seed = 0
 
 # %% [markdown]
-# ## A valley with one wall
+# ## A valley with one weight
 #
-# Let *w* be a single weight with the loss L = ½ · 4*w*². The number 4 is its second derivative, the
-# *curvature*. Gradient descent takes *w* to *w* − η · 4*w*.
+# Let *w* be a single weight with the loss L = ½ · 4*w*². Its second derivative is 4; we call it the
+# *curvature* λ. A step of gradient descent with the learning rate η takes *w* to *w* − η · 4*w*.
 #
-# ### Exercise 04.1
+# ### Exercise 04.1 · ★★ work it out
 #
-# What is the largest learning rate η below which *w* comes closer to 0 with each step?
+# If η is small, *w* comes closer to 0 with each step. From which learning rate on does it no longer
+# do so?
 
 # %%
 exercises.check("04.1", ...)
 
 # %% [markdown]
-# With many weights, curvature is a matrix, the *Hessian*. Its eigenvalues are the curvatures along
-# its axes, and the steepest axis is the first to become unstable.
+# With many weights, the second derivatives form a matrix, the *Hessian*. Its eigenvalues are the
+# curvatures along the axes of the valley. The steepest axis is the first to become unstable.
 #
-# ### Exercise 04.2
+# ### Exercise 04.2 · ★★ work it out
 #
-# Write a function from the Hessian (a symmetric matrix) of a quadratic valley to the learning rate
-# at which gradient descent becomes unstable.
+# Write a function that takes the Hessian of a quadratic valley (a symmetric matrix) and returns the
+# learning rate from which on gradient descent is unstable.
 
 
 # %%
@@ -86,9 +80,8 @@ exercises.check("04.2", limit if limit(np.eye(2)) is not ... else ...)
 # %% [markdown]
 # ## Predict
 #
-# A plain network learns sin *x* + ½ sin 2*x* + ¼ sin 4*x*. We look at each hidden layer by itself,
-# all others fixed, early in training. Which one has the *smallest* curvature: the first, the last,
-# or one in between? (By the bound above, it would also bear the largest learning rate.)
+# A plain network learns sin *x* + ½ sin 2*x* + ¼ sin 4*x*. Early in training, we look at one hidden
+# layer at a time, and keep the weights of all others fixed. Which layer has the *smallest* curvature?
 
 # %%
 my_prediction = ...  # such as "layer_2"
@@ -96,13 +89,17 @@ my_prediction = ...  # such as "layer_2"
 # %% [markdown]
 # ## Measure
 #
-# Three things for each layer, on all of the data:
+# For each hidden layer we measure three things, on all of the training data:
 #
-# - **predictiveness**: follow the gradient *g* of this layer by a step η, and take the gradient
-#   again. By how much has it changed, relative to its size? Near 0, the gradient told the truth.
-# - **curvature**: the largest eigenvalue λ of the layer's block of the Hessian.
-# - **the largest stable learning rate**, by trying: the layer moves alone for some steps, and the
-#   loss has to end lower. Next to it stands 2/λ, which would be right for a quadratic valley.
+# - **the change of the gradient**: follow the layer's gradient for one step of size 0.1, and compute
+#   the gradient again. By how much has it changed, relative to its size? Near 0, the gradient can be
+#   trusted for the whole step. (Chen et al. call this the *predictiveness* of the gradient.)
+# - **the curvature λ**: the largest eigenvalue of the layer's part of the Hessian.
+# - **the largest stable learning rate**, found by trying: the layer moves alone for 30 steps, and
+#   then the loss must be lower than before. Beside it stands 2/λ, which would be exact in a quadratic
+#   valley.
+#
+# A fourth column, λ‖θ‖²/*n*, is explained further below.
 
 # %%
 target = synthetic.SineSum([(1, 1.0, 0.0), (2, 0.5, 0.0), (4, 0.25, 0.0)])
@@ -162,6 +159,14 @@ if early is not None:
     print(exercises.predicted(my_prediction, early["curvature λ"].idxmin()))
 
 # %% [markdown]
+# By 2/λ, the layer with the smallest curvature should bear the largest learning rate, and the
+# largest stable rates should fall from the first layer to the last. Compare the last two columns of
+# the table. Do they agree?
+#
+# This is the surprise of this notebook: early in training, the rate that a layer really bears is far
+# from 2/λ, and its order over the layers is another one. We come back to this under "Does theory
+# hold?".
+#
 # ## Early, middle, late
 
 # %%
@@ -197,19 +202,35 @@ print("Rank correlation with depth: positive where it grows towards the output."
 pd.DataFrame(rows).T.round(2)
 
 # %% [markdown]
-# The claim of Chen, Yuille and Zhou (2023, section 4) is that shallower layers *tend to* lie in
-# flatter valleys, with more predictive gradients, and to bear larger learning rates. In the table
-# this would be a positive number in the first two columns and a negative one in the last. Does it
-# hold at every stage? Does it hold in the scale-free form as well? And without `layer_0`, which has
-# one input where the others have 32, and so differs from them in more than its depth?
+# Chen, Yuille and Zhou (2023, section 4) claim that shallower layers *tend to* lie in flatter
+# valleys, have more predictive gradients, and bear larger learning rates. If so, the first two columns
+# are positive, and the last one is negative.
 #
-# ### Exercise 04.3
+# Look at three things in the table:
 #
-# Why a scale-free form? Multiply all parameters of a ReLU layer by 10, and divide the weights of the
-# next one by 10: the network computes what it did before. By which factor has the curvature λ of
-# the first of these layers been multiplied? (‖θ‖² takes the opposite factor. Being a sum over all *n*
-# parameters it also grows with their number, hence λ‖θ‖²/*n*, by which layers of different sizes
-# can be compared.)
+# - Does the claim hold at each of the three stages?
+# - Does it hold for the scale-free curvature too?
+# - Does it hold without `layer_0`? This layer has one input where the others have 32, so it differs
+#   from them in more than its depth.
+#
+# ### Explain · 04.a
+#
+# Where does the claim hold in this training, and where does it not?
+
+# %%
+my_explanation = ...
+exercises.explain("04.a", my_explanation)
+
+# %% [markdown]
+# ### Exercise 04.3 · ★★ work it out
+#
+# Why a scale-free form? Multiply all parameters of one ReLU layer by 10, and divide the weights of
+# the next layer by 10. The network still computes the same function. By which factor has the
+# curvature λ of the first of these two layers been multiplied?
+#
+# (‖θ‖², the squared length of the layer's parameters, changes by the opposite factor, so the product
+# λ‖θ‖² does not change. ‖θ‖² is a sum over all *n* parameters of a layer, so it is larger for larger
+# layers. Therefore we divide by *n*.)
 
 # %%
 exercises.check("04.3", ...)
@@ -217,7 +238,8 @@ exercises.check("04.3", ...)
 # %% [markdown]
 # ## Does theory hold?
 #
-# A real valley is not quadratic. How far is the rate that was found by trying from 2/λ?
+# A real valley is not quadratic. How far is the rate that was found by trying from 2/λ? A ratio of
+# 1 means that they agree.
 
 # %%
 for name, table in known.items():
@@ -226,17 +248,23 @@ for name, table in known.items():
         print(f"{name}: stable rate divided by 2/λ from {ratio.min():.2f} to {ratio.max():.2f}")
 
 # %% [markdown]
-# Above 1, the layer bears more than its curvature *here* suggests: within a few steps it can move
-# to a flatter place, or have hardly any gradient along the steepest axis. Below 1, it bears less:
-# the way down leads to a steeper place. Far from a minimum both happen; near one, 2/λ is a good
-# guess.
+# ### Explain · 04.b
 #
-# ## Flat for whom?
+# After 40 updates, some layers bear far more than 2/λ and others less. Later the ratio is close to 1.
+# How can that be?
+
+# %%
+my_explanation = ...
+exercises.explain("04.b", my_explanation)
+
+# %% [markdown]
+# ## A picture of the valleys
 #
-# Slices make valleys visible: the loss along random directions within one layer. A direction is
-# scaled to the size of the weights, filter by filter (Li et al. 2018), so that slices of different
-# layers can be laid beside each other. At α = 1 each filter has moved by its own length. The filters
-# of `layer_0` are single numbers, for which there are no random directions: it has no slice.
+# A slice shows the loss along a line through the present weights, in a random direction within one
+# layer. Each filter (the weights of one unit) moves in proportion to its own length (Li et al. 2018),
+# so that the slices of different layers can be compared: at α = 1, each filter has moved by as much
+# as it is long. The filters of `layer_0` are single numbers, for which there is no random direction,
+# so it has no slice.
 
 # %%
 if depth > 1 and np.isfinite(model.evaluate(x, y, batch_size=256, verbose=0)):
@@ -244,19 +272,18 @@ if depth > 1 and np.isfinite(model.evaluate(x, y, batch_size=256, verbose=0)):
     for name, color in list(zip(hidden, lcb.plotting.depth_colors(depth), strict=True))[1:]:
         cut = landscape.loss_slice(network, layer=name, directions=2 if SHORT else 5, points=21)
         axes.plot(cut.alpha, cut.loss.mean("direction"), color=color, label=name)
-    axes.set(xlabel="α", ylabel="loss (mean over directions)", yscale="log")
+    axes.set(
+        xlabel="α (in lengths of the filters)", ylabel="loss (mean over directions)", yscale="log"
+    )
     legend = axes.legend(frameon=False, fontsize="small")
 
 # %% [markdown]
 # ## In the lab
 #
-# The same along a whole training: at nine moments the lab rests and measures what each layer's
-# valley looks like. Which layer will bear the largest learning rate at the end? Predict, then press
-# Start. Training begins again in a wider network; the dotted line is the rate in force.
-#
-# Afterwards raise the learning rate while it trains. Where do the distances begin to shake? (The
-# lab moves all layers at once, with momentum and a batch at a time: its limit need not be that of
-# any one layer.)
+# The lab measures the same along a whole training: at nine moments it pauses and looks at the valley
+# of each layer. Which layer will bear the largest learning rate at the end? Predict, then press
+# Start. (It trains a network of its own, with 64 units in each layer. The dotted line shows the
+# learning rate with which the network is trained.)
 
 # %%
 lab = lcb.lab.FlatnessLab(
@@ -273,7 +300,20 @@ lab = lcb.lab.FlatnessLab(
 lab
 
 # %% [markdown]
-# ## And were the flat layers the fast ones?
+# ### Exercise 04.4 · ★★★ find out
+#
+# Set **Depth** to 3 and leave all else as it is. Predict, press Start, and wait until training has
+# ended. Which of the three hidden layers bears the largest learning rate at the end?
+
+# %%
+exercises.check("04.4", ..., run=lab.run)
+
+# %% [markdown]
+# Afterwards, raise the learning rate *while* it trains. At which rate do the distances begin to
+# shake? (The lab moves all layers at once, with momentum and in batches, so its limit need not be
+# that of any single layer.)
+#
+# ## Were the flat layers the fast ones?
 
 # %%
 run = lcb.collect(convergence, gradients)
@@ -285,16 +325,17 @@ if early is not None:
     print(f"Rank correlation of early curvature with the time to half the distance: {found}")
 
 # %% [markdown]
-# One network, one seed: a number to look at, not to build on.
+# This is one network and one seed, so take it as an example only.
 #
 # ## What is known, and what is only suggested
 #
-# - Certain: on a quadratic bowl, 2/λ is the limit.
-# - Well known: curvature is not a property of the function. Rescale two layers against each other,
-#   and a ReLU network computes the same with other curvatures (Dinh et al. 2017). Hence the
-#   scale-free column; where the two disagree, distrust "flat".
-# - Suggested by Chen et al.: flatter valleys *explain* faster convergence. A correlation over five
-#   layers cannot show that.
+# - *Certain*: in a quadratic valley, 2/λ is the limit.
+# - *Well known*: curvature is not a property of the function alone. Rescale two layers against each
+#   other, and a ReLU network computes the same with other curvatures (Dinh et al. 2017). Hence the
+#   scale-free column. Where the two columns disagree, do not trust either.
+# - *Seen here*: the order of the layers by curvature early in training need not be the order later.
+# - *Suggested by Chen et al.*: flatter valleys are the *reason* for faster convergence. A correlation
+#   over five layers cannot show that.
 #
 # ## Further reading
 #

@@ -13,22 +13,13 @@
 # %% [markdown]
 # # 06 · When the bias disappears
 #
-# [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/keras-lcb/keras_lcb/blob/main/tutorials/06_when_the_bias_disappears.ipynb)
+# *About 45 minutes. You need notebooks 01 and 02.*
 #
-# *About 35 minutes. You need notebooks 01 and 02.*
+# If shallow layers always converged first, nobody would need an experiment. In this notebook you look
+# for conditions under which they do *not*, and you learn how to report what you find.
 #
-# A rule that always shows up would need no experiment. Here you look for conditions under which
-# shallow layers do *not* converge first, and learn to say so.
-
-# %%
-# Installs the package where it is missing, as on Colab; elsewhere this cell does nothing.
-import importlib.util
-import subprocess
-import sys
-
-if importlib.util.find_spec("keras_lcb") is None:
-    source = "git+https://github.com/keras-lcb/keras_lcb"
-    subprocess.check_call([sys.executable, "-m", "pip", "install", "--quiet", source])
+# Exercises have three levels: ★ *read it off*, ★★ *work it out*, ★★★ *find out by an experiment of
+# your own*.
 
 # %%
 import os
@@ -46,7 +37,8 @@ from keras_lcb import exercises, synthetic
 SHORT = os.environ.get("KERAS_LCB_QUICK") == "1"  # a short form, for the notebook's own tests
 
 # %% [markdown]
-# The settings of this notebook. Come back later, change them, and run everything below again.
+# These are the settings of this notebook. Come back later, change them, and run everything below
+# again.
 
 # %% tags=["parameters"]
 depth = 5
@@ -67,9 +59,10 @@ seed = 0
 #
 # ## Predict
 #
-# For each of them: `"shallower faster"`, `"deeper faster"`, `"equivalent"` or `"inconclusive"`?
-# Equivalent means that the last layer takes between 0.9 and 1.11 times as long as the first, and
-# that there are data enough to say so.
+# What will the verdict be for each of them: `"shallower faster"`, `"deeper faster"`, `"equivalent"`
+# or `"inconclusive"`? "Equivalent" means that the difference is known to be small: the last layer
+# takes between 0.9 and 1.11 times as long as the first. "Inconclusive" means that the data do not
+# tell.
 
 # %%
 my_predictions = {
@@ -84,10 +77,11 @@ my_predictions = {
 # %% [markdown]
 # ## Five seeds each
 #
-# The next cell trains thirty networks. `convergence_bias` speaks of an order only where the last
-# layer takes longer than the first, or less long, by more than the scatter over the seeds explains
-# (Student's t), where layers in random order would seldom look as ordered, and where times and
-# areas agree. It gives no verdict on fewer than five seeds.
+# The next cell trains thirty networks, which takes a minute or two. Then `convergence_bias` compares
+# the layers. It says "shallower faster" only if three things come together: the last layer takes
+# longer than the first by more than the differences between seeds explain (Student's t); layers in
+# random order would seldom look so ordered; and the times and the areas under the curves agree. For
+# "deeper faster" it is the same the other way round. It gives no verdict on fewer than five seeds.
 
 # %%
 seeds = range(seed, seed + (1 if SHORT else 5))
@@ -163,11 +157,13 @@ for name, bias in found.items():
 pd.DataFrame(rows).T
 
 # %% [markdown]
-# *Last / first layer* is how many times as long the last layer takes as the first to come half the
-# way, with its interval over seeds. ρ is Spearman's rank correlation with depth, one number a seed:
-# positive where deeper layers are slower.
+# - *last / first layer*: how many times as long the last layer takes as the first to come half the
+#   way, and in brackets the interval for this ratio over the seeds.
+# - *ρ*: Spearman's rank correlation with depth, one number for each seed. It is +1 if the layers come
+#   in exactly from shallow to deep, and −1 if they come in exactly the other way round.
+# - *last loss*: whether the networks have learned anything, one number for each seed.
 #
-# ### Exercise 06.1
+# ### Exercise 06.1 · ★ read it off
 #
 # In how many of the conditions is the verdict "shallower faster"?
 
@@ -180,36 +176,87 @@ for verdict in ("shallower faster", "deeper faster", "equivalent", "inconclusive
     print(f"{verdict}: {'; '.join(names) or 'none'}")
 
 # %% [markdown]
-# ### Exercise 06.2
+# ### Exercise 06.2 · ★★ work it out
 #
-# Suppose there is no bias at all, so that a correlation is as often positive as negative. How
-# likely is it that three seeds of a condition all give a positive one?
+# Suppose that there is no effect at all, so that a correlation is as often positive as negative. What
+# is the probability that three seeds of a condition all give a positive one?
 
 # %%
 exercises.check("06.2", ...)
 
 # %% [markdown]
-# So three seeds that agree in sign are not much, and with six conditions one such case is to be
-# expected by luck (6 · ⅛ = 0.75). This is why there is no verdict below five, and why studies take
-# more: `lcb.experiments` runs them. "Inconclusive" means that these data do not tell. It does not
-# mean that there is no difference; that would be "equivalent".
+# So three seeds of the same sign are not much. With six conditions, luck alone gives such a case in
+# 6 · ⅛ = 0.75 conditions on average. This is why there is no verdict below five seeds. Larger studies
+# can be run with `lcb.experiments`.
 #
-# With six verdicts at 5 % each, one may well be wrong. `lcb.analysis.corrected` holds the chance of
-# even one error at 5 %:
+# ### Explain · 06.a
+#
+# Some conditions are "inconclusive". What does this mean, and what does it *not* mean?
+
+# %%
+my_explanation = ...
+exercises.explain("06.a", my_explanation)
+
+# %% [markdown]
+# If there is no effect, a verdict of "shallower faster" or "deeper faster" still comes by chance in
+# about 5 % of cases. With six conditions, the chance that this happens at least once is larger.
+# `lcb.analysis.corrected` is stricter: it keeps the chance of even one such error at 5 %.
 
 # %%
 for name, bias in lcb.analysis.corrected(found).items():
     print(f"{name}: {bias.verdict}")
 
 # %% [markdown]
-# Look also at how large the ratios are, and at how near to 1 their intervals reach. A verdict near
-# its threshold depends on the seeds, and on where training was stopped: try 1,500 updates in place
-# of 2,000.
+# ## How large is the effect?
 #
-# ## Why distances mislead after a normalisation
+# A correlation of +1 looks like a large effect. It need not be one: it only says that the order is
+# perfect.
+# For each condition, the next cell shows the rank correlation beside two numbers that tell the
+# *size*: the area under the curve of the first and of the last layer (½ for a layer that moves at
+# constant speed), and the ratio of the times to half.
+
+# %%
+rows = {}
+for name, several in runs.items():
+    kernels = [layer for layer in found[name].layers if layer in several[0].layer]
+    areas = [
+        lcb.analysis.area_under_distance(one).sel(layer=kernels).values.astype(float)
+        for one in several
+    ]
+    first, *_, last = np.mean(areas, axis=0) if len(kernels) > 1 else (np.nan, np.nan)
+    rows[name] = {
+        "ρ with area": f"{found[name].area.spearman:+.2f}",
+        "area, first layer": f"{first:.2f}",
+        "area, last layer": f"{last:.2f}",
+        "last / first layer": str(found[name].ratio),
+    }
+pd.DataFrame(rows).T
+
+# %% [markdown]
+# For comparison: if the last layer takes 1.25 times as long as the first, and the first is half-way
+# after 200 updates, the last is half-way after 250. Whether this is much depends on what you want to
+# do with it. In a study over many seeds ([docs/RESULTS.md](../docs/RESULTS.md)), the last layer takes
+# 1.09 [1.05, 1.12] times as long as the first in a plain 1-D network with momentum: a difference of
+# which we are sure, and which is small.
 #
-# Batch normalisation divides by the size of what it gets. If all weights of the layer before it
-# are made ten times as large, the network computes the same. Try it:
+# ### Explain · 06.b
+#
+# Can the order of the layers be perfect and the effect tiny? What does each of the numbers tell you?
+
+# %%
+my_explanation = ...
+exercises.explain("06.b", my_explanation)
+
+# %% [markdown]
+# A verdict near its threshold depends on the seeds, and on the update at which training was stopped:
+# try 1,500 updates in place of 2,000.
+#
+# ## Does batch normalisation only mislead the measure?
+#
+# With batch normalisation, the order of the layers is reversed. Is this a fact about learning, or does
+# the distance mislead here? There is a reason to ask. Batch normalisation divides by the size of what
+# it receives. If all weights of the layer before it are made ten times as large, the network computes
+# the same. The next cell tries it.
 
 # %%
 data = lcb.vision.load("digits")
@@ -227,14 +274,15 @@ print(
 )
 
 # %% [markdown]
-# The distance between the parameters is large, and the function is the same up to rounding and the
-# small constant that guards the division. So distances to the endpoint say less in such a network,
-# in either direction. A measure that does not see the length is the *angle*, 1 − cos of the angle
-# between a layer's weights and its initial weights (`run.angle`).
+# The weights have moved far, and the function is the same, except for rounding and a small constant
+# in the division. So in such a network, a part of the distance may have no effect. A measure that does
+# not depend on the length of the weights is the *angle*: 1 − cos of the angle between two weight
+# vectors. `run.angle_to_end` is the angle between a layer's weights and its final weights. It goes to
+# 0 as the distance does.
 #
-# ### Exercise 06.3
+# ### Exercise 06.3 · ★★ work it out
 #
-# What is this angle measure between a weight vector *w* and 10·*w*?
+# How large is 1 − cos of the angle between a weight vector *w* and the vector 10·*w*?
 
 # %%
 exercises.check("06.3", ...)
@@ -243,46 +291,79 @@ exercises.check("06.3", ...)
 figure, panels = plt.subplots(1, 2, figsize=(14, 4), layout="constrained", sharey=True)
 for panel, name in zip(panels, ("images, SGD", "images, SGD, batch norm"), strict=True):
     one = runs[name][0]
-    angle = one.angle / one.angle.isel(step=-1)
+    angle = one.angle_to_end / one.angle_to_end.isel(step=0)
     for place, layer in enumerate(one.layer.values[one.kind.values == "Conv2D"]):
         shade = lcb.plotting.depth_colors(depth)[place]
         panel.plot(one.step, angle.sel(layer=layer), color=shade, label=layer)
-    panel.set(title=name, xlabel="updates")
+    panel.set(title=f"{name} (seed {seed})", xlabel="updates")
+    panel.axhline(0.5, color="grey", linestyle=":")
     panel.legend(frameon=False, fontsize="small")
-label = panels[0].set_ylabel("angle turned, relative to its last value")
+label = panels[0].set_ylabel("angle to the final weights (1 − cos),\nrelative to its initial value")
+for name in ("images, SGD", "images, SGD, batch norm"):
+    by_angle = next((r for said, r in found[name].beside.items() if "angle" in said), "unknown")
+    print(f"{name}: last / first layer by distance {found[name].ratio}, by angle {by_angle}")
 
 # %% [markdown]
-# Here a line that *rises* sooner belongs to a layer that turned sooner. Does the order of the layers
-# agree with that of the distances? Where two measures disagree, report both.
+# ### Explain · 06.c
+#
+# Does the angle show the same order of the layers as the distance? What follows for the question at
+# the top of this section?
+
+# %%
+my_explanation = ...
+exercises.explain("06.c", my_explanation)
+
+# %% [markdown]
+# Two measures that agree are better than one. Where they disagree, report both.
 #
 # ## Your own condition
 #
-# Look for one that changes the verdict: depth, width, learning rate, activation, target. Write down
-# what you expect before you press Start.
+# ### Exercise 06.4 · ★★★ find out
+#
+# The lab below starts with the first condition of the table: plain, with momentum. Look for a setting
+# in which the *last* hidden layer is half-way before the *first*. Change nothing but **Depth** (five
+# or more) and **Learning rate**. Write down what you expect before each run. When you have found one,
+# hand in the run: put `lab.run` in place of the dots.
 
 # %%
 lab = lcb.lab.DepthLab(
-    depth=depth, residual=True, optimizer="adam", learning_rate=0.001, updates=2000, predict=True
+    depth=depth,
+    width=64,
+    residual=False,
+    optimizer="momentum",
+    learning_rate=learning_rate,
+    target="sin(x) + sin(2*x)/2 + sin(4*x)/4",
+    updates=2000,
+    seed=seed,
+    predict=True,
 )
 lab
+
+# %%
+exercises.check("06.4", ...)
+
+# %% [markdown]
+# How many settings did you try? A setting that was found after ten tries is weaker evidence than one
+# that was predicted. So report the tries, too.
 
 # %% [markdown]
 # ## How to report such a result
 #
-# 1. All conditions you tried, not only those that worked.
-# 2. Seeds, and the spread over them.
-# 3. The endpoint, and the measure; a second measure where the first may mislead.
-# 4. The loss: layers that "converge" in a network that learned nothing say nothing.
-# 5. "Tends to", where it tends to.
+# 1. All conditions that you tried, not only those that worked.
+# 2. The number of seeds, and how much they differ.
+# 3. The size of the effect with its interval, not only the order.
+# 4. The endpoint and the measure, and a second measure where the first may mislead.
+# 5. The loss: if a network has learned nothing, the order of its layers means nothing.
+# 6. "Tends to", where it only tends to.
 #
 # ## What is known
 #
-# - Chen, Yuille and Zhou (2023) write that shallower layers *tend to* converge faster. Counterexamples
-#   such as those above do not refute a tendency; they limit it.
-# - In vision transformers, layers were seen to change in step with each other, unlike those of
-#   residual convolutional networks (arXiv 2405.17377).
-# - Normalisation makes the length of weights arbitrary, and it couples effective learning rates; flat
-#   or near are then not properties of the function (Dinh et al. 2017).
+# - Chen, Yuille and Zhou (2023) write that shallower layers *tend to* converge faster. The
+#   counterexamples above do not refute a tendency; they show its limits.
+# - In vision transformers, layers were seen to change in step with each other, unlike those of residual
+#   convolutional networks (arXiv 2405.17377).
+# - Normalisation makes the length of the weights arbitrary. Then neither "near" nor "flat" is a property
+#   of the function alone (Dinh et al. 2017).
 #
 # ## Further reading
 #

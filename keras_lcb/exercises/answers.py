@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
 from keras_lcb.analysis import time_to_fraction
+from keras_lcb.exercises import reading
 from keras_lcb.exercises.checking import Grade, NoAnswer
 
 
@@ -30,12 +31,9 @@ def number(
         right: The comment on a right answer. Defaults to "".
         slips: A mapping from wrong numbers that typical mistakes give to comments on them.
     """
-    if isinstance(answer, bool):
-        return False, "The answer is a number."
-    try:
-        given = float(answer)
-    except (TypeError, ValueError):
-        return False, f"The answer is one number, but {_short(answer)} is not a number."
+    given = reading.number(answer)
+    if given is None:
+        return False, f"The answer is one number, but {reading.short(answer)} is not a number."
     if not math.isfinite(given):
         return False, f"The answer is a finite number, not {given}."
     if _close(given, expected, within):
@@ -50,35 +48,57 @@ def number(
 
 def name(answer: Any, expected: Iterable[str], known: Sequence[str], *, right: str = "") -> Grade:
     """Grades a name out of several known ones, of which more than one may be right."""
-    if not isinstance(answer, str):
+    if not isinstance(answer, str) and reading.name(answer, known) is None:
         return False, f"The answer is a name in quotes: one of {', '.join(known)}."
-    if answer not in known:
-        return False, f"'{answer}' is not one of {', '.join(known)}."
-    if answer in set(expected):
+    given = reading.name(answer, known)
+    if given is None:
+        return False, f"{reading.short(answer)} is not one of {', '.join(known)}."
+    if given in set(expected):
         return True, right
-    return False, f"It is not {answer}."
+    return False, f"It is not {given}."
+
+
+def names(answer: Any, expected: Mapping[str, Iterable[str]], known: Sequence[str]) -> Grade:
+    """Grades a dictionary of names, or a list of them in the order of `expected`.
+
+    Args:
+        answer: The learner's answer.
+        expected: A mapping from what is asked for to the names that are right.
+        known: All possible names.
+    """
+    keys = list(expected)
+    if isinstance(answer, Mapping):
+        given = {reading.name(key, keys): value for key, value in answer.items()}
+    else:
+        values = reading.sequence(answer) or []
+        given = dict(zip(keys, values, strict=True)) if len(values) == len(keys) else {}
+    if set(given) != set(keys):
+        return False, f"The answer is a dictionary of names, with the keys {', '.join(keys)}."
+    for key in keys:
+        right, said = name(given[key], expected[key], known)
+        if not right:
+            return False, f"{key.capitalize()}: {said[0].lower()}{said[1:]}"
+    return True, "All of them are right."
 
 
 def order(answer: Any, values: Mapping[Any, float], *, right: str = "") -> Grade:
-    """Grades an order of names by rising values. Names of equal values may be in any order.
+    """Grades an order of names or numbers by rising values. Those of equal values may be swapped.
 
     NaN counts as larger than everything.
     """
-    try:
-        given = [] if isinstance(answer, str | bytes | Set | Mapping) else list(answer)
-    except TypeError:
-        given = []
+    given = reading.sequence(answer)
     if not given:
-        return False, "The answer is a list of names in order."
-    if sorted(map(str, given)) != sorted(map(str, values)):
+        return False, "The answer is a list in order."
+    known = list(values)
+    keys = [reading.key(one, known) for one in given]
+    if len(keys) != len(known) or set(keys) != set(known):
         return False, f"The list must hold each of {', '.join(map(str, values))} once."
-    sizes = {str(key): _nan_last(value) for key, value in values.items()}
-    ranked = [sizes[str(key)] for key in given]
+    ranked = [_nan_last(values[key]) for key in keys]
     swapped = [n for n in range(len(ranked) - 1) if ranked[n] > ranked[n + 1]]
     if not swapped:
         return True, right
     first = swapped[0]
-    return False, f"Look again at {given[first]} and {given[first + 1]}."
+    return False, f"Look again at {keys[first]} and {keys[first + 1]}."
 
 
 def function(
@@ -105,7 +125,7 @@ def function(
     for arguments in cases:
         try:
             outcomes.append(np.asarray(answer(*_copied(arguments)), dtype=float))
-        except Exception as error:  # the learner's function may raise anything
+        except (Exception, SystemExit) as error:  # the learner's function may raise anything
             return False, f"Your function raised {type(error).__name__}: {error}"
     if _agree(outcomes, cases, expected):
         return True, right
@@ -161,8 +181,3 @@ def _close(given: float, expected: float, within: float) -> bool:
 
 def _nan_last(value: float) -> float:
     return math.inf if math.isnan(value) else float(value)
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 40 else f"{text[:37]}..."

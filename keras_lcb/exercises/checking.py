@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+from keras_lcb.exercises.reading import is_open
 
 # What a grader returns: whether the answer is right, and a comment.
 Grade = tuple[bool, str]
@@ -47,6 +50,11 @@ class _Exercise:
     checked: str
     hints: tuple[str, ...]
 
+    @property
+    def evidence(self) -> set[str]:
+        """The names of what the grader takes beside the answer."""
+        return set(inspect.signature(self.grade).parameters) - {"answer"}
+
 
 _EXERCISES: dict[str, _Exercise] = {}
 
@@ -86,14 +94,15 @@ def check(name: str, answer: Any, **evidence: Any) -> Verdict:
 
     Args:
         name: The exercise's number.
-        answer: The answer; `...` or `None` if there is none yet.
+        answer: The answer; `...` or `None` if there is none yet. Any usual form will do: 0.25,
+            "1/4", "25 %", an array of one element, "layer 3" for "layer_3".
         **evidence: What the exercise asks about, such as `run=run`.
 
     Returns:
         The verdict, which says what was checked.
 
     Raises:
-        ValueError: If there is no such exercise.
+        ValueError: If there is no such exercise. An answer of whatever kind raises nothing.
 
     Example:
         >>> check("01.3", ...)
@@ -104,14 +113,27 @@ def check(name: str, answer: Any, **evidence: Any) -> Verdict:
         Checked: your number, against the share of all orders of five layers, within 1 %.
     """
     asked = _asked(name)
-    if answer is None or answer is ...:
-        said = "Put your answer in place of the dots and run the cell again."
-        return Verdict(name, None, said, asked.checked)
-    try:
-        right, said = asked.grade(answer, **evidence)
-    except NoAnswer as reason:
-        return Verdict(name, None, str(reason), asked.checked)
+    right: bool | None
+    if is_open(answer):
+        right, said = None, "Put your answer in place of the dots and run the cell again."
+    elif set(evidence) != asked.evidence:
+        given = "".join(f", {one}={one}" for one in sorted(asked.evidence))
+        right, said = None, f'Call it as in the notebook: exercises.check("{name}", answer{given}).'
+    else:
+        right, said = _graded(asked.grade, answer, evidence)
     return Verdict(name, right, said, asked.checked)
+
+
+def _graded(
+    grade: Callable[..., Grade], answer: Any, evidence: dict[str, Any]
+) -> tuple[bool | None, str]:
+    try:
+        return grade(answer, **evidence)
+    except NoAnswer as reason:
+        return None, str(reason)
+    except Exception as error:  # whatever an answer or a run of a learner may be
+        said = f"What you passed cannot be read as an answer ({type(error).__name__})."
+        return False, f"{said} Compare its kind with what the exercise asks for."
 
 
 def hint(name: str, number: int = 1) -> str:

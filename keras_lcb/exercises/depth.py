@@ -9,6 +9,8 @@ import xarray as xr
 
 from keras_lcb.exercises import answers
 from keras_lcb.exercises.checking import Grade, exercise
+from keras_lcb.exercises.explaining import question
+from keras_lcb.exercises.lab_runs import require
 
 
 @exercise(
@@ -73,3 +75,52 @@ def _chance(answer: Any) -> Grade:
             2 / 120: "Only the order from shallow to deep counts here, not the reverse.",
         },
     )
+
+
+@exercise(
+    "01.4",
+    checked="your layer, against the first update at which each hidden layer's distance in the "
+    "lab's run with ten hidden layers is below one half.",
+    hints=(
+        "Set Depth to 10 in the lab, predict, press Start, and run the cell when it has ended.",
+        "Beside the picture of the distances stands when each layer was half-way.",
+    ),
+)
+def _first_of_ten(answer: Any, run: xr.Dataset) -> Grade:
+    require(run, depth=10, learning_rate=0.01)
+    return _first(answer, run)
+
+
+question(
+    "01.a",
+    model="In this run the shallow layers' curves fall below one half earlier than the deep "
+    "ones', so by this measure they are the faster ones. But all curves fall together at first: "
+    "the differences are small beside the whole run. And the curves show only that the weights "
+    "came closer to where they ended, not why.",
+    criteria=(
+        "It names what is plotted: the share of the way that a layer still has to go.",
+        "It says how large the difference is, not only which layer is first.",
+        "It keeps apart what the figure shows and what might be the reason.",
+    ),
+)
+question(
+    "01.b",
+    model="With other seeds the first layer is still ahead of the last, but the layers between "
+    "them change places. So the tendency may be real, and the exact order of one run is partly "
+    "chance. Three seeds are too few to say how large the effect is: the interval is wide.",
+    criteria=(
+        "It says what all seeds have in common.",
+        "It says what differs from seed to seed.",
+        "It says that three runs are few.",
+    ),
+)
+question(
+    "01.c",
+    model="Ten layers are half-way within a few updates of each other, and the shallowest is not "
+    "the first. So what one network shows, another need not show: the depth of the network is a "
+    "condition of the result.",
+    criteria=(
+        "It compares the ten layers with the five of the first run.",
+        "It does not call the first result wrong: both are results, under different conditions.",
+    ),
+)

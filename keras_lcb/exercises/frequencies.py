@@ -10,20 +10,24 @@ import xarray as xr
 
 from keras_lcb.exercises import answers
 from keras_lcb.exercises.checking import Grade, NoAnswer, exercise
+from keras_lcb.exercises.explaining import question
+from keras_lcb.exercises.lab_runs import require, settings_of
 from keras_lcb.synthetic.spectra import time_to_learn
 
 
 @exercise(
     "05.1",
     checked="your list of wave numbers, against the first update at which the error at each is "
-    "below one half in this run; those that are not learned stand last, in any order.",
+    "below one half in this run. Those that are learned before the first record may be in any "
+    "order, and so may those that are not learned, which stand last.",
     hints=(
         "Which line falls below the dotted line first?",
         "synthetic.time_to_learn(run.frequency_error) gives the updates.",
     ),
 )
 def _order(answer: Any, run: xr.Dataset) -> Grade:
-    times = _times(run)
+    first = float(run["step"].values[1])  # what happens before it is not seen
+    times = {k: max(time, first) for k, time in _times(run).items()}
     return answers.order(answer, times, right="In this order they are learned.")
 
 
@@ -93,3 +97,67 @@ def _times(run: xr.Dataset) -> dict[int, float]:
     if not bool(times.notnull().any()):
         raise NoAnswer("No frequency is learned in this run: train longer, or at another rate.")
     return {int(k): float(time) for k, time in zip(times["frequency"], times, strict=True)}
+
+
+@exercise(
+    "05.5",
+    checked="your number, against the updates at which the error at wave number 10 falls below "
+    "one half in the lab's run with a quarter of the learning rate, divided by those of `run`; "
+    "within 5 %.",
+    hints=(
+        "Set the learning rate in the lab to a quarter, predict, press Start, and wait.",
+        "synthetic.time_to_learn(lab.run.frequency_error) gives the updates; the same for run.",
+    ),
+)
+def _slower(answer: Any, run: xr.Dataset, slow: xr.Dataset) -> Grade:
+    made = settings_of(run)
+    same = {name: made[name] for name in ("depth", "seed", "updates")}
+    require(slow, learning_rate=made["learning_rate"] / 4, **same)
+    before, after = (_times(one).get(10, math.nan) for one in (run, slow))
+    if not math.isfinite(after / before):
+        raise NoAnswer("Wave number 10 is not learned in both runs. Train longer.")
+    return answers.number(
+        answer,
+        after / before,
+        within=0.05,
+        right=f"{after:,.0f} updates against {before:,.0f}.",
+        slips={
+            4.0: "A quarter of the rate need not take four times as long: look at the lab's run.",
+            before / after: "The other way round: the slow run's updates divided by the other's.",
+            after: "These are the updates of the slow run: divide them by those of `run`.",
+        },
+    )
+
+
+question(
+    "05.a",
+    model="The lower a note, the sooner its error falls below one half: 1 and 3 at once, 10 much "
+    "later, 30 not within this run. But the low notes are also the loud ones in this target, so "
+    "this figure alone cannot tell which of the two is the reason.",
+    criteria=(
+        "It describes the order, and that the steps between the notes are unequal.",
+        "It names the second thing in which the notes differ.",
+    ),
+)
+question(
+    "05.b",
+    model="The two numbers are means over different things. By its shares, a layer is asked for "
+    "the four notes of the target only; by energy, everything counts that the layer adds, also "
+    "what other layers take away again, and what leaks because a contribution does not end where "
+    "it began. They are on different scales, so only the order of the layers can be compared.",
+    criteria=(
+        "It says what counts in each of the two means.",
+        "It compares the order of the layers, and says whether the two agree on it.",
+    ),
+)
+question(
+    "05.c",
+    model="With equal loudness, 1 is still learned before 3, and 3 before 10, so loudness is not "
+    "the only reason: frequency by itself plays a part. Note 3 is now later than note 1 by a "
+    "clear distance, although it has become louder than it was. The notes are learned in one "
+    "network, so what is left of one note changes the gradients of the others.",
+    criteria=(
+        "It says what was held equal in the second run.",
+        "It concludes that frequency matters, not that loudness does not.",
+    ),
+)

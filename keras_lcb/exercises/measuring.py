@@ -9,8 +9,10 @@ import numpy as np
 import xarray as xr
 
 from keras_lcb.analysis import convergence_rate
-from keras_lcb.exercises import answers
+from keras_lcb.exercises import answers, reading
 from keras_lcb.exercises.checking import Grade, NoAnswer, exercise
+from keras_lcb.exercises.explaining import question
+from keras_lcb.exercises.lab_runs import require
 
 
 def _normalised(weights: np.ndarray) -> np.ndarray:
@@ -132,10 +134,10 @@ def _whole_run(answer: Any, run: xr.Dataset) -> Grade:
     ),
 )
 def _window(answer: Any, run: xr.Dataset) -> Grade:
-    try:
-        t1, t2 = (float(time) for time in answer if not isinstance(time, str))
-    except (TypeError, ValueError):
+    times = [reading.number(time) for time in reading.sequence(answer) or []]
+    if len(times) != 2 or times[0] is None or times[1] is None:
         return False, "The answer is a pair of updates (t1, t2)."
+    t1, t2 = times[0], times[1]
     layers = answers.hidden_layers(run)
     steps = run["step"].values
     if not steps[0] <= t1 < t2 <= steps[-1]:
@@ -171,3 +173,65 @@ def _exponential(answer: Any) -> Grade:
             100 * math.log10(2): "The natural logarithm is wanted: exp has base e.",
         },
     )
+
+
+@exercise(
+    "02.6",
+    checked="your number, against the times to half the distance of the hidden layers in the "
+    "lab's run with the learning rate 0.02: the longest divided by the shortest; within 5 %.",
+    hints=(
+        "Set the learning rate to 0.02 in the lab, predict, press Start, and wait for the end.",
+        "Beside the picture stands when each layer was half-way. Leave out the read-out (out).",
+        "lcb.time_to_fraction(lab.run) gives the times.",
+    ),
+)
+def _spread(answer: Any, run: xr.Dataset) -> Grade:
+    require(run, learning_rate=0.02, depth=5)
+    times = answers.half_way(run).values()
+    first, last = min(times), max(times)
+    if not math.isfinite(last):
+        raise NoAnswer("Some layer of this run never came half the way. Take another seed.")
+    return answers.number(
+        answer,
+        last / first,
+        within=0.05,
+        right=f"{last:,.0f} updates against {first:,.0f}.",
+        slips={
+            first / last: "The other way round: the longer time divided by the shorter one.",
+            last - first: "This is the difference of the two times; their ratio is asked for.",
+        },
+    )
+
+
+question(
+    "02.a",
+    model="The endpoint is where the layer itself ended, so each layer goes from distance 1 to "
+    "distance 0, and it does so in the same T updates. The rate over the whole run is then 1/T "
+    "by definition. Layers can only differ in how they spread this way over the run.",
+    criteria=(
+        "It says that each layer is measured against its own end.",
+        "It uses both ends: 1 at update 0, and 0 at update T.",
+        "It says where a difference could still be seen.",
+    ),
+)
+question(
+    "02.b",
+    model="On the left the endpoint is the weights at the end of the left figure, so every line "
+    "must come down to 0 there. On the right the same weights are measured against a later "
+    "endpoint, and they still have some way to go. The weights are the same; the endpoint is not.",
+    criteria=(
+        "It says that the weights in both figures are the same.",
+        "It says why the lines on the left must end at 0.",
+        "It does not say that the layers on the left have converged.",
+    ),
+)
+question(
+    "02.c",
+    model="The steps became small because the learning rate did, so the weights stopped moving. "
+    "Any training with such a schedule comes to rest, whether or not it has learned anything; "
+    "on fresh noise this network is worse than always answering 0.",
+    criteria=(
+        "It names the learning rate as the cause of the rest.",
+        "It looks at the error on fresh data, not only at the curves.",
+    ),
+)

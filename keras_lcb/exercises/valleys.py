@@ -5,9 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import xarray as xr
 
 from keras_lcb.exercises import answers
-from keras_lcb.exercises.checking import Grade, exercise
+from keras_lcb.exercises.checking import Grade, NoAnswer, exercise
+from keras_lcb.exercises.explaining import question
+from keras_lcb.exercises.lab_runs import require
 
 
 def _largest_eigenvalue(hessian: np.ndarray) -> float:
@@ -85,3 +88,51 @@ def _rescaled(answer: Any) -> Grade:
             1.0: "The function is the same, but its curvature along these weights is not.",
         },
     )
+
+
+@exercise(
+    "04.4",
+    checked="your layer, against the largest stable learning rates of the hidden layers at the "
+    "last moment of the lab's run with three hidden layers.",
+    hints=(
+        "Set Depth to 3 in the lab, predict, press Start, and run the cell when it has ended.",
+        'lab.run.stable_learning_rate.dropna("step", how="all")[-1] has the last measurements.',
+    ),
+)
+def _bears_most(answer: Any, run: xr.Dataset) -> Grade:
+    require(run, depth=3, learning_rate=0.01)
+    layers = answers.hidden_layers(run)
+    if "stable_learning_rate" not in run:
+        raise NoAnswer("This run has no stable learning rates. Pass the run of the lab above.")
+    rates = run["stable_learning_rate"].sel(layer=layers).dropna("step", how="all")
+    if not rates.sizes["step"] or not np.isfinite(rates.values[-1]).any():
+        raise NoAnswer("No layer of this run has a stable learning rate at the end.")
+    last = rates.values[-1]
+    most = layers[int(np.nanargmax(last))]
+    return answers.name(answer, [most], layers, right=f"It bears {np.nanmax(last):.2g}.")
+
+
+question(
+    "04.a",
+    model="After 40 updates the curvature grows with depth, as the claim says. After 400 and 2,000 "
+    "updates the order is reversed: now the deep layers are the flatter ones, by the plain "
+    "measure and by the scale-free one. So the claim holds early in this training, and not later; "
+    "to say when one looked is a part of the result.",
+    criteria=(
+        "It says at which stage the claim holds, and at which it does not.",
+        "It looks at the scale-free column and at the rows without layer_0 as well.",
+        "It speaks of one network and one seed.",
+    ),
+)
+question(
+    "04.b",
+    model="2/λ is right for a valley of one curvature. Early in training a layer that moves alone "
+    "leaves the place where λ was measured within a step or two. Where it comes to a flatter "
+    "place, it bears far more than 2/λ; where it comes to a steeper one, less. After 400 updates "
+    "the layers are near the bottom, where the valley is almost quadratic, and the rule holds.",
+    criteria=(
+        "It says for which valleys 2/λ is exact.",
+        "It explains ratios above 1 and below 1.",
+        "It says why the rule is better later in training.",
+    ),
+)

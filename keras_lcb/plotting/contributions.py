@@ -44,8 +44,8 @@ def plot_contributions(
         ax: Where to draw. Defaults to `None`: a new pyplot figure.
 
     Returns:
-        The lines by name: `"target"` (if the run has one), `"prediction"`, and the names of the
-        layers.
+        A dict of lines, with the keys `"target"` (if the run has one), `"prediction"`, and the
+        names of the layers.
 
     Raises:
         ValueError: If the run holds no functions.

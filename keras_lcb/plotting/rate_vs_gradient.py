@@ -82,6 +82,7 @@ def plot_rate_vs_gradient(run: xr.Dataset, ax: Axes | None = None) -> list[PathC
     if not all(filled) and any(filled):
         _legend(ax)
     ax.margins(0.12)
+    ax.set_ylim(bottom=min(0.0, ax.get_ylim()[0]))  # or a small difference would look large
     said = [*_correlation(run, len(compared)), *remarks_on(run, speeds)]
     remark(ax, "Speed of convergence against gradient norm", said)
     ax.set(xlabel="RMS gradient norm over the run", ylabel="1 / updates to half the distance")

@@ -57,7 +57,7 @@ class StepQuantity:
             variable: A trainable variable. Its `shape` and `dtype` may be used.
 
         Returns:
-            A tuple of tensors. Empty by default: nothing is kept.
+            A tuple of tensors, which is empty by default, so that nothing is kept.
         """
         return ()
 

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import math
+from fractions import Fraction
 
+import hypothesis
 import numpy as np
+import pandas as pd
 import pytest
 import xarray as xr
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
 
 from keras_lcb import exercises
 from keras_lcb.exercises.checking import exercise
@@ -66,10 +72,22 @@ def limit(hessian):
 
 # Which evidence an exercise needs, right answers, and wrong ones with a word their verdict says.
 CASES = {
-    "01.1": ("run", ["a"], {"b": "not b", "head": "not one of", "z": "not one of", 3: "in quotes"}),
+    "01.1": (
+        "run",
+        ["a", " A ", np.array(["a"]), xr.DataArray("a")],
+        {"b": "not b", "head": "not one of", "z": "not one of", 3: "in quotes"},
+    ),
     # Of the pairs ab ac ad bc bd cd, the deeper is first in bc.
     "01.2": ("run", [5, 5.0, np.int64(5)], {1: "deeper layer", 6: "too large", "x": "number"}),
-    "01.3": ("", [1 / 120, 0.00833], {120: "number of orders", 1 / 32: "independent", 0.5: "too"}),
+    "01.3": (
+        "",
+        [
+            *(1 / 120, 0.00833, "1/120", "0.83 %", "0,00833", np.array([1 / 120])),
+            *(np.float32(1 / 120), Fraction(1, 120), xr.DataArray([1 / 120]), [1 / 120]),
+        ],
+        {120: "number of orders", 1 / 32: "independent", 0.5: "too"},
+    ),
+    "01.4": ("ten", ["a"], {"b": "not b", "layer_9": "not one of"}),
     "02.1": (
         "",
         [
@@ -104,7 +122,13 @@ CASES = {
         {40: "This is T", 1: "whole way", 0: "cover its whole way", 1 / 20: ""},
     ),
     # From 0 to 10: 0.1, 0.01, 0.02, 0 an update; from 10 to 40: 0, 0.03, 0.0267, 0.0333.
-    "02.4": ("run", [(0, 10), [0, 20]], {(0, 40): "not twice", (5, 50): "within", 3: "pair"}),
+    "02.4": (
+        "run",
+        [(0, 10), [0, 20], "0, 20", np.array([0, 20])],
+        {(0, 40): "not twice", (5, 50): "within", 3: "pair"},
+    ),
+    # Half-way at 5, 25, 15 and, between 0.8 at 30 and 0 at 40, at 33.75.
+    "02.6": ("fast", [6.75, 7], {5 / 33.75: "other way", 28.75: "difference", 2: "too small"}),
     "02.5": (
         "",
         [100 * math.log(2), 69.3],
@@ -112,9 +136,24 @@ CASES = {
     ),
     "03.1": ("", [1], {10: "as far to go", 0.1: "as far to go", True: "number"}),
     "03.2": ("", [4], {1: "equally long", 0.25: "other way", 2: "root", -4: "sign"}),
-    "03.3": ("run", ["b"], {"a": "not a", "head": "not one of"}),
+    "03.3": ("", [1.5, "3/2"], {1.75: "where b ends", 1: "way of a", 3.25: "alone", 2: "too"}),
+    "03.4": ("run", ["b"], {"a": "not a", "head": "not one of"}),
     # Gradient norms 1 4 2 3 against speeds 1/5, 1/25, 1/15, 1/27: the correlation is negative.
-    "03.4": ("run", [-1], {1: "sign", 0: "too"}),
+    "03.5": ("run", [-1], {1: "sign", 0: "too"}),
+    "03.6": (
+        "ten",
+        [
+            {"fastest": "a", "largest gradient": "b"},
+            {"Largest_gradient": "B", "fastest": "a"},
+            ("a", "b"),
+            "a, b",
+        ],
+        {
+            ("b", "b"): "Fastest: it is not b",
+            ("a", "c"): "Largest gradient: it is not c",
+            ("a",): "with the keys fastest, largest gradient",
+        },
+    ),
     "04.1": ("", [0.5], {0.25: "bottom", 2: "curvature of 1", 1: "−3w", 0.7: "too large"}),
     "04.2": (
         "",
@@ -130,17 +169,30 @@ CASES = {
         [0.01, 1 / 100],
         {100: "other way", 0.1: "gradient", 1: "function", -0.01: "sign"},
     ),
+    "04.4": ("flat", ["c"], {"a": "not a", "z": "not one of"}),
     "05.1": (
         "run",
-        [[1, 3, 10], (1, 3, 10), np.array([1, 3, 10])],
-        {(3, 1, 10): "3 and 1", (1, 3): "each of", "1, 3": "list"},
+        [
+            *([1, 3, 10], (1, 3, 10), np.array([1, 3, 10]), ["1", "3", "10"], "1, 3, 10"),
+            *("1 → 3 → 10", {1: 5, 10: 25.0, 3: "16"}, iter([1.0, 3.0, 10.0])),
+        ],
+        {(3, 1, 10): "3 and 1", (1, 3): "each of", "1, 3": "each of", 3: "list"},
     ),
     "05.2": ("", [1], {100: "per cent", 4: "too large"}),
     "05.3": ("carrier", ["c"], {"a": "not a", "z": "not one of"}),
+    # Wave number 10 is at ½ at update 15 of run: from 0.9 at 10 to 0.1 at 20; 45 in the slow one.
+    "05.5": (
+        "quarter",
+        [3, 3.1],
+        {4: "need not", 1 / 3: "other way", 45: "divide", 2: "too small"},
+    ),
     "06.1": ("found", [2], {3: "too large", 0: "too small"}),
     "06.2": ("", [0.125], {1 / 3: "multiply", 0.25: "either sign", 0.375: "exactly one"}),
     "06.3": ("", [0, 0.005], {1: "cosine", 9: "direction"}),
 }
+
+
+WITHOUT_CASES = ("05.4", "06.4")  # whose answer is a run
 
 
 def evidence(kind: str, run: xr.Dataset) -> dict:
@@ -149,12 +201,37 @@ def evidence(kind: str, run: xr.Dataset) -> dict:
             self.verdict = verdict
 
     verdicts = ["shallower faster", "inconclusive", "deeper faster", "shallower faster"]
+    rates = xr.zeros_like(run.normalized_distance) * np.nan
+    rates[2], rates[4] = [9.0, 0, 0, 0, 0], [0.1, 0.2, 0.4, np.nan, 9.0]
+    error = run.frequency_error.copy(data=np.repeat([[1.0, 1.0, 1.0]], 5, axis=0))
+    ten = error.copy(data=np.array([[1.0, 1, 1], [0, 0, 0.9], [0, 0, 0.1], [0, 0, 0], [0, 0, 0]]))
+    slow = ten.assign_coords(step=[0, 30, 60, 90, 120])
+    longer = run.isel(layer=slice(None)).drop_dims("frequency").assign_coords(step=slow.step)
     return {
         "": {},
         "run": {"run": run},
         "carrier": {"run": run, "frequency": 3},
         "found": {"found": {str(n): Bias(verdict) for n, verdict in enumerate(verdicts)}},
+        "ten": {"run": made(run, depth=10)},
+        "fast": {"run": made(run, learning_rate=0.02)},
+        "flat": {"run": made(run.assign(stable_learning_rate=rates), depth=3)},
+        "quarter": {
+            "run": made(run.assign(frequency_error=ten)),
+            "slow": made(longer.assign(frequency_error=slow), learning_rate=0.0025),
+        },
     }[kind]
+
+
+def made(run: xr.Dataset, **settings) -> xr.Dataset:
+    """The run as if a lab had made it with these settings."""
+    config = {
+        **{"depth": 5, "learning_rate": 0.01, "residual": False, "optimizer": "momentum"},
+        **{"updates": int(run.step[-1]), "seed": 0, "width": 64},
+        **settings,
+    }
+    # Both experiments of 05.5 are of equally many updates; here their steps are stretched.
+    config["updates"] = min(config["updates"], 40)
+    return run.assign_attrs(settings=json.dumps({"Config": config}))
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -177,12 +254,27 @@ def test_wrong_answers_are_wrong_and_told_why(name, run):
 
 
 NOTHING_MEANT = [
-    *("", "?", b"", [], (), {}, set(), [[]], [...], [None], object(), math.nan, math.inf, -1e300),
+    *(
+        "",
+        "?",
+        b"",
+        [],
+        (),
+        {},
+        set(),
+        [[]],
+        [..., 1],
+        [object],
+        object(),
+        math.nan,
+        math.inf,
+        -1e300,
+    ),
     *(True, 1j, np.array([]), np.ones((2, 2)), xr.Dataset(), xr.DataArray("z"), len, lambda: None),
 ]
 
 
-@pytest.mark.parametrize("name", [*CASES, "05.4"])
+@pytest.mark.parametrize("name", [*CASES, *WITHOUT_CASES])
 def test_whatever_is_passed_gets_a_verdict_with_a_sentence(name, run):
     kind = CASES[name][0] if name in CASES else ""
     for answer in NOTHING_MEANT:
@@ -191,10 +283,54 @@ def test_whatever_is_passed_gets_a_verdict_with_a_sentence(name, run):
         assert verdict.said.endswith(".") or "Your function raised" in verdict.said, verdict
 
 
+class Stubborn:
+    """Raises at whatever is asked of it."""
+
+    def __getattribute__(self, name):
+        raise RuntimeError(name)
+
+    __repr__ = __float__ = __iter__ = __len__ = __array__ = __eq__ = __bool__ = __getattribute__
+
+
+SCALARS = st.one_of(
+    *(st.integers(), st.floats(), st.complex_numbers(), st.booleans(), st.text(), st.binary()),
+    *(st.fractions(), st.decimals(), st.dates(), st.just(...), st.none(), st.builds(Stubborn)),
+    st.sampled_from(
+        [len, exit, Stubborn, lambda *given: Stubborn(), lambda *given: given, "layer 1"]
+    ),
+    arrays.arrays(arrays.scalar_dtypes(), arrays.array_shapes(min_dims=0, min_side=0, max_side=3)),
+)
+ANYTHING = st.recursive(
+    SCALARS,
+    lambda inner: st.one_of(
+        *(st.lists(inner), st.tuples(inner), st.tuples(inner, inner), st.iterables(inner)),
+        st.dictionaries(st.one_of(st.text(), st.integers()), inner),
+        inner.map(lambda one: pd.Series([one], dtype=object)),
+    ),
+    max_leaves=4,
+)
+
+
+@hypothesis.given(answer=ANYTHING, name=st.sampled_from(exercises.names()))
+@hypothesis.settings(suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture])
+def test_no_answer_whatsoever_raises(run, answer, name):
+    kind = CASES[name][0] if name in CASES else ""
+    with np.errstate(all="ignore"):
+        verdict = exercises.check(name, answer, **evidence(kind, run))
+    assert isinstance(verdict, exercises.Verdict) and verdict.said and repr(verdict)
+
+
+def test_evidence_that_is_missing_or_no_run_is_told(run):
+    assert 'exercises.check("01.1", answer, run=run)' in exercises.check("01.1", "a").said
+    assert exercises.check("01.1", "a", runs=run).right is None
+    assert "cannot be read" in exercises.check("01.1", "a", run=3).said
+
+
 # The tolerance that is stated, and the truth worked out by hand.
 NUMBERS = {
     "01.3": (0.0083333333, 0.01),
     "02.5": (69.31471806, 0.01),
+    "03.3": (1.5, 0.01),
     "03.1": (1.0, 0.01),
     "03.2": (4.0, 0.05),
     "04.1": (0.5, 0.01),
@@ -237,8 +373,17 @@ def test_the_run_of_exercise_05_4(run):
     assert exercises.check("05.4", {"frequency_error": 1}).right is False
 
 
+def test_the_run_of_exercise_06_4(run):
+    reverse = made(run.isel(layer=[3, 1, 2, 0, 4]))
+    assert exercises.check("06.4", reverse).right is True
+    assert exercises.check("06.4", made(run)).right is False
+    for change in ({"depth": 4}, {"residual": True}, {"optimizer": "adam"}):
+        verdict = exercises.check("06.4", made(run.isel(layer=[3, 1, 2, 0, 4]), **change))
+        assert verdict.right is False and "plain network, with momentum" in verdict.said
+
+
 def test_every_exercise_has_cases_and_hints():
-    assert set(exercises.names()) == set(CASES) | {"05.4"}
+    assert set(exercises.names()) == set(CASES) | set(WITHOUT_CASES)
     for name in exercises.names():
         assert exercises.hint(name).startswith("Hint 1 of ")
         count = int(exercises.hint(name).split()[3].rstrip(":"))
@@ -268,8 +413,8 @@ def test_a_run_without_an_answer_leaves_the_exercise_open(run):
         ("01.1", "a", {"run": one_layer}),
         ("01.2", 5, {"run": one_layer}),
         ("02.4", (0, 10), {"run": diverged}),
-        ("03.3", "b", {"run": diverged}),
-        ("03.4", 1, {"run": diverged}),
+        ("03.4", "b", {"run": diverged}),
+        ("03.5", 1, {"run": diverged}),
         ("05.1", [1, 3, 10], {"run": diverged}),
         ("05.3", "a", {"run": diverged, "frequency": 3}),
         ("05.3", "a", {"run": plain, "frequency": 3}),
@@ -292,6 +437,14 @@ def test_frequencies_that_are_never_learned_stand_last_in_any_order(run):
     assert exercises.check("05.1", [1, 3, 10], run=never).right
     assert exercises.check("05.1", [1, 10, 3], run=never).right
     assert not exercises.check("05.1", [3, 1, 10], run=never).right
+
+
+def test_frequencies_learned_before_the_first_record_stand_first_in_any_order(run):
+    soon = run.assign(frequency_error=run.frequency_error.copy())
+    soon.frequency_error[1:, 1] = 0.1
+    assert exercises.check("05.1", [1, 3, 10], run=soon).right
+    assert exercises.check("05.1", [3, 1, 10], run=soon).right
+    assert not exercises.check("05.1", [1, 10, 3], run=soon).right
 
 
 def test_a_function_that_changes_its_argument_is_graded_on_its_outcome():

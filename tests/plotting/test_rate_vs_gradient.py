@@ -17,6 +17,7 @@ def test_points_are_norms_and_speeds_worked_out_by_hand(run_factory, ax):
     np.testing.assert_allclose(points.get_offsets()[:, 1], [3 / 20, 3 / 50])
     np.testing.assert_allclose(points.get_offsets()[:, 0], [np.sqrt((10 * 4 + 20) / 30), 1.0])
     assert ax.get_xscale() == "log"
+    assert ax.get_ylim()[0] <= 0, "lengths can be compared"
 
 
 def test_the_rank_correlation_is_told(run_factory, ax):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import re
+import time
 from pathlib import Path
 
 import nbformat
@@ -43,6 +45,7 @@ def test_every_exercise_has_an_answer_and_every_notebook_a_row():
         ("02.5", 100 * math.log(2)),
         ("03.1", 1),
         ("03.2", 4),
+        ("03.3", 1.5),
         ("04.1", 0.5),
         ("04.3", 0.01),
         ("05.2", 1),
@@ -88,11 +91,43 @@ def test_answers_that_depend_on_a_run_are_those_of_the_stored_notebooks():
     slowest, *_, fastest = sorted(map(float, rates.split()))
     assert fastest > 2 * slowest > 0
     correlation = re.search(r"in this run: ([+-][\d.]+)", said_in("03"))[1]
-    assert float(ANSWERS["03.4"].replace("−", "-")) == np.sign(float(correlation))
-    order, carrier = re.findall(r"The run shows: (.+)", said_in("05"))
+    assert float(ANSWERS["03.5"].replace("−", "-")) == np.sign(float(correlation))
+    order, carrier, _ = re.findall(r"The run shows: (.+)", said_in("05"))
     assert ANSWERS["05.1"] == f"`[{order}]`" and ANSWERS["05.3"] == f"`{carrier}`"
     counted = re.search(r"shallower faster: (.+)", said_in("06"))[1].split("; ")
     assert int(ANSWERS["06.1"]) == len(counted)
+
+
+@pytest.fixture(scope="module")
+def in_the_lab():
+    """What the lab of notebook 01 shows with other settings."""
+
+    def train(**changed):
+        target = "sin(x) + sin(2*x)/2 + sin(4*x)/4"
+        base = {"width": 64, "optimizer": "momentum", "target": target, "updates": 2000}
+        lab = DepthLab(**base, **changed)
+        lab.start()
+        while lab.run is None and lab.state in ("training", "done"):
+            time.sleep(0.1)
+        lab.close()
+        return lab.run
+
+    return functools.cache(train)
+
+
+@pytest.mark.parametrize("name", ["01.4", "03.6"])
+def test_answers_from_the_lab_with_ten_layers_are_right(name, in_the_lab):
+    deep = in_the_lab(depth=10, learning_rate=0.01)
+    answer = re.findall(r"`(\w+)`", ANSWERS[name])
+    verdict = exercises.check(name, answer, run=deep)
+    assert verdict.right, verdict
+    assert ANSWERS["06.4"] == "such as depth 10" and exercises.check("06.4", deep).right
+
+
+def test_the_answer_from_the_lab_with_a_larger_rate_is_about_right(in_the_lab):
+    fast = in_the_lab(depth=5, learning_rate=0.02)
+    verdict = exercises.check("02.6", ANSWERS["02.6"].removeprefix("about "), run=fast)
+    assert verdict.right, verdict
 
 
 def test_the_address_opens_the_lab_of_the_first_notebook():

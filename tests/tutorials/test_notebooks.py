@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.util
 import re
 import subprocess
 import sys
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import nbformat
 import pytest
 
 from keras_lcb import exercises
+from keras_lcb.lab import DepthLab, FlatnessLab
 from keras_lcb.lab.settings import LIMITS
 
 ROOT = Path(__file__).parents[2]
@@ -27,9 +30,7 @@ def published(text: Path) -> nbformat.NotebookNode:
     return nbformat.read(text.with_suffix(".ipynb"), as_version=4)
 
 
-def install_cell(text: Path) -> str:
-    (source,) = [c.source for c in build.notebook_of(text).cells if "find_spec" in c.source]
-    return source
+ADDRESS = "https://github.com/someone/something"
 
 
 def test_there_are_six_and_a_lesson_plan():
@@ -64,27 +65,72 @@ def test_it_ran_from_top_to_bottom(text):
 
 
 @each_text
-def test_its_badge_opens_itself_where_its_package_comes_from(text):
-    badge = re.search(
-        r"colab\.research\.google\.com/github/([\w-]+/[\w-]+)/blob/main/(\S+?)\)", text.read_text()
-    )
-    assert badge[2] == f"tutorials/{text.stem}.ipynb"
-    assert f"git+https://github.com/{badge[1]}" in install_cell(text)
+def test_without_an_address_there_is_no_badge_and_the_checkout_is_installed(text, monkeypatch):
+    monkeypatch.setattr(build, "repository", lambda: "")
+    notebook = build.notebook_of(text)
+    assert not re.search("colab|github.com", nbformat.writes(notebook))
+    assert notebook.cells[1] == {**build.install_cell(""), "id": "cell-01"}
+    assert "from the folder above this notebook" in notebook.cells[1].source
 
 
 @each_text
+def test_the_badge_opens_the_notebook_itself(text, monkeypatch):
+    monkeypatch.setattr(build, "repository", lambda: ADDRESS)
+    notebook = build.notebook_of(text)
+    (opened,) = re.findall(r"\]\((https://colab[^)]+ipynb)\)", notebook.cells[0].source)
+    place = f"someone/something/blob/main/tutorials/{text.stem}.ipynb"
+    assert opened == f"https://colab.research.google.com/github/{place}"
+    assert notebook.cells[1].source == build.install_cell(ADDRESS).source
+
+
+def test_the_address_is_that_of_pyproject(monkeypatch, tmp_path):
+    monkeypatch.setattr(build, "FOLDER", tmp_path / "tutorials")
+    project = tmp_path / "pyproject.toml"
+    for text, address in [
+        ("[project]", ""),
+        ("[project.urls]", ""),
+        ('[project.urls]\nRepository = ""', ""),
+        (f'[project.urls]\nRepository = "{ADDRESS}/"', ADDRESS),
+    ]:
+        project.write_text(text)
+        assert build.repository() == address
+
+
+def test_a_repository_that_is_not_on_github_gets_no_badge():
+    elsewhere = "https://codeberg.org/someone/something"
+    assert build.badge(elsewhere, "01") == "" and build.badge("", "01") == ""
+    assert f"git+{elsewhere}" in build.install_cell(elsewhere).source
+
+
+def test_no_page_names_an_address_of_the_package_itself():
+    pages = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("tutorials/*.*")]
+    for page in pages:
+        assert "github.com/keras-lcb" not in page.read_text(), page
+
+
+@pytest.mark.parametrize("address", ["", ADDRESS])
 @pytest.mark.parametrize("there", [True, False])
-def test_the_package_is_installed_only_where_it_is_missing(text, there, monkeypatch):
+def test_the_package_is_installed_only_where_it_is_missing(
+    address, there, monkeypatch, tmp_path, capsys
+):
     commands = []
     monkeypatch.setattr(subprocess, "check_call", commands.append)
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: object() if there else None)
-    exec(install_cell(text), {})
+    monkeypatch.chdir(ROOT / "tutorials")
+    source = build.install_cell(address).source
+    exec(source, {})
     if there:
         assert commands == []
-    else:
-        (command,) = commands
-        assert command[:4] == [sys.executable, "-m", "pip", "install"]
-        assert not re.search("[<=]", " ".join(command)), "no upper pins"
+        return
+    (command,) = commands
+    assert command[:4] == [sys.executable, "-m", "pip", "install"]
+    assert command[-1] == (f"git+{ADDRESS}" if address else "..")
+    assert not re.search("[<=]", " ".join(command)), "no upper pins"
+    if not address:
+        assert "installing it from the folder above" in capsys.readouterr().out
+        monkeypatch.chdir(tmp_path)  # a folder that does not lie in the package
+        with pytest.raises(FileNotFoundError, match="folder `tutorials` of the package"):
+            exec(source, {})
 
 
 def test_every_exercise_is_asked_in_its_notebook():
@@ -97,37 +143,91 @@ def test_every_exercise_is_asked_in_its_notebook():
     assert all(number.startswith(notebook) for number, notebook in asked.items())
 
 
+def test_every_question_in_words_is_asked_in_its_notebook():
+    asked = [
+        (name, text.name[:2])
+        for text in TEXTS
+        for name in re.findall(
+            r'exercises\.explain\("(\d\d\.\w)", my_explanation\)', text.read_text()
+        )
+    ]
+    assert [name for name, _ in asked] == exercises.questions()
+    assert all(name.startswith(notebook) for name, notebook in asked)
+
+
 @each_text
 def test_it_has_a_lab_a_prediction_exercises_and_reading(text):
     source = text.read_text()
     assert "Lab(" in source and re.search('predict=(True|"frequency")', source)
     assert re.search(r"(?m)^my_\w+ = (\.\.\.|{$)", source), "a prediction to be written down"
     assert source.count("exercises.check(") >= 3
+    assert source.count("exercises.explain(") >= 2
     assert "## Further reading" in source and "ICLR 2023" in source
+
+
+LEVELS = {"★ read it off", "★★ work it out", "★★★ find out"}
+
+
+@each_text
+def test_each_exercise_says_how_difficult_it_is(text):
+    titles = re.findall(r"(?m)^# ### Exercise (\d\d\.\d) · (.+)$", text.read_text())
+    checked = re.findall(r'exercises\.check\(\s*"(\d\d\.\d)"', text.read_text())
+    assert [name for name, _ in titles] == checked == sorted(checked)
+    assert {level for _, level in titles} <= LEVELS
+    (explained,) = re.findall(r"levels: ★ .*?★★ .*?★★★ [^.]+\.", text.read_text(), re.DOTALL)
+    assert all(level.split()[1] in explained for level in LEVELS)
+
+
+@each_text
+def test_an_exercise_can_only_be_answered_with_other_settings_of_the_lab(text):
+    found = re.findall(r"(?s)· ★★★ find out\n(.*?)\n# %%\n(.*?)\n\n", text.read_text())
+    in_lab = [asked for asked, cell in found if "lab.run" in cell or "lab.run" in asked]
+    assert in_lab and all(re.search(r"\*\*(Depth|Learning rate)\*\*", asked) for asked in in_lab)
+
+
+@each_text
+def test_the_picture_of_the_lab_is_of_another_run(text):
+    (cell,) = [c for c in published(text).cells if c.cell_type == "code" and "Lab(" in c.source]
+    said = "".join(output.get("text", "") for output in cell.outputs)
+    assert said == build.EXAMPLE + "\n"
+    assert ["image/png" in output.get("data", {}) for output in cell.outputs].count(True) == 1
 
 
 @each_text
 @pytest.mark.timeout(900)
-def test_it_runs_also_with_its_sliders_at_their_ends(text, monkeypatch):
+def test_it_runs_also_with_its_sliders_at_their_ends(text, monkeypatch, capsys):
+    """In this process, since a kernel for each notebook would spend most of the time on imports."""
     monkeypatch.setenv("KERAS_LCB_QUICK", "1")
-    notebook = build.notebook_of(text)
-    (parameters,) = [
-        cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", [])
-    ]
-    client = build.client_of(notebook)
-    with client.setup_kernel():
-        for source in (
-            parameters.source,
-            at_the_end(parameters.source, 0),
-            at_the_end(parameters.source, 1),
-        ):
-            parameters.source = source
-            for number, cell in enumerate(notebook.cells):
-                client.execute_cell(cell, number)  # raises if the cell does
-            assert shown(notebook).count(build.WIDGET) == 1, "one lab"
-            assert shown(notebook).count("image/png") >= 2
-            build.clean(notebook)
-            assert build.faults(notebook) == [], source
+    monkeypatch.chdir(text.parent)
+    cells = [cell for cell in build.notebook_of(text).cells if cell.cell_type == "code"]
+    for end in (None, 0, 1):
+        names, values, figures = {}, [], 0
+        for cell in cells:
+            at_end = end is not None and "parameters" in cell.metadata.get("tags", [])
+            values.append(run_cell(at_the_end(cell.source, end) if at_end else cell.source, names))
+            figures += len(plt.get_fignums())
+            plt.close("all")
+        labs = [value for value in values if isinstance(value, DepthLab | FlatnessLab)]
+        assert len(labs) == 1 and figures >= 1
+        labs[0].close()
+        said = capsys.readouterr()
+        assert not build._ABSOLUTE.search(f"{said.out}{values}")
+        assert not said.err
+        assert not [
+            value for value in values if isinstance(value, exercises.Verdict) and value.right
+        ]
+
+
+def run_cell(source: str, names: dict) -> object:
+    """Runs a cell as IPython does, and returns the value of its last line."""
+    tree = ast.parse(source)
+    last = tree.body.pop() if isinstance(tree.body[-1], ast.Expr) else None
+    exec(compile(tree, "<cell>", "exec"), names)
+    if last is None:
+        return None
+    value = eval(compile(ast.Expression(last.value), "<cell>", "eval"), names)
+    repr(value)  # a notebook would show it
+    return value
 
 
 def shown(notebook: nbformat.NotebookNode) -> list[str]:
