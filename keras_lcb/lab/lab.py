@@ -15,7 +15,7 @@ from keras_lcb.lab.engine.drivers import DriverName, make_driver
 from keras_lcb.lab.engine.session import Session, State
 from keras_lcb.lab.look import Look
 from keras_lcb.lab.screen.buttons import Buttons
-from keras_lcb.lab.screen.exports import exported, link
+from keras_lcb.lab.screen.exports import exported, kinds_for, link
 from keras_lcb.lab.screen.gallery import Gallery
 from keras_lcb.lab.screen.header import header
 from keras_lcb.lab.screen.history import Entry, History
@@ -24,12 +24,12 @@ from keras_lcb.lab.screen.notebook_cells import remember
 from keras_lcb.lab.screen.prediction import Prediction
 from keras_lcb.lab.screen.progress import Progress
 from keras_lcb.lab.screen.sharing import Sharing
-from keras_lcb.lab.screen.still import before_training, of_run
+from keras_lcb.lab.screen.still import before_training, of_runs
 from keras_lcb.lab.settings.declared import Declared
 from keras_lcb.lab.settings.line import read_line
 from keras_lcb.lab.settings.presets import preset_named
 from keras_lcb.lab.settings.query import as_query
-from keras_lcb.lab.showing import Showing
+from keras_lcb.lab.showing import Showing, titles
 from keras_lcb.lab.views.stacking import stacked
 
 
@@ -170,7 +170,7 @@ class Lab:
             self._showing.example(self.settings, *example)
 
     def export(self, kind: str) -> bytes:
-        """Returns the newest run as the content of a file.
+        """Returns the newest run as the content of a file; for figures, beside the one compared.
 
         Args:
             kind: "png" or "svg" for its figures, "csv", "nc" (netCDF) or "gif" for its data.
@@ -178,7 +178,8 @@ class Lab:
         Raises:
             ValueError: If there is no such kind, or no run yet.
         """
-        return exported(kind, self.run, self.declared.further)
+        shown = self._exported_runs(self._history.entries[-1]) if self._history.entries else None
+        return exported(kind, self.run, self.declared.further, shown=shown)
 
     def close(self) -> None:
         """Ends the training, waits for its threads, and removes the lab from the page."""
@@ -191,7 +192,7 @@ class Lab:
         shown = self.widget._repr_mimebundle_(**kwargs) or {}
         # Encoded as text, since ipykernel would pass raw bytes on as a list of numbers.
         view = self.declared.untrained(self.settings)
-        still = before_training(view) if self.run is None else of_run(self.run, "png")
+        still = before_training(view) if self.run is None else of_runs({"": self.run}, "png")
         picture = {"image/png": base64.b64encode(still).decode()} if still else {}
         return {**shown, **picture, "text/plain": f"{self!r}\n{self.sentence}"}
 
@@ -209,7 +210,8 @@ class Lab:
         self._buttons = Buttons(self)
         asked = declared.questions.get(look.predict)
         self._prediction = None if asked is None else Prediction(asked)
-        self._history = History(self._restore, self._export_link)
+        kinds = kinds_for(declared.untrained(settings))
+        self._history = History(self._restore, self._export_link, kinds)
         self._sharing = Sharing(f"lcb.lab.{type(self).__name__}.from_config")
         self._observe()
         self.widget = laid_out(self._parts(), look.projector)
@@ -315,7 +317,17 @@ class Lab:
         self._showing.past(entry, self._beside())
 
     def _export_link(self, entry: Entry, kind: str) -> str:
-        return link(exported(kind, entry.run, self.declared.further), kind, f"run-{entry.number}")
+        shown = self._exported_runs(entry)
+        content = exported(kind, entry.run, self.declared.further, shown=shown)
+        return link(content, kind, f"run-{entry.number}")
+
+    def _exported_runs(self, entry: Entry) -> dict[str, xr.Dataset]:
+        """Returns the runs in an exported figure; the one to compare with is on the left."""
+        beside = self._beside()
+        if beside is None or beside is entry:
+            return {entry.title: entry.run}
+        left, right = titles(beside, entry.settings)
+        return {left: beside.run, right: entry.run}
 
     # Called by the session, from its threads.
 

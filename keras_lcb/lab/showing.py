@@ -49,7 +49,7 @@ class Showing:
         if beside is None:
             self._gallery.go_on({}, settings.in_words(), view, said)
         else:
-            left, right = _titles(beside, settings)
+            left, right = titles(beside, settings)
             told = f"A: {self._declared.describe(beside.view)} B: {said}"
             self._gallery.go_on({left: beside.form}, right, view, told)
 
@@ -62,7 +62,7 @@ class Showing:
         if beside is None or beside is entry:
             self._gallery.show({entry.title: entry.form}, f"Run {entry.number}, {note} {said}")
         else:
-            left, right = _titles(beside, entry.settings)
+            left, right = titles(beside, entry.settings)
             told = f"A: {self._declared.describe(beside.view)} B: {said}"
             self._gallery.show({left: beside.form, right: entry.form}, told)
 
@@ -83,7 +83,7 @@ class Showing:
             )
 
 
-def _titles(beside: Entry, settings: Declared) -> tuple[str, str]:
+def titles(beside: Entry, settings: Declared) -> tuple[str, str]:
     """Returns the titles of a past run and of what is shown beside it."""
     left = f"A, run {beside.number}: {beside.settings.in_words(settings)}"
     return left, f"B: {settings.in_words(beside.settings)}"

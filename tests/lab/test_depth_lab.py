@@ -240,6 +240,19 @@ def test_everything_can_be_saved(lab, tmp_path):
         DepthLab(**TINY).export("csv")
 
 
+def test_a_figure_shows_two_runs_that_are_compared(lab):
+    control(lab, "compare").value = 1
+    lab._history._kind.value = "svg"
+    lab._history._offer(lab._history.entries[-1])
+    encoded = lab._history._link.value.partition("base64,")[2].partition('"')[0]
+    drawn = base64.b64decode(encoded).decode()
+    assert "Left: A, run 1: depth 2" in drawn and "Right: B: depth 1" in drawn
+    assert drawn.count(">Gradient norm of each layer<") == 2
+    assert lab.export("svg").decode() == drawn
+    control(lab, "compare").value = 0
+    assert lab.export("svg").decode().count(">Gradient norm of each layer<") == 1
+
+
 def test_closing_leaves_no_thread():
     before = set(threading.enumerate())
     lab = DepthLab(**{**TINY, "updates": 20_000}, speed=40)

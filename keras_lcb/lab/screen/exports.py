@@ -5,12 +5,13 @@ from __future__ import annotations
 import base64
 import html
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import xarray as xr
 
-from keras_lcb.lab.screen.still import DRAWING, of_run
+from keras_lcb.lab.screen.still import DRAWING, of_runs
 from keras_lcb.plotting import animate_frequencies
 from keras_lcb.runs.storage import save_run
 
@@ -29,18 +30,36 @@ KINDS = (
     ("data (netCDF)", "nc"),
     ("film (GIF)", "gif"),
 )
+_FILM = "gif"
 
 
-def exported(kind: str, run: xr.Dataset | None, quantities: Sequence[str] = ()) -> bytes:
+def kinds_for(view: Any) -> tuple[tuple[str, str], ...]:
+    """Returns the kinds of files that runs can be exported as whose views are like this one.
+
+    A film shows which layer carries which frequency.
+    """
+    film = "frequency" in view.axes()
+    return tuple((label, kind) for label, kind in KINDS if film or kind != _FILM)
+
+
+def exported(
+    kind: str,
+    run: xr.Dataset | None,
+    quantities: Sequence[str] = (),
+    *,
+    shown: Mapping[str, xr.Dataset] | None = None,
+) -> bytes:
     """Returns the figures or the data of a run as the content of a file.
 
     Args:
         kind: "png" or "svg" for the figures; "csv", "nc" or "gif" for the data.
         run: The run, or `None` if there is none.
         quantities: Quantities of the run that get a figure beside the usual ones. Defaults to none.
+        shown: The runs in the figures, by what stands above them, where there are two side by side.
+            Defaults to `None`: the run alone.
 
     Raises:
-        ValueError: If there is no such kind, or no run yet.
+        ValueError: If there is no such kind, no run yet, or nothing for a film in the run.
         OSError: If there is no room for a temporary file.
     """
     if kind not in _TYPES:
@@ -48,7 +67,7 @@ def exported(kind: str, run: xr.Dataset | None, quantities: Sequence[str] = ()) 
     if run is None:
         raise ValueError("There is no finished run to export yet. Press Start first.")
     if kind in ("png", "svg"):
-        return of_run(run, kind, quantities)
+        return of_runs(shown or {"": run}, kind, quantities)
     if kind == "csv":
         return _table(run).encode()
     try:
@@ -95,6 +114,3 @@ def _table(run: xr.Dataset) -> str:
     table = run[kept].to_dataframe().reset_index()
     order = [name for name in ("seed", "step", "layer") if name in table]
     return table.sort_values(order)[[*order, *kept]].to_csv(index=False)
-
-
-Exporter = Callable[[str], bytes]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,10 +53,14 @@ class History:
     Args:
         restore: A function that shows an entry again.
         export: A function of an entry and a kind of file that returns a link as HTML.
+        kinds: The kinds of files, each with its label. Defaults to all.
     """
 
     def __init__(
-        self, restore: Callable[[Entry], None], export: Callable[[Entry, str], str]
+        self,
+        restore: Callable[[Entry], None],
+        export: Callable[[Entry, str], str],
+        kinds: Sequence[tuple[str, str]] = KINDS,
     ) -> None:
         self._export = export
         self.entries: list[Entry] = []
@@ -76,7 +80,7 @@ class History:
         )
         self._kind = widgets.Dropdown(
             description="as",
-            options=KINDS,
+            options=kinds,
             tooltip="What to export",
             layout={"width": "190px"},
             style={"description_width": "30px"},

@@ -3,7 +3,7 @@ import { chart, colorsOf } from "../chart.js";
 import { element, say } from "../dom.js";
 import { number, whole } from "../format.js";
 import { marks } from "../marks.js";
-import { lastPlanned, valueAt } from "../run.js";
+import { valueAt } from "../run.js";
 import { scaleOf } from "../scale.js";
 
 /**
@@ -66,7 +66,7 @@ function draw(host, context) {
   const x = [...new Set(own.flatMap(({ variable }) => variable.at))].sort((a, b) => a - b);
   return chart(host, {
     x,
-    span: [0, lastPlanned(run)],
+    span: context.span(),
     range: [scale.low, scale.high],
     log: scale.log,
     xLabel: "updates",

@@ -4,7 +4,7 @@ import { valueColor } from "../colors.js";
 import { short } from "../format.js";
 import { marks } from "../marks.js";
 import { rowOf, rowValue } from "../rows.js";
-import { lastPlanned, lastUpdate } from "../run.js";
+import { lastUpdate } from "../run.js";
 import { share } from "../scale.js";
 import { prominent } from "../store.js";
 
@@ -34,7 +34,7 @@ export function map(host, context, variable) {
   const rowAt = (y) => rows[Math.floor(y)];
   const made = chart(host, {
     x: [0, lastUpdate(context.run())],
-    span: [0, lastPlanned(context.run())],
+    span: context.span(),
     range: [0, rows.length],
     xLabel: "updates",
     yLabel: "",

@@ -5,7 +5,7 @@ import { element, say } from "../dom.js";
 import { capitalised, meaning, number, whole } from "../format.js";
 import { marks } from "../marks.js";
 import { MANY, rowOf, rowValue } from "../rows.js";
-import { lastPlanned, recordAt } from "../run.js";
+import { recordAt } from "../run.js";
 import { prominent } from "../store.js";
 import { map } from "./map.js";
 
@@ -76,7 +76,8 @@ function lines(host, context, variable) {
   const { store } = context;
   return chart(host, {
     x: variable.at,
-    span: [0, lastPlanned(run)],
+    span: context.span(),
+    named: true,
     range: [scale.low, scale.high],
     log: scale.log,
     xLabel: "updates",

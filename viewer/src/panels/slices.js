@@ -57,6 +57,7 @@ function draw(host, context) {
     x: context.run().axes.alpha ?? [-1, 1],
     range: [scale.low, scale.high],
     log: scale.log,
+    named: true,
     xLabel: "filter norms away",
     yLabel: "loss",
     lines: shown.map((row) => ({
