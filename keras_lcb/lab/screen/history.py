@@ -71,7 +71,7 @@ class History:
             tooltip="A past run",
             options=[],
             layout={"width": "300px"},
-            style={"description_width": "30px"},
+            style={"description_width": "initial"},
         )
         again = widgets.Button(
             description="Restore",
@@ -83,7 +83,7 @@ class History:
             options=kinds,
             tooltip="What to export",
             layout={"width": "190px"},
-            style={"description_width": "30px"},
+            style={"description_width": "initial"},
         )
         out = widgets.Button(
             description="Export",

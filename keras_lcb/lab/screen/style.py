@@ -45,7 +45,9 @@ _COMMON = """
   .keras-lcb-lab .keras-lcb-settings { order: 1; }
 }
 .keras-lcb-stale .lcb-columns { opacity: 0.45; filter: grayscale(1); }
+.keras-lcb-lab .keras-lcb-left { overflow: visible; }
 @container (min-width: 40rem) {
+  .keras-lcb-lab .lcb-columns.lcb-several { grid-template-columns: repeat(2, minmax(0, 1fr)); }
   .keras-lcb-lab .lcb-panels { grid-template-columns: repeat(2, minmax(0, 1fr)); }
   .keras-lcb-lab .lcb-panels .lcb-panel { grid-column: auto; }
   .keras-lcb-lab .lcb-several .lcb-panels { grid-template-columns: minmax(0, 1fr); }
@@ -57,14 +59,23 @@ _COMMON = """
 _PROJECTOR = """
 .keras-lcb-projector {
   --jp-widgets-font-size: 16pt;
-  --jp-widgets-inline-height: 32px;
+  --jp-widgets-inline-height: 28px;
   font-size: 16pt;
 }
 .keras-lcb-projector button, .keras-lcb-projector input,
 .keras-lcb-projector select { font-size: 16pt; }
 .keras-lcb-projector .keras-lcb-sentence { max-width: none; }
 .keras-lcb-projector .widget-button { padding: 0 9px; }
+/* All settings and the first two rows of pictures stand within 720 pixels. */
+.keras-lcb-projector .keras-lcb-header h2 { font-size: 1.1em; }
+.keras-lcb-projector .keras-lcb-header p { font-size: 0.82em; }
+.keras-lcb-projector :is(.keras-lcb-then, .lcb-about, .lcb-ends, .lcb-reading) { display: none; }
 .keras-lcb-projector .lcb-viewer { font-size: 19px; }
+.keras-lcb-projector .lcb-column h2 { font-size: 0.78em; }
+.keras-lcb-projector .lcb-panel { padding-block: 2px; }
+.keras-lcb-projector .lcb-panel h3 { font-size: 0.85em; margin: 0; }
+.keras-lcb-projector .lcb-network { padding-block: 2px; }
+.keras-lcb-projector .lcb-plot { min-height: 185px; }
 """
 
 
