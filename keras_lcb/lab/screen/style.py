@@ -75,6 +75,7 @@ _PROJECTOR = """
 .keras-lcb-projector .lcb-panel { padding-block: 2px; }
 .keras-lcb-projector .lcb-panel h3 { font-size: 0.85em; margin: 0; }
 .keras-lcb-projector .lcb-network { padding-block: 2px; }
+.keras-lcb-projector .lcb-several .lcb-network { display: none; }
 .keras-lcb-projector .lcb-plot { min-height: 185px; }
 """
 
