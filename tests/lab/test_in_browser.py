@@ -310,7 +310,7 @@ def test_the_address_asks_for_the_other_lab(visit, tmp_path):
 # Cells of a notebook: a lab to learn with, a small one beside it, and how many threads they have.
 CELLS = (
     f"import keras_lcb as lcb\n\nlab = lcb.lab.DepthLab.from_config('{SETTINGS}')\nlab",
-    "other = lcb.lab.DepthLab(depth=2, width=8, updates=1200, speed=40, seeds=2, "
+    "other = lcb.lab.DepthLab(depth=2, width=8, updates=4000, speed=40, seeds=2, "
     "show=['speed', 'history'])\nother",
     "import threading\n"
     "print(sum(thread.name == 'keras_lcb.lab' for thread in threading.enumerate()), 'threads')",
