@@ -12,7 +12,10 @@ def setup(app):
 
 
 def borrow_tutorials(app):
-    """Copies the notebooks that changed to where Sphinx reads pages."""
+    """Copies the notebooks that changed to where Sphinx reads pages.
+
+    Links to pages in `docs` are adapted to the place of the copy.
+    """
     folder = Path(app.srcdir) / "generated" / "tutorials"
     folder.mkdir(parents=True, exist_ok=True)
     notebooks = sorted((Path(app.srcdir).parent / "tutorials").glob("*.ipynb"))
@@ -20,8 +23,9 @@ def borrow_tutorials(app):
         path.unlink()
     for notebook in notebooks:
         copy = folder / notebook.name
-        if not copy.exists() or copy.read_bytes() != notebook.read_bytes():
-            shutil.copyfile(notebook, copy)
+        text = notebook.read_text(encoding="utf-8").replace("](../docs/", "](../../")
+        if not copy.exists() or copy.read_text(encoding="utf-8") != text:
+            copy.write_text(text, encoding="utf-8")
 
 
 def copy_atlas(app, exception):

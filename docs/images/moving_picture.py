@@ -74,7 +74,7 @@ def draw_curves(axes, run, step):
     axes.set(xlim=(0, float(run.step[-1]) * 1.02), ylim=(0, 1.06))
     axes.set(xlabel="update", ylabel="distance to its end (start = 1)")
     axes.spines[["top", "right"]].set_visible(False)
-    axes.set_title("which layer is first half the way?", fontsize=11)
+    axes.set_title("which layer is half-way first?", fontsize=11)
 
 
 def main():

@@ -112,7 +112,7 @@ def test_tensors_of_all_kinds_keep_their_places():
     shapes = [(3, 2), (2,), (3, 2), (), (70, 300), (2,), (2,), ()]
     random = np.random.default_rng(0)
     arrays = [random.normal(size=shape).astype("float32") for shape in shapes]
-    halves = [array / 2 for array in arrays]
+    halves = [(array / 2).astype("float32") for array in arrays]
     tensors = [[keras.ops.convert_to_tensor(a) for a in each] for each in (arrays, halves)]
     squares = np.array([np.sum(array.astype("float64") ** 2) for array in arrays])
     for function in _compiled(lambda t: ops.squared_norms(t)):
