@@ -159,7 +159,7 @@ my_first_when_exchanged = ...
 
 # %%
 def half_way_on_paper(a, b, s):
-    """The times at which a and b, with a > b > 0 and ab < s, have half of their way behind them."""
+    """Returns the times at which a and b are half-way, for a > b > 0 and a·b < s."""
     D = a**2 - b**2
     a_end = np.sqrt((D + np.sqrt(D**2 + 4 * s**2)) / 2)
     b_end = s / a_end

@@ -2,10 +2,13 @@
 
 import json
 import math
+from pathlib import Path
 
 import pytest
 
-from benchmarks import freezing
+from benchmarks import freezing, freezing_page
+
+RESULTS = Path(__file__).parents[2] / "docs" / "results"
 
 
 def row(way, seed, wall, accuracy):
@@ -40,3 +43,9 @@ def test_rows_on_disk_are_known_again_except_for_one_that_was_cut_off(tmp_path):
     rows = [{**row("plain", 0, 1.0, 9.0), "settings": {"epochs": epochs}} for epochs in (3, 4)]
     path.write_text("\n".join(map(json.dumps, rows)) + '\n{"way": "cub')
     assert freezing.known_rows(path, {"epochs": 3}) == rows[:1]
+
+
+def test_the_page_says_what_the_rows_say():
+    rows = [json.loads(line) for line in (RESULTS / "freezing.jsonl").read_text().splitlines()]
+    assert freezing_page.page(rows) == (RESULTS / "freezing.md").read_text()
+    assert {line["seeds"] for line in freezing.summary(rows)} == {10}

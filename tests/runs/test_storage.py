@@ -49,9 +49,15 @@ def test_round_trip_is_exact(run_factory, tmp_path):
     assert same(load_run(tmp_path / "run.nc"), run)
 
 
+# Old releases of torch switch off the smallest numbers of the whole process.
+ALL_NUMBERS = st.floats(allow_subnormal=bool(np.float64(5e-324) * np.float64(1) > 0))
+
+
 @settings(max_examples=40)
 @given(
-    values=hnp.arrays(np.float64, st.tuples(st.integers(0, 4), st.integers(1, 4))),
+    values=hnp.arrays(
+        np.float64, st.tuples(st.integers(0, 4), st.integers(1, 4)), elements=ALL_NUMBERS
+    ),
     data=st.data(),
 )
 def test_any_numbers_and_names_come_back(values, data, tmp_path_factory):
