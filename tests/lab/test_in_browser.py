@@ -310,11 +310,17 @@ def test_the_address_asks_for_the_other_lab(visit, tmp_path):
 # Cells of a notebook: a lab to learn with, a small one beside it, and how many threads they have.
 CELLS = (
     f"import keras_lcb as lcb\n\nlab = lcb.lab.DepthLab.from_config('{SETTINGS}')\nlab",
-    "other = lcb.lab.DepthLab(depth=2, width=8, updates=4000, speed=40, seeds=2, "
+    "other = lcb.lab.DepthLab(depth=2, width=8, updates=2000, speed=100, seeds=2, "
     "show=['speed', 'history'])\nother",
     "import threading\n"
     "print(sum(thread.name == 'keras_lcb.lab' for thread in threading.enumerate()), 'threads')",
 )
+
+JUPYTERLAB = {
+    "apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
+    # Otherwise a cell that is scrolled away has no text, although its lab goes on.
+    "notebook-extension/tracker": {"windowingMode": "none"},
+}
 
 
 class Notebook:
@@ -388,10 +394,10 @@ def test_jupyterlab(visit, tmp_path):
         {**empty, "id": f"cell-{place}", "source": source} for place, source in enumerate(CELLS)
     ]
     (tmp_path / "try.ipynb").write_text(json.dumps(notebook))
-    quiet = tmp_path / "settings/@jupyterlab/apputils-extension"
-    quiet.mkdir(parents=True)
-    news = {"fetchNews": "false", "checkForUpdates": False}
-    (quiet / "notification.jupyterlab-settings").write_text(json.dumps(news))
+    for name, chosen in JUPYTERLAB.items():
+        path = tmp_path / f"settings/@jupyterlab/{name}.jupyterlab-settings"
+        path.parent.mkdir(parents=True)
+        path.write_text(json.dumps(chosen))
     command = ["-m", "jupyterlab", "--no-browser", "--ip=127.0.0.1", "--allow-root"]
     folders = {
         "JUPYTERLAB_SETTINGS_DIR": str(tmp_path / "settings"),
