@@ -98,9 +98,7 @@ def test_what_fails_there_is_told_here(process):
     object.__setattr__(nothing, "name", "no such lab")
     with pytest.raises(RuntimeError, match="KeyError: 'no such lab'"):
         remote.There(nothing).training(SETTINGS, 0)
-    with pytest.raises(
-        RuntimeError, match="AttributeError: 'str' object"
-    ):
+    with pytest.raises(RuntimeError, match="AttributeError: 'str' object"):
         there(DepthLab).training("no settings", 0)
 
 

@@ -29,6 +29,7 @@ def main() -> None:
     listener = Listener(authkey=bytes.fromhex(os.environ["KERAS_LCB_TRAINER_SECRET"]))
     print(listener.address, flush=True)
     _load()
+    threading.Thread(target=_warm_up, daemon=True).start()
     while True:
         try:
             connection = listener.accept()
@@ -53,6 +54,15 @@ def _load() -> None:
         import keras_lcb.lab.engine.training  # noqa: F401
 
         keras.ops.convert_to_numpy(keras.ops.zeros(()))
+
+
+def _warm_up() -> None:
+    """Trains for a moment, since the first training takes a second longer to begin."""
+    from keras_lcb.lab.settings import Settings
+
+    training = _declared("depth").engine(Settings(depth=1, width=4), 0)
+    training.advance(lambda: True)
+    training.view()
 
 
 def _serve(connection: Connection) -> None:
