@@ -43,8 +43,8 @@ class Spool:
         self._new: list[np.ndarray] = []  # rows that are not in the file
         self._count = self._written = 0
         self._file: Any = None
-        # What is in the file, while somebody uses it. Pages that were read stay in memory so long.
-        self._mapped: Callable[[], np.ndarray | None] = _nothing
+        # All rows, while somebody uses them. Pages of the file that were read stay in memory so long.
+        self._whole: Callable[[], np.ndarray | None] = _nothing
 
     def __len__(self) -> int:
         return self._count
@@ -68,27 +68,32 @@ class Spool:
         with _LOCK:
             if self._file is not None and self._new and math.isfinite(self._most_new):
                 self._write()
-            if self._file is None or self._new:
-                self._new = [np.concatenate([self._empty(), *self._new])]
+            # Readers keep parts of what is returned, so each must be a part of the same array.
             if self._file is None:
-                return self._new[0]
-            mapped = self._mapped()
-            if mapped is None:
+                return self._newest()
+            whole = self._whole()
+            if whole is None or len(whole) != self._count:
                 shape = self._written, self._width
-                mapped = np.memmap(self._file, self._dtype, "r", shape=shape).view(np.ndarray)
-                self._mapped = weakref.ref(mapped)
-            return np.concatenate([mapped, *self._new]) if self._new else mapped
+                whole = np.memmap(self._file, self._dtype, "r", shape=shape).view(np.ndarray)
+                if self._new:  # for which the file has no room
+                    whole = np.concatenate([whole, self._newest()])
+                self._whole = weakref.ref(whole)
+            return whole
 
     @property
     def _row_bytes(self) -> int:
         return self._width * self._dtype.itemsize
 
-    def _empty(self) -> np.ndarray:
-        return np.zeros((0, self._width), self._dtype)
+    def _newest(self) -> np.ndarray:
+        """Returns the rows in memory, which are joined once."""
+        if len(self._new) != 1:
+            empty = np.zeros((0, self._width), self._dtype)
+            self._new = [np.concatenate([empty, *self._new])]
+        return self._new[0]
 
     def _write(self) -> None:
         """Moves the new rows to the file."""
-        content = np.concatenate(self._new)
+        content = self._newest()
         try:
             if self._file is None:
                 self._file = tempfile.TemporaryFile(prefix="keras_lcb_")
@@ -106,7 +111,7 @@ class Spool:
                 stacklevel=2,
             )
         else:
-            self._written, self._new, self._mapped = self._count, [], _nothing
+            self._written, self._new, self._whole = self._count, [], _nothing
 
 
 @dataclasses.dataclass(frozen=True)

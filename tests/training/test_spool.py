@@ -92,3 +92,17 @@ def test_without_any_temporary_file_rows_stay_in_memory(monkeypatch):
         table.append(rows(2))
     table.append(rows(2, 1))
     np.testing.assert_array_equal(table.table(), np.concatenate([rows(2), rows(2, 1)]))
+
+
+@pytest.mark.parametrize("place", ["memory", "file", "both"])
+def test_all_parts_that_are_read_share_one_copy(monkeypatch, place):
+    """Or a thousand records that are read would take the memory of a thousand tables."""
+    monkeypatch.setattr(spool, "IN_MEMORY", np.inf if place == "memory" else 0)
+    table = Spool(3)
+    parts = [table.append(rows(2, seed)) for seed in range(3)]
+    if place == "both":
+        table._most_new = np.inf  # as after a failed write
+        parts.append(table.append(rows(2, 3)))
+    read = [np.asarray(part) for part in parts]
+    assert all(np.shares_memory(one, table.table()) for one in read)
+    np.testing.assert_array_equal(read[-1], rows(2, len(parts) - 1))
