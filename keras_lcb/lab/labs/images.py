@@ -178,8 +178,8 @@ class ImagesLab(Lab):
     declared = Declaration(
         name="images",
         title="Which layer learns digits first?",
-        question="A convolutional network learns to read digits: do its shallow layers reach their "
-        "final weights sooner, and what does normalization change?",
+        question="A convolutional network learns to read digits: do its shallow layers settle "
+        "sooner, and what does normalization change?",
         presets={
             "plain": Preset(
                 "A plain network",

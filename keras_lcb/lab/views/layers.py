@@ -93,6 +93,16 @@ class LayersView:
             ]
         )
 
+    def outcome(self) -> dict[str, str]:
+        """Returns what came out, in numbers: a head and a text for each column of a table."""
+        when = self.half_way[: len(self.hidden)]
+        first, last = (f"{w:,.0f}" if np.isfinite(w) else "never" for w in (when[0], when[-1]))
+        return {
+            "half-way: first layer": first,
+            "last layer": last,
+            "loss": f"{self.loss[-1]:.4g}",
+        }
+
     def axes(self) -> dict[str, np.ndarray]:
         """Returns the coordinates of the dimensions other than `layer`."""
         return {}
