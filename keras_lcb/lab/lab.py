@@ -135,7 +135,7 @@ class Lab:
 
     def write_address(self) -> None:
         """From now on, keeps the settings in the address of the page, which only this lab is on."""
-        self._sharing.in_address = True
+        self._sharing.follow()
         self._sharing.show(self.config)
 
     def start(self) -> None:

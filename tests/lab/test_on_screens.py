@@ -1,9 +1,12 @@
 """A lab on a projector, on a phone, and on light and dark screens, as its reader sees it."""
 
+import io
 import re
 from pathlib import Path
 
 import pytest
+import zxingcpp
+from PIL import Image
 
 from tests.lab.conftest import running, until
 from tests.lab.test_in_browser import Lab
@@ -111,6 +114,25 @@ def test_nothing_wraps_or_is_cut_on_a_projector(opened):
     assert faults(lab) == []
     lab.page.add_style_tag(content=".keras-lcb-left { max-width: 300px !important; }")
     assert len(faults(lab)) > 5, "what is measured depends on the room"
+
+
+def test_a_phone_reads_the_address_without_the_key_from_a_projector(opened):
+    lab = opened("depth=2&width=8&updates=200")
+    code = lab.root.get_by_role("img", name="QR code of this page's address")
+
+    def read():
+        found = zxingcpp.read_barcode(Image.open(io.BytesIO(code.screenshot())))
+        return found.text if found else ""
+
+    def address():
+        config = re.search(r'from_config\("(.*)"\)', lab.line())[1]
+        return f"{lab.page.url.partition('?')[0]}?{config}"
+
+    until(lambda: read() == address() == lab.page.url)
+    assert "token" not in read() and "depth=2" in read()
+    assert lab.root.get_by_text("It opens on this machine only.").is_visible()
+    lab.press_right("Depth")
+    until(lambda: "depth=3" in read() and read() == address())
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -24,6 +24,7 @@ _COMMON = """
 .keras-lcb-runs tbody th { font-weight: 400; padding-top: 4px; }
 .keras-lcb-share input { width: min(560px, 60vw); font-family: monospace; }
 .keras-lcb-share button { margin-left: 4px; }
+.keras-lcb-address { display: none; }
 .keras-lcb-lab .keras-lcb-header h1 { font-size: 1.3em; margin: 0; }
 .keras-lcb-labs ul { display: flex; flex-wrap: wrap; gap: 0 1.5em; list-style: none; }
 .keras-lcb-labs ul { padding: 0; margin: 0; }
@@ -91,6 +92,8 @@ _PROJECTOR = """
 .keras-lcb-projector .lcb-network { padding-block: 2px; }
 .keras-lcb-projector .lcb-several .lcb-network { display: none; }
 .keras-lcb-projector .lcb-events { grid-template-columns: minmax(0, 1fr); }
+.keras-lcb-projector .keras-lcb-address { display: flex; align-items: center; gap: 12px; }
+.keras-lcb-address svg { flex: 0 0 300px; height: 300px; }
 .keras-lcb-projector { --lcb-height: clamp(185px, 50vh - 240px, 420px); }
 """
 
