@@ -5,9 +5,6 @@ from __future__ import annotations
 import functools
 import math
 from dataclasses import dataclass
-from typing import Any
-
-import keras
 
 from keras_lcb.lab.declaration import Declaration
 from keras_lcb.lab.engine.layers_training import LayersTraining
@@ -78,7 +75,7 @@ class ImageSettings(Declared):
     @property
     def layers(self) -> tuple[str, ...]:
         """The names of the layers of such a network."""
-        return _layers(self.depth, self.residual, self.normalization)
+        return layers_of(self.depth, self.residual, self.normalization)
 
     @property
     def record_every(self) -> int:
@@ -92,7 +89,8 @@ class ImageSettings(Declared):
 
 
 @functools.cache
-def _layers(depth: int, residual: bool, normalization: bool) -> tuple[str, ...]:
+def layers_of(depth: int, residual: bool, normalization: bool) -> tuple[str, ...]:
+    """Returns the names of the layers of a stack of convolutions."""
     from keras_lcb.training.layers import tracked_layers
     from keras_lcb.vision.networks.cnn import build_cnn
 
@@ -101,8 +99,8 @@ def _layers(depth: int, residual: bool, normalization: bool) -> tuple[str, ...]:
 
 
 def _engine(settings: ImageSettings, seed: int) -> LayersTraining:
-    from keras_lcb.vision import Config, load
-    from keras_lcb.vision.experiment import compiled_model
+    from keras_lcb.lab.engine.image_networks import prepared
+    from keras_lcb.vision import Config
 
     config = Config(
         depth=settings.depth,
@@ -116,23 +114,8 @@ def _engine(settings: ImageSettings, seed: int) -> LayersTraining:
         batch_size=_BATCH,
         seed=seed,
     )
-    data = load(config.data, batch_size=config.batch_size, seed=config.seed)
-    images = data.train.repeat()
-
-    def fit(model: keras.Model, callbacks: list[Any], records: int) -> None:
-        model.fit(
-            images,
-            initial_epoch=records,
-            epochs=config.updates // config.record_every,
-            steps_per_epoch=config.record_every,
-            shuffle=False,
-            verbose=0,
-            callbacks=callbacks,
-        )
-
-    return LayersTraining(
-        compiled_model(config, data), config, fit, pairs_of(settings.changes) or []
-    )
+    model, fit, _ = prepared(config)
+    return LayersTraining(model, config, fit, pairs_of(settings.changes) or [])
 
 
 @functools.lru_cache(maxsize=32)

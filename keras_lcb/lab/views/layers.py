@@ -18,6 +18,7 @@ from keras_lcb.analysis.convergence import first_below, normalized_distance
 from keras_lcb.callbacks.recorder import Record
 from keras_lcb.callbacks.snapshots import kept
 from keras_lcb.runs import schema
+from keras_lcb.viewer.events import Event, learning_rate_event
 
 _MOST_DISTANCES = 60  # in a view during training, since each new endpoint changes all distances
 
@@ -92,6 +93,10 @@ class LayersView:
                 for values, own in zip(self.distance.T, known.T, strict=True)
             ]
         )
+
+    def events(self) -> list[Event]:
+        """Returns what happened on the way: other learning rates."""
+        return [learning_rate_event(*change) for change in self.changes]
 
     def outcome(self) -> dict[str, str]:
         """Returns what came out, in numbers: a head and a text for each column of a table."""
