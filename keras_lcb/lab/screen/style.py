@@ -92,6 +92,7 @@ _PROJECTOR = """
 .keras-lcb-projector .lcb-network { padding-block: 2px; }
 .keras-lcb-projector .lcb-several .lcb-network { display: none; }
 .keras-lcb-projector .lcb-events { grid-template-columns: minmax(0, 1fr); }
+.keras-lcb-projector .lcb-events button { font-size: 14px; }
 .keras-lcb-projector .keras-lcb-address { display: flex; align-items: center; gap: 12px; }
 .keras-lcb-address svg { flex: 0 0 300px; height: 300px; }
 .keras-lcb-projector { --lcb-height: clamp(185px, 50vh - 240px, 420px); }
