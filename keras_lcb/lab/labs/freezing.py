@@ -176,14 +176,14 @@ class FreezingLab(Lab):
             ),
             "schedule": Preset(
                 "On a schedule",
-                "Layers freeze one after the other. It saves little time here, since the training step "
-                "is compiled again each time.",
+                "Layers freeze one after the other. It saves little time here, since the training "
+                "step is compiled again each time.",
                 FreezingSettings(freezing="schedule"),
             ),
             "evidence": Preset(
                 "By evidence",
-                "All convolutions soon seem to have arrived, and freeze nearly at once. It takes less "
-                "time, but the network reads fewer digits.",
+                "All convolutions soon seem to have arrived, and freeze nearly at once. It takes "
+                "less time, but the network reads fewer digits.",
                 FreezingSettings(freezing="evidence"),
             ),
         },
