@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from keras_lcb.lab.declaration import Declaration
-from keras_lcb.lab.engine.flatness_training import FlatnessTraining
-from keras_lcb.lab.engine.untrained import untrained
+from keras_lcb.lab.engine.untrained import outline, untrained
 from keras_lcb.lab.lab import Lab
 from keras_lcb.lab.settings.function import Settings
 from keras_lcb.lab.settings.presets import PRESETS
@@ -15,6 +16,9 @@ from keras_lcb.lab.views.flatness_view import (
     flatness_view_of,
 )
 
+if TYPE_CHECKING:
+    from keras_lcb.lab.engine.flatness_training import FlatnessTraining
+
 
 def _opening(settings: Settings) -> str:
     # A rough estimate: a second for each layer.
@@ -22,6 +26,8 @@ def _opening(settings: Settings) -> str:
 
 
 def _engine(settings: Settings, seed: int) -> FlatnessTraining:
+    from keras_lcb.lab.engine.flatness_training import FlatnessTraining
+
     return FlatnessTraining(settings.config(seed), settings.planned_rates)
 
 
@@ -66,6 +72,7 @@ class FlatnessLab(Lab):
         presets=PRESETS,
         engine=_engine,
         untrained=untrained,
+        outline=outline,
         panels={
             "rate": "quantity:stable_learning_rate",
             "slice": "slices",

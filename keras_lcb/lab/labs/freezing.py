@@ -75,7 +75,7 @@ class FreezingSettings(Declared):
     @property
     def layers(self) -> tuple[str, ...]:
         """The names of the layers of such a network."""
-        return layers_of(self.depth, self.residual, self.residual)
+        return layers_of(self.depth, self.residual)
 
     @property
     def record_every(self) -> int:

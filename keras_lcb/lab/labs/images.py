@@ -5,9 +5,9 @@ from __future__ import annotations
 import functools
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from keras_lcb.lab.declaration import Declaration
-from keras_lcb.lab.engine.layers_training import LayersTraining
 from keras_lcb.lab.lab import Lab
 from keras_lcb.lab.settings.declared import Declared
 from keras_lcb.lab.settings.function import (
@@ -24,6 +24,9 @@ from keras_lcb.lab.settings.setting import Choice, Number, pairs_of, setting
 from keras_lcb.lab.views.layers import LayersView, before_training, layers_view_of
 from keras_lcb.lab.views.questions import LAYER
 from keras_lcb.lab.views.sentence import describe_layers
+
+if TYPE_CHECKING:
+    from keras_lcb.lab.engine.layers_training import LayersTraining
 
 _RECORDS, _BATCH = 60, 64
 
@@ -75,7 +78,7 @@ class ImageSettings(Declared):
     @property
     def layers(self) -> tuple[str, ...]:
         """The names of the layers of such a network."""
-        return layers_of(self.depth, self.residual, self.normalization)
+        return layers_of(self.depth, self.normalization)
 
     @property
     def record_every(self) -> int:
@@ -88,18 +91,15 @@ class ImageSettings(Declared):
         return math.ceil(self.updates / self.record_every) * self.record_every
 
 
-@functools.cache
-def layers_of(depth: int, residual: bool, normalization: bool) -> tuple[str, ...]:
+def layers_of(depth: int, normalization: bool) -> tuple[str, ...]:
     """Returns the names of the layers of a stack of convolutions."""
-    from keras_lcb.training.layers import tracked_layers
-    from keras_lcb.vision.networks.cnn import build_cnn
-
-    model = build_cnn((8, 8, 1), 10, depth, 4, normalization, residual)
-    return tuple(row.name for row in tracked_layers(model).layers)
+    kinds = ("conv", "norm") if normalization else ("conv",)
+    return (*(f"{kind}_{at}" for at in range(depth) for kind in kinds), "head")
 
 
 def _engine(settings: ImageSettings, seed: int) -> LayersTraining:
     from keras_lcb.lab.engine.image_networks import prepared
+    from keras_lcb.lab.engine.layers_training import LayersTraining
     from keras_lcb.vision import Config
 
     config = Config(
