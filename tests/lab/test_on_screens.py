@@ -116,6 +116,11 @@ def test_nothing_wraps_or_is_cut_on_a_projector(opened):
     assert len(faults(lab)) > 5, "what is measured depends on the room"
 
 
+@pytest.mark.parametrize("name", ["flatness", "images", "freezing"])
+def test_each_lab_opens_on_a_projector_with_nothing_wrapped_or_cut(opened, name):
+    assert faults(opened(f"lab={name}")) == []
+
+
 def test_a_phone_reads_the_address_without_the_key_from_a_projector(opened):
     lab = opened("depth=2&width=8&updates=200")
     code = lab.root.get_by_role("img", name="QR code of this page's address")
