@@ -64,7 +64,7 @@ def test_it_is_marked_told_listed_and_met_by_the_prediction(lab):
         "layers": ["conv_0", "norm_0"],
     }
     assert event in shown["form"]["events"]
-    assert "conv_0 and norm_0 froze at update 36." in lab.sentence
+    assert "conv_0 and 1 more froze at update 36." in lab.sentence
     view = lab._history.entries[0].view
     outcome = view.outcome()
     assert outcome["frozen"] == "2 of 5 layers"
@@ -117,6 +117,10 @@ def test_times_are_added_up_and_compared():
     assert "reads 97.5% of the test digits" in describe_freezing(seen)
     assert how_much_faster(view(times, []))[0] == "not at all"
     assert how_much_faster(view(times[:2], []))[0] == "too short to tell"
+    assert "conv_0 froze at update 50." in describe_freezing(view(times, [(50, ("conv_0",))]))
+    assert "conv_0 froze first, at update 50; head last, at 60." in describe_freezing(
+        view(times, [*frozen, (60, ("conv_1", "head"))])
+    )
     assert "No layer is frozen." in describe_freezing(view(times, []))
 
 

@@ -103,7 +103,8 @@ def _froze(view: FreezingView) -> str:
         return "No layer is frozen."
     (first, names), (last, latest) = view.frozen[0], view.frozen[-1]
     if first == last:
-        return f"{' and '.join([names[0], names[-1]][: len(names)])} froze at update {first:,}."
+        others = f" and {len(names) - 1} more" if len(names) > 1 else ""
+        return f"{names[0]}{others} froze at update {first:,}."
     return f"{names[0]} froze first, at update {first:,}; {latest[-1]} last, at {last:,}."
 
 
