@@ -20,10 +20,13 @@ const shared = {
   },
 };
 
+const CODES = "/* keras_lcb (Apache-2.0), with uqr (MIT, Anthony Fu, Project Nayuki) */";
+
 /** Pages take a script, notebooks a module; the styles are the same. */
 const outputs = await Promise.all([
   build({ ...shared, entryPoints: ["src/report.js"], outfile: "report.js", format: "iife" }),
   build({ ...shared, entryPoints: ["src/widget.js"], outfile: "widget.js", format: "esm" }),
+  build({ ...shared, banner: { js: CODES }, entryPoints: ["src/address.js"], outfile: "address.js", format: "esm" }),
   build({ ...shared, entryPoints: ["src/atlas.js"], outfile: "atlas.js", format: "iife" }),
   build({ ...shared, banner: {}, entryPoints: ["src/viewer.css"], outfile: "viewer.css" }),
   build({ ...shared, banner: {}, entryPoints: ["src/atlas.css"], outfile: "atlas.css" }),

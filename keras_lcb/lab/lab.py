@@ -137,7 +137,7 @@ class Lab:
 
     def write_address(self) -> None:
         """From now on, keeps the settings in the address of the page, which only this lab is on."""
-        self._sharing.in_address = True
+        self._sharing.follow()
         self._sharing.show(self.config)
 
     def start(self) -> None:
@@ -353,7 +353,7 @@ class Lab:
         predicted = self._prediction.compare(view) if self._prediction is not None else ""
         ended = self._session.state.value.split(":")[0]
         entry = self._history.add(settings, run, view, ended, predicted)
-        self._controls.offer_runs([(kept.title, kept.number) for kept in self._history.entries])
+        self._controls.offer_runs([(kept.name, kept.number) for kept in self._history.entries])
         self._apply(settings)  # with the learning rate at first, and those set on the way
         self._showing.past(entry, self._beside(), "with distances to its final weights.")
 

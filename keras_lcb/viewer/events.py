@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -83,6 +84,11 @@ def _learning_rates(run: xr.Dataset) -> list[Event]:
 def learning_rate_event(update: int, before: float, after: float) -> Event:
     """Returns the event of another learning rate."""
     return Event(update, "learning rate", f"learning rate {before:.3g} → {after:.3g}")
+
+
+def frozen_event(update: int, names: Sequence[str]) -> Event:
+    """Returns the event of layers that are frozen from an update on."""
+    return _together(update, "frozen", list(names), ("is frozen", "are frozen"))
 
 
 def _changes(

@@ -223,14 +223,14 @@ def learn(lab, files):
     time.sleep(1)
     assert (lab.picture(), lab.root.inner_text()) == at_rest
     assert lab.root.locator(".keras-lcb-predict tr", has_text="observed").count() == 1
-    assert lab.root.locator(".keras-lcb-runs tr").count() == 2
+    assert lab.root.locator(".keras-lcb-runs tbody").count() == 1
 
     lab.labelled("Compare with", "select").select_option(index=1)
     lab.press_right("Depth")
     lab.predict("a deep layer")
     lab.start()
     assert min(took, lab.stop()) < 0.5 + delay  # one of them, where others keep the machine busy
-    until(lambda: lab.root.locator(".keras-lcb-runs tr").count() == 3)
+    until(lambda: lab.root.locator(".keras-lcb-runs tbody").count() == 2)
     until(lambda: lab.said().startswith("A:") and " B:" in lab.said())
 
     for kind in files:
@@ -363,7 +363,7 @@ def beside_each_other(notebook, first):
     other.start()
     first.see_change()
     first.stop()
-    until(lambda: first.root.locator(".keras-lcb-runs tr").count() == 4)
+    until(lambda: first.root.locator(".keras-lcb-runs tbody").count() == 3)
     until(lambda: "So far" not in first.said() and first.picture())
     at_rest = first.picture()
     other.see_change()
@@ -373,7 +373,7 @@ def beside_each_other(notebook, first):
     first.start()
     notebook.run(0)
     again = Lab(notebook.page, notebook.cell(0))
-    assert again.root.locator(".keras-lcb-runs tr").count() == 0
+    assert again.root.locator(".keras-lcb-runs tbody").count() == 0
     until(lambda: notebook.threads() == "2 threads")  # those of the other lab
     other.see_change()
     again.predict("a shallow layer")

@@ -78,7 +78,8 @@ export function chart(host, spec) {
   );
   const resized = new ResizeObserver(() => {
     const width = Math.max(200, host.clientWidth);
-    if (width !== plot.width) plot.setSize({ width, height: inks.height });
+    const { height } = colorsOf(host);
+    if (width !== plot.width || height !== plot.height) plot.setSize({ width, height });
   });
   resized.observe(host);
   return {

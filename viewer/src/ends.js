@@ -6,7 +6,7 @@ import { short } from "./format.js";
  * @typedef {import("./chart.js").Line} Line
  */
 
-const LETTER = 0.62; // of the size of the text
+const LETTER = 0.62; // of the size of the text, about
 const WIDEST = 0.2; // of the width of the chart
 const LINE = 1.15; // between two names, of the size of the text
 const GAP = 5; // pixels between a chart and its names
@@ -68,9 +68,8 @@ export function evenly(all, most) {
 export function ends(lines, width, size, family) {
   const letters = Math.max(3, Math.min(10, Math.floor((WIDEST * width) / (LETTER * size))));
   const names = brief(lines.map(({ label }) => label), letters);
-  const longest = Math.max(...names.map((name) => name.length));
   return {
-    room: Math.ceil(GAP + 2 + LETTER * size * longest),
+    room: Math.ceil(GAP + 2 + widest(names, fontOf(size, family))),
     /** @param {Plot} plot @param {string | null} focused The line that stands out. */
     draw(plot, focused) {
       const { ctx, bbox } = plot;
@@ -81,7 +80,7 @@ export function ends(lines, width, size, family) {
       const named = evenly(ended, Math.floor(bbox.height / gap) + 1);
       const placed = apart(named.map((i) => heights[i]), gap, bbox.top, bbox.top + bbox.height);
       ctx.save();
-      ctx.font = `600 ${size * ratio}px ${family}`;
+      ctx.font = fontOf(size * ratio, family);
       ctx.textAlign = "left";
       ctx.textBaseline = "middle";
       named.forEach((i, place) => {
@@ -92,6 +91,26 @@ export function ends(lines, width, size, family) {
       ctx.restore();
     },
   };
+}
+
+/**
+ * @param {number} size
+ * @param {string} family
+ */
+function fontOf(size, family) {
+  return `600 ${size}px ${family}`;
+}
+
+/**
+ * How wide the widest of some texts is, in pixels.
+ * @param {string[]} texts
+ * @param {string} font
+ */
+function widest(texts, font) {
+  const pen = document.createElement("canvas").getContext("2d");
+  if (!pen) return 0;
+  pen.font = font;
+  return Math.max(0, ...texts.map((text) => pen.measureText(text).width));
 }
 
 /**

@@ -21,12 +21,8 @@ if TYPE_CHECKING:
 
 
 def _opening(settings: Settings) -> str:
-    layers = settings.depth + 1
-    # A rough estimate, which includes compiling.
-    return (
-        f"compiling the measurement, and measuring around {layers} layers for the first time: "
-        f"about {layers} s"
-    )
+    # A rough estimate: a second for each layer.
+    return f"compiling the measurement: about {settings.depth + 1} s"
 
 
 def _engine(settings: Settings, seed: int) -> FlatnessTraining:

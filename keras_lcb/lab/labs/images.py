@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from keras_lcb.lab.declaration import Declaration
 from keras_lcb.lab.lab import Lab
@@ -26,8 +26,6 @@ from keras_lcb.lab.views.questions import LAYER
 from keras_lcb.lab.views.sentence import describe_layers
 
 if TYPE_CHECKING:
-    import keras
-
     from keras_lcb.lab.engine.layers_training import LayersTraining
 
 _RECORDS, _BATCH = 60, 64
@@ -80,8 +78,7 @@ class ImageSettings(Declared):
     @property
     def layers(self) -> tuple[str, ...]:
         """The names of the layers of such a network."""
-        kinds = ("conv", "norm") if self.normalization else ("conv",)
-        return (*(f"{kind}_{at}" for at in range(self.depth) for kind in kinds), "head")
+        return layers_of(self.depth, self.normalization)
 
     @property
     def record_every(self) -> int:
@@ -94,10 +91,16 @@ class ImageSettings(Declared):
         return math.ceil(self.updates / self.record_every) * self.record_every
 
 
+def layers_of(depth: int, normalization: bool) -> tuple[str, ...]:
+    """Returns the names of the layers of a stack of convolutions."""
+    kinds = ("conv", "norm") if normalization else ("conv",)
+    return (*(f"{kind}_{at}" for at in range(depth) for kind in kinds), "head")
+
+
 def _engine(settings: ImageSettings, seed: int) -> LayersTraining:
+    from keras_lcb.lab.engine.image_networks import prepared
     from keras_lcb.lab.engine.layers_training import LayersTraining
-    from keras_lcb.vision import Config, load
-    from keras_lcb.vision.experiment import compiled_model
+    from keras_lcb.vision import Config
 
     config = Config(
         depth=settings.depth,
@@ -111,23 +114,8 @@ def _engine(settings: ImageSettings, seed: int) -> LayersTraining:
         batch_size=_BATCH,
         seed=seed,
     )
-    data = load(config.data, batch_size=config.batch_size, seed=config.seed)
-    images = data.train.repeat()
-
-    def fit(model: keras.Model, callbacks: list[Any], records: int) -> None:
-        model.fit(
-            images,
-            initial_epoch=records,
-            epochs=config.updates // config.record_every,
-            steps_per_epoch=config.record_every,
-            shuffle=False,
-            verbose=0,
-            callbacks=callbacks,
-        )
-
-    return LayersTraining(
-        compiled_model(config, data), config, fit, pairs_of(settings.changes) or []
-    )
+    model, fit, _ = prepared(config)
+    return LayersTraining(model, config, fit, pairs_of(settings.changes) or [])
 
 
 @functools.lru_cache(maxsize=32)
@@ -173,8 +161,8 @@ class ImagesLab(Lab):
     declared = Declaration(
         name="images",
         title="Which layer learns digits first?",
-        question="A convolutional network learns to read digits: do its shallow layers reach their "
-        "final weights sooner, and what does normalization change?",
+        question="A convolutional network learns to read digits: do its shallow layers settle "
+        "sooner, and what does normalization change?",
         presets={
             "plain": Preset(
                 "A plain network",

@@ -17,8 +17,9 @@ def header(title: str, question: str, predict: bool) -> widgets.Widget:
     """
     first = "Predict, then press Start" if predict else "Press Start"
     shown = widgets.HTML(
-        f"<h2>{html.escape(title)}</h2><p>{html.escape(question)} <b>{first}</b>"
-        "<span class='keras-lcb-then'>; then change one setting and train again</span>.</p>",
+        f"<h1>{html.escape(title)}</h1><p>{html.escape(question)} "
+        f"<span class='keras-lcb-first'><b>{first}</b>; then change one setting and train again."
+        "</span></p>",
         layout={"width": "100%"},
     )
     shown.add_class("keras-lcb-header")

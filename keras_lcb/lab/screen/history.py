@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import ipywidgets as widgets
-import numpy as np
 import xarray as xr
 
 from keras_lcb.lab.screen.exports import KINDS
@@ -42,9 +41,14 @@ class Entry:
     predicted: str = ""
 
     @property
+    def name(self) -> str:
+        """The run in two words."""
+        return f"run {self.number}"
+
+    @property
     def title(self) -> str:
         """The run in a few words."""
-        return f"run {self.number}: {self.settings.in_words()}"
+        return f"{self.name}: {self.settings.in_words()}"
 
 
 class History:
@@ -70,7 +74,7 @@ class History:
             description="Run",
             tooltip="A past run",
             options=[],
-            layout={"width": "300px"},
+            layout={"width": "auto"},
             style={"description_width": "initial"},
         )
         again = widgets.Button(
@@ -111,7 +115,7 @@ class History:
         form = compact(run, points=POINTS)
         entry = Entry(self._count, settings, run, view, form, ended, predicted)
         self.entries = [*self.entries, entry][-MOST:]
-        self._chosen.options = [(kept.title, kept.number) for kept in reversed(self.entries)]
+        self._chosen.options = [(kept.name, kept.number) for kept in reversed(self.entries)]
         self._chosen.value = entry.number
         self._table.value = table(self.entries)
         self._empty.layout.display, self._full.layout.display = "none", None
@@ -139,29 +143,14 @@ class History:
 
 
 def table(entries: list[Entry]) -> str:
-    """Returns the runs as an HTML table, the newest first."""
-    heads = ("run", "settings", "half-way: first layer", "last layer", "loss", "ended", "")
-    rows = []
+    """Returns the runs as an HTML table, the newest first: two rows for each."""
+    heads = [*entries[-1].view.outcome(), "ended", "prediction"]
+    bodies = []
     for entry in reversed(entries):
-        first, last = _half_way(entry.view)
-        loss = f"{entry.view.loss[-1]:.4g}"
-        cells = (
-            f"{entry.number}",
-            entry.settings.in_words(),
-            first,
-            last,
-            loss,
-            entry.ended,
-            entry.predicted,
-        )
-        rows.append("".join(f"<td>{html.escape(cell)}</td>" for cell in cells))
+        cells = (*entry.view.outcome().values(), entry.ended, entry.predicted)
+        row = "".join(f"<td>{html.escape(cell)}</td>" for cell in cells)
+        # The settings have a row of their own, so that all fits on a phone and a projector.
+        title = f"<th scope='rowgroup' colspan='{len(cells)}'>{html.escape(entry.title)}</th>"
+        bodies.append(f"<tbody><tr>{title}</tr><tr>{row}</tr></tbody>")
     head = "".join(f"<th scope='col'>{html.escape(text)}</th>" for text in heads)
-    body = "".join(f"<tr>{row}</tr>" for row in rows)
-    return f"<table class='keras-lcb-runs'><tr>{head}</tr>{body}</table>"
-
-
-def _half_way(view: Any) -> tuple[str, str]:
-    """Returns when the shallowest and the deepest hidden layer are half-way, as text."""
-    when = view.half_way[: len(view.hidden)]
-    first, last = (f"{w:,.0f}" if np.isfinite(w) else "never" for w in (when[0], when[-1]))
-    return first, last
+    return f"<table class='keras-lcb-runs'><thead><tr>{head}</tr></thead>{''.join(bodies)}</table>"

@@ -10,7 +10,7 @@ import ipywidgets as widgets
 
 from keras_lcb.lab.screen.style import style
 
-_BESIDE = {"desk": "300px", "projector": "350px"}
+_BESIDE = {"desk": "300px", "projector": "416px"}
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,7 @@ def laid_out(parts: Parts, projector: bool) -> widgets.Widget:
     # On a projector, there is more room for the sentence below than beside the controls.
     beside = [parts.pictures] if projector else [parts.pictures, parts.sentence]
     right = widgets.VBox(beside, layout={"flex": "1 1 320px"})
+    right.add_class("keras-lcb-right")
     whole = widgets.VBox(
         [
             widgets.HTML(style(projector), layout={"display": "none"}),

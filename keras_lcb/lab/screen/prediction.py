@@ -27,6 +27,7 @@ class Prediction:
             layout={"width": "100%"},
         )
         self._ask = widgets.HTML(f"<b>Predict:</b> {html.escape(question.text)}")
+        self._ask.add_class("keras-lcb-ask")
         self._outcome = widgets.HTML()
         self.widget = widgets.VBox([self._ask, self._answers, self._outcome])
         self.widget.add_class("keras-lcb-predict")
@@ -54,9 +55,9 @@ class Prediction:
         right, seen = self.question.outcome(view)
         predicted = self.answer or "nothing"
         self._outcome.value = (
-            "<table><tr><th scope='row'>predicted</th>"
+            "<table><tr class='keras-lcb-predicted'><th scope='row'>predicted</th>"
             f"<td>{html.escape(predicted)}</td></tr>"
             f"<tr><th scope='row'>observed</th><td>{html.escape(right)}</td></tr></table>"
-            f"{html.escape(seen)}"
+            f"<span class='keras-lcb-seen'>{html.escape(seen)}</span>"
         )
         return f"predicted {predicted}; observed {right}"

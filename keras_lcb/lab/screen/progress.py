@@ -19,6 +19,7 @@ class Progress:
 
     def __init__(self) -> None:
         self.status = widgets.HTML()
+        self.status.add_class("keras-lcb-status")
         self.bar = widgets.IntProgress(layout={"width": "100%", "height": "8px"})
 
     def show(self, session: Session, opening: str, must_predict: bool) -> None:
@@ -35,12 +36,12 @@ class Progress:
         if session.active:
             done, whole = session.progress
             self.bar.max, self.bar.value = whole, done
-            text += f": update {done:,} of {whole:,}"
+            text += f": {done:,} of {whole:,}"
             if session.opening and opening:
                 text = opening
             left = session.seconds_left
             if left is not None and session.state is State.RUNNING:
-                text += f", about {max(1, round(left)):,} s left"
+                text += f", {max(1, round(left)):,} s left"
         elif must_predict:
             text += ": predict first, then Start"
         # A screen reader would otherwise read out every picture's progress.

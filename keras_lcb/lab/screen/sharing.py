@@ -6,6 +6,8 @@ import html
 
 import ipywidgets as widgets
 
+from keras_lcb.lab.screen.page_address import PageAddress
+
 # In an attribute, since pages run a handler there, but would not run a script element.
 _COPY = (
     "const line = this.previousElementSibling; line.select(); "
@@ -23,19 +25,25 @@ class Sharing:
 
     def __init__(self, constructor: str) -> None:
         self._constructor = constructor
-        self.widget = widgets.HTML(layout={"width": "100%"})
+        self._text = widgets.HTML(layout={"width": "100%"})
+        self._address: PageAddress | None = None
+        self.widget = widgets.VBox([self._text])
         self.line = ""
-        self.in_address = False  # whether the address of the page follows
+
+    def follow(self) -> None:
+        """From now on, keeps the settings also in the address of the page."""
+        self._address = PageAddress()
+        self._address.add_class("keras-lcb-address")
+        self.widget.children = (self._text, self._address)
 
     def show(self, config: str) -> None:
         """Shows the line for this config."""
         self.line = f'{self._constructor}("{config}")'
         line = html.escape(self.line, quote=True)
-        # The config is a query of plain characters. Pages run a handler in an attribute.
-        follow = f"history.replaceState(null, '', '?{config}')"
-        address = f'<style onload="{html.escape(follow)}"></style>' if self.in_address else ""
-        self.widget.value = (
+        if self._address is not None:
+            self._address.query = config
+        self._text.value = (
             "<div class='keras-lcb-share'><label>This lab in one line "
             f"<input type='text' readonly value='{line}'>"
-            f'<button type="button" onclick="{_COPY}">Copy settings</button></label>{address}</div>'
+            f'<button type="button" onclick="{_COPY}">Copy settings</button></label></div>'
         )

@@ -19,13 +19,18 @@ _COMMON = """
 .keras-lcb-predict { border-left: 4px solid #e87059; padding: 2px 8px; }
 .keras-lcb-lab table { border-collapse: collapse; }
 .keras-lcb-lab th, .keras-lcb-lab td { padding: 1px 8px 1px 0; text-align: left; }
-.keras-lcb-runs th, .keras-lcb-runs td { border-bottom: 1px solid #cccccc; }
+.keras-lcb-runs td { border-bottom: 1px solid #cccccc; }
+.keras-lcb-runs thead th { white-space: nowrap; }
+.keras-lcb-runs tbody th { font-weight: 400; padding-top: 4px; }
 .keras-lcb-share input { width: min(560px, 60vw); font-family: monospace; }
 .keras-lcb-share button { margin-left: 4px; }
-.keras-lcb-lab .keras-lcb-header h2 { font-size: 1.3em; margin: 0; }
+.keras-lcb-address { display: none; }
+.keras-lcb-lab .keras-lcb-header h1 { font-size: 1.3em; margin: 0; }
 .keras-lcb-labs ul { display: flex; flex-wrap: wrap; gap: 0 1.5em; list-style: none; }
 .keras-lcb-labs ul { padding: 0; margin: 0; }
+.keras-lcb-labs a { color: #1154a8; text-decoration: underline; line-height: 24px; }
 .keras-lcb-labs [aria-current] { font-weight: 700; color: inherit; text-decoration: none; }
+[data-jp-theme-light="false"] .keras-lcb-labs a:not([aria-current]) { color: #8ab8ff; }
 .keras-lcb-pictures { width: 100%; overflow: visible; }
 .keras-lcb-pictures > * { flex: 1 1 0; min-width: 0; margin: 0; }
 /* The lab has a sentence of its own, and each panel keeps to its quantity. */
@@ -36,12 +41,15 @@ _COMMON = """
 .keras-lcb-lab :is(.lcb-network, .lcb-panel) { padding: 6px 10px; }
 .keras-lcb-lab .lcb-scrubber { padding: 3px 10px; }
 .keras-lcb-lab .lcb-panels { gap: 6px; }
-.keras-lcb-lab .lcb-plot { min-height: 190px; }
+/* Two rows of pictures fill a high window. */
+.keras-lcb-lab { --lcb-height: clamp(190px, 50vh - 260px, 420px); }
+.keras-lcb-lab .lcb-plot { height: var(--lcb-height); min-height: var(--lcb-height); }
 .keras-lcb-lab .lcb-about { margin-top: 0.2em !important; }
 .keras-lcb-lab .lcb-face { height: 28px; }
-/* On a phone, the pictures stand between Start and the settings. */
+/* On a phone, the pictures stand between Start and the settings, and all have the whole width. */
 @media (max-width: 640px) {
   .keras-lcb-lab .keras-lcb-left.keras-lcb-left { display: contents; }
+  .keras-lcb-lab :is(.keras-lcb-left > *, .keras-lcb-right) { flex: 0 0 100%; min-width: 0; }
   .keras-lcb-lab .keras-lcb-settings { order: 1; }
 }
 .keras-lcb-stale .lcb-columns { opacity: 0.45; filter: grayscale(1); }
@@ -57,26 +65,37 @@ _COMMON = """
 }
 """
 _PROJECTOR = """
+/* In this size, all texts of the controls fit beside the pictures, and nothing wraps. */
 .keras-lcb-projector {
-  --jp-widgets-font-size: 16pt;
-  --jp-widgets-inline-height: 28px;
-  font-size: 16pt;
+  --jp-widgets-font-size: 18px;
+  --jp-widgets-inline-height: 30px;
+  font-size: 18px;
 }
-.keras-lcb-projector button, .keras-lcb-projector input,
-.keras-lcb-projector select { font-size: 16pt; }
+.keras-lcb-projector :is(button, input, select) { font-size: 18px; }
+.keras-lcb-projector .widget-dropdown > select { padding-left: 6px; }
 .keras-lcb-projector .keras-lcb-sentence { max-width: none; }
-.keras-lcb-projector .widget-button { padding: 0 9px; }
+.keras-lcb-projector .widget-button { padding: 0 6px; }
+.keras-lcb-projector .keras-lcb-header p { font-size: 17px; }
+.keras-lcb-projector .keras-lcb-predict { padding-right: 0; }
+.keras-lcb-projector .widget-radio-box label { line-height: 24px; height: 24px; margin: 0; }
+.keras-lcb-projector :is(.keras-lcb-ask, .keras-lcb-status) { white-space: nowrap; }
+.keras-lcb-projector .keras-lcb-status { font-size: 17px; }
+.keras-lcb-projector .keras-lcb-seen { font-size: 15px; }
+.keras-lcb-projector .keras-lcb-runs td { font-size: 17px; }
 /* All settings and the first two rows of pictures stand within 720 pixels. */
-.keras-lcb-projector .keras-lcb-header h2 { font-size: 1.1em; }
-.keras-lcb-projector .keras-lcb-header p { font-size: 0.82em; }
-.keras-lcb-projector :is(.keras-lcb-then, .lcb-about, .lcb-ends, .lcb-reading) { display: none; }
+.keras-lcb-projector :is(.keras-lcb-first, .keras-lcb-ask b, .keras-lcb-predicted),
+.keras-lcb-projector :is(.lcb-about, .lcb-ends, .lcb-reading) { display: none; }
 .keras-lcb-projector .lcb-viewer { font-size: 19px; }
-.keras-lcb-projector .lcb-column h2 { font-size: 0.78em; }
+.keras-lcb-projector .lcb-column h2 { font-size: 15px; }
 .keras-lcb-projector .lcb-panel { padding-block: 2px; }
-.keras-lcb-projector .lcb-panel h3 { font-size: 0.85em; margin: 0; }
+.keras-lcb-projector .lcb-panel h3 { font-size: 16px; margin: 0; }
 .keras-lcb-projector .lcb-network { padding-block: 2px; }
 .keras-lcb-projector .lcb-several .lcb-network { display: none; }
-.keras-lcb-projector .lcb-plot { min-height: 185px; }
+.keras-lcb-projector .lcb-events { grid-template-columns: minmax(0, 1fr); }
+.keras-lcb-projector .lcb-events button { font-size: 14px; }
+.keras-lcb-projector .keras-lcb-address { display: flex; align-items: center; gap: 12px; }
+.keras-lcb-address svg { flex: 0 0 300px; height: 300px; }
+.keras-lcb-projector { --lcb-height: clamp(185px, 50vh - 240px, 420px); }
 """
 
 

@@ -145,15 +145,13 @@ def most_stable_layer(view: FlatnessView) -> tuple[str, str]:
 
     def seen(most: int, least: int) -> str:
         return (
-            f"The largest stable learning rate of {view.layers[most]} is {rates[most]:.2g}, that "
-            f"of {view.layers[least]} {rates[least]:.2g}."
+            f"{view.layers[most]} up to rate {rates[most]:.2g}, "
+            f"{view.layers[least]} up to {rates[least]:.2g}."
         )
 
     return where_least(-rates, seen, "No largest stable learning rate was found.")
 
 
 FLATNESS_QUESTIONS: dict[str, Question] = {
-    "rate": Question(
-        "Which layer will have the largest stable learning rate?", LAYER_ANSWERS, most_stable_layer
-    )
+    "rate": Question("Which layer can take the largest steps?", LAYER_ANSWERS, most_stable_layer)
 }

@@ -11,7 +11,7 @@ from keras_lcb.runs.names import VARIABLES
 from keras_lcb.training.block_names import block_name
 from keras_lcb.viewer.compact import FORMAT, VERSION, evenly
 from keras_lcb.viewer.encoding import encoded
-from keras_lcb.viewer.events import as_json, learning_rate_event
+from keras_lcb.viewer.events import as_json
 
 POINTS = 128  # of functions: as many as a small picture shows
 
@@ -35,7 +35,7 @@ def form_of(view: LayersView) -> dict[str, Any]:
         "steps": np.asarray(view.steps).astype(int).tolist(),
         "axes": {name: values.tolist() for name, values in axes.items()},
         "variables": {each.name: _described(each) for each in view.quantities()},
-        "events": as_json([learning_rate_event(*change) for change in view.changes]),
+        "events": as_json(view.events()),
         "missing": {},
         "attributes": {
             "seeds": view.seeds,

@@ -13,6 +13,7 @@ import xarray as xr
 
 from keras_lcb.analysis.convergence import first_below, normalized_distance
 from keras_lcb.runs import schema
+from keras_lcb.viewer.events import Event, learning_rate_event
 
 
 @dataclass(frozen=True)
@@ -85,6 +86,20 @@ class LayersView:
                 for values, own in zip(self.distance.T, known.T, strict=True)
             ]
         )
+
+    def events(self) -> list[Event]:
+        """Returns what happened on the way: other learning rates."""
+        return [learning_rate_event(*change) for change in self.changes]
+
+    def outcome(self) -> dict[str, str]:
+        """Returns what came out, in numbers: a head and a text for each column of a table."""
+        when = self.half_way[: len(self.hidden)]
+        first, last = (f"{w:,.0f}" if np.isfinite(w) else "never" for w in (when[0], when[-1]))
+        return {
+            "half-way: first layer": first,
+            "last layer": last,
+            "loss": f"{self.loss[-1]:.4g}",
+        }
 
     def alike(self, other: LayersView) -> bool:
         """Returns whether another view shows the same."""

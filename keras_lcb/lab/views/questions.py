@@ -37,7 +37,7 @@ def first_layer(view: LayersView) -> tuple[str, str]:
 
     def seen(first: int, last: int) -> str:
         return (
-            f"{view.layers[first]} came half-way at update {when[first]:,.0f}, "
+            f"{view.layers[first]} at update {when[first]:,.0f}, "
             f"{view.layers[last]} at {when[last]:,.0f}."
         )
 

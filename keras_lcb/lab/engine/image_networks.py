@@ -1,0 +1,39 @@
+"""Networks of `keras_lcb.vision` for labs: compiled, with a function that trains them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+
+from keras_lcb.lab.engine.layers_training import Fit
+from keras_lcb.vision import Config, ImageData, load
+from keras_lcb.vision.experiment import compiled_model
+
+
+def prepared(config: Config) -> tuple[keras.Model, Fit, ImageData]:
+    """Returns the network of an experiment, what trains it, and its images.
+
+    Args:
+        config: The experiment. One epoch is the updates between two records.
+    """
+
+    def loaded() -> ImageData:
+        return load(config.data, batch_size=config.batch_size, seed=config.seed)
+
+    def fit(model: keras.Model, callbacks: list[Any], records: int) -> None:
+        # Loaded anew, the images come in the same order; those that were used before a pause are
+        # left out, so that it changes nothing.
+        images = loaded().train.repeat().skip(records * config.record_every)
+        model.fit(
+            images,
+            initial_epoch=records,
+            epochs=config.updates // config.record_every,
+            steps_per_epoch=config.record_every,
+            shuffle=False,
+            verbose=0,
+            callbacks=callbacks,
+        )
+
+    data = loaded()
+    return compiled_model(config, data), fit, data
