@@ -43,7 +43,7 @@ class Spool:
         self._new: list[np.ndarray] = []  # rows that are not in the file
         self._count = self._written = 0
         self._file: Any = None
-        # All rows, while somebody uses them: pages of the file that were read stay in memory so long.
+        # All rows, while somebody uses them. So long, pages that were read stay in memory.
         self._whole: Callable[[], np.ndarray | None] = _nothing
 
     def __len__(self) -> int:
