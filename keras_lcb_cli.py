@@ -170,6 +170,9 @@ def _add_lab(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         "--projector", action="store_true", help="large type and thick lines, for a room"
     )
     lab.add_argument("--port", type=_port, help="default: 8866, or a free one near it")
+    lab.add_argument(
+        "--no-browser", action="store_true", help="only print the address; open it yourself"
+    )
     lab.set_defaults(run=_lab)
 
 
@@ -375,7 +378,9 @@ def _results(options: argparse.Namespace) -> None:
 
 
 def _lab(options: argparse.Namespace) -> None:
-    lab_server().serve(port=options.port, projector=options.projector)
+    lab_server().serve(
+        port=options.port, projector=options.projector, browser=not options.no_browser
+    )
 
 
 def _atlas(options: argparse.Namespace) -> None:
@@ -391,7 +396,7 @@ def _atlas(options: argparse.Namespace) -> None:
 
 
 def lab_server() -> ModuleType:
-    """Loads `keras_lcb.lab.serving` without importing the package, and so without Keras.
+    """Loads `keras_lcb.lab.serving.server` without importing the package, and so without Keras.
 
     Raises:
         ValueError: If Voilà is not installed.
@@ -400,7 +405,8 @@ def lab_server() -> ModuleType:
         raise ValueError("The lab needs Voilà. Install it: pip install 'keras-lcb[lab]'.")
     package = find_spec("keras_lcb")
     assert package is not None and package.origin is not None
-    serving = spec_from_file_location("serving", Path(package.origin).parent / "lab" / "serving.py")
+    path = Path(package.origin).parent / "lab" / "serving" / "server.py"
+    serving = spec_from_file_location("serving", path)
     assert serving is not None and serving.loader is not None
     module = module_from_spec(serving)
     serving.loader.exec_module(module)

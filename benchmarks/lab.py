@@ -3,14 +3,17 @@
 python -m benchmarks.lab [--updates 8000] [--rounds 3] [--json FILE] [--quick]
 
 The program runs in one process on TensorFlow, without a browser. It starts the lab like the button
-Start. Pictures are drawn and encoded as usual, but not shown. Each round trains with the same
-settings once in the lab, and once without it through `synthetic.run`, with the same callbacks and
-records. Plain and residual networks take turns. One run before the rounds is not counted.
+Start. Each picture is made and encoded for the viewer as usual, but no viewer draws it. Each round
+trains with the same settings once in the lab, and once without it through `synthetic.run`, with the
+same callbacks and records. Plain and residual networks take turns. One run before the rounds is not
+counted.
 
 - first picture: seconds from Start to the first picture of this training;
 - pictures a second: from the first picture of the training to the last;
 - updates a second: from the first record after the start to the last record. Building and compiling
   the model are not included, with or without the lab;
+- answer: the longest of the seconds from a change of a setting, of some that need a new network or
+  target, until its drawing is sent;
 - Stop: seconds from the call until training has ended and its last picture is drawn.
 """
 
@@ -24,7 +27,7 @@ import statistics
 import time
 from typing import Any
 
-FIRST_PICTURE, PICTURES_A_SECOND, RATIO, STOP = 1.5, 8.0, 0.6, 0.5
+FIRST_PICTURE, PICTURES_A_SECOND, RATIO, STOP, ANSWER = 0.5, 15.0, 0.9, 0.5, 0.1
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -66,6 +69,7 @@ def measure(updates: int, rounds: int) -> dict[str, dict[str, list[float]]]:
             numbers = _in_lab(settings) | {"updates a second without a lab": alone}
             numbers["ratio"] = numbers["updates a second"] / alone
             numbers["stop"] = _stop(settings)
+            numbers["answer"] = _answer(settings)
             for key, value in numbers.items():
                 seen[name].setdefault(key, []).append(value)
     return seen
@@ -79,7 +83,7 @@ def _in_lab(settings: Any) -> dict[str, float]:
         time.sleep(0.01)
     run = lab.run
     lab.close()
-    live = drawn[:-1]  # the last picture shows the finished run
+    live = drawn
     lasted = live[-1] - live[0]
     return {
         "first picture": live[0] - began,
@@ -114,15 +118,33 @@ def _watched(settings: Any) -> tuple[Any, list[float]]:
 
     lab = DepthLab.from_config(settings.to_text())
     drawn: list[float] = []
-    image = next(widget for widget in _below(lab.widget) if type(widget).__name__ == "Image")
-    image.observe(lambda _: drawn.append(time.perf_counter()), "value")
+    go_on = lab._gallery.go_on
+
+    def watched(*arguments: Any) -> None:
+        go_on(*arguments)
+        drawn.append(time.perf_counter())
+
+    setattr(lab._gallery, "go_on", watched)  # noqa: B010
     return lab, drawn
 
 
-def _below(widget: Any) -> Any:
-    yield widget
-    for child in getattr(widget, "children", ()):
-        yield from _below(child)
+def _answer(settings: Any) -> float:
+    """Returns the longest time that the lab takes to answer the change of a setting."""
+    from keras_lcb.lab import DepthLab
+
+    lab, longest = DepthLab.from_config(settings.to_text()), 0.0
+    for name, values in (
+        ("depth", (3, 9, 12)),
+        ("width", (96, 32)),
+        ("target", ("square", "chirp")),
+        ("learning_rate", (0.03,)),
+    ):
+        for value in values:
+            began = time.perf_counter()
+            lab._controls.by_name[name].value = value
+            longest = max(longest, time.perf_counter() - began)
+    lab.close()
+    return longest
 
 
 def _updates_a_second(run: Any) -> float:
@@ -140,6 +162,7 @@ def _print(report: dict[str, Any]) -> None:
             ("seconds to the first picture", "first picture", FIRST_PICTURE, False),
             ("pictures a second", "pictures a second", PICTURES_A_SECOND, True),
             ("updates a second, divided by those without a lab", "ratio", RATIO, True),
+            ("seconds to answer a change of a setting", "answer", ANSWER, False),
             ("seconds from Stop to the end of training", "stop", STOP, False),
         ):
             value = statistics.median(seen[key])

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.lines import Line2D
 
+_DRAWN = ("target", "prediction", "contribution")
+
 
 def _showing(run: xr.Dataset) -> str:
     return (
@@ -36,7 +38,8 @@ def plot_contributions(
     """Plots the target, the prediction and what each layer adds to it, as functions.
 
     The contributions of the layers of a residual network add up to its prediction; the
-    contribution of the last layer is its bias. A plain network has only a prediction.
+    contribution of the last layer is its bias. A plain network has only a prediction. Of runs
+    stacked over seeds, the mean is drawn.
 
     Args:
         run: A run with `prediction`, as `FrequencyResponse(..., functions=True)` records it.
@@ -56,6 +59,8 @@ def plot_contributions(
     >>> sorted(lines)
     ['layer_0', 'layer_1', 'prediction', 'target']
     """
+    seeds = run.sizes.get("seed", 1)
+    run = _mean(run)
     at = record_at(run, step)
     ax = new_axes(ax)
     ink = ax.xaxis.label.get_color()
@@ -72,7 +77,15 @@ def plot_contributions(
             (lines[name],) = ax.plot(x, at["contribution"][place], color=color, label=label)
     (lines["prediction"],) = ax.plot(x, at["prediction"], "--", color=ink, label="prediction")
     layers = "what each layer adds" if "contribution" in run else "no layer adds a part of its own"
-    remark(ax, "Target and prediction", [f"After {int(at['step']):,} updates; {layers}."])
+    said = f"After {int(at['step']):,} updates; {layers}."
+    mean = [f"Mean of {seeds} seeds."] if seeds > 1 else []
+    remark(ax, "Target and prediction", [said, *mean])
     ax.set(xlabel="x", xlim=(x[0], x[-1]))
     ax.legend(fontsize="small", frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
     return lines
+
+
+def _mean(run: xr.Dataset) -> xr.Dataset:
+    """Returns what the figure draws of a run, without seeds."""
+    drawn = run.drop_vars([name for name in run.data_vars if name not in _DRAWN])
+    return drawn.mean("seed", keep_attrs=True) if "seed" in drawn.dims else drawn

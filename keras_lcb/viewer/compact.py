@@ -19,8 +19,16 @@ if TYPE_CHECKING:
 FORMAT, VERSION = "keras-lcb-run", 1
 
 # What the viewer can draw, as the dimensions beside those along training.
-_SHAPES = (("layer",), (), ("layer", "frequency"), ("frequency",), ("x",), ("layer", "x"))
-_ORDER = ("layer", "frequency", "x")
+_SHAPES = (
+    ("layer",),
+    (),
+    ("layer", "frequency"),
+    ("frequency",),
+    ("x",),
+    ("layer", "x"),
+    ("layer", "alpha"),
+)
+_ORDER = ("layer", "frequency", "x", "alpha")
 _ALONG = ("step", "update")
 # A further dimension, such as `rank`, makes a quantity for each of its values, if they are few.
 _FEW = 8
@@ -76,7 +84,7 @@ def compact(
     if "depth" in run.coords:
         run = run.sortby("depth")
     if points is not None and run.sizes.get("x", 0) > points:
-        run = run.isel(x=_spread(run.sizes["x"], points))
+        run = run.isel(x=evenly(run.sizes["x"], points))
     run = _apart(run)
     names = [str(name) for name in run.data_vars] if quantities is None else list(quantities)
     variables = {
@@ -89,7 +97,7 @@ def compact(
         "steps": run["step"].values.tolist(),
         "axes": {
             name: [float(value) for value in run[name].values.tolist()]
-            for name in ("frequency", "x")
+            for name in ("frequency", "x", "alpha")
             if name in run.coords
         },
         "variables": variables,
@@ -204,11 +212,11 @@ def _kept(run: xr.Dataset, values: xr.DataArray, along: str, records: int) -> np
     last = int(np.flatnonzero(recorded)[-1]) if recorded.any() else -1
     broken = (run[along].values >= first) if first >= 0 else np.zeros(len(recorded), bool)
     indices = np.flatnonzero(recorded | broken | (np.arange(len(recorded)) > last))
-    return indices[_spread(len(indices), records)]
+    return indices[evenly(len(indices), records)]
 
 
-def _spread(count: int, most: int) -> np.ndarray:
-    """Returns at most so many of the indices below `count`, evenly spread."""
+def evenly(count: int, most: int) -> np.ndarray:
+    """Returns at most `most` of the indices below `count`, evenly spread."""
     if count <= most:
         return np.arange(count)
     return np.unique(np.round(np.linspace(0, count - 1, most)).astype(int))

@@ -80,6 +80,11 @@ def _learning_rates(run: xr.Dataset) -> list[Event]:
     ]
 
 
+def learning_rate_event(update: int, before: float, after: float) -> Event:
+    """Returns the event of another learning rate."""
+    return Event(update, "learning rate", f"learning rate {before:.3g} → {after:.3g}")
+
+
 def _changes(
     rates: np.ndarray, steps: np.ndarray, whose: str, layers: tuple[str, ...]
 ) -> list[Event]:

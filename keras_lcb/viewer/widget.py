@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, cast
 
 import anywidget
 import traitlets
@@ -14,6 +14,8 @@ from keras_lcb.viewer.compact import compact
 if TYPE_CHECKING:
     import xarray as xr
 
+    Shown = xr.Dataset | Mapping[str, Any]
+
 
 class Viewer(anywidget.AnyWidget):
     """Shows a run, or several side by side on the same scales, to play through.
@@ -21,12 +23,15 @@ class Viewer(anywidget.AnyWidget):
     It works in JupyterLab, Notebook, Voilà, VS Code and Colab, and loads nothing from elsewhere.
 
     Args:
-        run: A run, runs stacked along `seed` (their mean, with a band), or a dictionary from
-            titles to runs, which then stand side by side.
+        run: A run, runs stacked along `seed` (their mean, with a band), what `compact` returns
+            for one, or a dictionary from titles to such, which then stand side by side.
         quantity: The quantity to show first, such as `"gradient_norm"`. By default the distance
             to the end, or what the run has instead.
         layer: The layer to choose first. By default none.
         update: The update to show first. By default the last.
+        panels: The panels to show, in their order: names of the files in `viewer/src/panels`, or
+            `"quantity:"` with the name of a quantity, to which the panel then keeps. By default
+            all panels for which the run has something.
 
     Attributes:
         quantity, layer, update: What is shown now. Setting them moves the picture; they follow
@@ -48,18 +53,22 @@ class Viewer(anywidget.AnyWidget):
     quantity = traitlets.Unicode("").tag(sync=True)
     layer = traitlets.Unicode("").tag(sync=True)
     update = traitlets.Int(-1).tag(sync=True)
+    panels: Any = traitlets.List(traitlets.Unicode()).tag(sync=True)
 
     def __init__(
         self,
-        run: xr.Dataset | Mapping[str, xr.Dataset],
+        run: Shown,
         *,
         quantity: str = "",
         layer: str = "",
         update: int = -1,
+        panels: Sequence[str] = (),
     ) -> None:
-        super().__init__(shown=_forms(run), quantity=quantity, layer=layer, update=update)
+        super().__init__(
+            shown=_forms(run), quantity=quantity, layer=layer, update=update, panels=list(panels)
+        )
 
-    def show(self, run: xr.Dataset | Mapping[str, xr.Dataset]) -> None:
+    def show(self, run: Shown) -> None:
         """Shows another run, or the same one as it goes on; what was chosen stays.
 
         Args:
@@ -67,11 +76,26 @@ class Viewer(anywidget.AnyWidget):
         """
         self.shown = _forms(run)
 
+    def more(self, form: Mapping[str, Any]) -> None:
+        """Adds what is new in the last of the runs that are shown, as its training goes on.
 
-def _forms(run: xr.Dataset | Mapping[str, xr.Dataset]) -> list[dict[str, Any]]:
-    import xarray as xr
+        This sends only what it is given, so that a live picture costs little. A view that opens
+        later does not have it; call `show` when training has ended.
 
-    runs = {"": run} if isinstance(run, xr.Dataset) else dict(run)
+        Args:
+            form: What `compact` returns for the new part of the run. Its records follow those that
+                are shown, or replace those of the same updates and all later ones.
+        """
+        self.send({"more": form})
+
+
+def _forms(run: Shown) -> list[dict[str, Any]]:
+    alone = hasattr(run, "data_vars") or "format" in run
+    runs = {"": run} if alone else dict(run.items())
     if not runs:
         raise ValueError("There is nothing to show: pass a run, or a dictionary of runs.")
-    return [{"title": title, "form": compact(one)} for title, one in runs.items()]
+    return [{"title": str(title), "form": _form(one)} for title, one in runs.items()]
+
+
+def _form(run: xr.Dataset | Mapping[str, Any]) -> Mapping[str, Any]:
+    return compact(cast("xr.Dataset", run)) if hasattr(run, "data_vars") else run

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from keras_lcb.lab.settings_line import read_line
+from keras_lcb.lab.settings.line import read_line
 from keras_lcb.report.writing import page
 from keras_lcb.runs import example_run
 

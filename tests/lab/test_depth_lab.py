@@ -2,6 +2,7 @@
 
 import base64
 import io
+import re
 import threading
 import time
 
@@ -11,14 +12,13 @@ from PIL import Image
 
 import keras_lcb as lcb
 from keras_lcb.lab import CONTROLS, PRESETS, DepthLab, Settings
-from keras_lcb.lab.cached import FOLDER, cached_view, from_text, to_text
-from keras_lcb.lab.controls import TERMS
+from keras_lcb.lab.views.cached import FOLDER, cached_view, from_text, to_text
 from tests.lab.views import view
 
 TINY = {"depth": 2, "width": 8, "updates": 100, "target": "sin(x)"}
 
 
-def finished(lab, seconds=60.0):
+def finished(lab, seconds=300.0):
     """Wait until the lab's training has ended and been drawn."""
     until = time.monotonic() + seconds
     while lab._session.active or not lab._session._driver.join(1.0):
@@ -28,11 +28,11 @@ def finished(lab, seconds=60.0):
 
 
 def press(lab, name):
-    lab._buttons[name].click()
+    lab._buttons.by_name[name].click()
 
 
 def control(lab, name):
-    return lab._controls[name]
+    return lab._controls.by_name[name]
 
 
 @pytest.fixture(scope="module")
@@ -48,14 +48,16 @@ def test_a_run_is_drawn_told_and_listed(lab):
     assert lab.state == "done"
     assert lab.run.sizes["step"] == 11 and lab.run.attrs["provisional"] == 0
     assert "half-way at update" in lab.sentence and "Run 1" in lab.sentence
-    assert Image.open(io.BytesIO(lab._image.value)).size == (920, 580)
+    (shown,) = lab._gallery.viewer.shown
+    assert shown["form"]["steps"][-1] == 100 and shown["title"].startswith("run 1: depth 2")
+    assert [layer["name"] for layer in shown["form"]["layers"]] == list(lab.settings.layers)
     assert "depth 2" in lab._history._table.value
 
 
 def test_notebooks_get_the_widget_and_a_picture(lab):
     shown = lab._repr_mimebundle_()
     assert "application/vnd.jupyter.widget-view+json" in shown
-    assert base64.b64decode(shown["image/png"]) == lab._image.value
+    assert base64.b64decode(shown["image/png"]).startswith(b"\x89PNG")
     assert lab.sentence in shown["text/plain"]
 
 
@@ -64,7 +66,6 @@ def test_every_control_has_a_label_and_explains_its_term(lab):
         boxes = [w for w in widgets_below(control(lab, name).widget) if getattr(w, "tooltip", "")]
         assert any(getattr(w, "description", "") for w in boxes), name
         assert all(len(w.tooltip) > 20 for w in boxes), name
-        assert TERMS[name]
 
 
 def widgets_below(widget):
@@ -105,7 +106,7 @@ def test_the_line_rebuilds_the_same_lab(lab):
     )  # fmt: skip
     other = DepthLab.from_config(look.config)
     assert other.config == look.config
-    assert (other._show, other._shown_pictures) == (look._show, look._shown_pictures)
+    assert other._look == look._look
     assert lab._sharing.line == f'lcb.lab.DepthLab.from_config("{lab.config}")'
     assert DepthLab.from_config("preset=vanishing&seed=4").settings == Settings(
         **{**vars(PRESETS["vanishing"].settings), "seed": 4}
@@ -126,7 +127,7 @@ def test_only_what_is_asked_for_is_shown():
     [
         ({"preset": "magic"}, "no preset 'magic'"),
         ({"show": ["dept"]}, "received 'dept'"),
-        ({"pictures": ["loss"]}, "received 'loss'"),
+        ({"pictures": ["curve"]}, "received 'curve'"),
         ({"predict": "weather"}, "false or one of layer, frequency"),
         ({"depth": 99}, "`depth` must be from 1 to 12"),
     ],
@@ -149,27 +150,39 @@ def test_a_wrong_formula_gets_a_sentence_and_keeps_start_shut():
     target = control(lab, "target")
     target._text.value = "sine(x) <b>"
     assert target.wrong and "&lt;" not in lab.sentence
-    assert lab._buttons["Start"].disabled
+    assert lab._buttons.by_name["Start"].disabled
     press(lab, "Start")
     assert lab.state == "ready"
     target._text.value = "sin(2*x)"
-    assert not target.wrong and not lab._buttons["Start"].disabled
+    assert not target.wrong and not lab._buttons.by_name["Start"].disabled
     assert lab.settings.target == "sin(2*x)"
+    lab.close()
+
+
+def test_nothing_is_wrong_before_anything_was_typed():
+    lab = DepthLab()
+    target = control(lab, "target")
+    target._names.value = "own formula"
+    assert "Type a formula" in target._wrong.value
+    assert "keras-lcb-wrong" not in target._wrong._dom_classes
+    assert lab._buttons.by_name["Start"].disabled
+    target._text.value = "sine(x)"
+    assert "keras-lcb-wrong" in target._wrong._dom_classes
     lab.close()
 
 
 def test_a_prediction_unlocks_start_and_meets_the_outcome():
     lab = DepthLab(**TINY, predict=True)
-    assert lab._buttons["Start"].disabled
+    assert lab._buttons.by_name["Start"].disabled
     press(lab, "Start")
     assert lab.state == "ready"
     lab._prediction._answers.value = "a deep layer"
-    assert not lab._buttons["Start"].disabled
+    assert not lab._buttons.by_name["Start"].disabled
     press(lab, "Start")
     finished(lab)
     assert "predicted a deep layer; observed" in lab._history._table.value
     control(lab, "depth").value = 3
-    assert lab._prediction.answer is None and lab._buttons["Start"].disabled
+    assert lab._prediction.answer is None and lab._buttons.by_name["Start"].disabled
     control(lab, "compare").value, control(lab, "seed").value = 1, 7
     lab._prediction._answers.value = "a deep layer"
     press(lab, "Start")
@@ -182,7 +195,7 @@ def test_settings_are_locked_while_it_trains_but_those_that_may_change():
     press(lab, "Start")
     assert control(lab, "depth").box.disabled and control(lab, "seed").box.disabled
     assert not control(lab, "learning_rate").box.disabled
-    assert lab._buttons["Start"].disabled and not lab._buttons["Stop"].disabled
+    assert lab._buttons.by_name["Start"].disabled and not lab._buttons.by_name["Stop"].disabled
     press(lab, "Stop")
     finished(lab)
     assert lab.state == "stopped" and not control(lab, "depth").box.disabled
@@ -227,6 +240,19 @@ def test_everything_can_be_saved(lab, tmp_path):
         DepthLab(**TINY).export("csv")
 
 
+def test_a_figure_shows_two_runs_that_are_compared(lab):
+    control(lab, "compare").value = 1
+    lab._history._kind.value = "svg"
+    lab._history._offer(lab._history.entries[-1])
+    encoded = lab._history._link.value.partition("base64,")[2].partition('"')[0]
+    drawn = base64.b64decode(encoded).decode()
+    assert "Left: A, run 1: depth 2" in drawn and "Right: B: depth 1" in drawn
+    assert drawn.count(">Gradient norm of each layer<") == 2
+    assert lab.export("svg").decode() == drawn
+    control(lab, "compare").value = 0
+    assert lab.export("svg").decode().count(">Gradient norm of each layer<") == 1
+
+
 def test_closing_leaves_no_thread():
     before = set(threading.enumerate())
     lab = DepthLab(**{**TINY, "updates": 20_000}, speed=40)
@@ -250,8 +276,92 @@ def test_a_preset_shows_a_run_at_once(name):
     lab = DepthLab()
     control(lab, "preset").value = name
     assert lab.settings == preset.settings and preset.shows in lab.sentence
+    assert lab._gallery.viewer.shown[0]["form"]["steps"] == [0]
+    press(lab, "Example")
+    assert "This run comes with the lab" in lab.sentence
+    assert lab._gallery.viewer.shown[0]["form"]["steps"][-1] == shown.updates
     control(lab, "depth").value = 3
-    assert control(lab, "preset").value == ""
+    assert control(lab, "preset").value == "" and lab._buttons.by_name["Example"].disabled
+    lab.close()
+
+
+def test_an_example_would_give_the_answer_away():
+    lab = DepthLab(predict=True)
+    assert lab._buttons.by_name["Example"].disabled
+    press(lab, "Example")
+    assert lab._gallery.viewer.shown[0]["form"]["steps"] == [0]
+    lab._prediction._answers.value = "a deep layer"
+    assert not lab._buttons.by_name["Example"].disabled
+    lab.close()
+
+
+def test_every_change_is_answered():
+    lab = DepthLab(**TINY)
+    viewer = lab._gallery.viewer
+    assert viewer.shown[0]["title"].startswith("Not trained yet: depth 2")
+    control(lab, "depth").value = 3
+    assert len(viewer.shown[0]["form"]["layers"]) == 4
+    target = viewer.shown[0]["form"]["variables"]["target"]["data"]
+    control(lab, "target")._text.value = "cos(2*x)"
+    assert viewer.shown[0]["form"]["variables"]["target"]["data"] != target
+    control(lab, "learning_rate").value = 0.05
+    assert "rate 0.05" in viewer.shown[0]["title"]
+    lab.close()
+
+
+def test_what_was_trained_under_other_settings_is_greyed_and_says_so():
+    lab = DepthLab(**TINY, learning_rate=0.05)
+    press(lab, "Start")
+    finished(lab)
+    viewer, trained = lab._gallery.viewer, lab._gallery.viewer.shown
+    control(lab, "learning_rate").value = 0.1
+    assert "keras-lcb-stale" in lab._gallery.widget._dom_classes and viewer.shown == trained
+    assert lab.sentence.startswith("Greyed: run 1 was trained with other settings (rate 0.05).")
+    control(lab, "learning_rate").value = 0.05
+    assert "keras-lcb-stale" not in lab._gallery.widget._dom_classes and lab.sentence.startswith(
+        "Run 1"
+    )
+    control(lab, "width").value = 16
+    assert viewer.shown[0]["form"]["steps"] == [0]
+    assert "keras-lcb-stale" not in lab._gallery.widget._dom_classes
+    lab.close()
+
+
+def test_a_learning_rate_that_changes_on_the_way_is_marked_told_listed_and_shared():
+    lab = DepthLab(**{**TINY, "updates": 400}, learning_rate=0.1, speed=400)
+    press(lab, "Start")
+    while lab._session.progress[0] < 40:
+        time.sleep(0.01)
+    control(lab, "learning_rate").value = 0.02
+    assert re.search(r"changes=\d+%3A0.02|changes=\d+:0.02", lab.config)
+    control(lab, "speed").value = 0
+    finished(lab)
+    ((at, rate),) = lab._session.changes
+    assert rate == 0.02
+    (event,) = lab._gallery.viewer.shown[0]["form"]["events"]
+    assert event["text"] == "learning rate 0.1 → 0.02" and 0 <= event["update"] - at <= 10
+    assert (
+        f"The learning rate changed from 0.1 to 0.02 at update {event['update']:,}." in lab.sentence
+    )
+    assert f"rate 0.02 from {at:,}" in lab._history._table.value
+    # The line trains the same again.
+    again = DepthLab.from_config(lab.config)
+    assert again.settings.changes == f"{at}:0.02" and again.settings.learning_rate == 0.1
+    control(again, "speed").value = 0
+    press(again, "Start")
+    finished(again)
+    for name in ("learning_rate", "loss", "distance"):
+        np.testing.assert_allclose(again.run[name], lab.run[name], rtol=1e-4, atol=1e-6)
+    for each in (lab, again):
+        each.close()
+
+
+def test_a_layer_that_is_highlighted_stands_out_in_the_pictures_and_the_other_way_round():
+    lab = DepthLab(**TINY)
+    control(lab, "highlight").value = "layer_1"
+    assert lab._gallery.viewer.layer == "layer_1"
+    lab._gallery.viewer.layer = "readout"  # as a click in the pictures does
+    assert control(lab, "highlight").value == "readout"
     lab.close()
 
 
@@ -267,13 +377,8 @@ def test_a_view_comes_back_from_its_text():
         np.testing.assert_allclose(getattr(again, name), getattr(shown, name), rtol=1e-3)
 
 
-def test_a_lab_on_a_projector_names_six_layers_and_fits():
+def test_a_lab_on_a_projector_is_larger():
     lab = DepthLab(projector=True, depth=12)
-    width, height = Image.open(io.BytesIO(lab._image.value)).size
-    assert width <= 920 and height <= 600
-    lab._view = view(half_way=tuple(range(100, 220, 10)))
-    lab._redraw()
-    panel = lab._canvas._panels[0][0]
-    assert sum(text.get_visible() for text in panel._ends) <= 6
-    assert all(text.get_fontsize() == 16 for text in panel._ends)
+    assert "keras-lcb-projector" in lab.widget._dom_classes
+    assert len(lab._gallery.viewer.panels) == 5
     lab.close()

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from keras_lcb.lab.drivers import AsyncioDriver, ThreadDriver, make_driver
+from keras_lcb.lab.engine.drivers import AsyncioDriver, ThreadDriver, make_driver
 
 
 def test_threads_run_jobs_side_by_side_and_wake_early():

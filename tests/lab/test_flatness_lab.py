@@ -2,24 +2,21 @@
 
 import base64
 import dataclasses
-import io
+import re
 
 import keras
 import numpy as np
 import pytest
-from PIL import Image
 
 import keras_lcb as lcb
 from keras_lcb.lab import DepthLab, FlatnessLab
-from keras_lcb.lab.canvas import DESK, Canvas
-from keras_lcb.lab.flatness_panels import FLATNESS_PANELS, flatness_outline
-from keras_lcb.lab.flatness_training import FlatnessTraining
-from keras_lcb.lab.flatness_view import FlatnessView, describe_flatness, most_stable_layer
-from keras_lcb.lab.loss_around_layers import STEP_SIZE, LossAroundLayers
-from keras_lcb.lab.page_address import lab_of_address
+from keras_lcb.lab.engine.flatness_training import FlatnessTraining
+from keras_lcb.lab.engine.loss_around_layers import STEP_SIZE, LossAroundLayers
+from keras_lcb.lab.engine.training import Training
+from keras_lcb.lab.serving.address import lab_of_address
 from keras_lcb.lab.settings import Settings
-from keras_lcb.lab.training import Training
-from tests.lab.test_canvas import pixels
+from keras_lcb.lab.views.flatness_view import FlatnessView, describe_flatness, most_stable_layer
+from keras_lcb.lab.views.form import form_of
 from tests.lab.test_depth_lab import TINY, finished, press
 from tests.lab.views import view
 
@@ -116,29 +113,33 @@ def test_a_run_is_drawn_told_listed_and_met_by_the_prediction(lab):
     assert lab.state == "done"
     assert "has the largest stable learning rate" in lab.sentence and "half-way" in lab.sentence
     assert "predicted a deep layer; observed" in lab._history._table.value
-    assert Image.open(io.BytesIO(lab._image.value)).size == DESK.size
+    names = set(lab._gallery.viewer.shown[0]["form"]["variables"])
+    assert {panel.partition(":")[2] for panel in lab._gallery.viewer.panels} - {""} <= names
+    assert "layer_slice" in names
     shown = lab._repr_mimebundle_()
     assert "application/vnd.jupyter.widget-view+json" in shown
-    assert base64.b64decode(shown["image/png"]) == lab._image.value
+    assert base64.b64decode(shown["image/png"]).startswith(b"\x89PNG")
 
 
 def test_everything_can_be_saved(lab, tmp_path):
     assert "stable_learning_rate" in lab.export("csv").decode().splitlines()[0]
     (tmp_path / "run.nc").write_bytes(lab.export("nc"))
     assert lcb.load_run(tmp_path / "run.nc").identical(lab.run)
-    assert b"slices of the loss" in lab.export("svg")
+    assert b"stable learning rate" in lab.export("svg")
 
 
 def test_several_seeds_make_one_result_and_each_says_that_it_compiles():
     lab, said = FlatnessLab(**{**TINY, "depth": 1}, seeds=2), []
-    lab._status.observe(lambda change: said.append(change["new"].split(",")[0]), "value")
+    lab._progress.status.observe(
+        lambda change: said.append(re.sub("<.*?>", "", change["new"]).split(",")[0]), "value"
+    )
     press(lab, "Start")
     finished(lab)
     seeds = " ".join(said).split("compiling the measurement")
     assert [words.strip().split(":")[0] for words in seeds] == ["", "training", "training"]
     assert lab.state == said[-1] == "done" and lab.run.sizes["seed"] == 2
     rates = lab.run["stable_learning_rate"].isel(step=-1).mean("seed", skipna=False)
-    np.testing.assert_allclose(lab._view.rates[-1], rates)
+    np.testing.assert_allclose(lab._history.entries[-1].view.rates[-1], rates)
     lab.close()
 
 
@@ -150,33 +151,30 @@ def test_the_line_says_which_lab_it_is(lab):
         DepthLab.from_config(lab.config)
 
 
+def texts(widget):
+    found = [widget.value] if isinstance(getattr(widget, "value", None), str) else []
+    return [*found, *(text for child in getattr(widget, "children", ()) for text in texts(child))]
+
+
 def test_an_address_asks_for_it(monkeypatch):
     monkeypatch.setenv("QUERY_STRING", "token=abc&lab=flatness&depth=2&")
-    lab = lab_of_address()
-    assert isinstance(lab, FlatnessLab) and lab.settings.depth == 2
+    links, lab = lab_of_address().children
+    assert "?lab=depth" in links.value and "Predict, then press Start" in str(texts(lab))
+    assert any("lab=flatness" in text and "history.replaceState" in text for text in texts(lab))
     monkeypatch.setenv("QUERY_STRING", "token=secret&depth")
-    sentence, _ = lab_of_address().children
+    sentence, *_ = lab_of_address().children
     assert "depth=3" in sentence.value and "secret" not in sentence.value
     monkeypatch.setenv("QUERY_STRING", "lab=magic")
-    sentence, _ = lab_of_address().children
-    assert "There is no lab &#x27;magic&#x27;. The labs are depth, flatness." in sentence.value
+    sentence, *_ = lab_of_address().children
+    assert (
+        "There is no lab &#x27;magic&#x27;. The labs are depth, flatness, images." in sentence.value
+    )
 
 
-def test_a_highlighted_layer_stands_out_in_every_picture():
-    drawn = Canvas(FLATNESS_PANELS, DESK, flatness_outline)
-    plain = pixels(drawn.draw([flat_view()]))
-    differs = (plain != pixels(drawn.draw([flat_view()], "layer_1"))).any(axis=-1)
-    height, width = differs.shape
-    for rows in (slice(0, height // 2), slice(height // 2, None)):
-        for columns in (slice(0, width // 2), slice(width // 2, None)):
-            assert differs[rows, columns].any()
-
-
-def test_what_is_not_finite_is_drawn_as_nothing():
+def test_what_is_not_finite_is_not_told():
     nothing = np.full((3, 4), np.nan)
     broken = flat_view(rates=[np.nan] * 4, change=nothing, slices=np.full((4, 5), np.inf))
-    drawn = Canvas(FLATNESS_PANELS, DESK, flatness_outline).draw([broken])
-    assert (pixels(drawn) != 255).any()
+    form_of(broken)
     assert "learning rate" not in describe_flatness(broken)
     assert most_stable_layer(broken)[0] == "none of them"
 

@@ -3,7 +3,7 @@ import types
 
 import pytest
 
-from keras_lcb.lab import notebook_cells
+from keras_lcb.lab.screen import notebook_cells
 
 
 class Shell:

@@ -3,7 +3,8 @@ import dataclasses
 import numpy as np
 import pytest
 
-from keras_lcb.lab.prediction import QUESTIONS, Prediction, first_frequency, first_layer
+from keras_lcb.lab.screen.prediction import Prediction
+from keras_lcb.lab.views.questions import QUESTIONS, first_frequency, first_layer
 from tests.lab.views import view
 
 

@@ -2,7 +2,7 @@ import dataclasses
 
 import numpy as np
 
-from keras_lcb.lab.sentence import describe
+from keras_lcb.lab.views.sentence import describe
 from tests.lab.views import view
 
 

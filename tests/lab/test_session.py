@@ -8,8 +8,8 @@ import types
 
 import pytest
 
-from keras_lcb.lab.drivers import AsyncioDriver, ThreadDriver
-from keras_lcb.lab.session import Session, State
+from keras_lcb.lab.engine.drivers import AsyncioDriver, ThreadDriver
+from keras_lcb.lab.engine.session import Session, State
 from keras_lcb.lab.settings import Settings
 
 SETTINGS = Settings(updates=1000)  # 100 records of 10 updates

@@ -5,9 +5,10 @@ import dataclasses
 import numpy as np
 import pytest
 
+from keras_lcb.lab.engine.training import Training
 from keras_lcb.lab.settings import Settings
-from keras_lcb.lab.training import Training
-from keras_lcb.lab.view import stacked, view_of
+from keras_lcb.lab.views.stacking import stacked
+from keras_lcb.lab.views.view import view_of
 from keras_lcb.synthetic import run
 
 SETTINGS = Settings(

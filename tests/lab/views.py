@@ -6,7 +6,7 @@ import dataclasses
 
 import numpy as np
 
-from keras_lcb.lab.view import View
+from keras_lcb.lab.views.view import View
 
 
 def view(

@@ -1,5 +1,6 @@
 // A chart of lines over updates or positions, on uPlot; sharp on any screen, drawn in a millisecond.
 import uPlot from "uplot";
+import { ends } from "./ends.js";
 import { number, whole } from "./format.js";
 import { logTicks } from "./scale.js";
 
@@ -24,6 +25,7 @@ import { logTicks } from "./scale.js";
  * @property {boolean} [log]
  * @property {[number, number]} [range] Of the vertical axis, common to charts side by side.
  * @property {[number, number]} [span] Of the horizontal axis.
+ * @property {boolean} [named] Whether each line has its name at its end.
  * @property {(plot: uPlot) => void} [draw] Draws upon the lines.
  * @property {(plot: uPlot) => void} [paint] Draws instead of lines, beneath the axes.
  * @property {(line: number | null) => void} [onFocus] Told which line the pointer is at.
@@ -44,9 +46,14 @@ export function chart(host, spec) {
   const bandless = spec.lines.filter(({ low }) => !low);
   const banded = spec.lines.filter(({ low }) => low);
   const lines = [...bandless, ...banded];
+  const width = Math.max(200, host.clientWidth);
+  const names = spec.named ? ends(spec.lines, width, inks.letter, inks.family) : null;
+  /** @type {string | null} */
+  let focused = null;
   const plot = new uPlot(
     {
-      width: Math.max(200, host.clientWidth),
+      width,
+      padding: [null, names?.room ?? null, null, null],
       height: inks.height,
       legend: { show: false },
       scales: {
@@ -56,12 +63,15 @@ export function chart(host, spec) {
       axes: [axis(inks, spec.xLabel, 28, 60), { ...axis(inks, upright(spec, inks), 52, 34, spec.log), ...spec.yAxis }],
       focus: { alpha: FADED },
       cursor: { y: false, drag: { x: false, y: false }, focus: { prox: spec.paint ? -1 : 40 } },
-      series: [{}, ...lines.map(series), ...banded.flatMap(({ color }) => bounds(color))],
+      series: [{}, ...lines.map((line) => series(line, inks.size)), ...banded.flatMap(({ color }) => bounds(color))],
       bands: banded.map((line, index) => ({
         series: [lines.length + 2 * index + 2, lines.length + 2 * index + 1],
         fill: transparent(line.color),
       })),
-      hooks: hooks(spec, lines),
+      hooks: hooks(spec, lines, (drawn) => {
+        names?.draw(drawn, focused);
+        spec.draw?.(drawn);
+      }),
     },
     dataOf(spec.x, lines, banded, spec.log),
     host,
@@ -76,6 +86,7 @@ export function chart(host, spec) {
     /** @param {string | null} label Of the line that stands out; null for none. */
     focus(label) {
       const index = lines.findIndex((line) => line.label === label);
+      focused = index < 0 ? null : label;
       plot.setSeries(index < 0 ? null : index + 1, { focus: index >= 0 });
     },
     redraw: () => plot.redraw(false),
@@ -91,12 +102,13 @@ export function chart(host, spec) {
 /**
  * @param {Spec} spec
  * @param {Line[]} lines
+ * @param {(plot: uPlot) => void} draw
  * @returns {uPlot.Hooks.Arrays}
  */
-function hooks({ paint, draw, onFocus, onPoint }, lines) {
+function hooks({ paint, onFocus, onPoint }, lines, draw) {
   return {
     drawAxes: paint ? [paint] : [],
-    draw: draw ? [draw] : [],
+    draw: [draw],
     setSeries: [
       (plot, index) => {
         // A focus set by the program is no word of the pointer's.
@@ -116,10 +128,11 @@ function hooks({ paint, draw, onFocus, onPoint }, lines) {
 
 /**
  * @param {Line} line
+ * @param {number} size Of the text, relative to the usual one; lines are as much broader.
  * @returns {uPlot.Series}
  */
-function series({ label, color, width = 2, dash }) {
-  return { label, stroke: color, width, dash, points: { show: false }, spanGaps: false };
+function series({ label, color, width = 2, dash }, size) {
+  return { label, stroke: color, width: width * size, dash, points: { show: false }, spanGaps: false };
 }
 
 /**
@@ -220,6 +233,8 @@ export function colorsOf(host) {
     size: parseFloat(style.fontSize) / 15,
     height: parseFloat(style.minHeight) || 260,
     font: `${0.8 * parseFloat(style.fontSize)}px ${style.fontFamily}`,
+    letter: 0.8 * parseFloat(style.fontSize),
+    family: style.fontFamily,
   };
 }
 

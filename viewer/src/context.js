@@ -1,6 +1,6 @@
 // What a panel may ask: the run it shows, and what of it is chosen.
 import { isDark } from "./colors.js";
-import { hasValues, lastUpdate, quantities } from "./run.js";
+import { hasValues, lastPlanned, lastUpdate, quantities } from "./run.js";
 import { rowKey, rows } from "./rows.js";
 import { isWayLeft, scaleOf } from "./scale.js";
 
@@ -27,6 +27,8 @@ export function createContext(store, run, all, root) {
     rows: () => rows(run(), store.get()),
     variable: () => run().variables.get(store.get().quantity),
     scale: () => commonScale(all(), store.get().quantity),
+    /** The updates that all axes reach over. @returns {[number, number]} */
+    span: () => [0, Math.max(...all().map(lastPlanned))],
     /** The update that the pointer is at, or else the one that is shown. */
     pointed: () => pointed ?? store.get().update,
     /** @param {number | null} update */
@@ -43,6 +45,21 @@ export function createContext(store, run, all, root) {
       else store.set({ open: [...open, row.name] });
     },
     key: rowKey,
+  };
+}
+
+/**
+ * The context of a panel that keeps to a quantity, whichever is chosen.
+ * @param {Context} context
+ * @param {string} [name]
+ * @returns {Context}
+ */
+export function keptTo(context, name) {
+  if (!name) return context;
+  return {
+    ...context,
+    variable: () => context.run().variables.get(name),
+    scale: () => commonScale(context.all(), name),
   };
 }
 

@@ -72,7 +72,7 @@ function scrubber(store, runs) {
     /** @param {Set<string>} changed */
     update(changed) {
       const { update } = store.get();
-      if (changed.has("runs")) {
+      if (changed.has("runs") || changed.has("more")) {
         range.max = String(last());
         ticks.replaceChildren(...runs().flatMap(({ events }) => events).map((event) => tick(event, last())));
       }

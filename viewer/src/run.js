@@ -123,6 +123,38 @@ export function until(run, update) {
 }
 
 /**
+ * A run that has gone on: records that are newer than those it has are added, and records of the
+ * same updates are replaced, as for distances, which the newest weights change from the start on.
+ * @param {Run} run
+ * @param {Run} more
+ * @returns {Run}
+ */
+export function joined(run, more) {
+  const variables = new Map(run.variables);
+  for (const [name, piece] of more.variables) {
+    const before = variables.get(name);
+    variables.set(name, before?.at.length && piece.at.length ? appended(before, piece) : piece);
+  }
+  const [first] = more.steps;
+  const steps = [...run.steps.filter((step) => step < first), ...more.steps];
+  return { ...more, layers: run.layers, axes: run.axes, missing: run.missing, steps, variables };
+}
+
+/**
+ * @param {Variable} before
+ * @param {Variable} piece
+ * @returns {Variable}
+ */
+function appended(before, piece) {
+  const at = [...before.at.filter((update) => update < piece.at[0]), ...piece.at];
+  const values = new Float32Array(at.length * piece.size);
+  const start = (at.length - piece.at.length) * piece.size;
+  values.set(before.values.subarray(0, start));
+  values.set(piece.values, start);
+  return { ...piece, at, of: at.length, values };
+}
+
+/**
  * The newest record at or before an update; -1 where there is none.
  * @param {Pick<Variable, "at">} variable
  * @param {number} update
@@ -167,4 +199,9 @@ export function hasValues({ values }) {
 /** @param {Run} run */
 export function lastUpdate({ steps }) {
   return steps[steps.length - 1];
+}
+
+/** Where the axes of updates end: for a run that goes on, where it will. @param {Run} run */
+export function lastPlanned(run) {
+  return Math.max(lastUpdate(run), Number(run.attributes.planned ?? 0));
 }

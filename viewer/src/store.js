@@ -12,7 +12,7 @@
  * @property {"auto" | "lines" | "map"} drawn How the large panel is drawn.
  */
 
-/** @typedef {keyof State | "runs" | "theme" | "pointed"} Change */
+/** @typedef {keyof State | "runs" | "more" | "theme" | "pointed"} Change */
 /** @typedef {(changed: Set<Change>) => void} Listener */
 
 /** @param {State} initial */

@@ -1,14 +1,14 @@
 // The viewer: one or more runs, their panels, and the controls that all share.
-import { createContext, firstQuantity, firstUpdate } from "./context.js";
+import { createContext, firstQuantity, firstUpdate, keptTo } from "./context.js";
 import { isDark } from "./colors.js";
 import { controls } from "./controls.js";
 import { element, say } from "./dom.js";
 import { whole } from "./format.js";
 import { lazily } from "./lazily.js";
 import { diagram } from "./panels/diagram.js";
-import { PANELS } from "./panels/index.js";
+import { panelsOf } from "./panels/index.js";
 import { MANY } from "./rows.js";
-import { lastUpdate, read, until } from "./run.js";
+import { joined, lastUpdate, read, until } from "./run.js";
 import { createStore } from "./store.js";
 import { summary, words } from "./words.js";
 
@@ -20,7 +20,8 @@ import { summary, words } from "./words.js";
  */
 
 const ROWS = ["filter", "grouped", "open"];
-// Milliseconds of rest after which the words follow, and how long they may lag without any.
+// The words follow once nothing has changed for so many milliseconds, or, while something does,
+// after so many at most.
 const REST = 600;
 const LONGEST = 3000;
 
@@ -29,23 +30,20 @@ const LONGEST = 3000;
  * @param {HTMLElement} host
  * @param {Shown[]} shown One run, or several side by side on the same scales.
  * @param {Partial<State>} [start]
+ * @param {string[]} [wanted] The panels to show; by default all for which the runs have something.
  */
-export function mount(host, shown, start = {}) {
+export function mount(host, shown, start = {}, wanted = []) {
   let runs = shown.map(runOf);
   const root = element("div", { class: "lcb-viewer" });
   host.append(root);
   root.classList.toggle("lcb-dark", isDark(root));
   const store = createStore({ ...firstState(runs), ...start });
-  const bar = element("div", { class: "lcb-choices", role: "group", "aria-label": "What is shown" });
-  const columns = element("div", { class: "lcb-columns" });
-  const live = element("p", { class: "lcb-words", role: "status" });
-  root.append(bar, columns, live);
+  const [bar, columns, live] = frame(root);
   const control = controls(bar, store, () => runs);
-  let shownColumns = build(columns, shown, store, () => runs, root);
+  const make = (/** @type {Shown[]} */ which) => build(columns, which, store, () => runs, root, wanted);
+  let shownColumns = make(shown);
   let titles = shown.map(({ title }) => title);
-  const sentences = () =>
-    runs.map((run, i) => [titles[i], words(run, store.get())].filter(Boolean).join(". "));
-  const tell = lazily(() => say(live, sentences().join(" ")), LONGEST);
+  const tell = lazily(() => say(live, sentences(runs, titles, store.get())), LONGEST);
 
   /** @param {Set<string>} changed */
   function update(changed) {
@@ -54,17 +52,18 @@ export function mount(host, shown, start = {}) {
     shownColumns.forEach((column) => column.update(changed));
     tell(changed.has("runs") ? 0 : REST);
   }
-  const unwatch = watchTheme(() => {
+  function themed() {
     root.classList.toggle("lcb-dark", isDark(root));
     update(new Set(["theme"]));
-  });
+  }
+  const unwatch = watchTheme(themed);
   store.subscribe((changed) => {
     const last = Math.max(...runs.map(lastUpdate));
     if (store.get().update > last) store.set({ update: last });
     else update(new Set(changed));
   });
   update(new Set(["runs", "rows"]));
-
+  onceVisible(root, themed);
   return {
     store,
     root,
@@ -72,15 +71,21 @@ export function mount(host, shown, start = {}) {
     /** Shows other runs; what was chosen stays as far as it can. @param {Shown[]} next */
     show(next) {
       const before = runs;
-      runs = next.map(runOf);
-      titles = next.map(({ title }) => title);
-      if (!alike(before, runs)) {
+      [runs, titles] = [next.map(runOf), next.map(({ title }) => title)];
+      if (!alike(before, runs, wanted)) {
         shownColumns.forEach((column) => column.destroy());
-        shownColumns = build(columns, next, store, () => runs, root);
+        shownColumns = make(next);
       }
       shownColumns.forEach((column, index) => column.entitle(next[index].title));
       store.set(kept(before, runs, store.get()));
       update(new Set(["runs", "rows"]));
+    },
+    /** Adds to the last of the runs what is new, as training goes on. @param {Form} form */
+    more(form) {
+      const before = runs.slice(-1); // the run that goes on is the one to follow
+      runs = [...runs.slice(0, -1), joined(before[0], read(form))];
+      store.set(kept(before, runs.slice(-1), store.get()));
+      update(new Set(["more"]));
     },
     play: control.play,
     destroy() {
@@ -90,6 +95,44 @@ export function mount(host, shown, start = {}) {
       root.remove();
     },
   };
+}
+
+/**
+ * Draws again once the element is on the page, which gives it its colours and sizes: some
+ * notebooks make a widget before they show it.
+ * @param {HTMLElement} root
+ * @param {() => void} draw
+ */
+function onceVisible(root, draw) {
+  if (root.clientWidth) return;
+  const observer = new ResizeObserver(() => {
+    if (!root.clientWidth) return;
+    observer.disconnect();
+    draw();
+  });
+  observer.observe(root);
+}
+
+/**
+ * Where the choices, the runs and the words stand.
+ * @param {HTMLElement} root
+ */
+function frame(root) {
+  const bar = element("div", { class: "lcb-choices", role: "group", "aria-label": "What is shown" });
+  const columns = element("div", { class: "lcb-columns" });
+  const live = element("p", { class: "lcb-words", role: "status" });
+  root.append(bar, columns, live);
+  return [bar, columns, live];
+}
+
+/**
+ * All runs in words, each after its title.
+ * @param {Run[]} runs
+ * @param {(string | undefined)[]} titles
+ * @param {State} state
+ */
+function sentences(runs, titles, state) {
+  return runs.map((run, i) => [titles[i], words(run, state)].filter(Boolean).join(". ")).join(" ");
 }
 
 /** @param {Shown} shown */
@@ -111,11 +154,26 @@ function firstState(runs) {
   };
 }
 
-/** Whether the same panels can show other runs. @param {Run[]} before @param {Run[]} now */
-function alike(before, now) {
+/**
+ * Whether the same panels can show other runs.
+ * @param {Run[]} before
+ * @param {Run[]} now
+ * @param {string[]} wanted
+ */
+function alike(before, now, wanted) {
   /** @param {Run} run */
-  const panels = (run) => PANELS.filter(({ needs }) => needs(run)).map(({ name }) => name).join();
+  const panels = (run) => panelsOf(run, wanted).map(({ name }) => name).join();
   return before.length === now.length && before.every((run, i) => panels(run) === panels(now[i]));
+}
+
+/**
+ * Whether a training that went on is over.
+ * @param {Run[]} before
+ * @param {Run[]} now
+ */
+function ended(before, now) {
+  const [was, is] = [before, now].map((runs) => runs[runs.length - 1].attributes.provisional);
+  return Boolean(was) && !is;
 }
 
 /**
@@ -130,7 +188,9 @@ function kept(before, now, state) {
   const wasLast = state.update >= Math.max(...before.map(lastUpdate));
   const has = now[0].variables.has(state.quantity);
   return {
-    update: wasLast ? last : Math.min(last, state.update),
+    update: ended(before, now)
+      ? firstUpdate(now[now.length - 1])
+      : wasLast ? last : Math.min(last, state.update),
     ...(!has && { quantity: firstQuantity(now) }),
   };
 }
@@ -142,8 +202,9 @@ function kept(before, now, state) {
  * @param {import("./store.js").Store} store
  * @param {() => Run[]} runs
  * @param {HTMLElement} root
+ * @param {string[]} wanted
  */
-function build(host, shown, store, runs, root) {
+function build(host, shown, store, runs, root, wanted) {
   host.replaceChildren();
   host.classList.toggle("lcb-several", shown.length > 1);
   return shown.map(({ title }, index) => {
@@ -159,10 +220,10 @@ function build(host, shown, store, runs, root) {
     host.append(column);
     const panels = [
       diagram(network, context),
-      ...PANELS.filter(({ needs }) => needs(run())).map(({ make, name }) => {
+      ...panelsOf(run(), wanted).map(({ make, name, quantity }) => {
         const panel = element("div", { class: `lcb-panel lcb-${name}` });
         grid.append(panel);
-        return make(panel, context);
+        return make(panel, keptTo(context, quantity));
       }),
     ];
     network.append(about);
@@ -177,7 +238,7 @@ function build(host, shown, store, runs, root) {
       entitle,
       /** @param {Set<string>} changed */
       update(changed) {
-        if (changed.has("runs")) {
+        if (changed.has("runs") || changed.has("more")) {
           say(about, summary(run()));
           events(list, run(), store);
         }

@@ -6,8 +6,8 @@ import { mount } from "./viewer.js";
  * @property {(name: string) => any} get
  * @property {(name: string, value: unknown) => void} set
  * @property {() => void} save_changes
- * @property {(event: string, listener: () => void) => void} on
- * @property {(event: string, listener: () => void) => void} off
+ * @property {(event: string, listener: (message?: any) => void) => void} on
+ * @property {(event: string, listener: (message?: any) => void) => void} off
  */
 
 // What the notebook may read and set; the rest is between the reader and the page.
@@ -15,27 +15,41 @@ const SHARED = /** @type {const} */ (["update", "quantity", "layer"]);
 
 /** @param {{model: Model, el: HTMLElement}} given */
 function render({ model, el }) {
-  const viewer = mount(el, model.get("shown"), startOf(model));
+  const viewer = mount(el, model.get("shown"), startOf(model), model.get("panels"));
   const shown = () => viewer.show(model.get("shown"));
-  const fromModel = () => viewer.store.set(startOf(model));
+  // Where a training is that goes on is no choice of the reader's, and is not sent back: it would
+  // come again from there, late.
+  let following = false;
+  const heard = (/** @type {{more?: import("./run.js").Form}} */ { more }) => {
+    following = true;
+    if (more) viewer.more(more);
+    following = false;
+  };
+  const fromModel = SHARED.map((name) => () => viewer.store.set(startOf(model, [name])));
   const unsubscribe = viewer.store.subscribe((changed) => {
-    const own = SHARED.filter((name) => changed.has(name));
+    const own = SHARED.filter((name) => changed.has(name) && !following);
     own.forEach((name) => model.set(name, viewer.store.get()[name]));
     if (own.length) model.save_changes();
   });
   model.on("change:shown", shown);
-  SHARED.forEach((name) => model.on(`change:${name}`, fromModel));
+  model.on("msg:custom", heard);
+  SHARED.forEach((name, at) => model.on(`change:${name}`, fromModel[at]));
   return () => {
     unsubscribe();
     model.off("change:shown", shown);
-    SHARED.forEach((name) => model.off(`change:${name}`, fromModel));
+    model.off("msg:custom", heard);
+    SHARED.forEach((name, at) => model.off(`change:${name}`, fromModel[at]));
     viewer.destroy();
   };
 }
 
-/** Where the notebook wants to begin; -1 and "" leave it to the viewer. @param {Model} model */
-function startOf(model) {
-  const wanted = SHARED.map((name) => [name, model.get(name)]);
+/**
+ * What the notebook wants to be shown; -1 and "" leave it to the viewer.
+ * @param {Model} model
+ * @param {readonly string[]} [names]
+ */
+function startOf(model, names = SHARED) {
+  const wanted = names.map((name) => [name, model.get(name)]);
   return Object.fromEntries(wanted.filter(([, value]) => value !== -1 && value !== ""));
 }
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { commonScale, firstQuantity, firstUpdate } from "../src/context.js";
+import { commonScale, createContext, firstQuantity, firstUpdate } from "../src/context.js";
 
 /**
  * @param {Record<string, number[][]>} variables By record and layer.
@@ -44,4 +44,11 @@ test("before training all layers have their whole way left", () => {
   const untrained = [[1, 1], [1, 1], [1, 1], [1, 1]];
   assert.deepEqual(commonScale([runOf({ normalized_distance: untrained })], "normalized_distance"), { low: 0, high: 1, log: false });
   assert.deepEqual(commonScale([runOf({ angle: untrained })], "angle"), { low: 1, high: 1, log: false });
+});
+
+test("runs side by side reach over the same updates, planned ones included", () => {
+  const [one, other] = [runOf(falling), runOf(falling, { planned: 500 })];
+  const both = () => [one, other];
+  const contexts = both().map((run) => createContext(/** @type {any} */ (null), () => run, both, /** @type {any} */ (null)));
+  assert.deepEqual(contexts.map((context) => context.span()), [[0, 500], [0, 500]]);
 });

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { unpacked } from "../src/atlas/library.js";
-import { lastUpdate, quantities, read, recordAt, until, valueAt } from "../src/run.js";
+import { joined, lastPlanned, lastUpdate, quantities, read, recordAt, until, valueAt } from "../src/run.js";
 
 // Written by Python, which checks that it still writes the same: tests/viewer/test_compact.py.
 const forms = JSON.parse(readFileSync(new URL("form.json", import.meta.url), "utf8"));
@@ -68,4 +68,17 @@ test("a run up to an update knows nothing of what came later", () => {
 
 test("other forms are refused", () => {
   assert.throws(() => read({ ...forms.float32, version: 2 }), /no run that the viewer reads/);
+});
+
+test("a run that goes on has what was new, in place of what it had from there on", () => {
+  const form = structuredClone(forms.float32);
+  const more = read({ ...form, steps: [10, 30], attributes: { ...form.attributes, planned: 50 } });
+  const newest = variable("distance", more);
+  more.variables.set("distance", { ...newest, at: [10, 40], values: Float32Array.of(7, 8, 9, 10) });
+  const whole = joined(run, more);
+  assert.deepEqual(whole.steps, [0, 10, 30]);
+  assert.deepEqual(variable("distance", whole).at, [0, 10, 40]);
+  assert.deepEqual([...variable("distance", whole).values], [4, 2, 7, 8, 9, 10]);
+  assert.deepEqual(variable("distance").at, [0, 10, 30]);
+  assert.deepEqual([lastUpdate(whole), lastPlanned(whole), lastPlanned(run)], [30, 50, 30]);
 });

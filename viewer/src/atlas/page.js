@@ -7,7 +7,8 @@ import { showDials } from "./dials.js";
 import { images } from "./images.js";
 import { ask, tell } from "./prediction.js";
 
-// Milliseconds of rest after which the address follows, and how long it may lag without any.
+// The address follows once nothing has changed for so many milliseconds, or, while something
+// does, after so many at most.
 const REST = 300;
 const LONGEST = 1000;
 

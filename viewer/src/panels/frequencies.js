@@ -36,8 +36,12 @@ export function frequencies(host, context) {
   function update(changed) {
     const run = context.run();
     const variable = carried(run);
-    if (!variable) return;
-    if (changed.has("runs") || changed.has("rows")) {
+    if (!variable) {
+      say(title, "Which layer carries which frequency");
+      say(reading, "Not measured yet.");
+      return;
+    }
+    if (changed.has("runs") || changed.has("rows") || !table.cells.length) {
       say(title, capitalised(variable.longName));
       table = build(box, run, context.store);
     }

@@ -12,7 +12,7 @@ import { prominent } from "../store.js";
  * @typedef {import("../run.js").Run} Run
  */
 
-const DRAWN_ANEW = new Set(["runs", "theme", "update", "layer", "hovered"]);
+const DRAWN_ANEW = new Set(["runs", "more", "theme", "update", "layer", "hovered"]);
 
 /** @param {Run} run */
 export const hasFunctions = (run) => run.variables.has("prediction") && "x" in run.axes;

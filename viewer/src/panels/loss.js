@@ -3,7 +3,7 @@ import { chart, colorsOf } from "../chart.js";
 import { element, say } from "../dom.js";
 import { number, whole } from "../format.js";
 import { marks } from "../marks.js";
-import { lastUpdate, valueAt } from "../run.js";
+import { valueAt } from "../run.js";
 import { scaleOf } from "../scale.js";
 
 /**
@@ -37,7 +37,7 @@ export function loss(host, context) {
 
   /** @param {Set<string>} changed */
   function update(changed) {
-    if (changed.has("runs") || changed.has("theme")) {
+    if (["runs", "more", "theme"].some((what) => changed.has(what))) {
       drawn?.destroy();
       drawn = draw(picture, context);
     } else if (changed.has("update")) {
@@ -66,7 +66,7 @@ function draw(host, context) {
   const x = [...new Set(own.flatMap(({ variable }) => variable.at))].sort((a, b) => a - b);
   return chart(host, {
     x,
-    span: [0, lastUpdate(run)],
+    span: context.span(),
     range: [scale.low, scale.high],
     log: scale.log,
     xLabel: "updates",

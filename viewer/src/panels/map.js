@@ -34,7 +34,7 @@ export function map(host, context, variable) {
   const rowAt = (y) => rows[Math.floor(y)];
   const made = chart(host, {
     x: [0, lastUpdate(context.run())],
-    span: [0, lastUpdate(context.run())],
+    span: context.span(),
     range: [0, rows.length],
     xLabel: "updates",
     yLabel: "",

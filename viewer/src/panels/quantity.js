@@ -5,7 +5,7 @@ import { element, say } from "../dom.js";
 import { capitalised, meaning, number, whole } from "../format.js";
 import { marks } from "../marks.js";
 import { MANY, rowOf, rowValue } from "../rows.js";
-import { lastUpdate, recordAt } from "../run.js";
+import { recordAt } from "../run.js";
 import { prominent } from "../store.js";
 import { map } from "./map.js";
 
@@ -35,7 +35,7 @@ export function quantity(host, context) {
   /** @param {Set<string>} changed */
   function update(changed) {
     const variable = context.variable();
-    if (["runs", "theme", "rows", "quantity", "drawn"].some((what) => changed.has(what))) {
+    if (["runs", "more", "theme", "rows", "quantity", "drawn"].some((what) => changed.has(what))) {
       drawn?.destroy();
       drawn = null;
       if (variable) {
@@ -48,7 +48,10 @@ export function quantity(host, context) {
     } else if (changed.has("update")) {
       drawn?.redraw();
     }
-    if (!variable) return;
+    if (!variable) {
+      say(reading, "Not measured yet.");
+      return;
+    }
     const row = rowOf(context.run(), context.rows(), prominent(context.store.get()));
     drawn?.focus(row?.name ?? null);
     say(reading, readingOf(context, variable, row));
@@ -73,7 +76,8 @@ function lines(host, context, variable) {
   const { store } = context;
   return chart(host, {
     x: variable.at,
-    span: [0, lastUpdate(run)],
+    span: context.span(),
+    named: true,
     range: [scale.low, scale.high],
     log: scale.log,
     xLabel: "updates",

@@ -1,0 +1,1 @@
+"""What a lab shows beside its controls and pictures."""

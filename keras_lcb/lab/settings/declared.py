@@ -1,0 +1,80 @@
+"""`Declared`, the base of the settings of labs: they are checked, and become one line of text."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, ClassVar, Self
+
+from keras_lcb.lab.settings.query import as_query, from_query
+from keras_lcb.lab.settings.setting import Number, Setting
+
+
+class Declared:
+    """The base of a frozen dataclass, each field of which is declared with `setting`.
+
+    A session needs five of the fields: `learning_rate`, `updates`, `seed`, `seeds` and `speed`.
+    """
+
+    __dataclass_fields__: ClassVar[dict[str, dataclasses.Field[Any]]]
+
+    learning_rate: float
+    updates: int
+    seed: int
+    seeds: int
+    speed: int
+
+    def __post_init__(self) -> None:
+        for name, known in self.declared().items():
+            object.__setattr__(self, name, known.checked(name, getattr(self, name)))
+
+    @classmethod
+    def declared(cls) -> dict[str, Setting]:
+        """Returns what is known of each setting, by name."""
+        return {field.name: field.metadata["setting"] for field in dataclasses.fields(cls)}
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """The names of the layers of such a network, as far as settings tell."""
+        return ()
+
+    @property
+    def planned(self) -> int:
+        """The updates of one training, in whole records."""
+        return self.updates
+
+    def to_text(self) -> str:
+        """Returns the settings as one line, which is also the query of an address."""
+        return as_query(dataclasses.asdict(self))
+
+    @classmethod
+    def from_text(cls, text: str) -> Self:
+        """Returns settings from a line of `to_text`. Those it does not name have their defaults.
+
+        Raises:
+            ValueError: If a name is unknown, or a value is not valid.
+        """
+        given: dict[str, Any] = dict(from_query(text))
+        known = cls.declared()
+        for name in given:
+            if name not in known:
+                raise ValueError(
+                    f"The settings of a lab are {', '.join(known)}; received '{name}'."
+                )
+        return cls(**given)
+
+    def in_words(self, beside: Declared | None = None) -> str:
+        """Returns the settings in a few words: all of them, or those that differ from `beside`."""
+        words = {name: known.words(getattr(self, name)) for name, known in self.declared().items()}
+        if beside is None:
+            return ", ".join(word for word in words.values() if word)
+        differs = [name for name in words if getattr(self, name) != getattr(beside, name, None)]
+        return ", ".join(words[name] for name in differs if words[name]) or "the same settings"
+
+
+def limits(settings: type[Declared]) -> dict[str, tuple[float, float]]:
+    """Returns the lowest and the highest value of each setting that is a number."""
+    return {
+        name: (known.low, known.high)
+        for name, known in settings.declared().items()
+        if isinstance(known, Number)
+    }

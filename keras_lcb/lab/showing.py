@@ -1,0 +1,89 @@
+"""`Showing`: which run the pictures of a lab show, and whether it belongs to the settings."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from keras_lcb.lab.declaration import Declaration
+from keras_lcb.lab.screen.gallery import Gallery
+from keras_lcb.lab.screen.history import Entry
+from keras_lcb.lab.settings.declared import Declared
+from keras_lcb.lab.views.form import form_of
+
+
+class Showing:
+    """Decides what the gallery shows: what settings start from, a training, or a past run.
+
+    Args:
+        declared: What makes the lab.
+        gallery: The pictures.
+        settings: The first settings.
+
+    Attributes:
+        entry: The past run that is shown; `None` if it is none.
+    """
+
+    def __init__(self, declared: Declaration, gallery: Gallery, settings: Declared) -> None:
+        self._declared, self._gallery = declared, gallery
+        self._settings = settings  # of what is shown
+        self.entry: Entry | None = None
+
+    def untrained(self, settings: Declared, said: str) -> None:
+        """Shows what settings start from: the target, and the network before training."""
+        self._settings, self.entry = settings, None
+        form = form_of(self._declared.untrained(settings))
+        self._gallery.show({f"Not trained yet: {settings.in_words()}": form}, said)
+
+    def example(self, settings: Declared, told: str, view: Any) -> None:
+        """Shows a run that comes with the lab, and says something before what it shows."""
+        self._settings, self.entry = settings, None
+        said = f"{told} This run comes with the lab; press Start for your own. "
+        title = f"Example: {settings.in_words()}"
+        self._gallery.show({title: form_of(view)}, said + self._declared.describe(view))
+        self._gallery.viewer.update = view.step  # the only one with its functions
+
+    def live(self, view: Any, settings: Declared, beside: Entry | None) -> None:
+        """Shows the newest view of a training, to the right of a past run if there is one."""
+        self.entry, said = None, self._declared.describe(view)
+        if beside is None:
+            self._gallery.go_on({}, settings.in_words(), view, said)
+        else:
+            left, right = titles(beside, settings)
+            told = f"A: {self._declared.describe(beside.view)} B: {said}"
+            self._gallery.go_on({left: beside.form}, right, view, told)
+
+    def past(
+        self, entry: Entry, beside: Entry | None, note: str = "from the table of past runs."
+    ) -> None:
+        """Shows a past run, to the right of another one if there is one."""
+        self._settings, self.entry = entry.settings, entry
+        said = self._declared.describe(entry.view)
+        if beside is None or beside is entry:
+            self._gallery.show({entry.title: entry.form}, f"Run {entry.number}, {note} {said}")
+        else:
+            left, right = titles(beside, entry.settings)
+            told = f"A: {self._declared.describe(beside.view)} B: {said}"
+            self._gallery.show({left: beside.form, right: entry.form}, told)
+
+    def fits(self, settings: Declared) -> bool:
+        """Returns whether what is shown starts as a training with these settings would."""
+        start = self._declared.untrained
+        return self.entry is not None and start(settings) is start(self._settings)
+
+    def grey_if_stale(self, settings: Declared) -> None:
+        """Greys the past run that is shown if it was trained with other settings."""
+        # The speed makes no difference to what comes out.
+        settings = replace(settings, speed=self._settings.speed)
+        if self.entry is not None and settings != self._settings:
+            differs = self._settings.in_words(settings)
+            self._gallery.stale(
+                f"Greyed: run {self.entry.number} was trained with other settings ({differs}). "
+                "Press Start to train with those that are set now."
+            )
+
+
+def titles(beside: Entry, settings: Declared) -> tuple[str, str]:
+    """Returns the titles of a past run and of what is shown beside it."""
+    left = f"A, run {beside.number}: {beside.settings.in_words(settings)}"
+    return left, f"B: {settings.in_words(beside.settings)}"

@@ -1,0 +1,1 @@
+"""The state of a training at one moment, and what it says."""

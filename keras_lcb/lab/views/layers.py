@@ -1,0 +1,204 @@
+"""`LayersView`: what any training shows of its layers at one moment, as plain arrays.
+
+`collect` is too slow for twenty pictures a second. Therefore a view during training is made from
+the callbacks' records, and not from a run. Finished runs are converted to the same kind of view.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from keras_lcb.analysis.convergence import first_below, normalized_distance
+from keras_lcb.callbacks.recorder import Record
+from keras_lcb.callbacks.snapshots import kept
+from keras_lcb.runs import schema
+
+_MOST_DISTANCES = 60  # in a view during training, since each new endpoint changes all distances
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """A quantity of a view.
+
+    Attributes:
+        name: Its name in a run.
+        dims: The dimensions beside that along training.
+        at: The updates it is known at; `None` if it does not change.
+        values: Record by record.
+        band: The lowest and highest values over several seeds; `None` for one seed.
+    """
+
+    name: str
+    dims: tuple[str, ...]
+    at: Any
+    values: np.ndarray
+    band: tuple[np.ndarray, np.ndarray] | None = None
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class LayersView:
+    """One state of a training.
+
+    Attributes:
+        layers: The names of the layers, shallow first, the last layer at the end.
+        updates: The planned number of updates.
+        steps: The updates at which records were taken.
+        distance_steps: The updates at which `distance` is known.
+        distance: The normalised distance to the newest or final endpoint (distance_steps, layers).
+        gradient: The RMS gradient norms (steps, layers); NaN at the start.
+        loss: The mean training loss before each record (steps).
+        provisional: Whether the training continues, so that the endpoint is not final.
+        spread: The lowest and highest distance over several seeds; `None` for one seed.
+        seeds: The number of trainings in the view.
+        changes: Learning rates that were set on the way, each as the update from which it is seen,
+            the rate before, and the rate since.
+    """
+
+    layers: tuple[str, ...]
+    updates: int
+    steps: np.ndarray
+    distance_steps: np.ndarray
+    distance: np.ndarray
+    gradient: np.ndarray
+    loss: np.ndarray
+    provisional: bool
+    spread: tuple[np.ndarray, np.ndarray] | None = None
+    seeds: int = 1
+    changes: tuple[tuple[int, float, float], ...] = ()
+
+    @property
+    def step(self) -> int:
+        """The number of updates so far."""
+        return int(self.steps[-1])
+
+    @property
+    def hidden(self) -> tuple[str, ...]:
+        """The hidden layers: all but the last."""
+        return self.layers[:-1]
+
+    @functools.cached_property
+    def half_way(self) -> np.ndarray:
+        """The first update at which each layer is half-way; NaN for a layer that never is."""
+        known = np.isfinite(self.distance)
+        return np.array(
+            [
+                first_below(self.distance_steps[own], values[own], 0.5)
+                for values, own in zip(self.distance.T, known.T, strict=True)
+            ]
+        )
+
+    def axes(self) -> dict[str, np.ndarray]:
+        """Returns the coordinates of the dimensions other than `layer`."""
+        return {}
+
+    def quantities(self) -> Iterator[Quantity]:
+        """Yields what the viewer draws."""
+        yield Quantity(
+            "normalized_distance", ("layer",), self.distance_steps, self.distance, self.spread
+        )
+        yield Quantity("gradient_norm", ("layer",), self.steps, self.gradient)
+        yield Quantity("loss", (), self.steps, self.loss)
+
+
+def before_training(layers: Sequence[str], updates: int) -> LayersView:
+    """Returns the view of a network of these layers before so many updates."""
+    count = len(layers)
+    return LayersView(
+        layers=tuple(layers),
+        updates=updates,
+        steps=np.array([0]),
+        distance_steps=np.array([0]),
+        distance=np.ones((1, count)),
+        gradient=np.full((1, count), np.nan),
+        loss=np.array([np.nan]),
+        provisional=True,
+    )
+
+
+def layers_view_of(run: xr.Dataset, updates: int | None = None) -> LayersView:
+    """Returns the view of a finished run; for runs stacked over seeds, with mean and band.
+
+    Args:
+        run: A run.
+        updates: The planned number of updates. Defaults to `None`: the number in the run.
+    """
+    distance = normalized_distance(run)
+    spread = None
+    seeds = run.sizes.get("seed", 1)
+    if "seed" in run.dims:
+        spread = distance.min("seed").values, distance.max("seed").values
+        run = run.mean("seed", keep_attrs=True)
+        distance = distance.mean("seed")
+    return LayersView(
+        layers=tuple(str(name) for name in run["layer"].values),
+        updates=int(run["step"][-1]) if updates is None else updates,
+        steps=run["step"].values,
+        distance_steps=run["step"].values,
+        distance=distance.transpose("step", "layer").values,
+        gradient=run["gradient_norm"].values,
+        loss=run["loss"].values if "loss" in run else np.full(run.sizes["step"], np.nan),
+        provisional=bool(run.attrs.get("provisional", 0)),
+        spread=spread,
+        seeds=seeds,
+        changes=_changes(run),
+    )
+
+
+def _changes(run: xr.Dataset) -> tuple[tuple[int, float, float], ...]:
+    """Returns the learning rates that were set on the way, seen at the record after."""
+    changes = schema.settings(run).get("learning_rate_changes", [])
+    initial = float(run.attrs.get("learning_rate", np.nan))
+    every = int(run["step"][1] - run["step"][0]) if run.sizes["step"] > 1 else 0
+    return stages(initial, changes, every)
+
+
+def along(convergence: Sequence[Record], gradients: Sequence[Record]) -> dict[str, Any]:
+    """Returns the parts of a view along training, from the records of the two callbacks."""
+    layers = gradients[0]["gradient_norm"].shape[0]
+    chosen = [convergence[place] for place in _evenly(len(convergence))]
+    return {
+        "steps": np.array([record["step"] for record in convergence]),
+        "distance_steps": np.array([record["step"] for record in chosen]),
+        "distance": distances(chosen, layers),
+        "gradient": np.stack([record["gradient_norm"] for record in gradients]),
+        "loss": np.array([record["loss"] for record in convergence]),
+    }
+
+
+def stages(initial: float, changes: Sequence[Sequence[float]], later: int = 0) -> Any:
+    """Returns learning rates as a view has them.
+
+    Args:
+        initial: The learning rate at first.
+        changes: Pairs of an update and the rate that was set there.
+        later: How many updates later a change is seen. Defaults to 0.
+    """
+    rates = [initial, *(rate for _, rate in changes)]
+    return tuple(
+        (int(update) + later, before, rate)
+        for (update, rate), before in zip(changes, rates, strict=False)
+    )
+
+
+def _evenly(count: int) -> list[int]:
+    places = np.linspace(0, count - 1, min(count, _MOST_DISTANCES))
+    return np.unique(places.round().astype(int)).tolist()
+
+
+def distances(records: Sequence[Record], layers: int) -> np.ndarray:
+    """Returns the normalised distances of the records to the last one."""
+    found = np.empty((len(records), layers))
+    with np.errstate(all="ignore"):
+        for layer in range(layers):
+            name = kept(layer)
+            end = np.asarray(records[-1][name])  # sketches may be kept in a file
+            for place, record in enumerate(records):
+                apart = np.asarray(record[name]) - end
+                found[place, layer] = np.sqrt(np.dot(apart, apart))
+        return np.where(found[0] > 0, found / found[0], np.nan)

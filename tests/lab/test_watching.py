@@ -1,0 +1,87 @@
+"""Any model's training, live: what is shown, paused, stopped, and what is left."""
+
+import threading
+import time
+
+import keras
+import numpy as np
+import pytest
+
+from keras_lcb.lab import watch
+from tests.viewer.test_encoding import decoded
+
+GENERATOR = np.random.default_rng(0)
+X = GENERATOR.normal(size=(256, 3)).astype("float32")
+Y = X @ np.array([[1.0], [-2.0], [0.5]], dtype="float32")
+
+
+def model():
+    keras.utils.set_random_seed(0)
+    layers = [keras.layers.Dense(4, "tanh", name="first"), keras.layers.Dense(1, name="last")]
+    made = keras.Sequential([keras.Input((3,)), *layers])
+    made.compile(keras.optimizers.SGD(0.05), "mse")
+    return made
+
+
+def until(condition, seconds=60.0):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.005)
+
+
+@pytest.fixture(scope="module")
+def watched():
+    watched = watch(model(), X, Y, epochs=20, shuffle=False)
+    assert watched.wait(120)
+    yield watched
+    watched.close()
+
+
+def test_the_run_is_that_of_fit_with_the_callbacks(watched):
+    import keras_lcb as lcb
+
+    assert watched.state == "done"
+    convergence = lcb.LayerConvergence(every=1)
+    model().fit(X, Y, epochs=20, shuffle=False, verbose=0, callbacks=[convergence])
+    expected = convergence.results.sel(step=watched.run.step)
+    assert 80 <= watched.run.sizes["step"] <= 161 and not watched.run.attrs["provisional"]
+    np.testing.assert_allclose(
+        watched.run.normalized_distance, expected.normalized_distance, rtol=1e-4, atol=1e-6
+    )
+    assert watched.run.gradient_norm.notnull().any()
+
+
+def test_the_viewer_shows_it_and_a_sentence_tells_it(watched):
+    (shown,) = watched._viewer.shown
+    assert [layer["name"] for layer in shown["form"]["layers"]] == ["first", "last"]
+    assert decoded(shown["form"]["variables"]["normalized_distance"])[-1].tolist() == [0.0, 0.0]
+    assert "half-way at update" in watched.sentence
+    mimes = watched._repr_mimebundle_()
+    assert "application/vnd.jupyter.widget-view+json" in mimes and "done" in mimes["text/plain"]
+
+
+def test_it_pauses_and_stops_after_a_batch_and_leaves_no_thread():
+    before = set(threading.enumerate())
+    watched = watch(model(), X, Y, epochs=100_000, every=1, batch_size=256)
+    until(lambda: watched._training.records > 3)
+    watched._pause.click()
+    until(lambda: watched._training.held)
+    records = watched._training.records
+    time.sleep(0.2)
+    assert watched.state == "paused" and watched._training.records == records
+    watched._pause.click()
+    until(lambda: watched._training.records > records)
+    watched._stop.click()
+    assert watched.wait(60) and watched.state == "stopped"
+    assert watched.run.sizes["step"] > records
+    assert not {t for t in set(threading.enumerate()) - before if t.name == "keras_lcb.lab"}
+    watched.close()
+
+
+def test_what_goes_wrong_is_said():
+    with pytest.raises(ValueError, match="must be compiled; received 'bare'"):
+        watch(keras.Sequential([keras.layers.Dense(1)], name="bare"), X, Y)
+    watched = watch(model(), X, Y[:10], epochs=1)
+    assert watched.wait(60) and watched.state == "failed"
+    assert "Error" in watched._status.value
