@@ -41,7 +41,7 @@ REMEDIES: dict[str, Remedy] = {
     "connect": lambda setting, *_: setting.but(cut=""),
     "weight decay": lambda setting, *_: setting.but(decay=0.01),
     "bfloat16": lambda setting, *_: setting.but(precision="mixed_bfloat16", growth=0),
-    "train longer": lambda setting, *_: setting.but(updates=10),
+    "train longer": lambda setting, *_: setting.but(records=2 * setting.records),
 }
 # The aim of this advice is to save time, not to lower the loss.
 SAVES_TIME = ("freeze",)
