@@ -86,9 +86,18 @@ def measure(
     seeds: Sequence[int],
     healthy_seeds: Sequence[int],
     optimizers: Sequence[str] = OPTIMIZERS,
-    remedies: bool = True,
+    remedies: int | None = None,
 ) -> list[Row]:
     """Diagnoses every run, and repeats trainings with a finding with the first advice.
+
+    Args:
+        runs: The folder of the runs.
+        bases: The networks, by name.
+        faults: The faults to plant.
+        seeds: The seeds of the trainings with a fault.
+        healthy_seeds: The seeds of the sound trainings.
+        optimizers: The names of the optimizers.
+        remedies: Of how many seeds trainings are repeated with the advice; by default, of all.
 
     Returns:
         A row for each fault in each network with each optimizer, and one for each sound setting.
@@ -107,7 +116,7 @@ def measure(
     return rows
 
 
-def _of_fault(fault: str, own: Sequence[Setting], runs: Runs, remedies: bool) -> Row:
+def _of_fault(fault: str, own: Sequence[Setting], runs: Runs, remedies: int | None) -> Row:
     """Returns how often a fault is there, found, and mended, in trainings that were sound."""
     plants = {FAULTS[fault](setting): setting for setting in own}
     known = dict(runs.of(plants))
@@ -116,9 +125,10 @@ def _of_fault(fault: str, own: Sequence[Setting], runs: Runs, remedies: bool) ->
     found = [setting for setting in there if fault in findings[setting].names]
     counts = Counter(name for each in findings.values() for name in set(each.names) - {fault})
     row: Row = {"runs": len(known), "there": len(there), "found": len(found)}
-    if remedies:
-        reached = {setting: there[setting].attrs["reached"] for setting in found}
-        row |= _of_advice(fault, {each: findings[each] for each in found}, reached, plants, runs)
+    chosen = {plants[setting] for setting in found}.intersection(own[:remedies])
+    advised = {each: findings[each] for each in found if plants[each] in chosen}
+    reached = {each: there[each].attrs["reached"] for each in advised}
+    row |= _of_advice(fault, advised, reached, plants, runs)
     return row | {"beside": dict(counts.most_common())}
 
 
@@ -182,7 +192,9 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", choices=list(FAULTS), default=list(FAULTS))
     parser.add_argument("--stored", action="store_true", help="only count stored runs")
     parser.add_argument(
-        "--no-remedies", action="store_true", help="do not repeat trainings with the advice"
+        "--remedies",
+        type=int,
+        help="number of seeds whose trainings are repeated with the advice; default: all",
     )
     parser.add_argument("--out", type=Path, help="file to which to write the rows")
     parser.add_argument("--page", type=Path, help="file to which to write the page")
@@ -198,7 +210,7 @@ def main() -> None:
         options.only,
         range(first, first + seeds),
         range(first, first + of_sound),
-        remedies=not options.no_remedies,
+        remedies=options.remedies,
     )
     print("\n".join(diagnose_page.lines(rows)))
     if options.out:

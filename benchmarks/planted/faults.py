@@ -52,7 +52,7 @@ _BEYOND = {"mlp": 20, "cnn": 60, "transformer": 20, "mixer": 20}
 _TO_INFINITY = {"mlp": 100, "cnn": 3000, "transformer": 100, "mixer": 100}
 
 # Updates between two records, with which training stops in the middle of the fall of the loss.
-_STOPPED = {("mlp", "gratings"): 1}
+_STOPPED = {"digits": 2, "wave": 5, "gratings": 5}
 
 
 def _deep(own: Setting) -> Setting:
@@ -63,12 +63,18 @@ def _deep(own: Setting) -> Setting:
 
 def _growing(own: Setting) -> Setting:
     part = "normalized" if own.network == "mixer" else "all"
-    return own.but(normalization=True, multipliers=((part, 30.0, 0),))
+    factor = 100.0 if own.network == "mlp" else 30.0
+    return own.but(normalization=True, multipliers=((part, factor, 0),))
 
 
 def _unsettled(own: Setting) -> Setting:
-    middle = (("middle", 5.0, 0), ("middle", 500.0, own.records // 2))
-    return own.but(data=f"noisy_{own.data}", schedule="drop", multipliers=middle)
+    """Returns the setting in which most layers nearly stop in the middle of training.
+
+    The data are noisy, so that gradients do not vanish at the end.
+    """
+    half = own.records // 2
+    stop = (("middle", 5.0, 0), ("every", 0.01, half), ("middle", 5.0, half))
+    return own.but(data=f"noisy_{own.data}", multipliers=stop)
 
 
 FAULTS: dict[str, Callable[[Setting], Setting]] = {
@@ -86,5 +92,5 @@ FAULTS: dict[str, Callable[[Setting], Setting]] = {
     "growing weights": _growing,
     "skipped steps": lambda own: own.but(precision="mixed_float16", growth=1),
     "not finite": lambda own: own.but(rate=own.rate * _TO_INFINITY[own.network], naive=True),
-    "not ended": lambda own: own.but(updates=_STOPPED.get((own.network, own.data), 5)),
+    "not ended": lambda own: own.but(updates=_STOPPED[own.data]),
 }

@@ -149,6 +149,7 @@ def part(model: keras.Model, name: str) -> list[keras.layers.Layer]:
     names = {layer.name for layer in model.layers}
     return {
         "all": hidden,
+        "every": [layer for layer in model.layers if layer.weights],
         "normalized": [layer for layer in hidden if f"{layer.name}_norm" in names],
         "first half": hidden[: (len(hidden) + 1) // 2],
         "middle": hidden[len(hidden) // 2 : len(hidden) // 2 + 1],

@@ -20,7 +20,10 @@ def _rate(setting: Setting, finding: Finding, advice: Advice) -> Setting:
 def _multiplier(setting: Setting, finding: Finding, advice: Advice) -> Setting:
     """Multiplies the present factors of the layers' learning rates."""
     factor = float(re.findall(r": ([\d.e+-]+)", advice.code)[0])
-    now = tuple((name, old * factor, at) for name, old, at in setting.multipliers)
+    now = tuple(
+        (name, old if name == "every" else old * factor, at)
+        for name, old, at in setting.multipliers
+    )
     return setting.but(multipliers=now or ((",".join(finding.layers), factor, 0),))
 
 

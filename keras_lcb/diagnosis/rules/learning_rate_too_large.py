@@ -14,8 +14,8 @@ from keras_lcb.diagnosis.observed import Observed
 from keras_lcb.diagnosis.rule import CannotTell, Rule
 from keras_lcb.diagnosis.rules.updates_too_large import (
     MANY,
+    layers_apart,
     most_are_too_large,
-    single_layers,
     typical,
 )
 
@@ -62,7 +62,7 @@ def _what(seen: Observed, evidence: dict[str, float]) -> str:
         return f"updates changed most layers by more than {MANY:g} of the norm of their weights"
     if evidence["largest update over weights"] > _MOVES and _rises_or_oscillates(evidence):
         return "the loss goes up and down, or ends far above its lowest value"
-    if _broken(seen) and not single_layers(seen).any():
+    if _broken(seen) and not layers_apart(seen).any():
         return (
             "the first gradient was finite, but updates led to NaN or infinity at update "
             f"{_broken(seen):,}"

@@ -29,8 +29,8 @@ def typical(seen: Observed) -> float:
     return float(np.median(ratios(seen)[:, seen.kernels], axis=1).max(initial=0.0))
 
 
-def single_layers(seen: Observed) -> np.ndarray:
-    """Returns which layers have too large updates at the first record at which any has.
+def layers_apart(seen: Observed) -> np.ndarray:
+    """Returns which layers have far larger updates than others when the first become too large.
 
     Their updates soon throw the other layers, too, so later records do not tell the cause.
     """
@@ -40,10 +40,15 @@ def single_layers(seen: Observed) -> np.ndarray:
     first = int(np.argmax(large.any(axis=1)))
     now = ratios(seen)[first]
     usual = float(np.median(now[seen.kernels]))
-    apart = large[first] & (now > _APART * usual) & (usual < 2 * LARGE)
-    if apart.any():
+    return large[first] & (now > _APART * usual) & (usual < 2 * LARGE)
+
+
+def single_layers(seen: Observed) -> np.ndarray:
+    """Returns which layers have too large updates, while most layers have not."""
+    apart = layers_apart(seen)
+    if apart.any() or typical(seen) > MANY:
         return apart
-    return large[first] & (typical(seen) <= MANY)
+    return (ratios(seen) > LARGE).any(axis=0)
 
 
 def most_are_too_large(seen: Observed) -> bool:
