@@ -47,7 +47,7 @@ def healthy(base: Setting, optimizer: str) -> list[Setting]:
     ]
 
 
-# Factors of the learning rate. Convolutions are stable up to a high rate, with normalization at least.
+# Factors of the learning rate. Convolutions are stable up to a high rate.
 _BEYOND = {"mlp": 20, "cnn": 60, "transformer": 20, "mixer": 20}
 _TO_INFINITY = {"mlp": 100, "cnn": 3000, "transformer": 100, "mixer": 100}
 

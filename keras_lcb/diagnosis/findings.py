@@ -68,6 +68,20 @@ class Findings(Sequence[Finding]):
         """Returns the names of the findings, in their order."""
         return [finding.name for finding in self]
 
+    def sentence(self) -> str:
+        """Returns the most certain finding in short: its name, how sure it is, and what was seen.
+
+        Empty if nothing was found.
+
+        Example:
+        >>> from keras_lcb.diagnosis import Finding
+        >>> says = "no update changes stem."
+        >>> found = Finding(("stem",), (10, 90), says, {}, "certain", (), "frozen layer")
+        >>> Findings([found], {}).sentence()
+        'Frozen layer (certain): no update changes stem.'
+        """
+        return self[0].in_short if self else ""
+
     def to_dataframe(self) -> pd.DataFrame:
         """Returns a table with a row for each finding. Lists and dictionaries become text."""
         import pandas as pd

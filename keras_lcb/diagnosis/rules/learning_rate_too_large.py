@@ -104,11 +104,11 @@ def _signs(seen: Observed) -> dict[str, float]:
 
 RULE = Rule(
     look=_look,
-    says=f"between two records, the RMS update of the median layer is above {MANY:g} of the norm of "
-    f"its weights; or it is above {_MOVES:g} of it, and the loss rises again by more than "
-    f"{_RISE:.0%} of its fall, or its changes add up to more than {_ALL_CHANGES:g} times its fall, "
-    "which noise between batches does not explain; or updates led to NaN or infinity after finite "
-    "gradients.",
+    says=f"between two records, the RMS update of the median layer is above {MANY:g} of the norm "
+    f"of its weights; or it is above {_MOVES:g} of it, and the loss rises again by more than "
+    f"{_RISE:.0%} of its fall, or its changes add up to more than {_ALL_CHANGES:g} times its "
+    "fall, which noise between batches does not explain; or updates led to NaN or infinity after "
+    "finite gradients.",
     source="Cohen et al. (2021), 'Gradient descent on neural networks typically occurs at the edge "
     "of stability', for λ > 2/η; the other thresholds are rules of thumb.",
     records=0,

@@ -49,9 +49,9 @@ def _finding(
 
 RULE = Rule(
     look=_look,
-    says=f"in the second or third quarter of training, the distance of a layer to its final weights is below "
-    f"{_NEAR:.0%} of that at the start, and for half of the others it is at least {_FAR:.0%} "
-    "(means over records).",
+    says="in the second or third quarter of training, the distance of a layer to its final weights "
+    f"is below {_NEAR:.0%} of that at the start, and for half of the others it is at least "
+    f"{_FAR:.0%} (means over records).",
     source="Brock et al. (2017), 'FreezeOut', for freezing layers that have converged. The "
     "thresholds are rules of thumb.",
     needs=("normalized_distance",),
