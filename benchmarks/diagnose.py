@@ -146,15 +146,17 @@ def _of_advice(
     }
     advised = {setting: mended(setting, finding) for setting, finding in first.items()}
     better = {setting: other for setting, other in advised.items() if other is not None}
-    repeated = {key: run.attrs["reached"] for key, run in runs.of(better.values())}
+    repeated = dict(runs.of(better.values()))
     without = {key: run.attrs["reached"] for key, run in runs.of(plants[each] for each in better)}
     tried = [each for each in better if better[each] in repeated]
     harmed = [each for each in tried if reached[each] > without.get(plants[each], math.inf)]
-    mends = {each for each in tried if repeated[better[each]] < reached[each]}
+    mends = {each for each in tried if repeated[better[each]].attrs["reached"] < reached[each]}
+    gone = [each for each in tried if fault not in diagnose(repeated[better[each]]).names]
     return {
         "advice": dict(Counter(finding.try_next[0].kind for finding in first.values())),
         "tried": len(tried),
         "mended": len(mends),
+        "gone": len(gone),
         "harmed": len(harmed),
         "harmed_mended": len(mends.intersection(harmed)),
     }

@@ -201,8 +201,10 @@ def _mended_table(rows: Sequence[Row]) -> str:
         words = ", ".join(f"{name} ({count})" for name, count in advice.most_common())
         of_all = _marked(total(own, "mended"), total(own, "tried"), MENDS)
         of_harmed = _marked(total(own, "harmed_mended"), total(own, "harmed"), MENDS)
-        lines.append([fault, words, of_all, of_harmed, NOTES.get(fault, "")])
-    return _table(["fault", "first advice", "mended", "of harmed", "remark"], lines)
+        gone = f"{total(own, 'gone')}/{total(own, 'tried')}" if total(own, "tried") else "–"
+        lines.append([fault, words, of_all, of_harmed, gone, NOTES.get(fault, "")])
+    head = ["fault", "first advice", "mended", "of harmed", "no longer found", "remark"]
+    return _table(head, lines)
 
 
 NAMES = {"adam": "Adam"}
