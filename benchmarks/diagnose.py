@@ -66,16 +66,19 @@ class Runs:
             if self.train or (self.folder / f"{setting.key}.nc").exists():
                 yield setting, trained(setting, self.folder, self._last)
 
-    def proved(self, fault: str, known: dict[Setting, xr.Dataset]) -> dict[Setting, xr.Dataset]:
-        """Returns those of the runs in which the fault is there."""
+    def proved(
+        self, fault: str, known: dict[Setting, xr.Dataset]
+    ) -> dict[Setting, tuple[xr.Dataset, bool]]:
+        """Returns whether the fault is there in each run; leaves out runs without their proof."""
         proof = PROOFS.get(fault)
         if proof is None:
-            return known
+            return {setting: (run, True) for setting, run in known.items()}
         others = dict(self.of(proof.other(setting) for setting in known))
+        pairs = {each: (run, others.get(proof.other(each))) for each, run in known.items()}
         return {
-            setting: run
-            for setting, run in known.items()
-            if (other := others.get(proof.other(setting))) is not None and proof.shows(run, other)
+            each: (run, proof.shows(run, other))
+            for each, (run, other) in pairs.items()
+            if other is not None
         }
 
 
@@ -119,8 +122,8 @@ def measure(
 def _of_fault(fault: str, own: Sequence[Setting], runs: Runs, remedies: int | None) -> Row:
     """Returns how often a fault is there, found, and mended, in trainings that were sound."""
     plants = {FAULTS[fault](setting): setting for setting in own}
-    known = dict(runs.of(plants))
-    there = runs.proved(fault, known)
+    known = runs.proved(fault, dict(runs.of(plants)))
+    there = {setting: run for setting, (run, proved) in known.items() if proved}
     findings = {setting: diagnose(run) for setting, run in there.items()}
     found = [setting for setting in there if fault in findings[setting].names]
     counts = Counter(name for each in findings.values() for name in set(each.names) - {fault})
@@ -169,9 +172,10 @@ def _of_sound(own: Sequence[Setting], runs: Runs) -> Row:
     right: Counter[str] = Counter()
     for fault in PROOFS:
         told = {setting: known[setting] for setting in known if fault in names[setting]}
-        for setting in runs.proved(fault, told):
-            names[setting].discard(fault)
-            right[fault] += 1
+        for setting, (_, there) in runs.proved(fault, told).items():
+            if there:
+                names[setting].discard(fault)
+                right[fault] += 1
     false = Counter(name for each in names.values() for name in each)
     return {
         "runs": len(known),
