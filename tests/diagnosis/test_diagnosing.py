@@ -114,6 +114,8 @@ def test_with_model_and_data_dead_units_are_counted_on_these_data():
     run = _trained(model, x, y)
     assert "dead units" in lcb.diagnose(run).names
     assert "dead units" in lcb.diagnose(run, model, (x, y)).names
+    assert str(lcb.diagnose(run)).endswith("whether the data are finite.")
+    assert lcb.diagnose(run, model, (x, y)).unseen == ""
     far = np.full((8, 2), 1e4), y
     model.get_layer("hidden").kernel.assign(np.ones((2, 4)))
     assert "dead units" not in lcb.diagnose(run, model, far).names
