@@ -27,20 +27,34 @@ HEAVY = [
 ]
 
 
-def test_nothing_heavy_is_loaded_beyond_what_keras_loads():
-    program = """
-import json, sys
-import keras
-before = set(sys.modules)
-import keras_lcb
-print(json.dumps(sorted(set(sys.modules) - before)))
-"""
+def loaded(program: str, **environment: str) -> list[set[str]]:
+    """The modules that are loaded at each `look()` of a program, beyond those before it."""
+    before = "import json, sys\nlook = lambda: print(json.dumps(sorted(sys.modules)))\nlook()\n"
     done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT
+        [sys.executable, "-c", before + program],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=ROOT,
+        env={**os.environ, **environment},
     )
-    added = set(json.loads(done.stdout))
-    assert "keras_lcb.callbacks" in added
-    assert not added.intersection(HEAVY)
+    first, *found = (set(json.loads(line)) for line in done.stdout.splitlines())
+    return [modules - first for modules in found]
+
+
+def test_nothing_heavy_is_loaded_before_it_is_used():
+    program = "import keras\nlook()\nimport keras_lcb\nlook()\nkeras_lcb.LayerConvergence\nlook()"
+    keras, package, callbacks = loaded(program)
+    assert "keras_lcb.training.layerwise_model" in package  # or Keras could not load such a model
+    assert "keras_lcb.callbacks.layer_convergence" in callbacks
+    assert not (callbacks - keras).intersection(HEAVY)
+
+
+def test_a_page_of_the_lab_loads_neither_keras_nor_what_it_may_never_use():
+    program = "import keras_lcb.lab.serving.address\nlook()"
+    (page,) = loaded(program, KERAS_LCB_TRAINER="somewhere")
+    assert "keras_lcb.lab.labs.depth" in page
+    assert not page & {"keras", "tensorflow", "matplotlib", "scipy.stats", "sklearn"}
 
 
 @pytest.mark.parametrize("name", keras_lcb.__all__)
@@ -50,23 +64,23 @@ def test_every_public_name_is_there(name):
 
 
 def test_an_unknown_name_is_an_attribute_error():
-    with pytest.raises(AttributeError, match="no attribute 'gradient_norms'"):
+    with pytest.raises(AttributeError, match="attribute .?gradient_norms"):
         keras_lcb.gradient_norms  # noqa: B018
     assert not hasattr(keras_lcb, "gradient_norms")
 
 
 def test_type_checkers_see_what_the_program_sees():
     """The names that mypy and editors are told of are those that are there when it runs."""
-    tree = ast.parse(Path(keras_lcb.__file__).read_text())
-    told = {
-        alias.name: node.module
-        for node in ast.walk(tree)
-        if isinstance(node, ast.ImportFrom) and node.module and "keras_lcb" in node.module
-        for alias in node.names
-    }
-    assert set(told) == set(keras_lcb.__all__)
-    lazy = {name: told[name] for name in keras_lcb._ON_FIRST_USE}
-    assert lazy == keras_lcb._ON_FIRST_USE
+    for package in (keras_lcb, keras_lcb.synthetic):
+        tree = ast.parse(Path(package.__file__).with_suffix(".pyi").read_text())
+        told = [
+            (alias.name, alias.asname, node.module)
+            for node in ast.walk(tree)
+            if isinstance(node, ast.ImportFrom)
+            for alias in node.names
+        ]
+        assert all(name == known for name, known, _ in told)
+        assert sorted(name for name, _, _ in told) == sorted(package.__all__)
 
 
 def test_the_import_benchmark_prints_what_is_added():

@@ -7,7 +7,6 @@ from collections.abc import Hashable, Mapping, Sequence
 from typing import TypeVar
 
 import numpy as np
-import scipy.stats
 
 from keras_lcb.analysis.estimate import Estimate
 from keras_lcb.analysis.verdict import ConvergenceBias
@@ -132,8 +131,10 @@ def families(quantities: Mapping[str, Sequence[float]], above: float = 0.9) -> l
 
 
 def _alike(one: Sequence[float], other: Sequence[float], above: float) -> bool:
+    from scipy.stats import spearmanr
+
     pair = np.array([one, other], dtype=float)
     known = pair[:, np.isfinite(pair).all(axis=0)]
     if known.shape[1] < 3 or (np.ptp(known, axis=1) == 0).any():
         return False
-    return abs(float(scipy.stats.spearmanr(*known).statistic)) >= above
+    return abs(float(spearmanr(*known).statistic)) >= above

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import scipy.stats
 
 from keras_lcb.analysis.estimate import RUNS_FOR_A_VERDICT, Estimate, Interval
 
@@ -109,13 +108,13 @@ def p_random_order(order: RankCorrelation, layers: int) -> float:
 
 def _spearman(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     """Returns Spearman's ρ of each row: Pearson's r of the ranks; ties have their mean rank."""
+    from scipy.stats import rankdata  # heavy, and not needed by all who import this package
+
     known = ~(np.isnan(one) | np.isnan(other))
     found = np.full(len(one), math.nan)
     for pattern in np.unique(known, axis=0):
         rows = (known == pattern).all(axis=1)
-        first, second = (
-            scipy.stats.rankdata(values[np.ix_(rows, pattern)], axis=1) for values in (one, other)
-        )
+        first, second = (rankdata(values[np.ix_(rows, pattern)], axis=1) for values in (one, other))
         first, second = (ranks - (pattern.sum() + 1) / 2 for ranks in (first, second))
         scale = np.sqrt((first**2).sum(axis=1) * (second**2).sum(axis=1))
         defined = (scale > 0) & (pattern.sum() >= _LAYERS)
@@ -128,9 +127,11 @@ def _spearman(one: np.ndarray, other: np.ndarray) -> np.ndarray:
 
 
 def _chance(one: np.ndarray, other: np.ndarray) -> float:
+    from scipy.stats import kendalltau, rankdata
+
     known = ~(np.isnan(one) | np.isnan(other))
     # Ranks, because SciPy's τ does not treat infinity as the largest value.
-    first, second = scipy.stats.rankdata(one[known]), scipy.stats.rankdata(other[known])
+    first, second = rankdata(one[known]), rankdata(other[known])
     if len(first) < _LAYERS or np.ptp(first) == 0 or np.ptp(second) == 0:
         return math.nan
-    return float(scipy.stats.kendalltau(first, second).pvalue)
+    return float(kendalltau(first, second).pvalue)

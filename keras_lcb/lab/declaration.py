@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import xarray as xr
 
-from keras_lcb.lab.engine.layers_training import LayersTraining
 from keras_lcb.lab.settings.declared import Declared
 from keras_lcb.lab.settings.presets import Preset
 from keras_lcb.lab.views.questions import Question
 from keras_lcb.runs.names import VARIABLES
+
+if TYPE_CHECKING:
+    from keras_lcb.lab.engine.layers_training import LayersTraining
 
 _FIGURES = ("normalized_distance", "gradient_norm")
 
@@ -35,10 +37,11 @@ class Declaration:
         question: What it is about, in one sentence.
         presets: Settings to start from, by name; the first is the default. Their class says which
             settings the lab has.
-        engine: A function of settings and a seed that makes a training.
+        engine: A function of settings and a seed that makes a training. It imports what it needs
+            when it is called, so that a page does not wait for Keras.
         panels: The viewer's panels by the names of the pictures, in reading order.
         untrained: A function of settings that returns the view before training, within a tenth of
-            a second. Settings that start alike have the same view.
+            a second.
         view_of: A function of a finished run and the planned updates that returns its view.
         describe: A function of a view that returns what the pictures show, in words.
         questions: What users can predict, by name; the first is the default.
@@ -46,6 +49,8 @@ class Declaration:
             comes with the package, or `None`. Defaults to `None` for all settings.
         opening: A function of settings that returns what happens before the first picture, if that
             takes long. Defaults to "".
+        outline: A function of settings that returns the part of the view before training for which
+            no network is needed, and so no Keras. Defaults to `None`: `untrained` needs none.
     """
 
     name: str
@@ -60,6 +65,7 @@ class Declaration:
     questions: Mapping[str, Question]
     cached: Callable[[Any], tuple[str, Any] | None] = field(default=_nothing)
     opening: Callable[[Any], str] = field(default=_at_once)
+    outline: Callable[[Any], Any] | None = None
 
     @property
     def further(self) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ import xarray as xr
 from keras_lcb.lab.controls import panel
 from keras_lcb.lab.declaration import Declaration
 from keras_lcb.lab.engine.drivers import DriverName, make_driver
+from keras_lcb.lab.engine.place import place_of
 from keras_lcb.lab.engine.session import Session, State
 from keras_lcb.lab.look import Look
 from keras_lcb.lab.screen.buttons import Buttons
@@ -24,7 +25,6 @@ from keras_lcb.lab.screen.notebook_cells import remember
 from keras_lcb.lab.screen.prediction import Prediction
 from keras_lcb.lab.screen.progress import Progress
 from keras_lcb.lab.screen.sharing import Sharing
-from keras_lcb.lab.screen.still import before_training, of_runs
 from keras_lcb.lab.settings.declared import Declared
 from keras_lcb.lab.settings.line import read_line
 from keras_lcb.lab.settings.presets import preset_named
@@ -64,8 +64,9 @@ class Lab:
         known = preset_named(preset, declared.presets).settings
         settings = _with(known, {n: v for n, v in changes.items() if v is not None})
         self._look = Look.of(declared, show, pictures, predict, projector)
+        self._place = place_of(declared)
         self._session = Session(
-            make_driver(driver), declared.engine, self._live, self._on_state, self._on_end
+            make_driver(driver), self._place.training, self._live, self._on_state, self._on_end
         )
         self._controls = panel.Controls(
             settings, declared.presets, preset if settings == known else ""
@@ -74,6 +75,7 @@ class Lab:
         self._closed = False
         self._build(settings)
         self._show_untrained()
+        self._place.when_ready(self._ready)
         remember(self)
 
     @property
@@ -191,7 +193,9 @@ class Lab:
         """Returns the widget for notebooks, and a picture for programs that show no widgets."""
         shown = self.widget._repr_mimebundle_(**kwargs) or {}
         # Encoded as text, since ipykernel would pass raw bytes on as a list of numbers.
-        view = self.declared.untrained(self.settings)
+        from keras_lcb.lab.screen.still import before_training, of_runs
+
+        view = self._place.untrained(self.settings)
         still = before_training(view) if self.run is None else of_runs({"": self.run}, "png")
         picture = {"image/png": base64.b64encode(still).decode()} if still else {}
         return {**shown, **picture, "text/plain": f"{self!r}\n{self.sentence}"}
@@ -204,13 +208,14 @@ class Lab:
     def _build(self, settings: Declared) -> None:
         declared, look = self.declared, self._look
         panels = [declared.panels[name] for name in look.pictures]
-        self._gallery = Gallery(panels, "", declared.untrained(settings))
-        self._showing = Showing(declared, self._gallery, settings)
+        first = self._place.untrained(settings)
+        self._gallery = Gallery(panels, "", first)
+        self._showing = Showing(declared, self._place, self._gallery, settings)
         self._progress = Progress()
         self._buttons = Buttons(self)
         asked = declared.questions.get(look.predict)
         self._prediction = None if asked is None else Prediction(asked)
-        kinds = kinds_for(declared.untrained(settings))
+        kinds = kinds_for(first)
         self._history = History(self._restore, self._export_link, kinds)
         self._sharing = Sharing(f"lcb.lab.{type(self).__name__}.from_config")
         self._observe()
@@ -372,9 +377,23 @@ class Lab:
 
     def _say_progress(self) -> None:
         opening = self.declared.opening(self._session.settings)
+        if not self._place.ready:
+            opening = "waiting until Keras is loaded"
         self._progress.show(self._session, opening, self._must_predict)
 
     # Pictures.
+
+    def _ready(self) -> None:
+        """Completes the first picture, now that networks can be made."""
+
+        def complete() -> None:
+            if self._closed:
+                return
+            if self._showing.at_start and not self._session.active:
+                self._show_untrained()
+            self._on_state()
+
+        self._session.in_turn(complete)
 
     def _example(self) -> tuple[str, Any] | None:
         return self.declared.cached(dataclasses.replace(self.settings, speed=0))

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from keras_lcb.lab.declaration import Declaration
+from keras_lcb.lab.engine.place import Place
 from keras_lcb.lab.screen.gallery import Gallery
 from keras_lcb.lab.screen.history import Entry
 from keras_lcb.lab.settings.declared import Declared
@@ -17,27 +18,32 @@ class Showing:
 
     Args:
         declared: What makes the lab.
+        place: Where its networks are made.
         gallery: The pictures.
         settings: The first settings.
 
     Attributes:
         entry: The past run that is shown; `None` if it is none.
+        at_start: Whether what settings start from is shown.
     """
 
-    def __init__(self, declared: Declaration, gallery: Gallery, settings: Declared) -> None:
-        self._declared, self._gallery = declared, gallery
+    def __init__(
+        self, declared: Declaration, place: Place, gallery: Gallery, settings: Declared
+    ) -> None:
+        self._declared, self._place, self._gallery = declared, place, gallery
         self._settings = settings  # of what is shown
         self.entry: Entry | None = None
+        self.at_start = True
 
     def untrained(self, settings: Declared, said: str) -> None:
         """Shows what settings start from: the target, and the network before training."""
-        self._settings, self.entry = settings, None
-        form = form_of(self._declared.untrained(settings))
+        self._settings, self.entry, self.at_start = settings, None, True
+        form = form_of(self._place.untrained(settings))
         self._gallery.show({f"Not trained yet: {settings.in_words()}": form}, said)
 
     def example(self, settings: Declared, told: str, view: Any) -> None:
         """Shows a run that comes with the lab, and says something before what it shows."""
-        self._settings, self.entry = settings, None
+        self._settings, self.entry, self.at_start = settings, None, False
         said = f"{told} This run comes with the lab; press Start for your own. "
         title = f"Example: {settings.in_words()}"
         self._gallery.show({title: form_of(view)}, said + self._declared.describe(view))
@@ -45,7 +51,7 @@ class Showing:
 
     def live(self, view: Any, settings: Declared, beside: Entry | None) -> None:
         """Shows the newest view of a training, to the right of a past run if there is one."""
-        self.entry, said = None, self._declared.describe(view)
+        self.entry, self.at_start, said = None, False, self._declared.describe(view)
         if beside is None:
             self._gallery.go_on({}, settings.in_words(), view, said)
         else:
@@ -57,7 +63,7 @@ class Showing:
         self, entry: Entry, beside: Entry | None, note: str = "from the table of past runs."
     ) -> None:
         """Shows a past run, to the right of another one if there is one."""
-        self._settings, self.entry = entry.settings, entry
+        self._settings, self.entry, self.at_start = entry.settings, entry, False
         said = self._declared.describe(entry.view)
         if beside is None or beside is entry:
             self._gallery.show({entry.title: entry.form}, f"Run {entry.number}, {note} {said}")
@@ -68,8 +74,8 @@ class Showing:
 
     def fits(self, settings: Declared) -> bool:
         """Returns whether what is shown starts as a training with these settings would."""
-        start = self._declared.untrained
-        return self.entry is not None and start(settings) is start(self._settings)
+        start = self._place.untrained
+        return self.entry is not None and start(settings).alike(start(self._settings))
 
     def grey_if_stale(self, settings: Declared) -> None:
         """Greys the past run that is shown if it was trained with other settings."""

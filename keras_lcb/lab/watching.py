@@ -8,17 +8,20 @@ import math
 import threading
 import time
 import weakref
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import ipywidgets as widgets
-import keras
 import xarray as xr
 
-from keras_lcb.lab.engine.watched_training import WatchedTraining
 from keras_lcb.lab.screen.notebook_cells import remember
 from keras_lcb.lab.views.form import form_of
 from keras_lcb.lab.views.sentence import describe_layers
 from keras_lcb.viewer.widget import Viewer
+
+if TYPE_CHECKING:
+    import keras
+
+    from keras_lcb.lab.engine.watched_training import WatchedTraining
 
 _RECORDS = 100  # of a training: enough for smooth lines
 _PICTURE_EVERY = 0.05  # seconds
@@ -70,6 +73,8 @@ def watch(
         >>> watched.run.sizes["layer"], watched.state
         (2, 'done')
     """
+    from keras_lcb.lab.engine.watched_training import WatchedTraining
+
     if not getattr(model, "compiled", False):
         raise ValueError(
             f"The model must be compiled; received '{model.name}', which is not. Call "

@@ -63,7 +63,7 @@ def make_probes(
 
 def _known() -> dict[str, Callable[..., keras.callbacks.Callback]]:
     """Returns the public callbacks that are made of samples and follow layers, by name."""
-    classes = {name: getattr(keras_lcb, name) for name in keras_lcb.__all__ if name[0].isupper()}
+    classes = {name: getattr(keras_lcb, name) for name in dir(keras_lcb) if name[0].isupper()}
     return {
         name: kind
         for name, kind in classes.items()

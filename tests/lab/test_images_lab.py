@@ -5,7 +5,10 @@ import pytest
 
 import keras_lcb as lcb
 from keras_lcb.lab import ImagesLab
+from keras_lcb.lab.labs.images import ImageSettings
 from keras_lcb.lab.serving.address import lab_of_address
+from keras_lcb.training.layers import tracked_layers
+from keras_lcb.vision.networks.cnn import build_cnn
 from tests.lab.test_depth_lab import finished, press
 
 TINY = {"depth": 2, "width": 4, "updates": 60}
@@ -56,3 +59,11 @@ def test_another_depth_is_drawn_at_once_and_a_setting_of_other_labs_refused():
     lab.close()
     with pytest.raises(TypeError, match="settings of this lab are depth, .* received 'target'"):
         ImagesLab(target="sin(x)")
+
+
+@pytest.mark.parametrize("residual", [True, False])
+@pytest.mark.parametrize("normalization", [True, False])
+def test_layers_have_the_names_that_they_have_in_the_network(residual, normalization):
+    model = build_cnn((8, 8, 1), 10, 3, 4, normalization, residual)
+    names = tuple(row.name for row in tracked_layers(model).layers)
+    assert ImageSettings(3, 4, residual, normalization).layers == names

@@ -10,7 +10,8 @@ import numpy as np
 import xarray as xr
 
 from keras_lcb.callbacks import GradientNorms, LayerConvergence
-from keras_lcb.lab.views.layers import LayersView, along, stages
+from keras_lcb.lab.engine.live import along
+from keras_lcb.lab.views.layers import LayersView, stages
 from keras_lcb.runs import schema
 from keras_lcb.runs.merging import collect
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import keras
 import numpy as np
 import xarray as xr
 
+from keras_lcb.lab.views.moment import STEP_SIZE, Moment
 from keras_lcb.landscape import (
     Objective,
     gradient_predictiveness,
@@ -19,29 +19,9 @@ from keras_lcb.landscape import (
 from keras_lcb.landscape.filters import has_filters
 from keras_lcb.runs import schema
 
-STEP_SIZE = 0.03  # of the step along the gradient after which its change is measured
 _DIRECTIONS, _POINTS = 3, 21
 # Less precise than the functions' defaults, since this is for a picture that should appear soon.
 _STEPS, _TOLERANCE = 20, 0.1
-
-
-@dataclass(frozen=True)
-class Moment:
-    """The loss around each layer at one moment of training.
-
-    Attributes:
-        step: The number of updates so far.
-        slices: The mean loss over random directions within a layer (layers, positions). NaN for a
-            layer without filters to compare, such as the first layer with its single input.
-        change: The relative change of each layer's gradient after a step along it (layers).
-        rates: The largest stable learning rate of each layer if it alone moves (layers); NaN if
-            none was found.
-    """
-
-    step: int
-    slices: np.ndarray
-    change: np.ndarray
-    rates: np.ndarray
 
 
 class LossAroundLayers:

@@ -9,15 +9,20 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import xarray as xr
 
 from keras_lcb.lab.engine.drivers import Driver, Job
-from keras_lcb.lab.engine.layers_training import LayersTraining
 from keras_lcb.lab.engine.pace import Pace
 from keras_lcb.lab.settings import Settings
 from keras_lcb.lab.settings.declared import Declared
+
+if TYPE_CHECKING:
+    from keras_lcb.lab.engine.layers_training import LayersTraining
+    from keras_lcb.lab.engine.remote import RemoteTraining
+
+    Training = LayersTraining | RemoteTraining
 
 PICTURE_EVERY = 0.05  # seconds between two pictures
 _IDLE = 60.0  # seconds between two looks at a paused training, unless it is woken
@@ -59,7 +64,7 @@ class Session:
     def __init__(
         self,
         driver: Driver,
-        make_training: Callable[[Any, int], LayersTraining],
+        make_training: Callable[[Any, int], Training],
         on_view: Callable[[Any], None],
         on_state: Callable[[], None],
         on_end: Callable[[list[xr.Dataset]], None],
@@ -73,7 +78,7 @@ class Session:
         self._turn = threading.RLock()
         self._seen = threading.Event()  # set once training need not wait for the first picture
         self._generation = 0  # number of the current start; jobs of earlier ones end
-        self._training: LayersTraining | None = None
+        self._training: Training | None = None
         self._seeds_done = 0  # trainings that ended before the current one
         self._drawn = 0
         self._pace = Pace()
@@ -193,6 +198,11 @@ class Session:
         self._pace.restart()
         self._driver.wake()
 
+    def in_turn(self, function: Callable[[], None]) -> None:
+        """Calls a function while no other thread draws or changes the state."""
+        with self._turn:
+            function()
+
     # Jobs.
 
     def _ours(self, generation: int) -> bool:
@@ -227,7 +237,7 @@ class Session:
                     self._enter(end)
                 self._on_end(runs)
 
-    def _train_one(self, training: LayersTraining, generation: int) -> Iterator[float]:
+    def _train_one(self, training: Training, generation: int) -> Iterator[float]:
         while self._ours(generation) and not training.done:
             if self.state is State.PAUSED:
                 yield _IDLE
@@ -270,7 +280,7 @@ class Session:
             self._seen.wait(_FIRST_PICTURE)
             self._seen.set()
 
-    def _pause(self, training: LayersTraining) -> float:
+    def _pause(self, training: Training) -> float:
         return training.config.record_every / self.speed if self.speed else 0.0
 
     def _draw(self, generation: int) -> Job:

@@ -8,7 +8,8 @@ from typing import Any
 import keras
 
 from keras_lcb.lab.engine.layers_training import LayersTraining
-from keras_lcb.lab.views.view import View, live_view
+from keras_lcb.lab.engine.live import live_view
+from keras_lcb.lab.views.view import View
 from keras_lcb.synthetic import Config
 from keras_lcb.synthetic.experiment import compiled_model, train
 from keras_lcb.synthetic.frequency_response import FrequencyResponse

@@ -9,7 +9,8 @@ import keras
 import xarray as xr
 
 from keras_lcb.callbacks import GradientNorms, LayerConvergence
-from keras_lcb.lab.views.layers import LayersView, along
+from keras_lcb.lab.engine.live import along
+from keras_lcb.lab.views.layers import LayersView
 from keras_lcb.runs.merging import collect
 
 

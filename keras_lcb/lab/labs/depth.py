@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from keras_lcb.lab.declaration import Declaration
-from keras_lcb.lab.engine.training import Training
-from keras_lcb.lab.engine.untrained import untrained
+from keras_lcb.lab.engine.untrained import outline, untrained
 from keras_lcb.lab.lab import Lab
 from keras_lcb.lab.settings.function import Settings
 from keras_lcb.lab.settings.presets import PRESETS
@@ -13,8 +14,13 @@ from keras_lcb.lab.views.questions import QUESTIONS
 from keras_lcb.lab.views.sentence import describe
 from keras_lcb.lab.views.view import view_of
 
+if TYPE_CHECKING:
+    from keras_lcb.lab.engine.training import Training
+
 
 def _engine(settings: Settings, seed: int) -> Training:
+    from keras_lcb.lab.engine.training import Training
+
     return Training(settings.config(seed), settings.planned_rates)
 
 
@@ -76,6 +82,7 @@ class DepthLab(Lab):
         presets=PRESETS,
         engine=_engine,
         untrained=untrained,
+        outline=outline,
         panels={
             "distance": "quantity:normalized_distance",
             "function": "functions",

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from keras_lcb.lab.declaration import Declaration
-from keras_lcb.lab.engine.flatness_training import FlatnessTraining
-from keras_lcb.lab.engine.untrained import untrained
+from keras_lcb.lab.engine.untrained import outline, untrained
 from keras_lcb.lab.lab import Lab
 from keras_lcb.lab.settings.function import Settings
 from keras_lcb.lab.settings.presets import PRESETS
@@ -14,6 +15,9 @@ from keras_lcb.lab.views.flatness_view import (
     describe_flatness,
     flatness_view_of,
 )
+
+if TYPE_CHECKING:
+    from keras_lcb.lab.engine.flatness_training import FlatnessTraining
 
 
 def _opening(settings: Settings) -> str:
@@ -26,6 +30,8 @@ def _opening(settings: Settings) -> str:
 
 
 def _engine(settings: Settings, seed: int) -> FlatnessTraining:
+    from keras_lcb.lab.engine.flatness_training import FlatnessTraining
+
     return FlatnessTraining(settings.config(seed), settings.planned_rates)
 
 
@@ -70,6 +76,7 @@ class FlatnessLab(Lab):
         presets=PRESETS,
         engine=_engine,
         untrained=untrained,
+        outline=outline,
         panels={
             "rate": "quantity:stable_learning_rate",
             "slice": "slices",

@@ -5,12 +5,9 @@ from __future__ import annotations
 import functools
 import math
 from dataclasses import dataclass
-from typing import Any
-
-import keras
+from typing import TYPE_CHECKING, Any
 
 from keras_lcb.lab.declaration import Declaration
-from keras_lcb.lab.engine.layers_training import LayersTraining
 from keras_lcb.lab.lab import Lab
 from keras_lcb.lab.settings.declared import Declared
 from keras_lcb.lab.settings.function import (
@@ -27,6 +24,11 @@ from keras_lcb.lab.settings.setting import Choice, Number, pairs_of, setting
 from keras_lcb.lab.views.layers import LayersView, before_training, layers_view_of
 from keras_lcb.lab.views.questions import LAYER
 from keras_lcb.lab.views.sentence import describe_layers
+
+if TYPE_CHECKING:
+    import keras
+
+    from keras_lcb.lab.engine.layers_training import LayersTraining
 
 _RECORDS, _BATCH = 60, 64
 
@@ -78,7 +80,8 @@ class ImageSettings(Declared):
     @property
     def layers(self) -> tuple[str, ...]:
         """The names of the layers of such a network."""
-        return _layers(self.depth, self.residual, self.normalization)
+        kinds = ("conv", "norm") if self.normalization else ("conv",)
+        return (*(f"{kind}_{at}" for at in range(self.depth) for kind in kinds), "head")
 
     @property
     def record_every(self) -> int:
@@ -91,16 +94,8 @@ class ImageSettings(Declared):
         return math.ceil(self.updates / self.record_every) * self.record_every
 
 
-@functools.cache
-def _layers(depth: int, residual: bool, normalization: bool) -> tuple[str, ...]:
-    from keras_lcb.training.layers import tracked_layers
-    from keras_lcb.vision.networks.cnn import build_cnn
-
-    model = build_cnn((8, 8, 1), 10, depth, 4, normalization, residual)
-    return tuple(row.name for row in tracked_layers(model).layers)
-
-
 def _engine(settings: ImageSettings, seed: int) -> LayersTraining:
+    from keras_lcb.lab.engine.layers_training import LayersTraining
     from keras_lcb.vision import Config, load
     from keras_lcb.vision.experiment import compiled_model
 

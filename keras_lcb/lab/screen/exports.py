@@ -11,8 +11,6 @@ from typing import Any
 
 import xarray as xr
 
-from keras_lcb.lab.screen.still import DRAWING, of_runs
-from keras_lcb.plotting import animate_frequencies
 from keras_lcb.runs.storage import save_run
 
 _FRAMES = 24
@@ -67,6 +65,8 @@ def exported(
     if run is None:
         raise ValueError("There is no finished run to export yet. Press Start first.")
     if kind in ("png", "svg"):
+        from keras_lcb.lab.screen.still import of_runs
+
         return of_runs(shown or {"": run}, kind, quantities)
     if kind == "csv":
         return _table(run).encode()
@@ -85,6 +85,9 @@ def _written(run: xr.Dataset, path: Path) -> bytes:
     if path.suffix == ".nc":
         save_run(run, path)
     else:
+        from keras_lcb.lab.screen.still import DRAWING
+        from keras_lcb.plotting import animate_frequencies
+
         film = run.isel(seed=0) if "seed" in run.dims else run
         with DRAWING:
             animate_frequencies(film, path, frames=_FRAMES, per_second=6)

@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import errno
 import os
+import secrets
 import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 import webbrowser
@@ -25,6 +28,7 @@ from voila.app import Voila
 from voila.shutdown_kernel_handler import VoilaShutdownKernelHandler
 
 PAGE = Path(__file__).parents[1] / "page"
+TRAINER = Path(__file__).with_name("trainer.py")
 PROJECTOR = "KERAS_LCB_PROJECTOR"
 ADDRESS = "127.0.0.1"
 PORT = 8866
@@ -135,6 +139,7 @@ def serve(
     if port is not None:
         _check_port(port)
     os.environ[PROJECTOR] = "1" if projector else ""
+    trainer = _start_trainer()
     config = _config()
     config.merge(settings or Config())
     server = LabServer.instance(
@@ -151,7 +156,21 @@ def serve(
     )
     server.opens = browser
     server.initialize([])
-    server.start()
+    try:
+        server.start()
+    finally:
+        trainer.communicate()  # closes its standard input, at which it ends
+
+
+def _start_trainer() -> subprocess.Popen[bytes]:
+    """Starts the process that trains, and tells the kernels to come where it is."""
+    os.environ["KERAS_LCB_TRAINER_SECRET"] = secrets.token_hex()
+    trainer = subprocess.Popen(
+        [sys.executable, str(TRAINER)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    assert trainer.stdout is not None
+    os.environ["KERAS_LCB_TRAINER"] = trainer.stdout.readline().decode().strip()
+    return trainer
 
 
 def _config() -> Config:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from keras_lcb.lab.settings.declared import Declared
 from keras_lcb.lab.settings.setting import Choice, Formula, Number, Schedule, pairs_of, setting
 from keras_lcb.synthetic import (
     Chirp,
-    Config,
     Expression,
     Sawtooth,
     Square,
@@ -17,6 +17,9 @@ from keras_lcb.synthetic import (
     Target,
     default_target,
 )
+
+if TYPE_CHECKING:
+    from keras_lcb.synthetic import Config
 
 # Named targets. Any other text is read as a formula of x.
 TARGETS: dict[str, Target] = {
@@ -26,6 +29,7 @@ TARGETS: dict[str, Target] = {
     "step": Step(),
     "chirp": Chirp(1, 12),
 }
+POINTS = 512  # at which functions are known
 _RECORDS = 100  # records of a training: enough for a smooth line
 _FEWEST_UPDATES = 10  # between two records, since a record takes as long as some updates
 
@@ -204,8 +208,11 @@ class Settings(Declared):
         Args:
             seed: The seed. Defaults to `None`: that of the settings.
         """
+        from keras_lcb.synthetic import Config
+
         return Config(
             target=target_of(self.target),
+            points=POINTS,
             depth=self.depth,
             width=self.width,
             residual=self.residual,

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from keras_lcb.lab.engine.loss_around_layers import STEP_SIZE, Moment
 from keras_lcb.lab.views.layers import Quantity
+from keras_lcb.lab.views.moment import STEP_SIZE, Moment
 from keras_lcb.lab.views.questions import LAYER_ANSWERS, Question, where_least
 from keras_lcb.lab.views.sentence import half_way, rates
 from keras_lcb.lab.views.view import View, view_of

@@ -1,11 +1,8 @@
-"""`LayersView`: what any training shows of its layers at one moment, as plain arrays.
-
-`collect` is too slow for twenty pictures a second. Therefore a view during training is made from
-the callbacks' records, and not from a run. Finished runs are converted to the same kind of view.
-"""
+"""`LayersView`: what any training shows of its layers at one moment, as plain arrays."""
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -15,11 +12,7 @@ import numpy as np
 import xarray as xr
 
 from keras_lcb.analysis.convergence import first_below, normalized_distance
-from keras_lcb.callbacks.recorder import Record
-from keras_lcb.callbacks.snapshots import kept
 from keras_lcb.runs import schema
-
-_MOST_DISTANCES = 60  # in a view during training, since each new endpoint changes all distances
 
 
 @dataclass(frozen=True)
@@ -93,6 +86,13 @@ class LayersView:
             ]
         )
 
+    def alike(self, other: LayersView) -> bool:
+        """Returns whether another view shows the same."""
+        mine, theirs = vars(self), vars(other)
+        return type(self) is type(other) and all(
+            _same(mine[field.name], theirs[field.name]) for field in dataclasses.fields(self)
+        )
+
     def axes(self) -> dict[str, np.ndarray]:
         """Returns the coordinates of the dimensions other than `layer`."""
         return {}
@@ -104,6 +104,12 @@ class LayersView:
         )
         yield Quantity("gradient_norm", ("layer",), self.steps, self.gradient)
         yield Quantity("loss", (), self.steps, self.loss)
+
+
+def _same(one: Any, other: Any) -> bool:
+    if isinstance(one, np.ndarray) and isinstance(other, np.ndarray):
+        return np.array_equal(one, other, equal_nan=True)
+    return bool(one is other or one == other)
 
 
 def before_training(layers: Sequence[str], updates: int) -> LayersView:
@@ -158,19 +164,6 @@ def _changes(run: xr.Dataset) -> tuple[tuple[int, float, float], ...]:
     return stages(initial, changes, every)
 
 
-def along(convergence: Sequence[Record], gradients: Sequence[Record]) -> dict[str, Any]:
-    """Returns the parts of a view along training, from the records of the two callbacks."""
-    layers = gradients[0]["gradient_norm"].shape[0]
-    chosen = [convergence[place] for place in _evenly(len(convergence))]
-    return {
-        "steps": np.array([record["step"] for record in convergence]),
-        "distance_steps": np.array([record["step"] for record in chosen]),
-        "distance": distances(chosen, layers),
-        "gradient": np.stack([record["gradient_norm"] for record in gradients]),
-        "loss": np.array([record["loss"] for record in convergence]),
-    }
-
-
 def stages(initial: float, changes: Sequence[Sequence[float]], later: int = 0) -> Any:
     """Returns learning rates as a view has them.
 
@@ -184,21 +177,3 @@ def stages(initial: float, changes: Sequence[Sequence[float]], later: int = 0) -
         (int(update) + later, before, rate)
         for (update, rate), before in zip(changes, rates, strict=False)
     )
-
-
-def _evenly(count: int) -> list[int]:
-    places = np.linspace(0, count - 1, min(count, _MOST_DISTANCES))
-    return np.unique(places.round().astype(int)).tolist()
-
-
-def distances(records: Sequence[Record], layers: int) -> np.ndarray:
-    """Returns the normalised distances of the records to the last one."""
-    found = np.empty((len(records), layers))
-    with np.errstate(all="ignore"):
-        for layer in range(layers):
-            name = kept(layer)
-            end = np.asarray(records[-1][name])  # sketches may be kept in a file
-            for place, record in enumerate(records):
-                apart = np.asarray(record[name]) - end
-                found[place, layer] = np.sqrt(np.dot(apart, apart))
-        return np.where(found[0] > 0, found / found[0], np.nan)

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import xarray as xr
 
 from keras_lcb.analysis.convergence import first_below
-from keras_lcb.callbacks.recorder import Record
-from keras_lcb.lab.views.layers import LayersView, Quantity, along, layers_view_of
+from keras_lcb.lab.views.layers import LayersView, Quantity, layers_view_of
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -61,41 +60,6 @@ class View(LayersView):
         if np.isfinite(self.carried).any():
             yield Quantity(carried, ("layer", "frequency"), now, self.carried[np.newaxis])
         yield Quantity("frequency_error", ("frequency",), self.steps, self.error)
-
-
-def live_view(
-    convergence: Sequence[Record],
-    gradients: Sequence[Record],
-    responses: Sequence[Record],
-    *,
-    layers: tuple[str, ...],
-    updates: int,
-    x: np.ndarray,
-    target: np.ndarray,
-    frequencies: np.ndarray,
-    changes: tuple[tuple[int, float, float], ...] = (),
-) -> View:
-    """Returns the view during training, from the records of the three callbacks."""
-    records = min(len(convergence), len(gradients), len(responses))
-    responses = responses[:records]
-    newest = responses[-1]
-    shares = [record for record in responses if "frequency_share" in record or "r2" in record]
-    carries = "share" if "frequency_share" in shares[-1] else "r2"
-    return View(
-        layers=layers,
-        updates=updates,
-        **along(convergence[:records], gradients[:records]),
-        x=x,
-        target=target,
-        prediction=newest["prediction"],
-        contribution=newest.get("contribution"),
-        frequencies=frequencies,
-        carried=shares[-1]["frequency_share" if carries == "share" else "r2"],
-        carries=carries,
-        error=np.stack([record["frequency_error"] for record in responses]),
-        provisional=True,
-        changes=changes,
-    )
 
 
 def view_of(run: xr.Dataset, updates: int | None = None) -> View:
