@@ -40,7 +40,9 @@ def layers_apart(seen: Observed) -> np.ndarray:
     first = int(np.argmax(large.any(axis=1)))
     now = ratios(seen)[first]
     usual = float(np.median(now[seen.kernels]))
-    return large[first] & (now > _APART * usual) & (usual < 2 * LARGE)
+    if usual >= 2 * LARGE:
+        return np.zeros(len(seen.layers), bool)
+    return np.asarray(large[first] & (now > _APART * usual))
 
 
 def single_layers(seen: Observed) -> np.ndarray:
