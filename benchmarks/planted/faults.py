@@ -18,6 +18,9 @@ TUNED = {
     "mixer": Setting("mixer", "gratings", depth=2, width=24, normalization=True),
     "relu": Setting("mlp", "gratings", depth=4, width=48),
     "norm": Setting("cnn", "gratings", depth=3, width=12, normalization=True),
+    "attention": Setting(
+        "transformer", "gratings", depth=3, width=24, normalization=True, residual=True
+    ),
 }
 RATES = {
     ("mlp", "digits"): {"momentum": 0.03, "adam": 0.004},
@@ -26,6 +29,7 @@ RATES = {
     ("mlp", "wave"): {"momentum": 0.03, "adam": 0.004},
     ("mlp", "gratings"): {"momentum": 0.03, "adam": 0.004},
     ("cnn", "gratings"): {"momentum": 0.03, "adam": 0.01},
+    ("transformer", "gratings"): {"momentum": 0.05, "adam": 0.01},
     ("mixer", "gratings"): {"momentum": 0.05, "adam": 0.01},
 }
 

@@ -36,7 +36,10 @@ def _look(seen: Observed) -> Iterator[Finding]:
         sizes = np.nan_to_num(np.where(seen.kernels, sizes, 0))
         largest = int(np.argmax(sizes))
         shallow = np.arange(len(sizes)) < largest
-        small = shallow & (sizes > 0) & (sizes < bound * sizes[largest])
+        # A layer may have a small gradient for another reason, such as the queries of attention.
+        # A gradient that vanishes is small in all shallower layers, too.
+        up_to_here = np.maximum.accumulate(sizes)
+        small = shallow & (sizes > 0) & (up_to_here < bound * sizes[largest])
         if small.any():
             least = float(sizes[small].min() / sizes[largest])
             layers = seen.named(small)
@@ -55,8 +58,8 @@ def _look(seen: Observed) -> Iterator[Finding]:
 RULE = Rule(
     look=_look,
     says=f"at the first update (or its RMS up to the first record), the RMS entry of a layer's "
-    f"gradient is below {_SMALL:g} times that of a deeper layer, or below {_LATER:g} times in the "
-    "first half of training (median over records).",
+    f"gradient and of all shallower layers' is below {_SMALL:g} times that of a deeper layer, or "
+    f"below {_LATER:g} times in the first half of training (median over records).",
     source="Hochreiter (1991); Glorot & Bengio (2010), 'Understanding the difficulty of training "
     "deep feedforward neural networks'. The thresholds are rules of thumb.",
     needs=("gradient_norm",),
