@@ -133,7 +133,8 @@ REST = """\
         --out docs/results/diagnose.jsonl --page docs/results/diagnose.md
 
 {time} An interrupted benchmark continues; `--stored` only counts stored runs, and
-`--remedies N` tests advice on the first N seeds. The counts are in [diagnose.jsonl](diagnose.jsonl).
+`--remedies N` tests advice on the first N seeds. The counts are in
+[diagnose.jsonl](diagnose.jsonl).
 """
 
 TIME = """\
@@ -256,8 +257,8 @@ def _verdicts(rows: Sequence[Row]) -> Iterator[str]:
     yield f"- The first advice mends 80 % of trainings: {_reached(unmended)}"
     if fewer:
         yield (
-            "- Ten trainings with the fault in each cell: **not reached**, because some are not done "
-            f"or do not have the fault: {_listed(fewer)}."
+            "- Ten trainings with the fault in each cell: **not reached**, because some are not "
+            f"done or do not have the fault: {_listed(fewer)}."
         )
     if untried:
         yield f"- No advice was tested, or it aims at something else: {_listed(untried)}."

@@ -54,7 +54,8 @@ def _others_train(run: xr.Dataset, _: xr.Dataset) -> bool:
 
 def _steeper(run: xr.Dataset, usual: xr.Dataset) -> bool:
     first = [
-        float(np.sqrt((each["first_gradient"] ** 2).sum("layer")[-1])) for each in (run, usual)
+        float(np.sqrt((each["first_gradient"] ** 2).sum("layer", min_count=1)[-1]))
+        for each in (run, usual)
     ]
     return not first[0] < _STEEPER * first[1]  # NaN and infinity are steep, too
 

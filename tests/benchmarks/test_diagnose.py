@@ -53,7 +53,7 @@ def run(loss, gradient=1.0):
 def test_a_training_had_not_ended_if_a_longer_one_gets_further():
     shows, falling = PROOFS["not ended"].shows, np.linspace(2, 1, 20)
     assert shows(run(falling), run(np.linspace(2, 0, 40)))
-    assert not shows(run(falling), run([*falling, *np.full(20, 1.0)]))
+    assert not shows(run(falling), run([*falling, *np.full(20, 1.1)]))
 
 
 def test_a_loss_without_a_value_was_not_finite():
