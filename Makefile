@@ -27,8 +27,12 @@ PYTEST := TF_CPP_MIN_LOG_LEVEL=2 OMP_NUM_THREADS=1 TF_NUM_INTRAOP_THREADS=1 \
 # A warning is an error, but the others are told, too. Nothing is fetched.
 SPHINX := TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python -m sphinx -q -W --keep-going -n
 
-# XLA spends most of the tests' time on optimizing programs that run once.
-FOR_JAX := XLA_FLAGS="--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
+# XLA spends most of the tests' time on optimizing programs that run once, and on compiling programs
+# that another test, or the last run, has compiled before.
+FOR_JAX := XLA_FLAGS="--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true" \
+           JAX_COMPILATION_CACHE_DIR=$(abspath $(VENV))/jax-cache \
+           JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS=0 \
+           JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES=-1
 
 # Node comes with the packages for tests, what the viewer is made of from viewer/package-lock.json.
 NPM := PATH="$(abspath $(BIN)):$$PATH" $(BIN)/npm --prefix viewer

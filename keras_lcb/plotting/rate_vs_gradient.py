@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.lines import Line2D
-from matplotlib.ticker import LogLocator, StrMethodFormatter
+from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
 from keras_lcb.analysis.compared import compared_layers, single_runs
 from keras_lcb.analysis.convergence import normalized_distance, time_to_fraction
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     import xarray as xr
     from matplotlib.axes import Axes
     from matplotlib.collections import PathCollection
+
+# Largest over smallest norm up to which numbers stand between powers of ten, too.
+_NEAR = 30
 
 
 def _showing(run: xr.Dataset) -> str:
@@ -70,10 +73,15 @@ def plot_rate_vs_gradient(run: xr.Dataset, ax: Axes | None = None) -> list[PathC
     norms, speeds = rms_over_run(run, "gradient_norm"), _speed(run)
     ax = new_axes(ax)
     ax.set_xscale("log")
-    # Matplotlib's own labels between powers of ten overlap on a narrow axis.
-    ax.xaxis.set_minor_locator(LogLocator(subs=(2, 5)))
+    # Matplotlib's own labels overlap on a narrow axis.
+    ax.xaxis.set_major_locator(LogLocator(numticks=5))
     ax.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
-    ax.xaxis.set_minor_formatter(StrMethodFormatter("{x:g}"))
+    shown = norms.values[norms.values > 0]
+    if shown.size and shown.max() < _NEAR * shown.min():
+        ax.xaxis.set_minor_locator(LogLocator(subs=(2, 5)))
+        ax.xaxis.set_minor_formatter(StrMethodFormatter("{x:g}"))
+    else:
+        ax.xaxis.set_minor_formatter(NullFormatter())
     colors = layer_colors(run, is_dark(ax))
     compared, _ = compared_layers(single_runs(run), ("hidden",))
     filled = [str(name) in compared for name in run["layer"].values]

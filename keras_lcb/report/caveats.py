@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,8 +17,14 @@ if TYPE_CHECKING:
 _SETTLED = 0.05
 
 
-def notices(run: xr.Dataset) -> list[str]:
-    """Returns sentences that a reader must know before reading any number."""
+def notices(run: xr.Dataset, found_too: Collection[str] = ()) -> list[str]:
+    """Returns sentences that a reader must know before reading any number.
+
+    Args:
+        run: The run.
+        found_too: The names of the findings that stand beside these sentences, and are not told
+            twice.
+    """
     found = []
     if run.attrs.get("provisional"):
         newest = ", and distances are measured to the newest weights, not the converged ones"
@@ -28,13 +35,11 @@ def notices(run: xr.Dataset) -> list[str]:
         )
     first = first_nonfinite_update(run)
     if first is not None:
+        began = "" if "not finite" in found_too else f"NaN or infinity began at update {first:,}. "
         count = int(run.attrs.get("nonfinite_updates", 0))
-        many = f" ({count:,} such {'update' if count == 1 else 'updates'})" if count else ""
-        found.append(
-            f"Values became NaN or infinite at update {first:,}{many}. Records before that are "
-            "valid; later ones are not."
-        )
-    if run.attrs.get("skipped_updates"):
+        many = f"{count:,} update{'' if count == 1 else 's'} had such values. " if count else ""
+        found.append(f"{began}{many}Records before update {first:,} are valid; later ones are not.")
+    if run.attrs.get("skipped_updates") and "skipped steps" not in found_too:
         found.append(
             f"The loss scaler skipped {int(run.attrs['skipped_updates']):,} updates, since their "
             "gradients were not finite. They do not count in any figure."

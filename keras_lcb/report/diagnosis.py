@@ -11,17 +11,18 @@ if TYPE_CHECKING:
     import xarray as xr
 
 
-def diagnosis(run: xr.Dataset) -> str:
-    """Returns the findings of a run as HTML, each with its evidence; "" if there are none.
+def findings(run: xr.Dataset) -> list[Finding]:
+    """Returns the findings of a run.
 
-    Runs stacked along `seed` have no findings, because a diagnosis examines one training.
+    Runs stacked along `seed` have none, because a diagnosis examines one training.
     """
     if "seed" in run.dims or "step" not in run.dims:
-        return ""
-    return "".join(map(_item, diagnose(run)))
+        return []
+    return list(diagnose(run))
 
 
-def _item(finding: Finding) -> str:
+def item(finding: Finding) -> str:
+    """Returns a finding as HTML, with its evidence."""
     told, *further = str(finding).splitlines()
     lines = "".join(f"<p>{escape(line.strip())}</p>" for line in further)
     return f'<details class="notice"><summary>{escape(told)}</summary>{lines}</details>'

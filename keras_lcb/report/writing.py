@@ -17,7 +17,7 @@ from keras_lcb.analysis.summary import summary
 from keras_lcb.plotting.style import layer_colors
 from keras_lcb.report import interactive, recipe
 from keras_lcb.report.caveats import caveats, notices
-from keras_lcb.report.diagnosis import diagnosis
+from keras_lcb.report.diagnosis import findings, item
 from keras_lcb.report.figures import figures
 from keras_lcb.report.svg import palette
 from keras_lcb.report.table import facts, layer_table, settings_table
@@ -86,8 +86,7 @@ def page(run: xr.Dataset, title: str) -> str:
         script=script,
         script_hash=f"sha256-{digest}",
         facts=facts(_facts(run)),
-        notices="".join(f'<p class="notice">{escape(notice)}</p>' for notice in notices(run))
-        + diagnosis(run),
+        notices=_notices(run),
         verdict=_verdict(run),
         explore=interactive.section(run),
         figures=figures(run),
@@ -96,6 +95,13 @@ def page(run: xr.Dataset, title: str) -> str:
         settings=settings_table(_settings(run)),
         recipe=_recipe(run),
     )
+
+
+def _notices(run: xr.Dataset) -> str:
+    found = findings(run)
+    above = notices(run, {finding.name for finding in found})
+    told = [f'<p class="notice">{escape(notice)}</p>' for notice in above]
+    return "".join([*told, *map(item, found)])
 
 
 def _beside(name: str) -> str:

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 from keras_lcb.plotting import plot_rate_vs_gradient
 
@@ -71,3 +72,19 @@ def test_what_is_missing_is_named(run_factory, ax, name, callback):
     run = run_factory().drop_vars([name, "distance"])
     with pytest.raises(ValueError, match=callback):
         plot_rate_vs_gradient(run, ax)
+
+
+@pytest.mark.parametrize("decades", [0.5, 3, 16])
+def test_numbers_below_the_axis_do_not_overlap(run_factory, decades):
+    run = run_factory(rates=np.linspace(4, 1, 8))
+    run["gradient_norm"][:] = np.logspace(-decades, 0, 8)
+    figure = Figure(figsize=(4.5, 3.5), layout="constrained")
+    ax = figure.subplots()
+    plot_rate_vs_gradient(run, ax)
+    figure.draw_without_rendering()
+    ticks = [*ax.xaxis.get_major_ticks(), *ax.xaxis.get_minor_ticks()]
+    boxes = [tick.label1.get_window_extent() for tick in ticks if tick.label1.get_text()]
+    left, right = ax.get_window_extent().intervalx
+    shown = sorted((box.x0, box.x1) for box in boxes if left <= (box.x0 + box.x1) / 2 <= right)
+    assert len(shown) >= 2
+    assert all(end < start for (_, end), (start, _) in zip(shown, shown[1:], strict=False))

@@ -86,5 +86,14 @@ def test_notices(run_factory):
     )
     provisional, nonfinite, skipped = notices(run)
     assert "provisional" in provisional
-    assert "infinite at update 1,234 (1 such update)" in nonfinite
+    assert nonfinite == (
+        "NaN or infinity began at update 1,234. 1 update had such values. Records before update "
+        "1,234 are valid; later ones are not."
+    )
     assert "skipped 3 updates" in skipped
+
+
+def test_what_a_finding_tells_is_not_told_twice(run_factory):
+    run = run_factory(attrs={"first_nonfinite_update": 4, "skipped_updates": 3})
+    (notice,) = notices(run, ["not finite", "skipped steps"])
+    assert notice == "Records before update 4 are valid; later ones are not."

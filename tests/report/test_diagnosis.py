@@ -1,5 +1,5 @@
 import keras_lcb as lcb
-from keras_lcb.report.diagnosis import diagnosis
+from keras_lcb.report.diagnosis import findings, item
 from tests.diagnosis.trainings import times, training
 
 
@@ -12,11 +12,12 @@ def test_findings_stand_before_the_verdict_with_what_to_try(tmp_path):
 
 
 def test_a_sound_run_and_stacked_ones_say_nothing(run_factory):
-    assert diagnosis(training()) == ""
-    assert diagnosis(training({"skipped_updates": 100}).expand_dims("seed")) == ""
+    assert findings(training()) == []
+    assert findings(training({"skipped_updates": 100}).expand_dims("seed")) == []
 
 
 def test_names_of_layers_are_text_and_no_markup(hostile):
     hostile["update_norm"][1:, 0] = 0.0
-    assert "<script>" not in diagnosis(hostile)
-    assert "&lt;script&gt;" in diagnosis(hostile)
+    told = "".join(map(item, findings(hostile)))
+    assert "<script>" not in told
+    assert "&lt;script&gt;" in told
