@@ -50,7 +50,7 @@ def single_layers(seen: Observed) -> np.ndarray:
     apart = layers_apart(seen)
     if apart.any() or typical(seen) > MANY:
         return apart
-    return (ratios(seen) > LARGE).any(axis=0)
+    return np.asarray((ratios(seen) > LARGE).any(axis=0))
 
 
 def most_are_too_large(seen: Observed) -> bool:
