@@ -5,13 +5,16 @@ python -m benchmarks.diagnose [--runs FOLDER] [--seeds 10] [--only FAULT ...] [-
 The program trains small networks with a known fault, and sound ones. For each rule, it prints
 
 - found: the share of the trainings with this fault in which the rule finds it;
-- false: the share of the sound trainings in which the rule finds its fault;
+- false: the share of the sound trainings in which the rule finds its fault, which is not there;
 - mended: the share of the trainings with a finding that reach a lower loss when they are repeated
-  with the first advice.
+  with the first advice; and that share of the trainings that the fault had harmed, which are those
+  that reach a higher loss than the same training without the fault.
 
-Each run is written to FOLDER as soon as it ends. So an interrupted benchmark continues, and rules
-can be changed without training again. `--tune` uses the networks and seeds on which the thresholds
-were tuned. They are different from those of the reported table. `--stored` trains nothing.
+`planted/proofs.py` checks whether faults are there that may fail to occur. Each run is written to
+FOLDER as soon as it ends. So an interrupted benchmark continues, and rules can be changed without
+training again. `--tune` uses the networks and seeds on which the thresholds were tuned. They are
+different from those of the reported table. `--stored` trains nothing. `--out` writes the rows of
+the table, and `--page` writes the page on them.
 """
 
 from __future__ import annotations
@@ -19,6 +22,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import itertools
+import json
 import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -28,47 +32,18 @@ from typing import Any
 import tqdm
 import xarray as xr
 
+from benchmarks import diagnose_page
 from benchmarks.planted.faults import FAULTS, REPORTED, TUNED, healthy, sound
+from benchmarks.planted.proofs import PROOFS
 from benchmarks.planted.remedies import mended
 from benchmarks.planted.setting import Setting
 from benchmarks.planted.training import trained
-from keras_lcb.diagnosis import diagnose
+from keras_lcb.diagnosis import Findings, diagnose
 
 OPTIMIZERS = ("momentum", "adam")
 HEALTHY_SEEDS = 5
 TUNING_SEED = 1000
-
-
-@dataclasses.dataclass
-class Count:
-    """Counts how often something happened, and how often it could have happened."""
-
-    times: int = 0
-    of: int = 0
-
-    def add(self, happened: bool) -> None:
-        self.times += happened
-        self.of += 1
-
-    def __str__(self) -> str:
-        return f"{100 * self.times / self.of:3.0f} % of {self.of}" if self.of else "-"
-
-
-@dataclasses.dataclass
-class Table:
-    """The counts that are printed.
-
-    Attributes:
-        found: Trainings in which the planted fault was found, by fault, network and optimizer.
-        mended: Trainings that the first advice improved, by fault.
-        false: Sound trainings in which a fault was found, by fault.
-        beside: The number of all findings in trainings with a planted fault, by that fault.
-    """
-
-    found: dict[tuple[str, str, str], Count]
-    mended: dict[str, Count]
-    false: dict[str, Count]
-    beside: dict[str, Counter[str]]
+Row = dict[str, Any]
 
 
 @dataclasses.dataclass
@@ -91,6 +66,21 @@ class Runs:
             if self.train or (self.folder / f"{setting.key}.nc").exists():
                 yield setting, trained(setting, self.folder, self._last)
 
+    def proved(
+        self, fault: str, known: dict[Setting, xr.Dataset]
+    ) -> dict[Setting, tuple[xr.Dataset, bool]]:
+        """Returns whether the fault is there in each run; leaves out runs without their proof."""
+        proof = PROOFS.get(fault)
+        if proof is None:
+            return {setting: (run, True) for setting, run in known.items()}
+        others = dict(self.of(proof.other(setting) for setting in known))
+        pairs = {each: (run, others.get(proof.other(each))) for each, run in known.items()}
+        return {
+            each: (run, proof.shows(run, other))
+            for each, (run, other) in pairs.items()
+            if other is not None
+        }
+
 
 def measure(
     runs: Runs,
@@ -99,64 +89,100 @@ def measure(
     seeds: Sequence[int],
     healthy_seeds: Sequence[int],
     optimizers: Sequence[str] = OPTIMIZERS,
-    remedies: bool = True,
-) -> Table:
-    """Diagnoses every run, and repeats trainings with a finding with the first advice."""
-    table = Table({}, {}, {}, {})
-    cells = list(itertools.product(faults, bases, optimizers))
-    for cell in tqdm.tqdm(cells, unit=" faults"):
-        fault, network, optimizer = cell
-        planted = FAULTS[fault](sound(bases[network], optimizer))
-        _count_faults(cell, [planted.but(seed=seed) for seed in seeds], runs, table, remedies)
+    remedies: int | None = None,
+) -> list[Row]:
+    """Diagnoses every run, and repeats trainings with a finding with the first advice.
+
+    Args:
+        runs: The folder of the runs.
+        bases: The networks, by name.
+        faults: The faults to plant.
+        seeds: The seeds of the trainings with a fault.
+        healthy_seeds: The seeds of the sound trainings.
+        optimizers: The names of the optimizers.
+        remedies: Of how many seeds trainings are repeated with the advice; by default, of all.
+
+    Returns:
+        A row for each fault in each network with each optimizer, and one for each sound setting.
+    """
+    rows = []
+    cells = list(itertools.product(bases, optimizers, faults))
+    for network, optimizer, fault in tqdm.tqdm(cells, unit=" faults"):
+        own = [sound(bases[network], optimizer).but(seed=seed) for seed in seeds]
+        row = {"fault": fault, "network": network, "optimizer": optimizer}
+        rows.append(row | _of_fault(fault, own, runs, remedies))
     for network, optimizer in tqdm.tqdm(list(itertools.product(bases, optimizers)), unit=" sound"):
-        for setting in healthy(bases[network], optimizer):
-            _count_sound([setting.but(seed=seed) for seed in healthy_seeds], runs, table)
-    return table
+        for place, setting in enumerate(healthy(bases[network], optimizer)):
+            row = {"sound": place, "network": network, "optimizer": optimizer}
+            own = [setting.but(seed=seed) for seed in healthy_seeds]
+            rows.append(row | _of_sound(own, runs))
+    return rows
 
 
-def _count_faults(
-    cell: tuple[str, str, str], settings: Sequence[Setting], runs: Runs, table: Table, mend: bool
-) -> None:
-    """Counts the trainings in which a planted fault is found, and those that advice improves."""
-    fault, count = cell[0], table.found.setdefault(cell, Count())
-    follow: list[tuple[float, Setting]] = []
-    for setting, run in runs.of(settings):
-        findings = diagnose(run)
-        count.add(fault in findings.names)
-        table.beside.setdefault(fault, Counter()).update(findings.names)
-        own = [finding for finding in findings if finding.name == fault]
-        better = mended(setting, own[0]) if own and mend else None
-        if better is not None:
-            follow.append((run.attrs["reached"], better))
-    for reached, better in follow:
-        for _, run in runs.of([better]):
-            table.mended.setdefault(fault, Count()).add(run.attrs["reached"] < reached)
+def _of_fault(fault: str, own: Sequence[Setting], runs: Runs, remedies: int | None) -> Row:
+    """Returns how often a fault is there, found, and mended, in trainings that were sound."""
+    plants = {FAULTS[fault](setting): setting for setting in own}
+    known = runs.proved(fault, dict(runs.of(plants)))
+    there = {setting: run for setting, (run, proved) in known.items() if proved}
+    findings = {setting: diagnose(run) for setting, run in there.items()}
+    found = [setting for setting in there if fault in findings[setting].names]
+    counts = Counter(name for each in findings.values() for name in set(each.names) - {fault})
+    row: Row = {"runs": len(known), "there": len(there), "found": len(found)}
+    chosen = {plants[setting] for setting in found}.intersection(own[:remedies])
+    advised = {each: findings[each] for each in found if plants[each] in chosen}
+    reached = {each: there[each].attrs["reached"] for each in advised}
+    row |= _of_advice(fault, advised, reached, plants, runs)
+    return row | {"beside": dict(counts.most_common())}
 
 
-def _count_sound(settings: Sequence[Setting], runs: Runs, table: Table) -> None:
-    """Counts the findings in sound trainings."""
-    for _, run in runs.of(settings):
-        names = diagnose(run).names
-        for fault in FAULTS:
-            table.false.setdefault(fault, Count()).add(fault in names)
-        table.false.setdefault("any", Count()).add(bool(names))
+def _of_advice(
+    fault: str,
+    findings: dict[Setting, Findings],
+    reached: dict[Setting, float],
+    plants: dict[Setting, Setting],
+    runs: Runs,
+) -> Row:
+    """Returns how often the first advice on a fault lowers the loss that a training reaches."""
+    first = {
+        setting: next(finding for finding in each if finding.name == fault)
+        for setting, each in findings.items()
+    }
+    advised = {setting: mended(setting, finding) for setting, finding in first.items()}
+    better = {setting: other for setting, other in advised.items() if other is not None}
+    repeated = dict(runs.of(better.values()))
+    without = {key: run.attrs["reached"] for key, run in runs.of(plants[each] for each in better)}
+    tried = [each for each in better if better[each] in repeated]
+    harmed = [each for each in tried if reached[each] > without.get(plants[each], math.inf)]
+    mends = {each for each in tried if repeated[better[each]].attrs["reached"] < reached[each]}
+    gone = [each for each in tried if fault not in diagnose(repeated[better[each]]).names]
+    return {
+        "advice": dict(Counter(finding.try_next[0].kind for finding in first.values())),
+        "tried": len(tried),
+        "mended": len(mends),
+        "gone": len(gone),
+        "harmed": len(harmed),
+        "harmed_mended": len(mends.intersection(harmed)),
+    }
 
 
-def lines(table: Table) -> Iterator[str]:
-    """Yields the lines of the table."""
-    pairs = sorted({cell[1:] for cell in table.found})
-    yield (
-        f"{'':24}" + "".join(f"{' '.join(pair):>22}" for pair in pairs) + "   sound: false   mended"
-    )
-    for fault in dict.fromkeys(cell[0] for cell in table.found):
-        cells = "".join(f"{str(table.found[fault, *pair]):>22}" for pair in pairs)
-        false, better = table.false.get(fault, Count()), table.mended.get(fault, Count())
-        yield f"{fault:24}{cells}{str(false):>16}{str(better):>12}"
-    yield f"any finding in a sound training: {table.false.get('any', Count())}"
-    yield ""
-    for fault, names in table.beside.items():
-        told = ", ".join(f"{name} {count}" for name, count in names.most_common() if name != fault)
-        yield f"also found with {fault}: {told or 'nothing'}"
+def _of_sound(own: Sequence[Setting], runs: Runs) -> Row:
+    """Returns how often each fault is found in sound trainings, rightly and wrongly."""
+    known = dict(runs.of(own))
+    names = {setting: set(diagnose(run).names) for setting, run in known.items()}
+    right: Counter[str] = Counter()
+    for fault in PROOFS:
+        told = {setting: known[setting] for setting in known if fault in names[setting]}
+        for setting, (_, there) in runs.proved(fault, told).items():
+            if there:
+                names[setting].discard(fault)
+                right[fault] += 1
+    false = Counter(name for each in names.values() for name in each)
+    return {
+        "runs": len(known),
+        "false": dict(false),
+        "right": dict(right),
+        "any": sum(map(bool, names.values())),
+    }
 
 
 def main() -> None:
@@ -172,23 +198,31 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", choices=list(FAULTS), default=list(FAULTS))
     parser.add_argument("--stored", action="store_true", help="only count stored runs")
     parser.add_argument(
-        "--no-remedies", action="store_true", help="do not repeat trainings with the advice"
+        "--remedies",
+        type=int,
+        help="number of seeds whose trainings are repeated with the advice; default: all",
     )
+    parser.add_argument("--out", type=Path, help="file to which to write the rows")
+    parser.add_argument("--page", type=Path, help="file to which to write the page")
     options = parser.parse_args()
     bases = TUNED if options.tune else REPORTED
     first = TUNING_SEED if options.tune else 0
     seeds, of_sound = options.seeds, math.ceil(options.seeds * HEALTHY_SEEDS / 10)
     if options.quick:
         bases, seeds, of_sound = {"mlp": REPORTED["mlp"]}, 2, 1
-    table = measure(
+    rows = measure(
         Runs(options.runs, train=not options.stored),
         bases,
         options.only,
         range(first, first + seeds),
         range(first, first + of_sound),
-        remedies=not options.no_remedies,
+        remedies=options.remedies,
     )
-    print("\n".join(lines(table)))
+    print("\n".join(diagnose_page.lines(rows)))
+    if options.out:
+        options.out.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    if options.page:
+        options.page.write_text(diagnose_page.page(rows))
 
 
 if __name__ == "__main__":

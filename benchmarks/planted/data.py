@@ -37,3 +37,26 @@ def gratings() -> Data:
     x = np.sin(1.6 * (across * np.cos(angle) + down * np.sin(angle)) + phase)
     x = x + rng.normal(0, 0.3, x.shape)
     return x[..., None].astype("float32"), y, 6
+
+
+def noisy_digits() -> Data:
+    """Returns the digits with a wrong label on a quarter of them."""
+    return _noisy(digits())
+
+
+def noisy_wave() -> Data:
+    """Returns the sum of sines with noise."""
+    x, y, classes = wave()
+    return x, y + np.random.default_rng(1).normal(0, 0.3, y.shape).astype("float32"), classes
+
+
+def noisy_gratings() -> Data:
+    """Returns the images of waves with a wrong label on a quarter of them."""
+    return _noisy(gratings())
+
+
+def _noisy(data: Data) -> Data:
+    x, y, classes = data
+    rng = np.random.default_rng(1)
+    wrong = rng.random(len(y)) < 0.25
+    return x, np.where(wrong, (y + rng.integers(1, classes, len(y))) % classes, y), classes

@@ -16,13 +16,20 @@ TUNED = {
     "wave": Setting("mlp", "wave", depth=4, width=48, activation="tanh"),
     "resnet": Setting("cnn", "gratings", depth=5, width=8, residual=True),
     "mixer": Setting("mixer", "gratings", depth=2, width=24, normalization=True),
+    "relu": Setting("mlp", "gratings", depth=4, width=48),
+    "norm": Setting("cnn", "gratings", depth=3, width=12, normalization=True),
+    "attention": Setting(
+        "transformer", "gratings", depth=3, width=24, normalization=True, residual=True
+    ),
 }
 RATES = {
     ("mlp", "digits"): {"momentum": 0.03, "adam": 0.004},
     ("cnn", "digits"): {"momentum": 0.05, "adam": 0.01},
     ("transformer", "digits"): {"momentum": 0.05, "adam": 0.01},
     ("mlp", "wave"): {"momentum": 0.03, "adam": 0.004},
+    ("mlp", "gratings"): {"momentum": 0.03, "adam": 0.004},
     ("cnn", "gratings"): {"momentum": 0.03, "adam": 0.01},
+    ("transformer", "gratings"): {"momentum": 0.05, "adam": 0.01},
     ("mixer", "gratings"): {"momentum": 0.05, "adam": 0.01},
 }
 
@@ -44,27 +51,39 @@ def healthy(base: Setting, optimizer: str) -> list[Setting]:
     ]
 
 
-# Factors of the learning rate. Convolutions with batch normalization are stable up to a high rate.
+# Factors of the learning rate. Convolutions are stable up to a high rate.
 _BEYOND = {"mlp": 20, "cnn": 60, "transformer": 20, "mixer": 20}
+_TO_INFINITY = {"mlp": 100, "cnn": 3000, "transformer": 100, "mixer": 100}
+
+# Updates between two records, with which training stops in the middle of the fall of the loss.
+_STOPPED = {"digits": 2, "wave": 5, "gratings": 5}
 
 
-def _saturated(own: Setting) -> Setting:
+def _deep(own: Setting) -> Setting:
+    """Returns the setting with more blocks, which nothing holds together."""
     depth = 4 if own.network in ("transformer", "mixer") else 8
-    return own.but(activation="sigmoid", depth=depth, normalization=False, residual=False)
+    return own.but(depth=depth, normalization=False)
 
 
-def _steep(own: Setting) -> Setting:
-    return own.but(gain=3.0, normalization=False)
+def _growing(own: Setting) -> Setting:
+    part = "normalized" if own.network == "mixer" else "all"
+    factor = 100.0 if own.network == "mlp" else 30.0
+    return own.but(normalization=True, multipliers=((part, factor, 0),))
 
 
 def _unsettled(own: Setting) -> Setting:
-    middle = (("middle", 5.0, 0), ("middle", 500.0, own.records // 2))
-    return own.but(schedule="drop", multipliers=middle)
+    """Returns the setting in which most layers nearly stop in the middle of training.
+
+    The data are noisy, so that gradients do not vanish at the end.
+    """
+    half = own.records // 2
+    stop = (("middle", 5.0, 0), ("every", 0.01, half), ("middle", 5.0, half))
+    return own.but(data=f"noisy_{own.data}", multipliers=stop)
 
 
 FAULTS: dict[str, Callable[[Setting], Setting]] = {
-    "vanishing gradient": _saturated,
-    "exploding gradient": _steep,
+    "vanishing gradient": lambda own: _deep(own).but(activation="sigmoid", residual=False),
+    "exploding gradient": lambda own: _deep(own).but(gain=3.0),
     "dead units": lambda own: own.but(bias=-4.0, activation="relu"),
     "updates too small": lambda own: own.but(multipliers=(("first half", 1e-4, 0),)),
     "updates too large": lambda own: own.but(multipliers=(("middle", 200.0, 0),)),
@@ -74,8 +93,8 @@ FAULTS: dict[str, Callable[[Setting], Setting]] = {
     "disconnected layer": lambda own: own.but(cut="yes"),
     "settled layer": lambda own: own.but(multipliers=(("middle", 0.0, own.records // 4),)),
     "unsettled layer": _unsettled,
-    "growing weights": lambda own: own.but(normalization=True, multipliers=(("all", 30.0, 0),)),
+    "growing weights": _growing,
     "skipped steps": lambda own: own.but(precision="mixed_float16", growth=1),
-    "not finite": lambda own: own.but(rate=own.rate * 100, naive=True),
-    "not ended": lambda own: own.but(updates=2),
+    "not finite": lambda own: own.but(rate=own.rate * _TO_INFINITY[own.network], naive=True),
+    "not ended": lambda own: own.but(updates=_STOPPED[own.data]),
 }

@@ -144,10 +144,13 @@ def build(setting: Setting, shape: tuple[int, ...], outputs: int) -> keras.Model
 
 
 def part(model: keras.Model, name: str) -> list[keras.layers.Layer]:
-    """Returns the layers of a part: "all", "first half", "middle", or names joined by commas."""
+    """Returns the layers of a part, "all" for example, or those with names joined by commas."""
     hidden = list(_hidden(model))
+    names = {layer.name for layer in model.layers}
     return {
         "all": hidden,
+        "every": [layer for layer in model.layers if layer.weights],
+        "normalized": [layer for layer in hidden if f"{layer.name}_norm" in names],
         "first half": hidden[: (len(hidden) + 1) // 2],
         "middle": hidden[len(hidden) // 2 : len(hidden) // 2 + 1],
     }.get(name) or [layer for layer in model.layers if layer.name in name.split(",")]

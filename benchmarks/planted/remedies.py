@@ -20,7 +20,10 @@ def _rate(setting: Setting, finding: Finding, advice: Advice) -> Setting:
 def _multiplier(setting: Setting, finding: Finding, advice: Advice) -> Setting:
     """Multiplies the present factors of the layers' learning rates."""
     factor = float(re.findall(r": ([\d.e+-]+)", advice.code)[0])
-    now = tuple((name, old * factor, at) for name, old, at in setting.multipliers)
+    now = tuple(
+        (name, old if name == "every" else old * factor, at)
+        for name, old, at in setting.multipliers
+    )
     return setting.but(multipliers=now or ((",".join(finding.layers), factor, 0),))
 
 
@@ -41,7 +44,7 @@ REMEDIES: dict[str, Remedy] = {
     "connect": lambda setting, *_: setting.but(cut=""),
     "weight decay": lambda setting, *_: setting.but(decay=0.01),
     "bfloat16": lambda setting, *_: setting.but(precision="mixed_bfloat16", growth=0),
-    "train longer": lambda setting, *_: setting.but(updates=10),
+    "train longer": lambda setting, *_: setting.but(records=2 * setting.records),
 }
 # The aim of this advice is to save time, not to lower the loss.
 SAVES_TIME = ("freeze",)

@@ -92,7 +92,7 @@ def _findings(run: xr.Dataset) -> list[str]:
 
     if "seed" in run.dims or "step" not in run.dims:
         return []
-    return [str(finding).splitlines()[0] for finding in diagnose(run)]
+    return [finding.in_short for finding in diagnose(run)]
 
 
 def _without_distance(run: xr.Dataset) -> dict[str, str]:

@@ -24,6 +24,10 @@ _RECORDED_BY = {
     "update_norm": "GradientNorms or Diagnosis",
     "normalized_distance": "LayerConvergence",
 }
+_UNSEEN = (
+    "Not examined, because it needs `model` and `data`: the curvature of the loss, units without "
+    "gradient on these data, and whether the data are finite."
+)
 
 
 def diagnose(run: xr.Dataset, model: Any = None, data: Any = None) -> Findings:
@@ -78,7 +82,8 @@ def diagnose(run: xr.Dataset, model: Any = None, data: Any = None) -> Findings:
             untold[name] = str(reason)
     _drop_contradictions(tried, found, untold)
     everything = [finding for own in found.values() for finding in own]
-    return Findings(sorted(everything, key=lambda one: _ORDER[one.sure]), untold)
+    unseen = _UNSEEN if model is None else ""
+    return Findings(sorted(everything, key=lambda one: _ORDER[one.sure]), untold, unseen)
 
 
 def _check(run: xr.Dataset, model: Any, data: Any) -> None:

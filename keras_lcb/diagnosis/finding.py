@@ -52,8 +52,13 @@ class Finding:
     rule: str = ""
     source: str = ""
 
+    @property
+    def in_short(self) -> str:
+        """Returns the name, how sure the finding is, and what was seen, without the advice."""
+        return f"{self.name[0].upper()}{self.name[1:]} ({self.sure}): {self.says}"
+
     def __str__(self) -> str:
-        parts = [f"{self.name[0].upper()}{self.name[1:]} ({self.sure}): {self.says}"]
+        parts = [self.in_short]
         parts += [f"Rule: {self.rule} Source: {self.source}"] if self.rule else []
         parts += [f"Try: {advice}" for advice in self.try_next]
         return "\n  ".join(parts)

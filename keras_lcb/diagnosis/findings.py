@@ -30,10 +30,12 @@ class Findings(Sequence[Finding]):
     Args:
         found: The findings, from the most to the least certain.
         untold: The reason for each rule that could not decide, by the name of the rule.
+        unseen: What was not examined, as a sentence. Defaults to "": nothing was left out.
 
     Attributes:
         names: The names of the findings.
         untold: The reason for each rule that could not decide, by the name of the rule.
+        unseen: What was not examined, as a sentence; empty if nothing was left out.
 
     Example:
     >>> findings = Findings([], {"dead units": "The run holds no dead_units."})
@@ -44,9 +46,12 @@ class Findings(Sequence[Finding]):
     (0, [])
     """
 
-    def __init__(self, found: Sequence[Finding], untold: Mapping[str, str]) -> None:
+    def __init__(
+        self, found: Sequence[Finding], untold: Mapping[str, str], unseen: str = ""
+    ) -> None:
         self._found = list(found)
         self.untold = dict(untold)
+        self.unseen = unseen
 
     @overload
     def __getitem__(self, index: int) -> Finding: ...
@@ -68,6 +73,20 @@ class Findings(Sequence[Finding]):
         """Returns the names of the findings, in their order."""
         return [finding.name for finding in self]
 
+    def sentence(self) -> str:
+        """Returns the most certain finding in short: its name, how sure it is, and what was seen.
+
+        Empty if nothing was found.
+
+        Example:
+        >>> from keras_lcb.diagnosis import Finding
+        >>> says = "no update changes stem."
+        >>> found = Finding(("stem",), (10, 90), says, {}, "certain", (), "frozen layer")
+        >>> Findings([found], {}).sentence()
+        'Frozen layer (certain): no update changes stem.'
+        """
+        return self[0].in_short if self else ""
+
     def to_dataframe(self) -> pd.DataFrame:
         """Returns a table with a row for each finding. Lists and dictionaries become text."""
         import pandas as pd
@@ -76,7 +95,7 @@ class Findings(Sequence[Finding]):
 
     def __str__(self) -> str:
         told = [str(finding) for finding in self] or ["Nothing was found."]
-        return "\n".join([*told, *self.sentences_on_untold()])
+        return "\n".join(filter(None, [*told, *self.sentences_on_untold(), self.unseen]))
 
     __repr__ = __str__
 

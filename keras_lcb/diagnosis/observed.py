@@ -106,6 +106,12 @@ class Observed:
             return np.where(norms > 0, self.of("update_norm") / norms, np.nan)
 
     @functools.cached_property
+    def first_gradient(self) -> np.ndarray:
+        """Returns each layer's gradient norm at the first update, or its RMS up to a record."""
+        norms = self.of("first_gradient" if "first_gradient" in self else "gradient_norm")[0]
+        return np.where(np.isfinite(norms), norms, np.nan)
+
+    @functools.cached_property
     def gradient_per_entry(self) -> np.ndarray:
         """Returns the RMS of the entries of the gradient, (records, layers)."""
         return self.of("gradient_norm") / np.sqrt(self.parameters)

@@ -59,6 +59,7 @@ def test_findings_are_a_sequence_a_text_and_a_table():
     text = str(findings)
     assert text.startswith("Skipped steps (certain): 100 of 300 steps")
     assert "Source: " in text and "Try: " in text
+    assert findings.sentence() == text.splitlines()[0]
     table = findings.to_dataframe()
     assert table["name"].tolist() == findings.names
     small = table.set_index("name").loc["updates too small"]
@@ -70,6 +71,7 @@ def test_findings_are_a_sequence_a_text_and_a_table():
 def test_no_findings_are_an_empty_table_with_the_same_columns():
     table = lcb.diagnose(training()).to_dataframe()
     assert len(table) == 0 and "try_next" in table
+    assert lcb.diagnose(training()).sentence() == ""
 
 
 def test_several_seeds_at_once_are_refused():
@@ -112,6 +114,8 @@ def test_with_model_and_data_dead_units_are_counted_on_these_data():
     run = _trained(model, x, y)
     assert "dead units" in lcb.diagnose(run).names
     assert "dead units" in lcb.diagnose(run, model, (x, y)).names
+    assert str(lcb.diagnose(run)).endswith("whether the data are finite.")
+    assert lcb.diagnose(run, model, (x, y)).unseen == ""
     far = np.full((8, 2), 1e4), y
     model.get_layer("hidden").kernel.assign(np.ones((2, 4)))
     assert "dead units" not in lcb.diagnose(run, model, far).names

@@ -12,7 +12,7 @@ from keras_lcb.diagnosis.finding import LIKELY, Advice, Finding, listed
 from keras_lcb.diagnosis.observed import Observed, median
 from keras_lcb.diagnosis.rule import CannotTell, Rule
 
-_SHARE = 0.5  # of the units of a layer
+_SHARE = 0.75  # of the units of a layer
 
 _LEAKY = Advice(
     "activation",

@@ -11,7 +11,7 @@ from keras_lcb.diagnosis.finding import LIKELY, Finding, listed
 from keras_lcb.diagnosis.observed import Observed
 from keras_lcb.diagnosis.rule import CannotTell, Rule
 
-_LARGE = 10.0  # gradient over weights
+_LARGE = 8.0  # gradient over weights
 _SPIKE = 100.0  # gradient over its median at the records before
 
 
@@ -22,7 +22,7 @@ def _look(seen: Observed) -> Iterator[Finding]:
         )
     norms = np.where(seen.kernels, seen.of("gradient_norm"), np.nan)
     with np.errstate(divide="ignore", invalid="ignore"):
-        first = np.where(seen.kernels, _at_first(seen), np.nan) / seen.weights_before[0]
+        first = np.where(seen.kernels, seen.first_gradient, np.nan) / seen.weights_before[0]
     large = np.nan_to_num(first) > _LARGE
     if large.any():
         layers = seen.named(large)
@@ -38,13 +38,6 @@ def _look(seen: Observed) -> Iterator[Finding]:
         )
         return
     yield from _spikes(seen, norms)
-
-
-def _at_first(seen: Observed) -> np.ndarray:
-    """Returns each layer's gradient norm at the first update, or else its RMS up to a record."""
-    name = "first_gradient" if "first_gradient" in seen else "gradient_norm"
-    norms = seen.of(name)[0]
-    return np.where(np.isfinite(norms), norms, np.nan)
 
 
 def _spikes(seen: Observed, norms: np.ndarray) -> Iterator[Finding]:

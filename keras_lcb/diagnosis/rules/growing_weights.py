@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from keras_lcb.diagnosis.advice import WARM_UP, learning_rate
+from keras_lcb.diagnosis.advice import WARM_UP, multipliers
 from keras_lcb.diagnosis.finding import LIKELY, Advice, Finding, listed
 from keras_lcb.diagnosis.observed import Observed
 from keras_lcb.diagnosis.rule import CannotTell, Rule
@@ -39,7 +39,7 @@ def _look(seen: Observed) -> Iterator[Finding]:
         "normalization after the layer cancels their size, the same step has less effect.",
         evidence={"growth": most, "growth in the last quarter": float(late[growing].max())},
         sure=LIKELY,
-        try_next=(learning_rate(0.1, seen.rate), _DECAY, WARM_UP),
+        try_next=(multipliers(layers, 0.1), _DECAY, WARM_UP),
     )
 
 

@@ -12,7 +12,12 @@ from keras_lcb.diagnosis.extra_evidence import stability
 from keras_lcb.diagnosis.finding import LIKELY, POSSIBLE, Finding
 from keras_lcb.diagnosis.observed import Observed
 from keras_lcb.diagnosis.rule import CannotTell, Rule
-from keras_lcb.diagnosis.rules.updates_too_large import LARGE, most_are_too_large, too_large
+from keras_lcb.diagnosis.rules.updates_too_large import (
+    MANY,
+    layers_apart,
+    most_are_too_large,
+    typical,
+)
 
 # The fall of a loss is its first value minus its lowest.
 _RISE = 0.3  # rise from the lowest loss to the end, over the fall
@@ -26,33 +31,49 @@ _TINY = 1e-30
 
 
 def _look(seen: Observed) -> Iterator[Finding]:
+    if not (seen.has("update_norm") and seen.has("parameter_norm") and len(seen.steps)):
+        raise CannotTell("The rule needs update_norm and parameter_norm, which Diagnosis records.")
     evidence = _signs(seen)
     moves = evidence["largest update over weights"]
-    most_too_large = most_are_too_large(seen)
-    swings = moves > _MOVES and _rises_or_oscillates(evidence)
-    if not most_too_large and not swings:
+    what = _what(seen, evidence)
+    if not what:
         if len(evidence) == 1:
             raise CannotTell("The run holds too few losses that are finite.")
         return
     evidence |= stability(seen)
     beyond = evidence.get("curvature over largest stable curvature", 0.0) > 1
-    what = (
-        f"single updates changed most layers by more than {LARGE:g} of the norm of their weights"
-        if most_too_large
-        else "the loss goes up and down, or ends far above its lowest value"
-    )
     yield Finding(
         layers=(),
         updates=seen.updates,
         says=f"{what}{', and the curvature is too large for this rate' if beyond else ''}.",
         evidence=evidence,
-        sure=LIKELY if most_too_large or beyond else POSSIBLE,
+        sure=LIKELY if most_are_too_large(seen) or beyond else POSSIBLE,
         try_next=(
-            learning_rate(min(0.1, towards(_USUAL, moves)), seen.rate),
+            learning_rate(min(0.01 if _broken(seen) else 0.1, towards(_USUAL, moves)), seen.rate),
             WARM_UP,
             CLIPPING,
         ),
     )
+
+
+def _what(seen: Observed, evidence: dict[str, float]) -> str:
+    """Returns what shows that the learning rate is too large; empty if nothing does."""
+    if most_are_too_large(seen):
+        return f"updates changed most layers by more than {MANY:g} of the norm of their weights"
+    if evidence["largest update over weights"] > _MOVES and _rises_or_oscillates(evidence):
+        return "the loss goes up and down, or ends far above its lowest value"
+    if _broken(seen) and not layers_apart(seen).any():
+        return (
+            "the first gradient was finite, but updates led to NaN or infinity at update "
+            f"{_broken(seen):,}"
+        )
+    return ""
+
+
+def _broken(seen: Observed) -> int:
+    """Returns the update at which NaN or infinity began, or 0 if the first was already broken."""
+    first = int(seen.attrs.get("first_nonfinite_update", -1))
+    return first if first > 1 and np.isfinite(seen.first_gradient).any() else 0
 
 
 def _rises_or_oscillates(evidence: dict[str, float]) -> bool:
@@ -66,9 +87,7 @@ def _rises_or_oscillates(evidence: dict[str, float]) -> bool:
 
 def _signs(seen: Observed) -> dict[str, float]:
     """Returns the size of the updates, and how the loss changed, by name."""
-    _, ratios = too_large(seen)
-    typical = float(np.median(ratios[seen.kernels])) if seen.kernels.any() else 0.0
-    signs = {"largest update over weights": typical}
+    signs = {"largest update over weights": typical(seen)}
     loss = seen.loss[np.isfinite(seen.loss)]
     if len(loss) >= _RECORDS:
         lowest = max(float(np.median(sliding_window_view(loss, 3), axis=1).min()), _TINY)
@@ -85,12 +104,13 @@ def _signs(seen: Observed) -> dict[str, float]:
 
 RULE = Rule(
     look=_look,
-    says=f"between two records, the RMS update of most layers is above {LARGE:g} of the norm of "
-    f"their weights; or updates are above {_MOVES:g} of it, and the loss rises again by more than "
-    f"{_RISE:.0%} of its fall, or its changes add up to more than {_ALL_CHANGES:g} times its fall, "
-    "which noise between batches does not explain.",
+    says=f"between two records, the RMS update of the median layer is above {MANY:g} of the norm "
+    f"of its weights; or it is above {_MOVES:g} of it, and the loss rises again by more than "
+    f"{_RISE:.0%} of its fall, or its changes add up to more than {_ALL_CHANGES:g} times its "
+    "fall, which noise between batches does not explain; or updates led to NaN or infinity after "
+    "finite gradients.",
     source="Cohen et al. (2021), 'Gradient descent on neural networks typically occurs at the edge "
     "of stability', for λ > 2/η; the other thresholds are rules of thumb.",
-    needs=("loss", "update_norm", "parameter_norm"),
+    records=0,
     against=("learning rate too small",),
 )

@@ -14,29 +14,33 @@ _NEAR, _FAR = 0.03, 0.1  # normalized distance, for settled and for other layers
 
 
 def _look(seen: Observed) -> Iterator[Finding]:
-    left = seen.of("normalized_distance")[seen.part(0.5, 0.75)]
-    with np.errstate(invalid="ignore"):
-        most = np.where(seen.kernels, left.mean(axis=0), np.nan)
-        settled = most < _NEAR
-    others = most[~settled & np.isfinite(most)]
-    if not settled.any() or not others.size or np.median(others) < _FAR:
-        return
-    layers = seen.named(settled)
-    yield Finding(
+    for part, words in (((0.5, 0.75), "third"), ((0.25, 0.5), "second")):
+        records = seen.part(*part)
+        left = np.where(seen.kernels, seen.of("normalized_distance")[records].mean(axis=0), np.nan)
+        with np.errstate(invalid="ignore"):
+            settled = left < _NEAR
+        others = left[~settled & np.isfinite(left)]
+        if settled.any() and others.size and np.median(others) >= _FAR:
+            yield _finding(seen, records, words, left, settled, float(np.median(others)))
+            return
+
+
+def _finding(
+    seen: Observed, records: slice, words: str, left: np.ndarray, settled: np.ndarray, others: float
+) -> Finding:
+    layers, most = seen.named(settled), float(left[settled].max())
+    return Finding(
         layers=layers,
-        updates=(int(seen.steps[seen.part(0.5, 0.75)][0]), seen.updates[1]),
-        says=f"in the third quarter of training, the distance of {listed(layers)} to the final "
-        f"weights was at most {most[settled].max():.1%} of that at the start; half of the others "
-        f"had {np.median(others):.0%} or more.",
-        evidence={
-            "distance left": float(most[settled].max()),
-            "distance that others had left": float(np.median(others)),
-        },
+        updates=(int(seen.steps[records][0]), seen.updates[1]),
+        says=f"in the {words} quarter of training, the distance of {listed(layers)} to the final "
+        f"weights was at most {most:.1%} of that at the start; half of the others had "
+        f"{others:.0%} or more.",
+        evidence={"distance left": most, "distance that others had left": others},
         sure=LIKELY,
         try_next=(
             Advice(
                 "freeze",
-                "Freeze it after half of the training. Its updates take time and change little.",
+                "Freeze it at this point of the training. Its updates take time and change little.",
                 f'model.get_layer("{layers[0]}").trainable = False; model.compile(...)',
             ),
         ),
@@ -45,9 +49,9 @@ def _look(seen: Observed) -> Iterator[Finding]:
 
 RULE = Rule(
     look=_look,
-    says=f"in the third quarter of training, the distance of a layer to its final weights is below "
-    f"{_NEAR:.0%} of that at the start, and for half of the others it is at least {_FAR:.0%} "
-    "(means over records).",
+    says="in the second or third quarter of training, the distance of a layer to its final weights "
+    f"is below {_NEAR:.0%} of that at the start, and for half of the others it is at least "
+    f"{_FAR:.0%} (means over records).",
     source="Brock et al. (2017), 'FreezeOut', for freezing layers that have converged. The "
     "thresholds are rules of thumb.",
     needs=("normalized_distance",),

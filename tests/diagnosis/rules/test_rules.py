@@ -50,6 +50,14 @@ def test_a_gradient_that_vanishes_towards_the_input():
     assert told == pytest.approx(1e-5 * (1 / 10) / (2 / 50**0.5))
 
 
+def test_a_gradient_may_vanish_at_the_start_only():
+    def change(arrays):
+        arrays["gradient_norm"][1, LAYERS.index("first")] *= 1e-3
+
+    finding = _found("vanishing gradient", training(change=change))
+    assert (finding.layers, finding.updates) == (("first",), (0, 10))
+
+
 def test_a_gradient_that_shrinks_towards_the_output_does_not_vanish():
     change = both(*(times("gradient_norm", name, 1e-5) for name in ("third", "head")))
     assert "vanishing gradient" not in diagnose(training(change=change)).names
@@ -106,6 +114,16 @@ def test_a_layer_with_too_large_updates():
     assert finding.try_next[0].kind == "lower multiplier"
 
 
+def test_a_layer_that_throws_the_others_is_the_only_one_with_too_large_updates():
+    def change(arrays):
+        arrays["update_norm"][3, LAYERS.index("third")] = 20
+        arrays["update_norm"][4:] *= 100
+
+    findings = diagnose(training(change=change))
+    assert findings.names == ["updates too large"]
+    assert findings[0].layers == ("third",)
+
+
 def test_if_all_layers_have_too_large_updates_the_learning_rate_is_lowered():
     change = both(*(times("update_norm", name, 500) for name in LAYERS))
     findings = diagnose(training(change=change))
@@ -126,6 +144,20 @@ def test_a_learning_rate_that_is_too_large(loss):
     finding = _found("learning rate too large", training(change=both(lively, _loss(loss))))
     assert finding.sure == "possible"
     assert finding.try_next[0].code == "optimizer.learning_rate = 0.01"
+
+
+def test_updates_that_lead_to_infinity_are_too_large():
+    def breaks(arrays):
+        for name in ("gradient_norm", "update_norm", "loss"):
+            arrays[name][3:] = np.nan
+
+    finding = _found(
+        "learning rate too large", training({"first_nonfinite_update": 25}, change=breaks)
+    )
+    assert finding.sure == "possible"
+    assert "infinity at update 25" in finding.says
+    at_once = training({"first_nonfinite_update": 1}, change=breaks)
+    assert "learning rate too large" not in diagnose(at_once).names
 
 
 def test_noise_around_the_lowest_loss_is_not_found():
@@ -184,6 +216,16 @@ def test_a_layer_that_settled_long_ago():
     assert finding.layers == ("third",)
 
 
+def test_a_layer_that_settled_in_the_second_quarter_before_the_others_did():
+    def rest(arrays):
+        arrays["normalized_distance"][11:] = 0.02
+        arrays["normalized_distance"][5:11, LAYERS.index("third")] = 0.02
+
+    finding = _found("settled layer", training(change=rest))
+    assert finding.layers == ("third",)
+    assert "second quarter" in finding.says
+
+
 def test_a_layer_that_does_not_settle():
     def rest(arrays):
         arrays["normalized_distance"][8:] = 0.01
@@ -233,6 +275,38 @@ def test_training_that_had_not_ended():
     assert finding.evidence["share of the fall in the last quarter"] == pytest.approx(
         0.28, abs=0.02
     )
+    # On a line, the mean falls by 5 steps from quarter to quarter, after 17 steps so far.
+    assert finding.evidence["expected fall over fall so far"] == pytest.approx(4 * 5 / 17)
+
+
+def test_a_loss_that_falls_in_proportion_is_expected_to_go_on_so():
+    """Each quarter falls by half of the quarter before, so four more by 15/16 of the last."""
+    loss = 1 + 2.0 ** -(np.arange(20) / 5)
+    means = loss.reshape(4, 5).mean(axis=1)
+    expected = (means[2] - means[3]) * (15 / 16) / (loss[0] - means[3])
+    finding = _found("not ended", training(change=_loss(loss)))
+    assert finding.evidence["expected fall over fall so far"] == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        2.0 ** -np.arange(20.0),  # has come down
+        1 + 2.0 ** -np.arange(20.0),
+        2 - 0.01 * np.arange(20) + 0.3 * (-1.0) ** np.arange(20),  # noise
+        np.linspace(1, 2, 20),
+    ],
+)
+def test_training_that_had_ended(loss):
+    assert "not ended" not in diagnose(training(change=_loss(loss))).names
+
+
+def test_a_schedule_that_falls_to_zero_ends_a_training():
+    def decay(arrays):
+        arrays["learning_rate"] *= np.linspace(1, 0, 21)
+
+    run = training(change=both(_loss(np.linspace(2, 1, 20)), decay))
+    assert "not ended" not in diagnose(run).names
 
 
 def test_distances_to_given_weights_do_not_need_an_end():
