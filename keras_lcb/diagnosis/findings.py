@@ -76,7 +76,7 @@ class Findings(Sequence[Finding]):
     def sentence(self) -> str:
         """Returns the most certain finding in short: its name, how sure it is, and what was seen.
 
-        Empty if nothing was found.
+        Only the names are told if several are as certain. Empty if nothing was found.
 
         Example:
         >>> from keras_lcb.diagnosis import Finding
@@ -85,7 +85,10 @@ class Findings(Sequence[Finding]):
         >>> Findings([found], {}).sentence()
         'Frozen layer (certain): no update changes stem.'
         """
-        return self[0].in_short if self else ""
+        first = [finding for finding in self if finding.sure == self[0].sure]
+        if len(first) < 2:
+            return "".join(finding.in_short for finding in first)
+        return f"Diagnosis ({first[0].sure}): {', '.join(finding.name for finding in first)}."
 
     def to_dataframe(self) -> pd.DataFrame:
         """Returns a table with a row for each finding. Lists and dictionaries become text."""

@@ -64,13 +64,17 @@ class Showing:
     ) -> None:
         """Shows a past run, to the right of another one if there is one."""
         self._settings, self.entry, self.at_start = entry.settings, entry, False
-        said = self._declared.describe(entry.view)
+        said = self._said(entry)
         if beside is None or beside is entry:
             self._gallery.show({entry.title: entry.form}, f"Run {entry.number}, {note} {said}")
         else:
             left, right = titles(beside, entry.settings)
-            told = f"A: {self._declared.describe(beside.view)} B: {said}"
+            told = f"A: {self._said(beside)} B: {said}"
             self._gallery.show({left: beside.form, right: entry.form}, told)
+
+    def _said(self, entry: Entry) -> str:
+        """Returns what a past run shows, and what is wrong with it."""
+        return " ".join(filter(None, [self._declared.describe(entry.view), entry.found]))
 
     def fits(self, settings: Declared) -> bool:
         """Returns whether what is shown starts as a training with these settings would."""

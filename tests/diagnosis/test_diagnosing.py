@@ -1,3 +1,5 @@
+import dataclasses
+
 import hypothesis
 import hypothesis.extra.numpy
 import keras
@@ -7,7 +9,7 @@ import xarray as xr
 from hypothesis import strategies as st
 
 import keras_lcb as lcb
-from keras_lcb.diagnosis import NAMES
+from keras_lcb.diagnosis import NAMES, Findings
 from tests.diagnosis.trainings import both, times, training
 
 # The names that scripts rely on.
@@ -60,6 +62,9 @@ def test_findings_are_a_sequence_a_text_and_a_table():
     assert text.startswith("Skipped steps (certain): 100 of 300 steps")
     assert "Source: " in text and "Try: " in text
     assert findings.sentence() == text.splitlines()[0]
+    (one,) = (finding for finding in findings if finding.name == "updates too small")
+    both_likely = Findings([one, dataclasses.replace(one, name="dead units")], {})
+    assert both_likely.sentence() == "Diagnosis (likely): updates too small, dead units."
     table = findings.to_dataframe()
     assert table["name"].tolist() == findings.names
     small = table.set_index("name").loc["updates too small"]

@@ -382,3 +382,18 @@ def test_a_lab_on_a_projector_is_larger():
     assert "keras-lcb-projector" in lab.widget._dom_classes
     assert len(lab._gallery.viewer.panels) == 5
     lab.close()
+
+
+def test_what_is_wrong_with_a_run_is_said():
+    """As `diagnose` finds it; a finding of the run that is compared, too."""
+    lab = lcb.lab.DepthLab(depth=2, width=8, updates=200, learning_rate=1e-5)
+    lab.start()
+    finished(lab)
+    assert "learning rate too small" in lab.sentence.lower()
+    lab._controls.by_name["learning_rate"].value = 0.05
+    lab._controls.compare.value = 1
+    lab.start()
+    finished(lab)
+    first, second = lab.sentence.split(" B: ")
+    assert "rate too small" in first and "rate too small" not in second
+    lab.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import html
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -49,6 +50,13 @@ class Entry:
     def title(self) -> str:
         """The run in a few words."""
         return f"{self.name}: {self.settings.in_words()}"
+
+    @functools.cached_property
+    def found(self) -> str:
+        """The most certain finding of a diagnosis; "" for none, and for several seeds."""
+        from keras_lcb.diagnosis import diagnose
+
+        return "" if "seed" in self.run.dims else diagnose(self.run).sentence()
 
 
 class History:
