@@ -24,11 +24,14 @@ CHOICE = """\
 - **More parameters, or many records**: `memory="sketch"`. A record then takes at most 4 KiB a layer
   in place of the whole model, with distances within 2.2 % (`buckets=1024`) or 1.1 %
   (`buckets=4096`). Exact records that would not fit into `budget` are refused before training.
-- **Records often**: `every=n` costs one record each n updates. Norms of each single update,
-  `per_update=True`, cost less than records at each update.
+- **Large dense layers and small batches**: a step does little more than read weights and gradients,
+  and the norms read them again. If that is too much, use `LayerConvergence` alone, which adds
+  nothing to a step, or follow fewer layers (`layers=`). Larger batches and convolutions hide it:
+  `python -m benchmarks.overhead` measures a convolutional network.
+- **Records often**: `every=n` costs one record each n updates.
 - **Long runs**: nothing to choose. Sketches and the values of single updates move to a temporary
-  file as they grow, so that the memory stays as it is, and `results` reads what is needed.
-- **Hundreds of layers**: nothing to choose for a step; figures and tables are easier to read with
+  file as they grow, so that the memory grows by a few percent, and `results` reads what is needed.
+- **Hundreds of layers**: nothing to choose; figures and tables are easier to read with
   `layers="blocks"`.
 """
 
@@ -99,7 +102,8 @@ def _layers(kept: dict[str, Any]) -> str:
     )
     return (
         "## Layers\n\nDense layers of 8 units. The first epoch of 20 steps includes tracing and "
-        "compilation.\n\n" + _table(head, rows)
+        "compilation. Steps of such small layers take so little time that ratios below 1 are "
+        "noise.\n\n" + _table(head, rows)
     )
 
 
