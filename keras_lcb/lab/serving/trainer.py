@@ -48,12 +48,21 @@ def _load() -> None:
     from keras_lcb_cli import loading
 
     with loading():
+        importing = threading.Thread(target=_import)
+        importing.start()
+        importing.join()
+
         import keras
 
-        import keras_lcb.lab
-        import keras_lcb.lab.engine.training  # noqa: F401
-
         keras.ops.convert_to_numpy(keras.ops.zeros(()))
+
+
+def _import() -> None:
+    if sys.platform == "linux":  # where a thread can give way to pages that are drawn meanwhile
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 10)
+
+    import keras_lcb.lab
+    import keras_lcb.lab.engine.training  # noqa: F401
 
 
 def _warm_up() -> None:
