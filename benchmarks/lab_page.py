@@ -8,7 +8,9 @@ the address, and presses Start.
 - usable: from the command to the frame in which the target is drawn and the first control answers;
 - complete: from the command until the untrained network is drawn too, for which Keras was loaded;
 - first picture: from Start to the first picture of the training, once the page is complete;
-- pictures a second: of that training, as the page draws them;
+- pictures a second: of that training, as the page draws them. There is one for each record at
+  most, so what can be reached depends on the training;
+- records drawn: the share of the records that became a picture;
 - second page: memory (proportional set size) of all processes of the server with two pages that
   have trained, over that with one.
 """
@@ -33,6 +35,7 @@ from benchmarks.machine import describe, sentence
 
 USABLE_S, FIRST_PICTURE_S, PICTURES, SECOND_PAGE_MB = 4.0, 0.5, 15.0, 300.0
 _DRAWN = "document.querySelectorAll('.keras-lcb-lab .lcb-functions canvas').length > 0"
+_RECORDS = 101  # of the first preset, with the one before training
 # The error of the untrained network, whose outline has none.
 _READING = "document.querySelector('.lcb-functions .lcb-reading')"
 _PREDICTED = f"{_READING}?.innerText.match(/: \\d/)"
@@ -59,6 +62,7 @@ def main(arguments: list[str] | None = None) -> None:
         ("complete", "s", None, False),
         ("first picture", "s", FIRST_PICTURE_S, False),
         ("pictures a second", "", PICTURES, True),
+        ("records drawn", "of 1", None, True),
         ("second page", "MB", SECOND_PAGE_MB, False),
     ):
         values = sorted(one[name] for one in measured)
@@ -117,6 +121,7 @@ def _trained(page: Any) -> dict[str, float]:
     return {
         "first picture": (pictures[0] - pressed) / 1000,
         "pictures a second": (len(pictures) - 1) / lasted,
+        "records drawn": len(pictures) / _RECORDS,
     }
 
 
