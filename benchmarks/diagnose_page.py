@@ -25,7 +25,7 @@ def total(rows: Sequence[Row], name: str) -> int:
 
 
 def false(rows: Sequence[Row]) -> Counter[str]:
-    """Returns how often each fault was found wrongly in sound trainings, and "any" of them."""
+    """Counts wrong findings in sound trainings, for each fault and, as "any", for all together."""
     counts: Counter[str] = Counter()
     for row in rows:
         if "sound" in row:

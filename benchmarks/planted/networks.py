@@ -144,7 +144,7 @@ def build(setting: Setting, shape: tuple[int, ...], outputs: int) -> keras.Model
 
 
 def part(model: keras.Model, name: str) -> list[keras.layers.Layer]:
-    """Returns the layers of a part, "all" for example, or those with names joined by commas."""
+    """Returns the layers that a text names: a part, such as "all", or names between commas."""
     hidden = list(_hidden(model))
     names = {layer.name for layer in model.layers}
     return {

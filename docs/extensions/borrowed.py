@@ -12,7 +12,7 @@ def setup(app):
 
 
 def borrow_tutorials(app):
-    """Copies the notebooks that changed to where Sphinx reads pages.
+    """Copies changed notebooks into the folder from which Sphinx makes pages.
 
     Links to pages in `docs` are adapted to the place of the copy.
     """

@@ -43,7 +43,7 @@ class Spool:
         self._new: list[np.ndarray] = []  # rows that are not in the file
         self._count = self._written = 0
         self._file: Any = None
-        # All rows, while somebody uses them. So long, pages that were read stay in memory.
+        # The array with all rows, as long as a reader keeps it.
         self._whole: Callable[[], np.ndarray | None] = _nothing
 
     def __len__(self) -> int:
@@ -68,7 +68,8 @@ class Spool:
         with _LOCK:
             if self._file is not None and self._new and math.isfinite(self._most_new):
                 self._write()
-            # Readers keep parts of what is returned, so each must be a part of the same array.
+            # Readers keep parts of this array. If each got an array of its own, many readers
+            # would fill the memory.
             if self._file is None:
                 return self._newest()
             whole = self._whole()

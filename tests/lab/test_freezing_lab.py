@@ -1,4 +1,4 @@
-"""Layers that freeze in a lab: as the callback freezes them, with what that saves and costs."""
+"""The freezing lab freezes layers as the callback does, and tells what this saves and costs."""
 
 import dataclasses
 

@@ -71,7 +71,7 @@ def _what(seen: Observed, evidence: dict[str, float]) -> str:
 
 
 def _broken(seen: Observed) -> int:
-    """Returns the update at which NaN or infinity began, or 0 if the first was already broken."""
+    """Returns the update at which NaN or infinity began; 0 if it was the first, or if none is."""
     first = int(seen.attrs.get("first_nonfinite_update", -1))
     return first if first > 1 and np.isfinite(seen.first_gradient).any() else 0
 

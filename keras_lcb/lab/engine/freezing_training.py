@@ -77,7 +77,7 @@ class FreezingTraining(LayersTraining):
 
 
 class _Stopwatch(keras.callbacks.Callback):
-    """Measures the seconds of each epoch, with all that is compiled in it."""
+    """Measures how many seconds each epoch takes. Compiling during an epoch counts, too."""
 
     def __init__(self) -> None:
         super().__init__()

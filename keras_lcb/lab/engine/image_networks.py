@@ -10,6 +10,24 @@ from keras_lcb.lab.engine.layers_training import Fit
 from keras_lcb.vision import Config, ImageData, load
 from keras_lcb.vision.experiment import compiled_model
 
+_BATCH = 64
+
+
+def experiment(settings: Any, seed: int, width: int, normalization: bool) -> Config:
+    """Returns the experiment of a lab's settings, which name the other parts of the network."""
+    return Config(
+        depth=settings.depth,
+        width=width,
+        residual=settings.residual,
+        normalization=normalization,
+        optimizer=settings.optimizer,
+        learning_rate=settings.learning_rate,
+        updates=settings.planned,
+        record_every=settings.record_every,
+        batch_size=_BATCH,
+        seed=seed,
+    )
+
 
 def prepared(config: Config) -> tuple[keras.Model, Fit, ImageData]:
     """Returns the network of an experiment, what trains it, and its images.
@@ -22,8 +40,8 @@ def prepared(config: Config) -> tuple[keras.Model, Fit, ImageData]:
         return load(config.data, batch_size=config.batch_size, seed=config.seed)
 
     def fit(model: keras.Model, callbacks: list[Any], records: int) -> None:
-        # Loaded anew, the images come in the same order; those that were used before a pause are
-        # left out, so that it changes nothing.
+        # Each call loads the images again, in the same order. It skips those that were used before
+        # a pause, so that a pause changes nothing.
         images = loaded().train.repeat().skip(records * config.record_every)
         model.fit(
             images,

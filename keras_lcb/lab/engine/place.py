@@ -24,10 +24,13 @@ class Place(Protocol):
         """Returns a new training, once that is possible."""
 
     def untrained(self, settings: Any) -> Any:
-        """Returns the view before training, or its outline if networks cannot be made yet."""
+        """Returns the view before training; only its outline while `ready` is false."""
 
     def when_ready(self, then: Callable[[], None]) -> None:
-        """Calls a function, in any thread, when `ready` becomes true; never if it is true."""
+        """Calls a function in another thread as soon as `ready` becomes true.
+
+        It does nothing if `ready` is true already.
+        """
 
 
 class Here:

@@ -36,7 +36,7 @@ class There:
 
     @property
     def ready(self) -> bool:
-        """Whether the other process answers, which takes until Keras is loaded."""
+        """Whether the other process has answered. It does so when it has loaded Keras."""
         return _answers.is_set()
 
     def training(self, settings: Any, seed: int) -> RemoteTraining:
@@ -44,7 +44,7 @@ class There:
         return RemoteTraining(self._declared.name, settings, seed)
 
     def untrained(self, settings: Any) -> Any:
-        """Returns the view before training, or its outline if networks cannot be made yet."""
+        """Returns the view before training; only its outline while `ready` is false."""
         outline = self._declared.outline
         if outline is None:
             return self._declared.untrained(settings)
@@ -59,7 +59,8 @@ class There:
 
     def _wait(self, then: Callable[[], None]) -> None:
         with contextlib.suppress(RuntimeError):  # Start will say that it has ended
-            _asking()
+            _asked("ready")
+            _answers.set()
             then()
 
 
@@ -107,7 +108,7 @@ _turn = threading.Lock()
 
 
 def _connected() -> Connection:
-    """Returns a new connection, once the other process accepts it."""
+    """Connects to the other process. This waits until Keras is loaded there."""
     secret = bytes.fromhex(os.environ[SECRET])
     try:
         return Client(os.environ[ADDRESS], authkey=secret)
@@ -118,10 +119,7 @@ def _connected() -> Connection:
 @functools.cache
 def _asking() -> Connection:
     """Returns the connection for short questions, which all labs of this process share."""
-    connection = _connected()
-    _answer(connection, "ready")
-    _answers.set()
-    return connection
+    return _connected()
 
 
 def _asked(*question: Any) -> Any:

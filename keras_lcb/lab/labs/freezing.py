@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
-import functools
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from keras_lcb.lab.declaration import Declaration
 from keras_lcb.lab.lab import Lab
-from keras_lcb.lab.labs.images import DEPTH, layers_of
+from keras_lcb.lab.labs.images import DEPTH, layers_of, untrained
 from keras_lcb.lab.settings.declared import Declared
 from keras_lcb.lab.settings.function import CHANGES, LEARNING_RATE, OPTIMIZER, SEED, SEEDS, SPEED
 from keras_lcb.lab.settings.presets import Preset
-from keras_lcb.lab.settings.setting import Choice, Number, pairs_of, setting
+from keras_lcb.lab.settings.setting import Choice, Number, setting
 from keras_lcb.lab.views.freezing_view import (
     FREEZING_QUESTIONS,
     describe_freezing,
     freezing_view_of,
 )
-from keras_lcb.lab.views.layers import LayersView, before_training
 
 if TYPE_CHECKING:
     from keras_lcb.lab.engine.freezing_training import FreezingTraining
 
-_RECORDS, _BATCH, _WIDTH = 60, 64, 24
+_WIDTH = 24
 _START = 0.3  # the part of the training after which a schedule freezes the first layer
 
 NETWORK = Choice(
@@ -77,54 +74,24 @@ class FreezingSettings(Declared):
         """The names of the layers of such a network."""
         return layers_of(self.depth, self.residual)
 
-    @property
-    def record_every(self) -> int:
-        """Updates between two records, at which layers may freeze."""
-        return math.ceil(self.updates / _RECORDS)
-
-    @property
-    def planned(self) -> int:
-        """The updates of one training, in whole records."""
-        return math.ceil(self.updates / self.record_every) * self.record_every
-
 
 def _engine(settings: FreezingSettings, seed: int) -> FreezingTraining:
     from keras_lcb.freezing import FreezeConverged
     from keras_lcb.lab.engine.freezing_training import FreezingTraining
-    from keras_lcb.vision import Config
+    from keras_lcb.lab.engine.image_networks import experiment
 
-    config = Config(
-        depth=settings.depth,
-        width=_WIDTH,
-        residual=settings.residual,
-        normalization=settings.residual,
-        optimizer=settings.optimizer,
-        learning_rate=settings.learning_rate,
-        updates=settings.planned,
-        record_every=settings.record_every,
-        batch_size=_BATCH,
-        seed=seed,
-    )
+    config = experiment(settings, seed, _WIDTH, settings.residual)
     freeze = {
         "none": lambda: None,
         "schedule": lambda: FreezeConverged("cubic", _START, layers=_together),
         "evidence": lambda: FreezeConverged(layers=_together),
     }[settings.freezing]()
-    return FreezingTraining(config, freeze, pairs_of(settings.changes) or [])
+    return FreezingTraining(config, freeze, settings.planned_rates)
 
 
 def _together(layer: Any) -> str | None:
     """Returns the convolution with which a layer freezes; the last layer trains to the end."""
     return None if layer.name == "head" else str(layer.name).replace("norm_", "conv_")
-
-
-@functools.lru_cache(maxsize=32)
-def _before(layers: tuple[str, ...], planned: int) -> LayersView:
-    return before_training(layers, planned)
-
-
-def _untrained(settings: FreezingSettings) -> LayersView:
-    return _before(settings.layers, settings.planned)
 
 
 class FreezingLab(Lab):
@@ -188,7 +155,7 @@ class FreezingLab(Lab):
             ),
         },
         engine=_engine,
-        untrained=_untrained,
+        untrained=untrained,
         panels={
             "distance": "quantity:normalized_distance",
             "gradient": "quantity:gradient_norm",

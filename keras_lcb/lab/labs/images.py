@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -20,15 +18,13 @@ from keras_lcb.lab.settings.function import (
     SPEED,
 )
 from keras_lcb.lab.settings.presets import Preset
-from keras_lcb.lab.settings.setting import Choice, Number, pairs_of, setting
+from keras_lcb.lab.settings.setting import Choice, Number, setting
 from keras_lcb.lab.views.layers import LayersView, before_training, layers_view_of
 from keras_lcb.lab.views.questions import LAYER
 from keras_lcb.lab.views.sentence import describe_layers
 
 if TYPE_CHECKING:
     from keras_lcb.lab.engine.layers_training import LayersTraining
-
-_RECORDS, _BATCH = 60, 64
 
 DEPTH = Number(
     label="Depth",
@@ -80,16 +76,6 @@ class ImageSettings(Declared):
         """The names of the layers of such a network."""
         return layers_of(self.depth, self.normalization)
 
-    @property
-    def record_every(self) -> int:
-        """Updates between two records."""
-        return math.ceil(self.updates / _RECORDS)
-
-    @property
-    def planned(self) -> int:
-        """The updates of one training, in whole records."""
-        return math.ceil(self.updates / self.record_every) * self.record_every
-
 
 def layers_of(depth: int, normalization: bool) -> tuple[str, ...]:
     """Returns the names of the layers of a stack of convolutions."""
@@ -98,33 +84,17 @@ def layers_of(depth: int, normalization: bool) -> tuple[str, ...]:
 
 
 def _engine(settings: ImageSettings, seed: int) -> LayersTraining:
-    from keras_lcb.lab.engine.image_networks import prepared
+    from keras_lcb.lab.engine.image_networks import experiment, prepared
     from keras_lcb.lab.engine.layers_training import LayersTraining
-    from keras_lcb.vision import Config
 
-    config = Config(
-        depth=settings.depth,
-        width=settings.width,
-        residual=settings.residual,
-        normalization=settings.normalization,
-        optimizer=settings.optimizer,
-        learning_rate=settings.learning_rate,
-        updates=settings.planned,
-        record_every=settings.record_every,
-        batch_size=_BATCH,
-        seed=seed,
-    )
+    config = experiment(settings, seed, settings.width, settings.normalization)
     model, fit, _ = prepared(config)
-    return LayersTraining(model, config, fit, pairs_of(settings.changes) or [])
+    return LayersTraining(model, config, fit, settings.planned_rates)
 
 
-@functools.lru_cache(maxsize=32)
-def _before(layers: tuple[str, ...], planned: int) -> LayersView:
-    return before_training(layers, planned)
-
-
-def _untrained(settings: ImageSettings) -> LayersView:
-    return _before(settings.layers, settings.planned)
+def untrained(settings: Declared) -> LayersView:
+    """Returns the view before training, of which only the layers are known."""
+    return before_training(settings.layers, settings.planned)
 
 
 class ImagesLab(Lab):
@@ -181,7 +151,7 @@ class ImagesLab(Lab):
             ),
         },
         engine=_engine,
-        untrained=_untrained,
+        untrained=untrained,
         panels={
             "distance": "quantity:normalized_distance",
             "gradient": "quantity:gradient_norm",

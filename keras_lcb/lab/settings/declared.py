@@ -3,25 +3,35 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import Any, ClassVar, Self
 
 from keras_lcb.lab.settings.query import as_query, from_query
-from keras_lcb.lab.settings.setting import Number, Setting
+from keras_lcb.lab.settings.setting import Number, Setting, pairs_of
 
 
 class Declared:
     """The base of a frozen dataclass, each field of which is declared with `setting`.
 
-    A session needs five of the fields: `learning_rate`, `updates`, `seed`, `seeds` and `speed`.
+    A session needs six of the fields: `learning_rate`, `updates`, `seed`, `seeds`, `speed` and
+    `changes`.
+
+    Attributes:
+        records: How many records a training has at most.
+        fewest_updates: How many updates there are between two records at least.
     """
 
     __dataclass_fields__: ClassVar[dict[str, dataclasses.Field[Any]]]
+
+    records: ClassVar[int] = 60
+    fewest_updates: ClassVar[int] = 1
 
     learning_rate: float
     updates: int
     seed: int
     seeds: int
     speed: int
+    changes: str
 
     def __post_init__(self) -> None:
         for name, known in self.declared().items():
@@ -40,7 +50,17 @@ class Declared:
     @property
     def planned(self) -> int:
         """The updates of one training, in whole records."""
-        return self.updates
+        return math.ceil(self.updates / self.record_every) * self.record_every
+
+    @property
+    def record_every(self) -> int:
+        """Updates between two records."""
+        return max(self.fewest_updates, math.ceil(self.updates / self.records))
+
+    @property
+    def planned_rates(self) -> list[tuple[int, float]]:
+        """Pairs of an update and the learning rate to set there."""
+        return pairs_of(self.changes) or []
 
     def to_text(self) -> str:
         """Returns the settings as one line, which is also the query of an address."""

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from keras_lcb.lab.settings.declared import Declared
-from keras_lcb.lab.settings.setting import Choice, Formula, Number, Schedule, pairs_of, setting
+from keras_lcb.lab.settings.setting import Choice, Formula, Number, Schedule, setting
 from keras_lcb.synthetic import (
     Chirp,
     Expression,
@@ -30,8 +29,6 @@ TARGETS: dict[str, Target] = {
     "chirp": Chirp(1, 12),
 }
 POINTS = 512  # at which functions are known
-_RECORDS = 100  # records of a training: enough for a smooth line
-_FEWEST_UPDATES = 10  # between two records, since a record takes as long as some updates
 
 
 def target_of(text: str) -> Target:
@@ -169,6 +166,9 @@ class Settings(Declared):
         True
     """
 
+    records = 100  # enough for a smooth line
+    fewest_updates = 10  # since a record takes as long as some updates
+
     depth: int = setting(5, DEPTH)
     width: int = setting(64, WIDTH)
     residual: bool = setting(False, RESIDUAL)
@@ -186,21 +186,6 @@ class Settings(Declared):
     def layers(self) -> tuple[str, ...]:
         """The names of the layers of such a network."""
         return (*(f"layer_{index}" for index in range(self.depth)), "readout")
-
-    @property
-    def record_every(self) -> int:
-        """Updates between two records."""
-        return max(_FEWEST_UPDATES, math.ceil(self.updates / _RECORDS))
-
-    @property
-    def planned(self) -> int:
-        """The updates of one training, in whole records."""
-        return math.ceil(self.updates / self.record_every) * self.record_every
-
-    @property
-    def planned_rates(self) -> list[tuple[int, float]]:
-        """Pairs of an update and the learning rate to set there."""
-        return pairs_of(self.changes) or []
 
     def config(self, seed: int | None = None) -> Config:
         """Returns the configuration of the experiment.

@@ -280,7 +280,7 @@ def test_training_that_had_not_ended():
 
 
 def test_a_loss_that_falls_in_proportion_is_expected_to_go_on_so():
-    """Each quarter falls by half of the quarter before, so four more by 15/16 of the last."""
+    """Each quarter, the loss falls half as far as before: 1/2 + 1/4 + 1/8 + 1/16 in four more."""
     loss = 1 + 2.0 ** -(np.arange(20) / 5)
     means = loss.reshape(4, 5).mean(axis=1)
     expected = (means[2] - means[3]) * (15 / 16) / (loss[0] - means[3])
