@@ -16,7 +16,7 @@ from keras_lcb.callbacks.lora import has_lora
 from keras_lcb.callbacks.missing_distances import why_missing
 from keras_lcb.callbacks.recorder import LOCK, Record, Recorder
 from keras_lcb.callbacks.reference import load_reference
-from keras_lcb.callbacks.snapshots import Snapshots, kept, on_host, parameter_vector
+from keras_lcb.callbacks.snapshots import JOINED, Snapshots, kept, on_host, parameter_vectors
 from keras_lcb.callbacks.ways import Ways
 from keras_lcb.callbacks.weight_distances import norms
 from keras_lcb.training.selection import LayerSelection
@@ -202,23 +202,20 @@ class LayerConvergence(Recorder):
             return self._unrecorded[1]
         internals.sync_state(self._model)
         if self._initial and self._snapshots is not None and self._snapshots.stay_on_device:
-            return {
-                kept(place): self._snapshots.of_device(place) for place in range(len(self._rows))
-            }
-        vectors = [parameter_vector(row.variables) for row in self._rows]
+            return self._snapshots.on_device_now()
+        joined, vectors = parameter_vectors(self._rows)
         if not self._initial:
             self._initial = vectors
         if self._snapshots is None:
             assert self._given is not None
-            once = [[vector] for vector in vectors]
-            known = self._ways.from_start(once)
-            to_end = self._ways.to_end(once, known, self._given, self._lengths(self._given))
+            known = self._ways.from_start([vectors])
+            lengths = self._lengths(self._given)
+            to_end = self._ways.to_end([vectors], known, self._given, lengths)
             return {name: values[0] for name, values in (known | to_end).items()}
-        keep = self._snapshots.keep
-        record: Record = {kept(place): keep(place, vector) for place, vector in enumerate(vectors)}
+        record: Record = self._snapshots.keep(joined, vectors)
         # Norms and angles of whole weights take time, so they wait until `results` is read.
         if self._snapshots.sketched:
-            known = self._ways.from_start([[vector] for vector in vectors])
+            known = self._ways.from_start([vectors])
             record |= {name: values[0] for name, values in known.items()}
         return record
 
@@ -240,9 +237,9 @@ class LayerConvergence(Recorder):
                 record |= {name: values[at] for name, values in known.items()}
 
     def _kept_in(self, records: Sequence[Record]) -> list[list[np.ndarray]]:
-        """Returns the snapshots of each layer at some records."""
-        names = [kept(place) for place in range(len(self._rows))]
-        return [[on_host(record[name]) for record in records] for name in names]
+        """Returns the snapshots of all layers at some records."""
+        assert self._snapshots is not None
+        return self._snapshots.on_host(records)
 
     def _lengths(self, ends: Sequence[np.ndarray | None]) -> np.ndarray:
         """Returns the distance from start to end of each layer."""
@@ -309,7 +306,7 @@ class LayerConvergence(Recorder):
     def _now(self) -> list[np.ndarray]:
         assert self._snapshots is not None
         self.model  # noqa: B018  on JAX, this brings the state back into its variables
-        return [self._snapshots.now(place) for place in range(len(self._rows))]
+        return self._snapshots.now()
 
     def attributes(self) -> dict[str, Any]:
         """Returns which endpoint was used, and the step at which weights were first not finite."""
@@ -365,7 +362,7 @@ class LayerConvergence(Recorder):
         if record is self._records[0] and not self._holds_initial():
             initial = {f"initial/{place}": vector for place, vector in enumerate(self._initial)}
             record = record | initial
-        super()._keep(record)
+        super()._keep({name: value for name, value in record.items() if name != JOINED})
 
     def _holds_initial(self) -> bool:
         """Returns whether the first record's snapshots are the initial parameters themselves."""
@@ -374,14 +371,14 @@ class LayerConvergence(Recorder):
     def _identity(self) -> dict[str, Any]:
         given = None
         if self._given:
-            given = [None if v is None else float(norms([v])[0][0]) for v in self._given]
+            given = [None if v is None else float(norms([v])[0]) for v in self._given]
         return {**super()._identity(), "memory": self.memory, "given": given}
 
     def _stands_at(self, record: Record, step: int) -> bool:
-        now = [norms([parameter_vector(row.variables)])[0][0] for row in self._rows]
+        now = norms(parameter_vectors(self._rows)[1])
         then = record.get("parameter_norm")
         if then is None:
-            then = [norms(own)[0][0] for own in self._kept_in([record])]
+            then = norms(self._kept_in([record])[0])
         return bool(np.allclose(now, then, rtol=1e-5, equal_nan=True)) or record["step"] < step
 
     def _restored(self, records: list[Record]) -> None:

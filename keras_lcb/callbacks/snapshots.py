@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import warnings
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -39,6 +40,7 @@ class Snapshots:
         on_device: bool,
     ) -> None:
         self.rows = rows
+        self._names = [kept(place) for place in range(len(rows))]
         self.budget = budget
         self.on_device = on_device
         self.sketched = memory == "sketch"
@@ -57,34 +59,50 @@ class Snapshots:
         """The relative standard error of a distance between two snapshots, for each layer."""
         return np.array([s.relative_error if self.sketched else 0.0 for s in self._sketches])
 
-    def keep(self, place: int, vector: np.ndarray) -> Any:
-        """Returns the snapshot of a layer whose parameters are `vector`."""
-        if self.sketched:
-            return self._sketches[place](vector)
-        return _on_device(self.rows[place]) if self.on_device else vector
+    def keep(self, joined: np.ndarray | None, vectors: Sequence[np.ndarray]) -> dict[str, Any]:
+        """Returns the entries of a record that hold the snapshots of all layers.
+
+        Args:
+            joined: The parameters of all layers, from `parameter_vectors`.
+            vectors: The parameters of each layer, from there, too.
+        """
+        if self.stay_on_device:
+            return self.on_device_now()
+        entries = dict(zip(self._names, self._snapshots_of(vectors), strict=True))
+        return entries if self.sketched or joined is None else entries | {JOINED: joined}
+
+    def _snapshots_of(self, vectors: Sequence[np.ndarray]) -> list[np.ndarray]:
+        if not self.sketched:
+            return list(vectors)
+        return [sketch(own) for sketch, own in zip(self._sketches, vectors, strict=True)]
 
     def put_aside(self, record: dict[str, Any]) -> None:
         """Moves a record's sketches to where they do not fill the memory."""
-        names = [kept(place) for place in range(len(self.rows))]
-        row = np.concatenate([record[name] for name in names])
+        row = np.concatenate([record[name] for name in self._names])
         at = len(self._spool)
         self._spool.append(row[None])
-        for name, start, stop in zip(names, self._edges, self._edges[1:], strict=False):
+        for name, start, stop in zip(self._names, self._edges, self._edges[1:], strict=False):
             record[name] = Spooled(self._spool, (at, slice(start, stop)))
+        record[JOINED] = Spooled(self._spool, (at, slice(0, len(row))))
+
+    def on_host(self, records: Sequence[dict[str, Any]]) -> list[list[np.ndarray]]:
+        """Returns the snapshots of all layers at each record, joined where they were kept so."""
+        if all(JOINED in record for record in records):
+            return [[np.asarray(record[JOINED])] for record in records]
+        return [[on_host(record[name]) for name in self._names] for record in records]
 
     @property
     def stay_on_device(self) -> bool:
         """Whether records are kept on the device, so that no copy on the host is needed."""
         return self.on_device and not self.sketched
 
-    def of_device(self, place: int) -> Any:
-        """Returns a copy of the layer's parameters on the device."""
-        return _on_device(self.rows[place])
+    def on_device_now(self) -> dict[str, Any]:
+        """Returns the entries of a record that hold copies of all parameters on the device."""
+        return dict(zip(self._names, map(_on_device, self.rows), strict=True))
 
-    def now(self, place: int) -> np.ndarray:
-        """Returns a snapshot of the layer's current parameters, on the host."""
-        vector = parameter_vector(self.rows[place].variables)
-        return self._sketches[place](vector) if self.sketched else vector
+    def now(self) -> list[np.ndarray]:
+        """Returns snapshots of the current parameters of all layers, on the host."""
+        return self._snapshots_of(parameter_vectors(self.rows)[1])
 
     def check_budget(self, records: int) -> None:
         """Checks, before training, that the records will fit into the budget.
@@ -124,6 +142,7 @@ class Snapshots:
         """Reduces these records to sketches, and keeps only sketches from now on."""
         self.sketched = True
         for record in records:
+            record.pop(JOINED, None)
             for place, sketch in enumerate(self._sketches):
                 vector = on_host(record[kept(place)])
                 if len(vector) == sketch.size:
@@ -132,6 +151,11 @@ class Snapshots:
     def are_whole(self, record: dict[str, Any]) -> bool:
         """Returns whether a record holds all parameters of each layer."""
         return all(len(record[kept(place)]) == s.size for place, s in enumerate(self._sketches))
+
+
+# The name under which a record holds the snapshots of all layers in one array, of which those of
+# each layer are parts, so that they can be read at once.
+JOINED = "kept"
 
 
 def kept(place: int) -> str:
@@ -144,9 +168,30 @@ def parameter_vector(variables: Sequence[Any]) -> np.ndarray:
 
     The vector is in double precision if a variable is, otherwise in single precision.
     """
-    values = [ops.on_host(variable).ravel() for variable in variables]
-    dtype = np.result_type("float32", *{value.dtype for value in values})
-    return np.concatenate(values, dtype=dtype, casting="unsafe")
+    found = np.empty(sum(map(_size, variables)), _dtype(variables))
+    start = 0
+    for variable in variables:  # one after the other, so that no second copy of all fills memory
+        stop = start + _size(variable)
+        found[start:stop] = ops.on_host(variable).ravel()
+        start = stop
+    return found
+
+
+def parameter_vectors(
+    rows: Sequence[TrackedLayer],
+) -> tuple[np.ndarray | None, list[np.ndarray]]:
+    """Returns the parameters of all layers on the host.
+
+    Returns:
+        The parameters of all layers in one array, and the parts of this array that belong to each
+        layer. If the layers have different types, there is no such array, and the first value is
+        `None`.
+    """
+    if len({_dtype(row.variables) for row in rows}) > 1:
+        return None, [parameter_vector(row.variables) for row in rows]
+    joined = parameter_vector([variable for row in rows for variable in row.variables])
+    edges = [0, *itertools.accumulate(row.parameters for row in rows)]
+    return joined, [joined[start:stop] for start, stop in itertools.pairwise(edges)]
 
 
 def kernel_slices(row: TrackedLayer) -> list[slice]:

@@ -6,6 +6,7 @@ them is computed again with each new record, since the newest weights stand in f
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 
@@ -13,11 +14,8 @@ import numpy as np
 
 from keras_lcb.callbacks.lora import effective_distance, has_lora
 from keras_lcb.callbacks.snapshots import kernel_slices
-from keras_lcb.callbacks.weight_distances import angle, distances, norms
+from keras_lcb.callbacks.weight_distances import Layout, Parts, angle, weights
 from keras_lcb.training.layers import TrackedLayer
-
-# For each layer, its parameters at each record.
-Vectors = Sequence[Sequence[np.ndarray]]
 
 
 class Ways:
@@ -33,40 +31,35 @@ class Ways:
         self._initial = initial
         self._sizes = [row.parameters for row in rows]
         self._kernels = [kernel_slices(row) for row in rows]
-        self._initial_norms = [
-            float(norms([vector], kernels)[1][0])
-            for vector, kernels in zip(initial, self._kernels, strict=True)
-        ]
+        self._layout = Layout(self._sizes, self._kernels)
+        self._initial_norms = self._layout.lengths([initial], None)[0][1][0]
 
-    def from_start(self, vectors: Vectors) -> dict[str, np.ndarray]:
+    def from_start(self, records: Sequence[Parts]) -> dict[str, np.ndarray]:
         """Returns norms, and distances and angles from the start: arrays (records, layers).
 
         Args:
-            vectors: For each layer, its parameters at each record, as one vector.
+            records: The parameters of each layer at each record.
         """
-        found = []
-        for place, (own, kernels) in enumerate(zip(vectors, self._kernels, strict=True)):
-            whole, kernel = norms(own, kernels)
-            moved, kernel_moved = distances(own, self._initial[place], kernels)
-            turned = angle(kernel, self._initial_norms[place], kernel_moved)
-            found.append((whole, kernel, moved, turned))
-        names = ("parameter_norm", "kernel_norm", "distance_from_start", "angle")
-        return dict(zip(names, np.array(found).transpose(1, 2, 0), strict=True))
+        norms, moved = self._layout.lengths(records, None, self._initial)
+        turned = angle(norms[1], self._initial_norms, moved[1])
+        return {
+            "parameter_norm": norms[0],
+            "kernel_norm": norms[1],
+            "distance_from_start": moved[0],
+            "angle": turned,
+        }
 
     def lengths(self, ends: Sequence[np.ndarray | None]) -> np.ndarray:
         """Returns ‖θ* − θ(0)‖ for each layer; NaN if its endpoint is unknown or a sketch."""
-        return np.array(
-            [
-                distances([end], start)[0][0]
-                if end is not None and len(end) == len(start)
-                else math.nan
-                for end, start in zip(ends, self._initial, strict=True)
-            ]
-        )
+        whole = [
+            end if end is not None and len(end) == size else _unknown(size)
+            for end, size in zip(ends, self._sizes, strict=True)
+        ]
+        return self._layout.lengths([whole], self._initial)[0][0][0]
 
     def to_end(
         self,
-        vectors: Vectors,
+        records: Sequence[Parts],
         known: Mapping[str, np.ndarray],
         ends: Sequence[np.ndarray | None],
         lengths: np.ndarray,
@@ -74,7 +67,8 @@ class Ways:
         """Returns distances and angles to the end, and ‖θ(t) − θ(0)‖ / ‖θ* − θ(0)‖.
 
         Args:
-            vectors: For each layer, its parameters at each record, or sketches of them.
+            records: The parameters of each layer at each record, or sketches of them. They may be
+                joined to fewer parts.
             known: What `from_start` returned for these parameters.
             ends: The parameters at the end, or sketches of them; `None` where they are unknown.
             lengths: The distance from start to end of each layer, from `lengths`.
@@ -82,19 +76,20 @@ class Ways:
         Returns:
             Arrays (records, layers).
         """
+        sizes = [
+            size if end is None else len(end) for end, size in zip(ends, self._sizes, strict=True)
+        ]
+        whole = [size == own for size, own in zip(sizes, self._sizes, strict=True)]
+        # A sketch mixes all parameters, so that it has no kernels.
+        kernels = [own if kept else [] for own, kept in zip(self._kernels, whole, strict=True)]
+        layout = self._layout if all(whole) else Layout(sizes, kernels)
+        known_ends = [
+            _unknown(size) if end is None else end for end, size in zip(ends, sizes, strict=True)
+        ]
+        away, apart = layout.lengths(records, known_ends)[0]
+        end_kernels = layout.lengths([known_ends], None)[0][1]
+        turned = np.where(whole, angle(known["kernel_norm"], end_kernels, apart), math.nan)
         from_start = np.asarray(known["distance_from_start"])
-        away = np.full(from_start.shape, math.nan)
-        turned = np.full(from_start.shape, math.nan)
-        for place, (own, end) in enumerate(zip(vectors, ends, strict=True)):
-            if end is None:
-                continue
-            if len(end) != self._sizes[place]:  # a sketch, which mixes all parameters
-                away[:, place] = distances(own, end)[0]
-                continue
-            kernels = self._kernels[place]
-            away[:, place], apart = distances(own, end, kernels)
-            end_kernel = norms([end], kernels)[1]
-            turned[:, place] = angle(known["kernel_norm"][:, place], end_kernel, apart)
         with np.errstate(divide="ignore", invalid="ignore"):
             done = from_start / lengths
         done[:, ~(np.isfinite(lengths) & (lengths > 0))] = math.nan
@@ -102,15 +97,23 @@ class Ways:
             "distance": away,
             "angle_to_end": turned,
             "way_from_start": done,
-            "effective_distance": self._effective(vectors, ends),
+            "effective_distance": self._effective(records, ends, sizes),
         }
 
-    def _effective(self, vectors: Vectors, ends: Sequence[np.ndarray | None]) -> np.ndarray:
+    def _effective(
+        self,
+        records: Sequence[Parts],
+        ends: Sequence[np.ndarray | None],
+        sizes: Sequence[int],
+    ) -> np.ndarray:
         """Returns distances to the end of the effective kernels; NaN for layers without LoRA."""
-        found = np.full((len(vectors[0]), len(vectors)), math.nan)
+        found = np.full((len(records), len(sizes)), math.nan)
+        edges = [0, *itertools.accumulate(sizes)]
         for place, (row, end) in enumerate(zip(self._rows, ends, strict=True)):
             if has_lora(row) and end is not None and len(end) == self._sizes[place]:
-                found[:, place] = [effective_distance(row, own, end) for own in vectors[place]]
+                start, stop = edges[place : place + 2]
+                vectors = (weights([parts], start, stop)[0] for parts in records)
+                found[:, place] = [effective_distance(row, own, end) for own in vectors]
         return found
 
     def why_no_angle(self, place: int) -> str:
@@ -120,3 +123,7 @@ class Ways:
         if not self._initial_norms[place]:
             return "The layer's kernel is zero at the start, so it has no direction."
         return ""
+
+
+def _unknown(size: int) -> np.ndarray:
+    return np.broadcast_to(math.nan, size)

@@ -1,41 +1,80 @@
-"""Norms of weight vectors, and distances and angles between them.
+"""Norms of the layers' weights, and distances and angles between them.
 
 They are computed on the host, in double precision and in little memory.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import bisect
+import itertools
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 _CHUNK = 1 << 15  # so many float64 numbers stay in the processor's cache
 
-
-def norms(
-    vectors: Sequence[np.ndarray], within: Sequence[slice] = ()
-) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the Euclidean norms of vectors, and those of their parts within some slices.
-
-    Args:
-        vectors: Vectors of one length.
-        within: Slices, in order.
-    """
-    return _lengths(vectors, None, within)
+# Arrays that, joined, are the weights of all layers. Large ones are never joined as a whole.
+Parts = Sequence[np.ndarray]
 
 
-def distances(
-    vectors: Sequence[np.ndarray], other: np.ndarray, within: Sequence[slice] = ()
-) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the Euclidean distances of vectors from another one, and those within some slices.
+class Layout:
+    """Where the layers, and their kernels, are within the weights of all layers.
 
     Args:
-        vectors: Vectors of one length.
-        other: The other vector, of the same length.
-        within: Slices, in order.
+        sizes: Number of weights of each layer.
+        kernels: For each layer, the slices of its weights that hold kernels, in order. Defaults to
+            `None`: there are no kernels.
     """
-    return _lengths(vectors, other, within)
+
+    def __init__(
+        self, sizes: Sequence[int], kernels: Sequence[Sequence[slice]] | None = None
+    ) -> None:
+        edges, firsts = [0], []
+        is_kernel: list[bool] = []
+        for size, slices in zip(sizes, kernels or [()] * len(sizes), strict=True):
+            start = edges[-1]
+            firsts.append(len(is_kernel))
+            kernel_edges = [edge for part in slices for edge in (part.start, part.stop)]
+            for place, edge in enumerate([*kernel_edges, size]):
+                if start + edge > edges[-1]:  # segments without weights are left out
+                    edges.append(start + edge)
+                    is_kernel.append(place % 2 == 1)
+        # Edges of segments. Each segment lies in one layer, and within a kernel or outside.
+        self._edges = edges
+        self._is_kernel = np.array(is_kernel, bool)
+        self._filled = np.asarray(sizes) > 0
+        self._firsts = np.array(firsts, int)[self._filled]  # first segment of each such layer
+
+    def lengths(
+        self, records: Sequence[Parts], *others: Parts | None
+    ) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Returns, for each layer, the distances of its weights from others, and of its kernels.
+
+        Args:
+            records: The weights of all layers at each record, cut into the same parts.
+            *others: Other weights of all layers, cut into any parts; `None` for zeros.
+
+        Returns:
+            For each of `others`, the distances of all weights, and those of kernels alone: arrays
+            (records, layers).
+        """
+        found = []
+        for squares in _squares(records, others, self._edges):
+            of_kernels = np.where(self._is_kernel, squares, 0.0)
+            found.append((self._over_layers(squares), self._over_layers(of_kernels)))
+        return found
+
+    def _over_layers(self, squares: np.ndarray) -> np.ndarray:
+        found = np.zeros((len(squares), len(self._filled)))
+        if len(self._firsts):
+            found[:, self._filled] = np.add.reduceat(squares, self._firsts, axis=1)
+        return np.sqrt(found)
+
+
+def norms(layers: Parts) -> np.ndarray:
+    """Returns the norm of the weights of each layer."""
+    return Layout([len(own) for own in layers]).lengths([layers], None)[0][0][0]
 
 
 def angle(one: Any, other: Any, apart: Any) -> np.ndarray:
@@ -57,37 +96,55 @@ def angle(one: Any, other: Any, apart: Any) -> np.ndarray:
     return np.where(known, found, np.nan)
 
 
-@np.errstate(invalid="ignore")  # inf - inf
-def _lengths(
-    vectors: Sequence[np.ndarray], other: np.ndarray | None, within: Sequence[slice]
-) -> tuple[np.ndarray, np.ndarray]:
-    inside, outside = np.zeros(len(vectors)), np.zeros(len(vectors))
-    for rows, columns in _blocks(len(vectors), len(vectors[0])):
-        parts = [vector[columns] for vector in vectors[rows]]
-        block = np.concatenate(parts).astype(np.float64).reshape(len(parts), -1)
-        if other is not None:
-            block -= other[columns]
-        chosen = np.zeros(block.shape[1], bool)
-        for part in within:
-            chosen[max(part.start - columns.start, 0) : max(part.stop - columns.start, 0)] = True
-        for start, stop in _runs(chosen):
-            own = block[:, start:stop]
-            # Not `dot`: OpenBLAS may wake its threads, whose cores training holds busy.
-            squares = np.einsum("ij,ij->i", own, own)
-            (inside if chosen[start] else outside)[rows] += squares
-    return np.sqrt(inside + outside), np.sqrt(inside)
+def weights(
+    records: Sequence[Parts], start: int, stop: int, edges: Sequence[int] | None = None
+) -> np.ndarray:
+    """Returns the weights from `start` to `stop` at each record, in double precision.
+
+    Args:
+        records: The weights of all layers at each record, cut into the same parts.
+        start: The first weight to return.
+        stop: The first weight not to return.
+        edges: Where the parts begin and end, if this is already known.
+    """
+    edges = edges or _edges(records[0])
+    first, last = bisect.bisect(edges, start) - 1, bisect.bisect_left(edges, stop) - 1
+    head, tail = slice(start - edges[first], None), slice(stop - edges[last])
+    if first == last:
+        head = slice(head.start, tail.stop)
+        pieces = [parts[first][head] for parts in records]
+    else:
+        pieces = [
+            piece
+            for parts in records
+            for piece in (parts[first][head], *parts[first + 1 : last], parts[last][tail])
+        ]
+    block = np.empty((len(records), stop - start))
+    np.concatenate(pieces, out=block.reshape(-1))
+    return block
 
 
-def _blocks(count: int, size: int) -> Iterator[tuple[slice, slice]]:
-    """Yields rows and columns of blocks that together make up `count` vectors of a length."""
-    width = min(size, _CHUNK)
-    at_once = max(1, _CHUNK // max(1, width))
-    for first in range(0, count, at_once):
-        for start in range(0, size, _CHUNK):
-            yield slice(first, first + at_once), slice(start, min(start + width, size))
+@np.errstate(invalid="ignore", over="ignore")  # inf - inf; numbers whose squares are too large
+def _squares(
+    records: Sequence[Parts], others: Sequence[Parts | None], edges: Sequence[int]
+) -> np.ndarray:
+    """Returns squared distances within segments, an array (others, records, segments)."""
+    sums = np.zeros((len(others), len(records), len(edges) - 1))
+    record_edges = _edges(records[0])
+    for start in range(0, edges[-1], _CHUNK):
+        stop = min(start + _CHUNK, edges[-1])
+        first, last = bisect.bisect(edges, start) - 1, bisect.bisect_left(edges, stop)
+        segments = np.maximum(edges[first:last], start) - start
+        taken = [other if other is None else weights([other], start, stop) for other in others]
+        at_once = _CHUNK // (stop - start)
+        for row in range(0, len(records), at_once):
+            rows = slice(row, row + at_once)
+            block = weights(records[rows], start, stop, record_edges)
+            for own, other in zip(sums, taken, strict=True):
+                apart = block if other is None else block - other
+                own[rows, first:last] += np.add.reduceat(apart * apart, segments, axis=1)
+    return sums
 
 
-def _runs(chosen: np.ndarray) -> list[tuple[int, int]]:
-    """Returns start and end of each run of equal values."""
-    ends = [*(np.flatnonzero(np.diff(chosen)) + 1).tolist(), len(chosen)]
-    return list(zip([0, *ends[:-1]], ends, strict=True)) if len(chosen) else []
+def _edges(parts: Parts) -> list[int]:
+    return list(itertools.accumulate(map(len, parts), initial=0))
