@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from keras_lcb.landscape.objective import Objective
 
 Tensors = Sequence[Any]
+Block = tuple[int, ...]  # places of some weights among all
 
 
 class Around:
@@ -49,6 +50,30 @@ class Around:
 
         value, *found = self.summed(of_chunk, zeros)
         return value, found
+
+    def gradients_of_blocks(
+        self, own: Tensors, blocks: Sequence[Block], moved: Sequence[Tensors]
+    ) -> list[list[Any]]:
+        """Computes the gradients of several blocks of weights, each at other weights of the block.
+
+        While one block is elsewhere, the others are at `own`. The passes share what they can.
+
+        Args:
+            own: The weights.
+            blocks: The places of the weights of each block.
+            moved: Other weights for each block.
+
+        Returns:
+            For each block, a tensor for each of its weights.
+        """
+
+        def of_chunk(loss: Callable[..., Any]) -> list[Any]:
+            functions = [_moving(loss, own, block) for block in blocks]
+            return [g for found in ops.gradients_in_turn(functions, moved) for g in found]
+
+        zeros = [keras.ops.zeros_like(weight) for block in moved for weight in block]
+        found = iter(self.summed(of_chunk, zeros))
+        return [[next(found) for _ in block] for block in blocks]
 
     @staticmethod
     def _zero(own: Tensors) -> Any:
@@ -120,6 +145,18 @@ class Around:
             return value if share == 1.0 else share * value
 
         return loss
+
+
+def _moving(loss: Callable[..., Any], own: Tensors, block: Block) -> Callable[..., Any]:
+    """Returns a loss as a function of one block of its weights."""
+
+    def moving(*weights: Any) -> Any:
+        moved = list(own)
+        for place, weight in zip(block, weights, strict=True):
+            moved[place] = weight
+        return loss(*moved)
+
+    return moving
 
 
 def _added(sums: Tensors, found: Tensors) -> list[Any]:

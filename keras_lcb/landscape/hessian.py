@@ -61,15 +61,12 @@ class BlockProducts:
     """
 
     def __init__(self, objective: Objective, rows: Sequence[TrackedLayer]) -> None:
-        moving = {id(v) for row in rows for v in row.variables}
-        own = [v for v in objective.whole.variables if id(v) in moving]
-        place = {id(variable): index for index, variable in enumerate(own)}
+        together, blocks = objective.joined(rows)
+        own = together.variables
         shapes = [tuple(map(int, variable.shape)) for variable in own]
-        blocks = tuple(tuple(place[id(v)] for v in row.variables) for row in rows)
         self.sizes = [sum(math.prod(shapes[i]) for i in block) for block in blocks]
         types = {keras.backend.standardize_dtype(variable.dtype) for variable in own}
         self.dtype = np.dtype("float64" if "float64" in types else "float32")
-        together = dataclasses.replace(objective.whole, variables=tuple(own))
         self._objective, self._blocks, self._together = objective, blocks, together
 
     def __call__(self, vectors: Vectors) -> Vectors:

@@ -10,7 +10,7 @@ import keras
 
 from keras_lcb.backend import internals
 from keras_lcb.landscape import ops
-from keras_lcb.landscape.around import Around, Tensors
+from keras_lcb.landscape.around import Around, Block, Tensors
 from keras_lcb.landscape.chunks import chunk, cut, to_device
 from keras_lcb.landscape.loss import loss_name, loss_of
 from keras_lcb.landscape.samples import read
@@ -244,6 +244,18 @@ class Objective:
         """Returns the layer with only its variables that train; `None` if it is frozen."""
         training = tuple(v for v in row.variables if id(v) in self._place)
         return dataclasses.replace(row, variables=training) if training else None
+
+    def joined(self, rows: Sequence[TrackedLayer]) -> tuple[TrackedLayer, tuple[Block, ...]]:
+        """Joins layers into one, for a program that measures several layers.
+
+        Returns:
+            The joined layer, and the places among its variables of those of each layer.
+        """
+        moving = {id(v) for row in rows for v in row.variables}
+        variables = tuple(v for v in self.whole.variables if id(v) in moving)
+        place = {id(variable): index for index, variable in enumerate(variables)}
+        blocks = tuple(tuple(place[id(v)] for v in row.variables) for row in rows)
+        return dataclasses.replace(self.whole, variables=variables), blocks
 
     def _training_rows(self) -> tuple[TrackedLayer, ...]:
         parts = map(self.moving, tracked_layers(self.model).layers)

@@ -11,6 +11,15 @@ from keras_lcb.backend.ops import read
 _module = importlib.import_module(f"keras_lcb.landscape.{keras.backend.backend()}_ops")
 compiled = _module.compiled
 draws_undone = _module.draws_undone
+gradients_in_turn = _module.gradients_in_turn
+mapped = _module.mapped
 value_and_gradients = _module.value_and_gradients
 
-__all__ = ["compiled", "draws_undone", "read", "value_and_gradients"]
+__all__ = [
+    "compiled",
+    "draws_undone",
+    "gradients_in_turn",
+    "mapped",
+    "read",
+    "value_and_gradients",
+]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +10,8 @@ import keras
 import numpy as np
 from numpy.typing import ArrayLike
 
-from keras_lcb.landscape.around import Around
+from keras_lcb.landscape import ops
+from keras_lcb.landscape.around import Around, Block
 from keras_lcb.landscape.objective import BATCH_SIZE, Objective, as_objective
 from keras_lcb.landscape.results import dataset, followed
 from keras_lcb.training.layers import TrackedLayer
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 
 STEP_SIZES = (0.001, 0.003, 0.01, 0.03, 0.1)
 QUANTITIES = ("gradient_change", "relative_gradient_change", "gradient_cosine")
+_AT_ONCE = 16  # layers that share a program; larger ones take long to compile
 _NO_GRADIENT = "The layer's gradient is zero, so there is no direction to move along."
 
 
@@ -49,8 +52,10 @@ def gradient_predictiveness(
     * `smoothness` is the largest ‖g(η) − g‖ / (η‖g‖) over the step sizes: the effective β of
       β-smoothness along the gradient.
 
-    The cost is one gradient over the data for each layer and step size, and one more for each
-    layer.
+    The cost is one gradient over the data for each layer and step size, and one more for all layers
+    together. Each of them ends at its layer. On TensorFlow and JAX, the forward pass up to that
+    layer is computed only once. JAX computes all step sizes at once, and so takes memory for as
+    many batches.
 
     Args:
         model: A built and compiled model; or an `Objective`, which already has the data and the
@@ -126,7 +131,13 @@ def measure(
 
     A second call with the same objective does not compile again.
     """
-    moments = np.array([_moments(objective, row, step_sizes) for row in followed(rows, progress)])
+    groups = [rows[start : start + _AT_ONCE] for start in range(0, len(rows), _AT_ONCE)]
+    moments = np.concatenate(
+        [
+            _moments(objective, group, step_sizes)
+            for group in followed(groups, progress, unit=f"{_AT_ONCE} layers")
+        ]
+    )
     before, after, product, change = np.moveaxis(moments, -1, 0)
     change = np.sqrt(change)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -169,36 +180,48 @@ def checked_step_sizes(step_sizes: ArrayLike) -> np.ndarray:
     return steps
 
 
-def _moments(objective: Objective, row: TrackedLayer, step_sizes: np.ndarray) -> np.ndarray:
-    found = objective.compiled(_inner_products, row)(None, np.append(0.0, step_sizes))
-    return keras.ops.convert_to_numpy(found)[1:].astype(np.float64)
+def _moments(
+    objective: Objective, rows: Sequence[TrackedLayer], step_sizes: np.ndarray
+) -> np.ndarray:
+    """Returns ‖g‖², ‖g(η)‖², ⟨g, g(η)⟩ and ‖g(η) − g‖² for each η, over (layers, η, 4)."""
+    together, blocks = objective.joined(rows)
+    found = objective.compiled(_Moments(blocks), together)(None, step_sizes)
+    return np.moveaxis(keras.ops.convert_to_numpy(found).astype(np.float64), 0, 1)
 
 
-def _inner_products(around: Around, own: Sequence[Any], step_sizes: Any) -> Any:
-    """Returns ‖g‖², ‖g(η)‖², ⟨g, g(η)⟩ and ‖g(η) − g‖² for each η; the first η must be 0.
+@dataclasses.dataclass(frozen=True)
+class _Moments:
+    """The function to compile. Functions with equal blocks are equal, and compiled only once."""
 
-    The first round of the loop, at η = 0, computes g itself. So the code that computes a gradient
-    is compiled only once.
-    """
-    count = step_sizes.shape[0]
-    places = keras.ops.arange(count)
+    blocks: tuple[Block, ...]
 
-    def at(place: Any, known: Any) -> Any:
-        table, before = known
-        step = keras.ops.cast(step_sizes[place], own[0].dtype)
-        after = around.gradients([w - step * g for w, g in zip(own, before, strict=True)])
-        before = [
-            keras.ops.where(place == 0, now, first)
-            for now, first in zip(after, before, strict=True)
-        ]
-        change = [now - first for now, first in zip(after, before, strict=True)]
-        pairs = (before, before), (after, after), (before, after), (change, change)
-        found = keras.ops.stack([_inner(one, other) for one, other in pairs])
-        return keras.ops.where((places == place)[:, None], found, table), before
+    def __call__(self, around: Around, own: Sequence[Any], step_sizes: Any) -> Any:
+        types = {keras.backend.standardize_dtype(weight.dtype) for weight in own}
+        dtype = "float64" if "float64" in types else "float32"
+        gradients = around.gradients(own)
+        before = [[gradients[place] for place in block] for block in self.blocks]
 
-    zeros = keras.ops.zeros((count, 4), own[0].dtype), [keras.ops.zeros_like(w) for w in own]
-    return keras.ops.fori_loop(0, count, at, zeros)[0]
+        def at(step: Any) -> Any:
+            moved = [
+                w - keras.ops.cast(step, w.dtype) * g for w, g in zip(own, gradients, strict=True)
+            ]
+            elsewhere = [[moved[place] for place in block] for block in self.blocks]
+            after = around.gradients_of_blocks(own, self.blocks, elsewhere)
+            products = map(_inner_products, _cast(before, dtype), _cast(after, dtype))
+            return keras.ops.stack(list(products))
+
+        return ops.mapped(at, step_sizes, dtype)
+
+
+def _inner_products(before: Sequence[Any], after: Sequence[Any]) -> Any:
+    change = [now - first for now, first in zip(after, before, strict=True)]
+    pairs = (before, before), (after, after), (before, after), (change, change)
+    return keras.ops.stack([_inner(one, other) for one, other in pairs])
 
 
 def _inner(one: Sequence[Any], other: Sequence[Any]) -> Any:
     return sum(keras.ops.sum(a * b) for a, b in zip(one, other, strict=True))
+
+
+def _cast(blocks: Sequence[Sequence[Any]], dtype: str) -> list[list[Any]]:
+    return [[keras.ops.cast(tensor, dtype) for tensor in block] for block in blocks]

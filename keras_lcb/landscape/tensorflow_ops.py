@@ -32,6 +32,32 @@ def value_and_gradients(
     return value, [tf.convert_to_tensor(gradient) for gradient in found]
 
 
+def gradients_in_turn(
+    functions: Sequence[Callable[..., Any]], arguments: Sequence[Sequence[Any]]
+) -> list[list[Any]]:
+    """Computes the gradients of functions one after the other, each at its own arguments.
+
+    TensorFlow computes only once what the functions have in common.
+    """
+    found: list[list[Any]] = []
+    for function, own in zip(functions, arguments, strict=True):
+        # Otherwise, what all of them keep for their backward passes may fill the memory at once.
+        with tf.control_dependencies(found[-1] if found else []):
+            later = [tf.identity(argument) for argument in own]
+        found.append(value_and_gradients(function, later)[1])
+    return found
+
+
+def mapped(function: Callable[[Any], Any], values: Any, dtype: str) -> Any:
+    """Applies a function of a scalar to each value, and stacks the results, which have a type.
+
+    A loop is traced much faster here than a function of all values at once.
+    """
+    return tf.map_fn(
+        function, values, fn_output_signature=tf.as_dtype(dtype), parallel_iterations=1
+    )
+
+
 def draws_undone() -> contextlib.AbstractContextManager[None]:
     """Does nothing: random layers of Keras keep their state in variables on this backend."""
     return contextlib.nullcontext()

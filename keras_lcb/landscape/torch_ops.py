@@ -28,6 +28,21 @@ def value_and_gradients(
     return value.detach(), list(found)
 
 
+def gradients_in_turn(
+    functions: Sequence[Callable[..., Any]], arguments: Sequence[Sequence[Any]]
+) -> list[list[Any]]:
+    """Computes the gradients of functions, each at its own arguments."""
+    return [
+        value_and_gradients(function, own)[1]
+        for function, own in zip(functions, arguments, strict=True)
+    ]
+
+
+def mapped(function: Callable[[Any], Any], values: Any, dtype: str) -> Any:
+    """Applies a function of a scalar to each value, and stacks the results."""
+    return torch.stack([function(value) for value in values])
+
+
 def draws_undone() -> contextlib.AbstractContextManager[None]:
     """Restores torch's global random state afterwards: dropout without a seed draws from it."""
     return torch.random.fork_rng()

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import keras
 import numpy as np
 import pytest
 
-from keras_lcb.landscape import gradient_predictiveness
+from keras_lcb.landscape import Objective, gradient_predictiveness, predictiveness
 from keras_lcb.runs import schema
 from tests.landscape.bowls import gradient, linear
 from tests.models import dense
@@ -93,3 +94,42 @@ def test_refuses_other_step_sizes(steps):
     model, x, y, _ = linear()
     with pytest.raises(ValueError, match="step_sizes"):
         gradient_predictiveness(model, x, y, step_sizes=steps)
+
+
+def several_kinds(seed=0):
+    keras.utils.set_random_seed(seed)
+    inputs = keras.Input((5, 3))
+    x = keras.layers.Conv1D(4, 2, activation="tanh", name="conv")(inputs)
+    x = keras.layers.BatchNormalization(name="norm")(x)
+    x = keras.layers.GRU(3, name="gru")(keras.layers.Dropout(0.3, seed=1)(x))
+    model = keras.Model(inputs, keras.layers.Dense(2, name="head")(x))
+    model.compile(loss="mse")
+    return model
+
+
+def test_layers_of_many_kinds_are_measured_as_one_by_one(monkeypatch):
+    generator = np.random.default_rng(0)
+    x, y = generator.normal(size=(12, 5, 3)), generator.normal(size=(12, 2))
+    objective = Objective(several_kinds(), x, y, training=True)
+    found = gradient_predictiveness(objective, step_sizes=STEPS)
+    for row in objective.layers:
+        g = objective.gradients(layer=row)[row.name]
+        for step in STEPS:
+            moved = [w - step * part for w, part in zip(objective.weights(row), g, strict=True)]
+            after = objective.gradients(moved, layer=row)[row.name]
+            change = np.sqrt(
+                sum(
+                    np.sum(np.square(as_numpy(now) - as_numpy(first)))
+                    for now, first in zip(after, g, strict=True)
+                )
+            )
+            at = found.gradient_change.sel(layer=row.name, step_size=step)
+            np.testing.assert_allclose(at, change, rtol=1e-3)
+    monkeypatch.setattr(predictiveness, "_AT_ONCE", 3)
+    again = gradient_predictiveness(objective, step_sizes=STEPS)
+    for name in ("gradient_change", "gradient_cosine", "smoothness"):
+        np.testing.assert_allclose(again[name], found[name], rtol=1e-4)
+
+
+def as_numpy(tensor):
+    return keras.ops.convert_to_numpy(tensor).astype("float64")

@@ -25,8 +25,8 @@ class GradientPredictiveness(LossRecorder):
     `keras_lcb.landscape.gradient_predictiveness` measures the same quantities at any time.
 
     The cost of a record is one gradient over the given data for each layer and step size, and one
-    more for each layer. This time grows with the number of samples; a few hundred samples are
-    enough to distinguish layers.
+    more; see there. This time grows with the number of samples; a few hundred samples are enough to
+    distinguish layers.
 
     Args:
         x: Inputs: arrays, or a data set as `fit` takes it. A data set is read once into memory, at
