@@ -86,8 +86,9 @@ def test_two_replicas_give_the_numbers_of_one_device():
         np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-6)
 
 
+# A process takes seconds to start, so the same ones train several times.
 WORKERS = """
-rank, ports, recording = int(sys.argv[1]), json.loads(sys.argv[2]), sys.argv[3]
+rank, ports, folder = int(sys.argv[1]), json.loads(sys.argv[2]), sys.argv[3]
 cluster = {"worker": [f"127.0.0.1:{port}" for port in ports]}
 if len(ports) > 1:
     task = {"type": "worker", "index": rank}
@@ -101,15 +102,11 @@ else:
 import keras
 import keras_lcb as lcb
 
-with strategy.scope():
-    model = build()
-    optimizer = keras.optimizers.SGD(0.05)
-    optimizer.build(model.trainable_variables)
 data = tf.data.Dataset.from_tensor_slices((X, Y)).batch(16)
 data = strategy.experimental_distribute_dataset(data)
 
 
-def new_step():
+def new_step(model, optimizer):
     @tf.function
     def step(batch):
         def one(x, y):
@@ -124,35 +121,41 @@ def new_step():
     return step
 
 
-backup = sys.argv[4] if len(sys.argv) > 4 else None
-callbacks = [lcb.LayerConvergence(backup=backup), lcb.GradientNorms(per_update=True, backup=backup)]
-with lcb.track(model, *callbacks, optimizer=optimizer) as tracker:
-    step = new_step()
-    for epoch in range(2):
-        for batch in data:
-            loss = step(batch)
-        if recording == "all" or rank == 0:
-            tracker.record(loss=float(loss))
-tell(run=told(*callbacks), backups=sorted(os.listdir(backup)) if backup else [])
+def train(recording):
+    with strategy.scope():
+        model = build()
+        optimizer = keras.optimizers.SGD(0.05)
+        optimizer.build(model.trainable_variables)
+    backup = os.path.join(folder, recording, str(rank))
+    os.makedirs(backup)
+    callbacks = [
+        lcb.LayerConvergence(backup=backup), lcb.GradientNorms(per_update=True, backup=backup)
+    ]
+    with lcb.track(model, *callbacks, optimizer=optimizer) as tracker:
+        step = new_step(model, optimizer)
+        for epoch in range(2):
+            for batch in data:
+                loss = step(batch)
+            if recording != "the first" or rank == 0:
+                tracker.record(loss=float(loss))
+    return {"run": told(*callbacks), "backups": sorted(os.listdir(backup))}
+
+
+recordings = ["alone"] if len(ports) == 1 else ["all", "the first"]
+tell(**{recording: train(recording) for recording in recordings})
 """
 
 
 def test_two_workers_record_the_numbers_of_one(tmp_path):
-    (alone,) = [run(WORKERS, 0, "[0]", "all", backend="tensorflow")["run"]]
+    alone = start(WORKERS, 0, "[0]", tmp_path, backend="tensorflow")
+    ports = json.dumps(free_ports(2))
+    workers = [start(WORKERS, rank, ports, tmp_path, backend="tensorflow") for rank in range(2)]
+    expected = results(alone)["alone"]["run"]
+    first, second = (results(worker) for worker in workers)
+    for found in (first["all"], second["all"], first["the first"]):
+        assert_same_run(found["run"], expected)
+    # The other one takes its first and its last record only, and nobody waits.
+    assert second["the first"]["run"]["step"] == [0, 8]
     for recording in ("all", "the first"):
-        ports = json.dumps(free_ports(2))
-        folders = [tmp_path / recording / str(rank) for rank in range(2)]
-        for folder in folders:
-            folder.mkdir(parents=True)
-        workers = [
-            start(WORKERS, rank, ports, recording, folder, backend="tensorflow")
-            for rank, folder in enumerate(folders)
-        ]
-        first, second = (results(worker) for worker in workers)
-        assert_same_run(first["run"], alone)
-        if recording == "all":
-            assert_same_run(second["run"], alone)
-        else:  # the other one takes its first and its last record only, and nobody waits
-            assert second["run"]["step"] == [0, 8]
-        assert first["backups"] == ["GradientNorms", "LayerConvergence"]
-        assert second["backups"] == []  # only the first worker writes
+        assert first[recording]["backups"] == ["GradientNorms", "LayerConvergence"]
+        assert second[recording]["backups"] == []  # only the first worker writes
