@@ -20,9 +20,11 @@ OLDEST := .venv-oldest
 OLDEST_TESTS := tests/analysis tests/backend tests/callbacks tests/freezing tests/quantities \
                 tests/runs tests/training
 
-# Two processes that take a core each: more threads would only wait for one another.
+# Three processes for two cores, since tests also wait for browsers and for other processes, of one
+# thread each: more threads would only wait for one another. A process takes tests that stand side
+# by side, which share fixtures.
 PYTEST := TF_CPP_MIN_LOG_LEVEL=2 OMP_NUM_THREADS=1 TF_NUM_INTRAOP_THREADS=1 \
-          TF_NUM_INTEROP_THREADS=1 $(BIN)/python -m pytest -n 2 -q
+          TF_NUM_INTEROP_THREADS=1 $(BIN)/python -m pytest -n 3 --dist worksteal -q
 
 # A warning is an error, but the others are told, too. Nothing is fetched.
 SPHINX := TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python -m sphinx -q -W --keep-going -n
