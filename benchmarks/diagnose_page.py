@@ -90,7 +90,7 @@ normalization, and a transformer of two blocks and width 16. Each is trained on 
 pixels, with 200 updates, batches of 64 and twenty records, by SGD with momentum and by Adam. The
 thresholds were tuned on other networks (a tanh MLP on a sine; a ReLU MLP, residual convolutions,
 convolutions with batch normalization, a mixer and a transformer on images of waves) and other
-seeds, with one to three seeds in each cell. The faults are in `benchmarks/planted/faults.py`, the
+seeds, with one to six seeds in each cell. The faults are in `benchmarks/planted/faults.py`, the
 rules in `keras_lcb/diagnosis/rules/`.
 
 The networks of the table are not entirely unseen. A first run on them showed which faults were
