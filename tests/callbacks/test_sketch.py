@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+from types import SimpleNamespace
+
 import keras
 import numpy as np
 import pytest
@@ -9,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from keras_lcb.callbacks.sketch import CountSketch
+from keras_lcb.callbacks.snapshots import Snapshots, kept
 
 
 @settings(deadline=None, max_examples=30)
@@ -96,6 +101,27 @@ def test_places_are_spread_evenly_and_independently():
             statistic = ((counts - expected) ** 2 / expected).sum()
             degrees = len(counts) - 1
             assert abs(statistic - degrees) < 5 * np.sqrt(2 * degrees)
+
+
+def test_a_billion_parameters_are_refused_whole_and_fit_as_sketches():
+    """By shape: no weights are made, since 96 layers of this size take 4.8 GB."""
+    kernel = SimpleNamespace(shape=(3200, 4000), dtype="float32")
+    rows = [SimpleNamespace(parameters=12_800_000, variables=[kernel])] * 96
+    exact = Snapshots(rows, "exact", 1024, budget=2 * 2**30, seed=0, on_device=False)
+    with pytest.raises(ValueError, match=r"50 exact records .* take 228.882 GiB, .*\(0.018 GiB"):
+        exact.check_budget(50)
+    sketched = Snapshots(rows, "sketch", 1024, budget=2 * 2**30, seed=0, on_device=False)
+    sketched.check_budget(10_000)
+    before, record = _resident(), np.zeros(1024, "float32")
+    for _ in range(50):
+        sketched.put_aside({kept(place): record for place in range(96)})
+    assert _resident() - before < 60  # MiB: 50 records of 0.375 MiB, and what is on its way
+
+
+def _resident():
+    """Returns the resident memory of this process in MiB, on Linux."""
+    status = Path("/proc/self/status").read_text()
+    return int(re.search(r"VmRSS:\s+(\d+) kB", status)[1]) / 1024
 
 
 def test_what_is_not_finite_shows():
