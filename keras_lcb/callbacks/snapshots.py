@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import itertools
 import warnings
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -49,9 +51,11 @@ class Snapshots:
         ]
         sizes = (row.parameters * _dtype(row.variables).itemsize for row in rows)
         self.record_bytes = sum(sizes)  # size of one record of whole parameters
-        self._edges = np.cumsum([0, *(min(row.parameters, buckets) for row in rows)]).tolist()
+        edges = np.cumsum([0, *(min(row.parameters, buckets) for row in rows)]).tolist()
+        # Of a row of sketches. All records share these slices.
+        self._columns = [slice(*ends) for ends in itertools.pairwise(edges)]
         dtype = np.result_type("float32", *(_dtype(row.variables) for row in rows))
-        self._spool = Spool(self._edges[-1], dtype)
+        self._spool = Spool(edges[-1], dtype)
 
     @property
     def relative_errors(self) -> np.ndarray:
@@ -70,8 +74,8 @@ class Snapshots:
         row = np.concatenate([record[name] for name in names])
         at = len(self._spool)
         self._spool.append(row[None])
-        for name, start, stop in zip(names, self._edges, self._edges[1:], strict=False):
-            record[name] = Spooled(self._spool, (at, slice(start, stop)))
+        for name, columns in zip(names, self._columns, strict=True):
+            record[name] = Spooled(self._spool, (at, columns))
 
     def now(self, place: int) -> np.ndarray:
         """Returns a snapshot of the layer's current parameters, on the host."""
@@ -128,6 +132,7 @@ class Snapshots:
         return all(len(record[kept(place)]) == s.size for place, s in enumerate(self.sketches))
 
 
+@functools.cache  # so that all records share one text
 def kept(place: int) -> str:
     """Returns the name under which a record holds the snapshot of a layer."""
     return f"kept/{place}"
