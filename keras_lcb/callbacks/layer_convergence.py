@@ -12,11 +12,11 @@ import keras
 import numpy as np
 
 from keras_lcb.backend import internals
+from keras_lcb.callbacks.device_sketches import DeviceSketches
 from keras_lcb.callbacks.lora import has_lora
 from keras_lcb.callbacks.missing_distances import why_missing
 from keras_lcb.callbacks.recorder import LOCK, Record, Recorder
 from keras_lcb.callbacks.reference import load_reference
-from keras_lcb.callbacks.device_sketches import DeviceSketches
 from keras_lcb.callbacks.snapshots import Snapshots, kept, on_device, on_host, parameter_vector
 from keras_lcb.callbacks.ways import Ways
 from keras_lcb.callbacks.weight_distances import norms
