@@ -1,4 +1,4 @@
-"""Do verdicts depend on the backend? Sections 3 and 4 in small, on each backend.
+"""Shows whether verdicts depend on the backend: sections 3 and 4 in small, on each of them.
 
 python -m benchmarks.backends [--runs FOLDER] [--out docs/results/backends.md] [--page-only]
 
@@ -23,13 +23,15 @@ PAGE = """\
 # Verdicts on three backends
 
 Sections 3 and 4 of the [study](../RESULTS.md) in small: the quick settings, five seeds, on each
-backend. The backends draw other initial weights from the same seed, so they repeat the experiment.
-These settings are far smaller than those of the study; look at how the columns agree, not at what
-they say. A cell is the effect, its 95 % t interval over seeds, and the verdict, corrected for the
-number of settings.
+backend, and the claims of other sections that share these trainings. Each backend draws its own
+initial weights, so these are three repetitions. The settings are far smaller than those of the
+study: look at how the columns agree, not at what they say. A cell shows the effect, its 95 % t
+interval over seeds, and the verdict, corrected for the number of settings.
 
 {table}
-{agreement} `python -m benchmarks.backends --runs FOLDER` repeats it.
+{agreement}
+
+`python -m benchmarks.backends --runs FOLDER` repeats it.
 """
 
 
@@ -56,7 +58,7 @@ def _run(backend: str, folder: Path) -> None:
 def _findings(folder: Path) -> pd.DataFrame:
     """Returns the findings of sections 3 and 4, by claim and setting."""
     table = pd.read_csv(folder / "results" / "findings.csv", index_col=["claim", "setting"])
-    return table[table["seeds"] > 0]
+    return table[(table["seeds"] > 1) & table["loss"].notna()]  # without means over settings
 
 
 def page(found: dict[str, pd.DataFrame]) -> str:
@@ -64,12 +66,15 @@ def page(found: dict[str, pd.DataFrame]) -> str:
     rows = list(next(iter(found.values())).index)
     lines = [["claim", "setting", *found], ["---"] * (2 + len(found))]
     lines += [[*row, *(_told(table, row) for table in found.values())] for row in rows]
-    same = sum(len({table.loc[row, "verdict"] for table in found.values()}) == 1 for row in rows)
+    verdicts = [{table.loc[row, "verdict"] for table in found.values()} for row in rows]
+    same = sum(len(each) == 1 for each in verdicts)
+    opposite = sum(len(each - {"inconclusive"}) > 1 for each in verdicts)
     apart = sum(_apart([table.loc[row] for table in found.values()]) for row in rows)
     return PAGE.format(
         table="".join(f"| {' | '.join(line)} |\n" for line in lines),
-        agreement=f"In {same} of {len(rows)} rows, all backends have the same verdict; in {apart}, "
-        "two backends have intervals that do not overlap.",
+        agreement=f"All backends have the same verdict in {same} of {len(rows)} rows. In the "
+        "others, some are inconclusive: five seeds are few. Two backends have different clear "
+        f"verdicts in {opposite} of them, and intervals that do not overlap in {apart}.",
     )
 
 
