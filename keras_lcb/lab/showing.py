@@ -12,6 +12,8 @@ from keras_lcb.lab.screen.history import Entry
 from keras_lcb.lab.settings.declared import Declared
 from keras_lcb.lab.views.form import form_of
 
+_LETTERS = 42  # of what two runs differ in, for which there is room beside each other
+
 
 class Showing:
     """Decides what the gallery shows: what settings start from, a training, or a past run.
@@ -93,7 +95,13 @@ class Showing:
             )
 
 
-def titles(beside: Entry, settings: Declared) -> tuple[str, str]:
-    """Returns the titles of a past run and of what is shown beside it."""
-    left = f"A, run {beside.number}: {beside.settings.in_words(settings)}"
-    return left, f"B: {settings.in_words(beside.settings)}"
+def titles(beside: Entry, settings: Declared, letters: int = _LETTERS) -> tuple[str, str]:
+    """Returns the titles of a past run and of what is shown beside it.
+
+    Args:
+        beside: The past run.
+        settings: The settings of what is shown beside it.
+        letters: How much room there is for what they differ in. Defaults to that on a page.
+    """
+    left, right = beside.settings.apart(settings, letters)
+    return f"A, run {beside.number}: {left}", f"B: {right}"

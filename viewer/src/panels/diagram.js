@@ -6,6 +6,7 @@ import { MANY, holds, rowKey, rowValue } from "../rows.js";
 import { recordAt } from "../run.js";
 import { isWayLeft, share } from "../scale.js";
 import { prominent } from "../store.js";
+import { drawFilters, hasFilters } from "./filters.js";
 import { outline } from "./outline.js";
 import { colorOf } from "./quantity.js";
 
@@ -13,7 +14,7 @@ import { colorOf } from "./quantity.js";
  * @typedef {import("../context.js").Context} Context
  * @typedef {import("../rows.js").Row} Row
  * @typedef {{row: Row, button: HTMLButtonElement, face: HTMLElement, value: HTMLElement,
- *   path: SVGElement}} Node
+ *   path: SVGElement, tiles: HTMLCanvasElement}} Node
  */
 
 /**
@@ -66,8 +67,8 @@ function node(row, context) {
   const path = svgElement("path", { fill: "none", "stroke-width": 2, "vector-effect": "non-scaling-stroke" });
   const drawing = svgElement("svg", { viewBox: "0 0 100 40", preserveAspectRatio: "none", "aria-hidden": "true" });
   drawing.append(path);
-  const face = element("span", { class: "lcb-face" });
-  face.append(drawing);
+  const tiles = element("canvas", { class: "lcb-tiles", "aria-hidden": "true" });
+  const face = element("span", { class: "lcb-face" }, drawing, tiles);
   const value = element("span", { class: "lcb-value" });
   const name = element("span", { class: "lcb-name" }, ...breakable(short(row.name, 22)));
   const button = element("button", { type: "button", class: "lcb-node", "data-key": rowKey(row), title: row.name }, face, name, value);
@@ -82,7 +83,7 @@ function node(row, context) {
   button.addEventListener("pointerleave", () => store.set({ hovered: "" }));
   button.addEventListener("focus", () => store.set({ hovered: row.name }));
   button.addEventListener("blur", () => store.set({ hovered: "" }));
-  return { row, button, face, value, path };
+  return { row, button, face, value, path, tiles };
 }
 
 /** A name that breaks between its parts first. @param {string} name */
@@ -100,13 +101,14 @@ function colour(nodes, context) {
   const variable = context.variable();
   const record = variable ? recordAt(variable, state.update) : -1;
   const scale = context.scale();
-  for (const { row, button, face, value, path } of nodes) {
+  for (const { row, button, face, value, path, tiles } of nodes) {
     const now = variable && record >= 0 ? rowValue(variable.values, record * variable.size, row) : NaN;
     const place = share(scale, now);
     face.style.backgroundColor = valueColor(place);
     face.classList.toggle("lcb-empty", Number.isNaN(place));
     path.setAttribute("d", row.isBlock ? "" : outline(context.run(), row.layers[0], state.update));
     path.setAttribute("stroke", Number.isNaN(place) ? "currentColor" : inkOn(place));
+    if (!row.isBlock) drawFilters(tiles, context.run(), row.layers[0], state.update);
     say(value, number(now));
     const chosen = holds(context.run(), row, state.layer);
     button.classList.toggle("lcb-chosen", chosen);
@@ -127,7 +129,9 @@ function legend(host, context) {
   const [near, far] = isWayLeft(variable.name) ? ["converged, ", "unconverged, "] : ["", ""];
   const text = `${capitalised(variable.longName)}: ${near}${number(low)}`;
   const bar = element("span", { class: "lcb-bar" });
-  host.replaceChildren(text, bar, `${far}${number(high)}${log ? "; logarithmic" : ""}`);
+  const end = `${far}${number(high)}${log ? "; logarithmic" : ""}`;
+  const told = hasFilters(context.run()) ? " Tiles: filters; grey is 0." : "";
+  host.replaceChildren(text, bar, `${end}${told && "."}${told}`);
 }
 
 /**
