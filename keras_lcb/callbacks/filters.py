@@ -78,7 +78,8 @@ class Filters(Recorder):
         filters = np.full((len(found), *sizes), np.nan)
         for place, each in enumerate(found):
             if each is not None:
-                filters[(place, *map(slice, each.shape))] = each
+                count, rows, columns = each.shape
+                filters[place, :count, :rows, :columns] = each
         return {"filters": filters}
 
     def coordinates(self) -> dict[str, Any]:

@@ -22,6 +22,12 @@ test("they change with the update, and nothing is drawn of a layer without filte
   assert.equal(tiles(run, 1, 30), null);
 });
 
+test("tiles stand in lines where nodes are small", () => {
+  const found = tiles(run, 0, 30, 1);
+  assert.deepEqual([found?.width, found?.height], [2, 3]);
+  assert.deepEqual([...(found?.grey ?? [])].map(Math.round), [255, 1, NaN, NaN, 192, 128]);
+});
+
 test("a run that goes on shows its newest filters", () => {
   const early = until(run, 10);
   assert.deepEqual(greys(early, 0, 10)?.grey, [255, 1, NaN, 255, 128]);

@@ -1,7 +1,8 @@
 // The network: a node a layer or block, in order, coloured by the chosen quantity as it is now.
 import { inkOn, valueColor } from "../colors.js";
 import { element, say, svgElement } from "../dom.js";
-import { capitalised, number, short } from "../format.js";
+import { capitalised, number } from "../format.js";
+import { telling } from "../names.js";
 import { MANY, holds, rowKey, rowValue } from "../rows.js";
 import { recordAt } from "../run.js";
 import { isWayLeft, share } from "../scale.js";
@@ -17,6 +18,8 @@ import { colorOf } from "./quantity.js";
  *   path: SVGElement, tiles: HTMLCanvasElement}} Node
  */
 
+const LETTERS = 22; // of a name below a node
+
 /**
  * @param {HTMLElement} host
  * @param {Context} context
@@ -31,7 +34,9 @@ export function diagram(host, context) {
 
   function build() {
     const focused = /** @type {HTMLElement | null} */ (document.activeElement)?.dataset?.key;
-    nodes = context.rows().map((row) => node(row, context));
+    const rows = context.rows();
+    const names = telling(rows.map(({ name }) => name), LETTERS);
+    nodes = rows.map((row, i) => node(row, names[i], context));
     list.classList.toggle("lcb-dense", nodes.length > MANY);
     list.replaceChildren(...nodes.map(({ button, row }) => item(button, row)));
     const current = nodes.find(({ row }) => rowKey(row) === focused) ?? nodes[0];
@@ -59,10 +64,11 @@ function item(button, row) {
 
 /**
  * @param {Row} row
+ * @param {string} told Its name, short enough.
  * @param {Context} context
  * @returns {Node}
  */
-function node(row, context) {
+function node(row, told, context) {
   const { store } = context;
   const path = svgElement("path", { fill: "none", "stroke-width": 2, "vector-effect": "non-scaling-stroke" });
   const drawing = svgElement("svg", { viewBox: "0 0 100 40", preserveAspectRatio: "none", "aria-hidden": "true" });
@@ -70,7 +76,7 @@ function node(row, context) {
   const tiles = element("canvas", { class: "lcb-tiles", "aria-hidden": "true" });
   const face = element("span", { class: "lcb-face" }, drawing, tiles);
   const value = element("span", { class: "lcb-value" });
-  const name = element("span", { class: "lcb-name" }, ...breakable(short(row.name, 22)));
+  const name = element("span", { class: "lcb-name" }, ...breakable(told));
   const button = element("button", { type: "button", class: "lcb-node", "data-key": rowKey(row), title: row.name }, face, name, value);
   if (row.isBlock) {
     button.classList.add("lcb-block");
@@ -108,7 +114,7 @@ function colour(nodes, context) {
     face.classList.toggle("lcb-empty", Number.isNaN(place));
     path.setAttribute("d", row.isBlock ? "" : outline(context.run(), row.layers[0], state.update));
     path.setAttribute("stroke", Number.isNaN(place) ? "currentColor" : inkOn(place));
-    if (!row.isBlock) drawFilters(tiles, context.run(), row.layers[0], state.update);
+    drawFilters(tiles, context.run(), row.layers, state.update, nodes.length > MANY ? 2 : Infinity);
     say(value, number(now));
     const chosen = holds(context.run(), row, state.layer);
     button.classList.toggle("lcb-chosen", chosen);

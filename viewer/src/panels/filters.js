@@ -14,14 +14,16 @@ const ZERO = 128;
 export const hasFilters = (run) => Boolean(run.variables.get(NAME)?.at.length);
 
 /**
- * Draws a layer's filters into a canvas, a pixel for each weight; the style sheet makes it larger.
+ * Draws filters of the first layer that has some, a pixel for each weight; the style sheet makes
+ * them larger.
  * @param {HTMLCanvasElement} canvas
  * @param {Run} run
- * @param {number} layer
+ * @param {number[]} layers
  * @param {number} update
+ * @param {number} across How many tiles stand beside each other.
  */
-export function drawFilters(canvas, run, layer, update) {
-  const found = tiles(run, layer, update);
+export function drawFilters(canvas, run, layers, update, across) {
+  const found = layers.map((layer) => tiles(run, layer, update, across)).find(Boolean);
   canvas.hidden = !found;
   if (!found) return;
   const { width, height, grey } = found;
@@ -37,26 +39,31 @@ export function drawFilters(canvas, run, layer, update) {
  * @param {Run} run
  * @param {number} layer
  * @param {number} update
+ * @param {number} [across] How many tiles stand beside each other.
  */
-export function tiles(run, layer, update) {
+export function tiles(run, layer, update, across = Infinity) {
   const variable = run.variables.get(NAME);
   const record = variable ? recordAt(variable, update) : -1;
   if (!variable || record < 0) return null;
   const { count, rows, columns, reach } = outlines(variable)[layer];
   if (!count) return null;
-  const [, filters, allRows, allColumns] = variable.shape;
-  const width = count * (columns + GAP) - GAP;
-  const grey = new Float32Array(width * rows).fill(NaN);
-  const start = (record * variable.shape[0] + layer) * filters * allRows * allColumns;
+  const [layers, filters, allRows, allColumns] = variable.shape;
+  const inLine = Math.min(count, across);
+  const width = inLine * (columns + GAP) - GAP;
+  const height = Math.ceil(count / inLine) * (rows + GAP) - GAP;
+  const grey = new Float32Array(width * height).fill(NaN);
+  const start = (record * layers + layer) * filters * allRows * allColumns;
   for (let filter = 0; filter < count; filter += 1) {
+    const top = Math.floor(filter / inLine) * (rows + GAP);
+    const left = (filter % inLine) * (columns + GAP);
     for (let row = 0; row < rows; row += 1) {
       for (let column = 0; column < columns; column += 1) {
         const weight = variable.values[start + (filter * allRows + row) * allColumns + column];
-        grey[row * width + filter * (columns + GAP) + column] = ZERO + (ZERO - 1) * (weight / reach);
+        grey[(top + row) * width + left + column] = ZERO + (ZERO - 1) * (weight / reach);
       }
     }
   }
-  return { width, height: rows, grey };
+  return { width, height, grey };
 }
 
 /**
