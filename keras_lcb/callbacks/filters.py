@@ -8,8 +8,8 @@ import keras
 import numpy as np
 
 from keras_lcb.callbacks.recorder import Record, Recorder
-from keras_lcb.training.layers import TrackedLayer
-from keras_lcb.training.selection import LayerSelection
+from keras_lcb.training.layers import TrackedLayer, is_complete, tracked_layers
+from keras_lcb.training.selection import LayerSelection, select_layers
 
 MOST = 4  # filters of a layer
 LARGEST = 8  # rows and columns of a filter
@@ -88,6 +88,14 @@ class Filters(Recorder):
         return {
             name: range(size) for name, size in zip(("filter", "row", "column"), sizes, strict=True)
         }
+
+
+def has_filters(model: keras.Model, layers: LayerSelection = None) -> bool:
+    """Returns whether `Filters` can record such layers of a model; `False` if it is not built."""
+    if not is_complete(model):
+        return False
+    rows = select_layers(tracked_layers(model).layers, layers)
+    return any(_kernel_of(row) is not None for row in rows)
 
 
 # Their kernels are (…, outputs, inputs) or (…, inputs, outputs of each): filters come before last.

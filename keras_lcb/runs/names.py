@@ -95,7 +95,10 @@ VARIABLES: dict[str, Quantity] = {
     "learning_rate": Quantity("learning rate", "1", ("step", "layer", "step layer")),
     # Which frequencies each layer carries.
     "frequency_share": Quantity(
-        "share of the target's frequency carried by the layer", "1", ("step layer frequency",)
+        "share of the target's frequency carried by the layer",
+        "1",
+        ("step layer frequency",),
+        title="share of each frequency carried",
     ),
     "frequency_centroid": Quantity(
         "energy centroid of the layer's spectrum, leakage included", "1", _STEP_LAYER
@@ -107,6 +110,7 @@ VARIABLES: dict[str, Quantity] = {
         "R² of a linear read-out for a frequency",
         "1",
         ("layer frequency", "step layer frequency"),
+        title="R² of a linear read-out",
     ),
     # How much of what varies fast with the image, by a Gaussian filter.
     "response_frequency": Quantity(
@@ -156,7 +160,7 @@ VARIABLES: dict[str, Quantity] = {
         "change of the gradient relative to its norm",
         "1",
         _LAYER_STEP_SIZE,
-        title="relative change of the gradient",
+        title="relative gradient change",
     ),
     "gradient_cosine": Quantity(
         "cosine between the gradients before and after a step", "1", _LAYER_STEP_SIZE

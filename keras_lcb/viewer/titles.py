@@ -21,7 +21,7 @@ def title(name: str) -> dict[str, str]:
 
     Example:
         >>> title("relative_gradient_change/step_size=0.03")
-        {'title': 'relative change of the gradient, step size 0.03'}
+        {'title': 'relative gradient change, step size 0.03'}
         >>> title("distance")
         {}
     """

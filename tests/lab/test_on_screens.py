@@ -8,6 +8,9 @@ import pytest
 import zxingcpp
 from PIL import Image
 
+import keras_lcb.lab
+from keras_lcb.runs.names import VARIABLES
+from keras_lcb.viewer.titles import told
 from tests.lab.conftest import running, until
 from tests.lab.test_in_browser import Lab
 from tests.viewer.test_in_browser import violations
@@ -105,6 +108,9 @@ def test_nothing_wraps_or_is_cut_on_a_projector(opened):
     rate(lab, 0.05)
     lab.root.get_by_text("Greyed: run 1 was trained with other settings").wait_for()
     assert faults(lab) == []
+    lab.labelled("Network", "select").select_option("residual")
+    lab.labelled("Optimizer", "select").select_option("SGD with momentum")
+    lab.press_right("Depth")
     assert trained(lab) == [] and faults(lab) == []
     rate(lab, 10)
     lab.predict("a deep layer")
@@ -118,7 +124,17 @@ def test_nothing_wraps_or_is_cut_on_a_projector(opened):
 
 @pytest.mark.parametrize("name", ["flatness", "images", "freezing"])
 def test_each_lab_opens_on_a_projector_with_nothing_wrapped_or_cut(opened, name):
-    assert faults(opened(f"lab={name}")) == []
+    lab = opened(f"lab={name}")
+    assert faults(lab) == []
+    # What is measured only later has its heading only then.
+    for panel in keras_lcb.lab.Lab.known[name].declared.panels.values():
+        base, _, _ = panel.partition(":")[2].partition("/")
+        if base and VARIABLES[base].title:
+            heading = f"{VARIABLES[base].title}<small>{told(panel)}</small>"
+            lab.root.locator(".lcb-panel h3").first.evaluate(
+                "(element, html) => { element.innerHTML = html }", heading
+            )
+            assert faults(lab) == [], heading
 
 
 def test_a_phone_reads_the_address_without_the_key_from_a_projector(opened):

@@ -24,27 +24,31 @@ class ImagesView(LayersView):
     Attributes:
         filters: Some filters of each layer (layers, filters, rows, columns); NaN where a layer has
             none.
-        moments: The updates at which the response was measured.
+        moments: The updates at which the response was measured; `None` if it is not.
         response: The share of each layer's response that is above `CUTOFFS` (moments, layers,
             cut-offs).
     """
 
     filters: np.ndarray
-    moments: np.ndarray
-    response: np.ndarray
+    moments: np.ndarray | None
+    response: np.ndarray | None
 
     def quantities(self) -> Iterator[Quantity]:
         """Yields what the viewer draws. Of filters, only the newest are in a view."""
         yield from super().quantities()
         picture = ("layer", "filter", "row", "column")
         yield Quantity("filters", picture, self.steps[-1:], self.filters[np.newaxis])
-        shown = self.response[..., CUTOFFS.index(_SHOWN)]
-        yield Quantity(RESPONSE, ("layer",), self.moments, shown)
+        if self.response is not None:
+            shown = self.response[..., CUTOFFS.index(_SHOWN)]
+            yield Quantity(RESPONSE, ("layer",), self.moments, shown)
 
 
 def with_filters(
-    view: LayersView, filters: np.ndarray, moments: np.ndarray, response: np.ndarray
+    view: LayersView,
+    filters: np.ndarray,
+    moments: np.ndarray | None = None,
+    response: np.ndarray | None = None,
 ) -> ImagesView:
-    """Returns a view of layers, extended by their filters and responses."""
+    """Returns a view of layers, extended by their filters, and how fast responses vary if known."""
     own = {field.name: getattr(view, field.name) for field in dataclasses.fields(LayersView)}
     return ImagesView(**own, filters=filters, moments=moments, response=response)
