@@ -121,12 +121,14 @@ def _kernel_of(row: TrackedLayer) -> tuple[Any, int] | None:
 
 def _shown(kernel: Any, axis: int) -> np.ndarray:
     """Returns the filters of a kernel that are shown, (filters, rows, columns)."""
-    values = keras.ops.convert_to_numpy(kernel).astype("float64")
-    values = np.moveaxis(values, axis, 0)[:MOST, ..., 0]
+    values = keras.ops.convert_to_numpy(kernel)
+    values = values[..., 0, :MOST] if axis == -1 else values[..., :MOST, 0]
+    values = values.transpose(values.ndim - 1, *range(values.ndim - 1))
     if values.ndim == 2:  # a convolution in one dimension
         values = values[:, np.newaxis]
     for at in (1, 2):
         length = values.shape[at]
-        kept = np.linspace(0, length - 1, min(length, LARGEST)).round().astype(int)
-        values = values.take(kept, at)
+        if length > LARGEST:
+            kept = np.linspace(0, length - 1, LARGEST).round().astype(int)
+            values = values.take(kept, at)
     return values

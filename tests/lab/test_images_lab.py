@@ -13,7 +13,8 @@ from keras_lcb.lab.labs.images import _engine
 from keras_lcb.lab.serving.address import lab_of_address
 from keras_lcb.lab.settings.images import NETWORKS, ImageSettings
 from keras_lcb.lab.views.form import form_of
-from keras_lcb.lab.views.images_view import RESPONSE
+from keras_lcb.lab.views.images_view import RESPONSE, images_view_of
+from keras_lcb.lab.views.stacking import stacked
 from keras_lcb.response import GaussianFilter
 from keras_lcb.training.layers import tracked_layers
 from keras_lcb.training.selection import select_layers
@@ -50,6 +51,10 @@ def test_it_is_drawn_told_listed_and_met_by_the_prediction(lab):
     (shown,) = lab._gallery.viewer.shown
     assert shown["form"]["steps"][-1] == 60
     assert "half-way at update" in lab.sentence
+    final = lab.run.response_frequency.isel(step=-1).sel(cutoff=0.5)
+    fastest = final.layer.values[final.argmax("layer")]
+    assert f"The response of {fastest} varies fastest with the image, " in lab.sentence
+    assert f"{final.max().item():.0%} of it above the cut-off" in lab.sentence
     assert "predicted a deep layer; observed" in lab._history._table.value
     assert "plain, depth 2, width 4, sgd, rate 0.1, 60 updates" in lab._history._table.value
 
@@ -111,8 +116,19 @@ def test_filters_and_responses_are_those_of_the_trained_network(lab):
     share = GaussianFilter(pixels @ pixels.T, 0.5).share_above(inner.predict(x, verbose=0))
     measured = run.response_frequency.sel(layer="conv_1", cutoff=0.5)
     assert measured.isel(step=-1).item() == pytest.approx(share, rel=1e-3)
-    assert run.response_frequency.notnull().all(["layer", "cutoff"]).sum() == 13
+    assert run.response_frequency.notnull().all(["layer", "cutoff"]).sum() == 9
     np.testing.assert_allclose(view.response[-1, 1, 2], share, rtol=1e-3)
+
+
+def test_the_view_of_several_seeds_has_their_mean_and_the_filters_of_the_first(lab):
+    other = lab.run.copy(deep=True)
+    other["response_frequency"] = other.response_frequency + 0.2
+    other["filters"] = other.filters + 1.0
+    both = stacked([lab.run.assign_attrs(seed=0), other.assign_attrs(seed=1)])
+    one, view = images_view_of(lab.run), images_view_of(both)
+    np.testing.assert_allclose(view.response, one.response + 0.1)
+    np.testing.assert_array_equal(view.filters, one.filters)
+    assert view.moments.tolist() == one.moments.tolist() and view.seeds == 2
 
 
 def test_a_live_form_has_the_names_of_the_run(lab):

@@ -15,7 +15,7 @@ from keras_lcb.response.response_frequency import ResponseFrequency
 from keras_lcb.vision import Config, ImageData
 
 # Of the response, beside that before training: each takes as long as a few updates.
-_MOMENTS = 12
+_MOMENTS = 8
 _IMAGES = 200  # that are not trained on, of which the response is measured
 
 

@@ -9,10 +9,9 @@ from keras_lcb.lab.lab import Lab
 from keras_lcb.lab.settings.declared import Declared
 from keras_lcb.lab.settings.images import NETWORKS, ImageSettings
 from keras_lcb.lab.settings.presets import Preset
-from keras_lcb.lab.views.images_view import RESPONSE
-from keras_lcb.lab.views.layers import LayersView, before_training, layers_view_of
+from keras_lcb.lab.views.images_view import RESPONSE, describe_images, images_view_of
+from keras_lcb.lab.views.layers import LayersView, before_training
 from keras_lcb.lab.views.questions import LAYER
-from keras_lcb.lab.views.sentence import describe_layers
 
 if TYPE_CHECKING:
     from keras_lcb.lab.engine.images_training import ImagesTraining
@@ -40,7 +39,7 @@ class ImagesLab(Lab):
 
     The images are the 8 × 8 digits of scikit-learn (`vision.load("digits")`). The rows of a run are
     the layers of a convolutional network, or the blocks of a transformer. Nodes of convolutions
-    hold some of their filters. `ResponseFrequency` measures at thirteen moments, on 200 images that
+    hold some of their filters. `ResponseFrequency` measures at nine moments, on 200 images that
     are not trained on, how much of each layer's response is above some frequencies.
 
     Args:
@@ -117,8 +116,8 @@ class ImagesLab(Lab):
             "loss": "loss",
             "response": f"quantity:{RESPONSE}",
         },
-        view_of=layers_view_of,
-        describe=describe_layers,
+        view_of=images_view_of,
+        describe=describe_images,
         questions={"layer": LAYER},
         opening=_opening,
     )
