@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import itertools
 import warnings
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -26,7 +28,8 @@ class Snapshots:
         buckets: Length of a layer's sketch.
         budget: The most memory, in bytes, that whole parameters may take.
         seed: Seed of the sketches.
-        on_device: Whether whole parameters stay in the accelerator's memory.
+        on_device: Whether whole parameters stay in the accelerator's memory, and sketches are
+            made there.
     """
 
     def __init__(
@@ -43,25 +46,27 @@ class Snapshots:
         self.on_device = on_device
         self.sketched = memory == "sketch"
         self._buckets = buckets
-        self._sketches = [
+        self.sketches = [
             CountSketch(row.parameters, buckets, [seed, place]) for place, row in enumerate(rows)
         ]
         sizes = (row.parameters * _dtype(row.variables).itemsize for row in rows)
         self.record_bytes = sum(sizes)  # size of one record of whole parameters
-        self._edges = np.cumsum([0, *(min(row.parameters, buckets) for row in rows)]).tolist()
+        edges = np.cumsum([0, *(min(row.parameters, buckets) for row in rows)]).tolist()
+        # Of a row of sketches. All records share these slices.
+        self._columns = [slice(*ends) for ends in itertools.pairwise(edges)]
         dtype = np.result_type("float32", *(_dtype(row.variables) for row in rows))
-        self._spool = Spool(self._edges[-1], dtype)
+        self._spool = Spool(edges[-1], dtype)
 
     @property
     def relative_errors(self) -> np.ndarray:
         """The relative standard error of a distance between two snapshots, for each layer."""
-        return np.array([s.relative_error if self.sketched else 0.0 for s in self._sketches])
+        return np.array([s.relative_error if self.sketched else 0.0 for s in self.sketches])
 
     def keep(self, place: int, vector: np.ndarray) -> Any:
         """Returns the snapshot of a layer whose parameters are `vector`."""
         if self.sketched:
-            return self._sketches[place](vector)
-        return _on_device(self.rows[place]) if self.on_device else vector
+            return self.sketches[place](vector)
+        return on_device(self.rows[place]) if self.on_device else vector
 
     def put_aside(self, record: dict[str, Any]) -> None:
         """Moves a record's sketches to where they do not fill the memory."""
@@ -69,22 +74,15 @@ class Snapshots:
         row = np.concatenate([record[name] for name in names])
         at = len(self._spool)
         self._spool.append(row[None])
-        for name, start, stop in zip(names, self._edges, self._edges[1:], strict=False):
-            record[name] = Spooled(self._spool, (at, slice(start, stop)))
-
-    @property
-    def stay_on_device(self) -> bool:
-        """Whether records are kept on the device, so that no copy on the host is needed."""
-        return self.on_device and not self.sketched
-
-    def of_device(self, place: int) -> Any:
-        """Returns a copy of the layer's parameters on the device."""
-        return _on_device(self.rows[place])
+        for name, columns in zip(names, self._columns, strict=True):
+            record[name] = Spooled(self._spool, (at, columns))
 
     def now(self, place: int) -> np.ndarray:
         """Returns a snapshot of the layer's current parameters, on the host."""
+        if self.sketched and self.on_device:
+            return on_host(self.sketches[place].on_device(on_device(self.rows[place])))
         vector = parameter_vector(self.rows[place].variables)
-        return self._sketches[place](vector) if self.sketched else vector
+        return self.sketches[place](vector) if self.sketched else vector
 
     def check_budget(self, records: int) -> None:
         """Checks, before training, that the records will fit into the budget.
@@ -103,7 +101,7 @@ class Snapshots:
             f"{records:,} exact records of {self.record_bytes / 2**20:,.3f} MiB take "
             f"{needed / _GIB:,.3f} GiB, over the budget of {self.budget / _GIB:,.3f} GiB. Use "
             f"memory='sketch' ({sketched / _GIB:,.3f} GiB, distances within about "
-            f"{max(s.relative_error for s in self._sketches):.1%}), a larger `every`, fewer "
+            f"{max(s.relative_error for s in self.sketches):.1%}), a larger `every`, fewer "
             "`layers`, or a larger `budget`."
         )
 
@@ -124,16 +122,17 @@ class Snapshots:
         """Reduces these records to sketches, and keeps only sketches from now on."""
         self.sketched = True
         for record in records:
-            for place, sketch in enumerate(self._sketches):
+            for place, sketch in enumerate(self.sketches):
                 vector = on_host(record[kept(place)])
                 if len(vector) == sketch.size:
                     record[kept(place)] = sketch(vector)
 
     def are_whole(self, record: dict[str, Any]) -> bool:
         """Returns whether a record holds all parameters of each layer."""
-        return all(len(record[kept(place)]) == s.size for place, s in enumerate(self._sketches))
+        return all(len(record[kept(place)]) == s.size for place, s in enumerate(self.sketches))
 
 
+@functools.cache  # so that all records share one text
 def kept(place: int) -> str:
     """Returns the name under which a record holds the snapshot of a layer."""
     return f"kept/{place}"
@@ -171,7 +170,8 @@ def on_host(snapshot: Any) -> np.ndarray:
     return keras.ops.convert_to_numpy(snapshot)
 
 
-def _on_device(row: TrackedLayer) -> Any:
+def on_device(row: TrackedLayer) -> Any:
+    """Returns a copy of a layer's parameters on the device, as one vector."""
     dtype = _dtype(row.variables).name
     parts = [keras.ops.cast(keras.ops.ravel(v), dtype) for v in row.variables]
     # The copy must have its own memory, because the next step on JAX reuses that of the weights.

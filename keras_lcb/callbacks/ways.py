@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from keras_lcb.callbacks.lora import effective_distance, has_lora
-from keras_lcb.callbacks.snapshots import kernel_slices
+from keras_lcb.callbacks.snapshots import kernel_slices, on_host
 from keras_lcb.callbacks.weight_distances import angle, distances, norms
 from keras_lcb.training.layers import TrackedLayer
 
@@ -25,16 +26,16 @@ class Ways:
 
     Args:
         rows: The layers.
-        initial: The parameters of each layer at the start, as one vector.
+        initial: The parameters of each layer at the start, as one vector, on the host or not.
     """
 
-    def __init__(self, rows: Sequence[TrackedLayer], initial: Sequence[np.ndarray]) -> None:
+    def __init__(self, rows: Sequence[TrackedLayer], initial: Sequence[Any]) -> None:
         self._rows = rows
         self._initial = initial
         self._sizes = [row.parameters for row in rows]
         self._kernels = [kernel_slices(row) for row in rows]
         self._initial_norms = [
-            float(norms([vector], kernels)[1][0])
+            float(norms([on_host(vector)], kernels)[1][0])
             for vector, kernels in zip(initial, self._kernels, strict=True)
         ]
 
@@ -47,7 +48,7 @@ class Ways:
         found = []
         for place, (own, kernels) in enumerate(zip(vectors, self._kernels, strict=True)):
             whole, kernel = norms(own, kernels)
-            moved, kernel_moved = distances(own, self._initial[place], kernels)
+            moved, kernel_moved = distances(own, on_host(self._initial[place]), kernels)
             turned = angle(kernel, self._initial_norms[place], kernel_moved)
             found.append((whole, kernel, moved, turned))
         names = ("parameter_norm", "kernel_norm", "distance_from_start", "angle")
@@ -57,7 +58,7 @@ class Ways:
         """Returns ‖θ* − θ(0)‖ for each layer; NaN if its endpoint is unknown or a sketch."""
         return np.array(
             [
-                distances([end], start)[0][0]
+                distances([end], on_host(start))[0][0]
                 if end is not None and len(end) == len(start)
                 else math.nan
                 for end, start in zip(ends, self._initial, strict=True)
