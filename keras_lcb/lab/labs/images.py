@@ -39,8 +39,8 @@ class ImagesLab(Lab):
 
     The images are the 8 × 8 digits of scikit-learn (`vision.load("digits")`). The rows of a run are
     the layers of a convolutional network, or the blocks of a transformer. Nodes of convolutions
-    hold some of their filters. `ResponseFrequency` measures at nine moments, on 200 images that
-    are not trained on, how much of each layer's response is above some frequencies.
+    hold some of their filters. At nine moments, and at pauses, `ResponseFrequency` measures on 200
+    images that are not trained on how much of each layer's response is above some frequencies.
 
     Args:
         preset: "plain", "normalized", "adam" or "transformer". Defaults to "plain".
