@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -73,14 +74,7 @@ class Filters(Recorder):
 
     def measure(self) -> Record:
         """Returns the filters at the present weights."""
-        found = [None if kernel is None else _shown(*kernel) for kernel in self._kernels]
-        sizes = np.max([each.shape for each in found if each is not None], axis=0)
-        filters = np.full((len(found), *sizes), np.nan)
-        for place, each in enumerate(found):
-            if each is not None:
-                count, rows, columns = each.shape
-                filters[place, :count, :rows, :columns] = each
-        return {"filters": filters}
+        return {"filters": _together(self._kernels)}
 
     def coordinates(self) -> dict[str, Any]:
         """Returns the numbers of filters, rows and columns."""
@@ -88,6 +82,11 @@ class Filters(Recorder):
         return {
             name: range(size) for name, size in zip(("filter", "row", "column"), sizes, strict=True)
         }
+
+
+def filters_of(rows: Sequence[TrackedLayer]) -> np.ndarray:
+    """Returns what `Filters` records of rows, at least one of which has filters."""
+    return _together([_kernel_of(row) for row in rows])
 
 
 def has_filters(model: keras.Model, layers: LayerSelection = None) -> bool:
@@ -117,6 +116,18 @@ def _kernel_of(row: TrackedLayer) -> tuple[Any, int] | None:
             if len(size) in (1, 2) and tuple(variable.shape)[:-2] == size:
                 return variable, -2 if isinstance(layer, _BEFORE_LAST) else -1
     return None
+
+
+def _together(kernels: Sequence[tuple[Any, int] | None]) -> np.ndarray:
+    """Returns the filters of kernels as one array, NaN where there are none."""
+    found = [None if kernel is None else _shown(*kernel) for kernel in kernels]
+    sizes = np.max([each.shape for each in found if each is not None], axis=0)
+    filters = np.full((len(found), *sizes), np.nan)
+    for place, each in enumerate(found):
+        if each is not None:
+            count, rows, columns = each.shape
+            filters[place, :count, :rows, :columns] = each
+    return filters
 
 
 def _shown(kernel: Any, axis: int) -> np.ndarray:

@@ -81,7 +81,8 @@ class Showing:
     def fits(self, settings: Declared) -> bool:
         """Returns whether what is shown starts as a training with these settings would."""
         start = self._place.untrained
-        return self.entry is not None and start(settings).alike(start(self._settings))
+        # The new settings last: it is they that the place then prepares a training of.
+        return self.entry is not None and start(self._settings).alike(start(settings))
 
     def grey_if_stale(self, settings: Declared) -> None:
         """Greys the past run that is shown if it was trained with other settings."""

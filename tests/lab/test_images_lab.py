@@ -1,5 +1,6 @@
 """A lab over another network is one file: it trains what `vision.run` trains."""
 
+import dataclasses
 import json
 
 import keras
@@ -9,6 +10,7 @@ import pytest
 import keras_lcb as lcb
 from keras_lcb.lab import ImagesLab
 from keras_lcb.lab.engine.image_networks import experiment
+from keras_lcb.lab.engine.untrained_images import untrained
 from keras_lcb.lab.labs.images import _engine
 from keras_lcb.lab.serving.address import lab_of_address
 from keras_lcb.lab.settings.images import NETWORKS, ImageSettings
@@ -118,6 +120,19 @@ def test_filters_and_responses_are_those_of_the_trained_network(lab):
     assert measured.isel(step=-1).item() == pytest.approx(share, rel=1e-3)
     assert run.response_frequency.notnull().all(["layer", "cutoff"]).sum() == 9
     np.testing.assert_allclose(view.response[-1, 1, 2], share, rtol=1e-3)
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_before_training_filters_are_those_that_training_starts_from(network):
+    settings = ImageSettings(network, 2, 6, seed=3)
+    training = _engine(settings, settings.seed)
+    training.advance(lambda: True)
+    shown = untrained(settings)
+    np.testing.assert_array_equal(shown.filters, training._filters.records[0]["filters"])
+    assert form_of(shown)["variables"]["filters"]["at"] == [0]
+    later = dataclasses.replace(settings, optimizer="adam", learning_rate=0.5)
+    assert shown.alike(untrained(later))
+    assert not shown.alike(untrained(dataclasses.replace(settings, seed=4)))
 
 
 def test_the_view_of_several_seeds_has_their_mean_and_the_filters_of_the_first(lab):

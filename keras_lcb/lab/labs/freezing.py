@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from keras_lcb.lab.declaration import Declaration
 from keras_lcb.lab.lab import Lab
-from keras_lcb.lab.labs.images import untrained
+from keras_lcb.lab.labs.images import outline
 from keras_lcb.lab.settings.declared import Declared
 from keras_lcb.lab.settings.function import CHANGES, LEARNING_RATE, OPTIMIZER, SEED, SEEDS, SPEED
 from keras_lcb.lab.settings.images import DEPTH, layers_of
@@ -159,7 +159,7 @@ class FreezingLab(Lab):
             ),
         },
         engine=_engine,
-        untrained=untrained,
+        untrained=outline,
         panels={
             "distance": "quantity:normalized_distance",
             "gradient": "quantity:gradient_norm",

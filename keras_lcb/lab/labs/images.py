@@ -29,9 +29,15 @@ def _opening(settings: ImageSettings) -> str:
     return NETWORKS[settings.network].opening
 
 
-def untrained(settings: Declared) -> LayersView:
-    """Returns the view before training, of which only the layers are known."""
+def outline(settings: Declared) -> LayersView:
+    """Returns the view before training as far as it is known without the network: its layers."""
     return before_training(settings.layers, settings.planned)
+
+
+def _untrained(settings: ImageSettings) -> LayersView:
+    from keras_lcb.lab.engine.untrained_images import untrained
+
+    return untrained(settings)
 
 
 class ImagesLab(Lab):
@@ -109,7 +115,8 @@ class ImagesLab(Lab):
             ),
         },
         engine=_engine,
-        untrained=untrained,
+        untrained=_untrained,
+        outline=outline,
         panels={
             "distance": "quantity:normalized_distance",
             "gradient": "quantity:gradient_norm",
