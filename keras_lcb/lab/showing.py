@@ -10,7 +10,7 @@ from keras_lcb.lab.engine.place import Place
 from keras_lcb.lab.screen.gallery import Gallery
 from keras_lcb.lab.screen.history import Entry
 from keras_lcb.lab.settings.declared import Declared
-from keras_lcb.lab.views.form import form_of
+from keras_lcb.lab.views.form import announced, form_of
 
 _LETTERS = 42  # of what two runs differ in, for which there is room beside each other
 
@@ -40,7 +40,7 @@ class Showing:
     def untrained(self, settings: Declared, said: str) -> None:
         """Shows what settings start from: the target, and the network before training."""
         self._settings, self.entry, self.at_start = settings, None, True
-        form = form_of(self._place.untrained(settings))
+        form = announced(form_of(self._place.untrained(settings)), self._declared.quantities)
         self._gallery.show({f"Not trained yet: {settings.in_words()}": form}, said)
 
     def example(self, settings: Declared, told: str, view: Any) -> None:

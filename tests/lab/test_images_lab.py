@@ -124,7 +124,7 @@ def test_filters_and_responses_are_those_of_the_trained_network(lab):
 
 @pytest.mark.parametrize("network", NETWORKS)
 def test_before_training_filters_are_those_that_training_starts_from(network):
-    settings = ImageSettings(network, 2, 6, seed=3)
+    settings = ImageSettings(network, 3, 6, seed=3)
     training = _engine(settings, settings.seed)
     training.advance(lambda: True)
     shown = untrained(settings)

@@ -7,24 +7,29 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from keras_lcb.lab.settings.images import ImageSettings
+from keras_lcb.lab.settings.images import NETWORKS, ImageSettings
 from keras_lcb.lab.views.images_view import ImagesView, with_filters
 from keras_lcb.lab.views.layers import before_training
 
 if TYPE_CHECKING:
     from keras_lcb.vision import ImageData
 
+_SHALLOW = 2  # the least depth
 _MATTER = ("network", "depth", "width", "normalization", "seed")
 
 
 def untrained(settings: ImageSettings) -> ImagesView:
     """Returns the view before training, with the filters from which training will start.
 
-    A new network takes some tens of milliseconds, a deep transformer more, and one that was shown
-    lately none.
+    A new network takes some tens of milliseconds, and one that was shown lately none.
     """
-    chosen = ImageSettings(**{name: getattr(settings, name) for name in _MATTER})
-    return with_filters(before_training(settings.layers, settings.planned), _filters(chosen))
+    chosen = {name: getattr(settings, name) for name in _MATTER}
+    if NETWORKS[settings.network].stem_only:
+        chosen["depth"] = _SHALLOW  # which is built sooner
+    known = _filters(ImageSettings(**chosen))
+    filters = np.full((len(settings.layers), *known.shape[1:]), np.nan)
+    filters[: len(known)] = known
+    return with_filters(before_training(settings.layers, settings.planned), filters)
 
 
 @functools.lru_cache(maxsize=32)

@@ -32,12 +32,15 @@ class Network:
             that describe the network.
         layers: A function of the lab's settings that returns the names of its layers, or blocks.
         opening: What happens before the first picture, if that takes long. Defaults to "".
+        stem_only: Whether only the first row has filters, the same ones at any depth. Defaults to
+            `False`.
     """
 
     text: str
     config: Callable[[ImageSettings], dict[str, Any]]
     layers: Callable[[ImageSettings], tuple[str, ...]]
     opening: str = ""
+    stem_only: bool = False
 
 
 def layers_of(depth: int, normalization: bool) -> tuple[str, ...]:
@@ -72,7 +75,11 @@ NETWORKS = {
     "plain": Network("convolutions", _convolutions(False), _stack),
     "residual": Network("residual convolutions", _convolutions(True), _stack),
     "transformer": Network(
-        "transformer", _transformer, _blocks, "compiling the network: some seconds"
+        "transformer",
+        _transformer,
+        _blocks,
+        opening="compiling the network: some seconds",
+        stem_only=True,
     ),
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -45,6 +46,15 @@ def form_of(view: LayersView) -> dict[str, Any]:
             "planned": view.updates,
         },
     }
+
+
+def announced(form: dict[str, Any], names: Iterable[str]) -> dict[str, Any]:
+    """Returns a form with more quantities of layers, not measured yet, so that panels say what."""
+    layers = len(form["layers"])
+    empty = {
+        name: _described(Quantity(name, ("layer",), [], np.empty((0, layers)))) for name in names
+    }
+    return {**form, "variables": {**empty, **form["variables"]}}
 
 
 def _described(quantity: Quantity) -> dict[str, Any]:

@@ -48,7 +48,7 @@ export function quantity(host, context) {
     } else if (changed.has("update")) {
       drawn?.redraw();
     }
-    if (!variable) {
+    if (!variable?.at.length) {
       say(reading, "Not measured yet.");
       return;
     }
