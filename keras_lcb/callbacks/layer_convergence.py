@@ -12,11 +12,11 @@ import keras
 import numpy as np
 
 from keras_lcb.backend import internals
+from keras_lcb.callbacks.device_sketches import DeviceSketches
 from keras_lcb.callbacks.lora import has_lora
 from keras_lcb.callbacks.missing_distances import why_missing
 from keras_lcb.callbacks.recorder import LOCK, Record, Recorder
 from keras_lcb.callbacks.reference import load_reference
-from keras_lcb.callbacks.sketches_there import SketchesThere
 from keras_lcb.callbacks.snapshots import Snapshots, kept, on_device, on_host, parameter_vector
 from keras_lcb.callbacks.ways import Ways
 from keras_lcb.callbacks.weight_distances import norms
@@ -128,7 +128,7 @@ class LayerConvergence(Recorder):
         self._snapshots: Snapshots | None = None  # used if the user gives no endpoint
         self._initial: list[Any] = []  # each layer's parameters at the start
         self._known_ways: Ways | None = None
-        self._there: SketchesThere | None = None
+        self._device_sketches: DeviceSketches | None = None
         # Step and measurement of the last epoch's end, if no record was due there.
         self._unrecorded: tuple[int, Record] | None = None
         self._endpoint: list[np.ndarray] | None = None  # for reference="model"
@@ -203,7 +203,7 @@ class LayerConvergence(Recorder):
         internals.sync_state(self._model)
         if self._snapshots is not None and self._snapshots.on_device:
             if self._snapshots.sketched:
-                return self._sketched_there()
+                return self._sketched_on_device()
             if self._initial:
                 return {kept(place): on_device(row) for place, row in enumerate(self._rows)}
         vectors = [parameter_vector(row.variables) for row in self._rows]
@@ -223,13 +223,15 @@ class LayerConvergence(Recorder):
             record |= {name: values[0] for name, values in known.items()}
         return record
 
-    def _sketched_there(self) -> Record:
+    def _sketched_on_device(self) -> Record:
         assert self._snapshots is not None
         if not self._initial:
             self._initial = [on_device(row) for row in self._rows]
-        if self._there is None:
-            self._there = SketchesThere(self._rows, self._snapshots.sketches, self._initial)
-        sketches, known = self._there.measure()
+        if self._device_sketches is None:
+            self._device_sketches = DeviceSketches(
+                self._rows, self._snapshots.sketches, self._initial
+            )
+        sketches, known = self._device_sketches.measure()
         return {**{kept(place): sketch for place, sketch in enumerate(sketches)}, **known}
 
     @property
@@ -401,7 +403,7 @@ class LayerConvergence(Recorder):
             self._initial = [first.pop(name) for name in names]
         else:
             self._initial = [first[kept(place)] for place in range(len(self._rows))]
-        self._known_ways = self._there = None
+        self._known_ways = self._device_sketches = None
         if self._snapshots is not None and not all(map(self._snapshots.are_whole, records)):
             self._describe([record for record in records if self._snapshots.are_whole(record)])
             self._snapshots.sketch(records)

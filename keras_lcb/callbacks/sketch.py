@@ -14,7 +14,7 @@ import numpy as np
 from keras_lcb.backend import ops
 
 _CHUNK = 1 << 15  # on the host: so many numbers stay in the processor's cache
-_CHUNK_THERE = 1 << 22  # on the device: so many numbers need little memory
+_DEVICE_CHUNK = 1 << 22  # on the device: so many numbers need little memory
 _SPREAD = 0x9E3779B1  # 2³² over the golden ratio, so that neighbours differ in many bits
 # The finalizer of MurmurHash3 (A. Appleby, public domain): shifts followed by factors, and a shift.
 _MIX, _LAST_SHIFT = ((16, 0x85EBCA6B), (13, 0xC2B2AE35)), 16
@@ -69,9 +69,9 @@ class CountSketch:
         if self.size <= self.buckets:
             return vector
         sums = keras.ops.zeros(2 * self.buckets, ops.ACCUMULATOR_DTYPE)
-        for start in range(0, self.size, _CHUNK_THERE):
-            part = keras.ops.cast(vector[start : start + _CHUNK_THERE], ops.ACCUMULATOR_DTYPE)
-            places = self._places_there(start, min(_CHUNK_THERE, self.size - start))
+        for start in range(0, self.size, _DEVICE_CHUNK):
+            part = keras.ops.cast(vector[start : start + _DEVICE_CHUNK], ops.ACCUMULATOR_DTYPE)
+            places = self._places_on_device(start, min(_DEVICE_CHUNK, self.size - start))
             sums = sums + keras.ops.segment_sum(part, places, num_segments=2 * self.buckets)
         return keras.ops.cast(sums[0::2] - sums[1::2], "float32")
 
@@ -89,7 +89,7 @@ class CountSketch:
         mixed %= np.uint32(2 * self.buckets)
         return mixed.view(np.int32)
 
-    def _places_there(self, start: int, count: int) -> Any:
+    def _places_on_device(self, start: int, count: int) -> Any:
         """Returns the same places, computed with signed integers, which all backends have."""
         mixed = keras.ops.arange(count, dtype="int32") + _signed(start)
         mixed = keras.ops.bitwise_xor(mixed * _signed(_SPREAD), _signed(self._key))

@@ -533,7 +533,7 @@ def test_sketches_made_on_the_device_are_the_same_and_no_weights_come_to_the_hos
 
 
 def test_layers_are_measured_together_until_they_are_large(monkeypatch):
-    monkeypatch.setattr("keras_lcb.callbacks.sketches_there._AT_ONCE", 100)
+    monkeypatch.setattr("keras_lcb.callbacks.device_sketches._AT_ONCE", 100)
     model = wide()
     exact, device = (
         lcb.LayerConvergence(**options)

@@ -74,7 +74,7 @@ def test_the_error_of_a_distance_is_as_stated(shape):
 
 @pytest.mark.parametrize(("size", "buckets"), [(5, 5), (3_000, 100), (70_001, 1024)])
 def test_a_sketch_is_the_same_on_the_device(size, buckets, monkeypatch):
-    monkeypatch.setattr("keras_lcb.callbacks.sketch._CHUNK_THERE", 10_000)
+    monkeypatch.setattr("keras_lcb.callbacks.sketch._DEVICE_CHUNK", 10_000)
     vector = np.random.default_rng(0).normal(size=size).astype("float32")
     sketch = CountSketch(size, buckets, [3, 4])
     there = sketch.on_device(keras.ops.convert_to_tensor(vector))
@@ -84,7 +84,7 @@ def test_a_sketch_is_the_same_on_the_device(size, buckets, monkeypatch):
 def test_places_far_into_a_vector_are_the_same_on_the_device():
     sketch = CountSketch(2**33, 1000, 0)
     for start in (0, 2**31 - 50, 2**32 - 50, 2**33 - 100):  # where integers of 32 bits overflow
-        there = keras.ops.convert_to_numpy(sketch._places_there(start, 100))
+        there = keras.ops.convert_to_numpy(sketch._places_on_device(start, 100))
         np.testing.assert_array_equal(there, sketch._places(start, 100))
         assert there.min() >= 0 and there.max() < 2000
 

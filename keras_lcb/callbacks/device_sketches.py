@@ -21,7 +21,7 @@ from keras_lcb.training.layers import TrackedLayer
 _AT_ONCE = 1 << 22  # parameters; fewer would wait more often for the device
 
 
-class SketchesThere:
+class DeviceSketches:
     """Measures layers on the device.
 
     Args:
