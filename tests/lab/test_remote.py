@@ -16,9 +16,10 @@ from keras_lcb.lab.declaration import Declaration
 from keras_lcb.lab.engine import place, remote
 from keras_lcb.lab.labs.depth import DepthLab
 from keras_lcb.lab.labs.flatness import FlatnessLab
-from keras_lcb.lab.labs.images import ImageSettings, ImagesLab
+from keras_lcb.lab.labs.images import ImagesLab
 from keras_lcb.lab.serving import trainer
 from keras_lcb.lab.settings import Settings
+from keras_lcb.lab.settings.images import ImageSettings
 from tests.lab.conftest import until
 
 SETTINGS = Settings(depth=2, width=8, updates=100, target="sin(x)", learning_rate=0.05)
