@@ -146,6 +146,18 @@ def test_a_learning_rate_that_is_too_large(loss):
     assert finding.try_next[0].code == "optimizer.learning_rate = 0.01"
 
 
+@pytest.mark.parametrize(("eigenvalue", "beyond"), [(39.0, False), (41.0, True)])
+def test_recorded_sharpness_is_beyond_what_any_momentum_bears(eigenvalue, beyond):
+    """At rate 0.1, plain SGD bears a curvature of 20, and momentum of nearly 1 one of 40."""
+    lively = both(*(times("update_norm", name, 5) for name in LAYERS))
+    run = training(change=both(lively, _loss(2 + 0.9 * (-1.0) ** np.arange(20))))
+    run = run.assign(eigenvalue=run.gradient_norm * 0 + eigenvalue)
+    finding = _found("learning rate too large", run)
+    assert finding.evidence["curvature over largest stable curvature"] == eigenvalue / 40
+    assert ("curvature is too large" in finding.says) == beyond
+    assert finding.sure == ("likely" if beyond else "possible")
+
+
 def test_updates_that_lead_to_infinity_are_too_large():
     def breaks(arrays):
         for name in ("gradient_norm", "update_norm", "loss"):
