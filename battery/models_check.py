@@ -40,7 +40,7 @@ class Checked:
 
 
 class Weights(keras.callbacks.Callback):
-    """Keeps all weights in float64, before training and after each epoch."""
+    """Keeps all weights before training and after each epoch."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -54,7 +54,7 @@ class Weights(keras.callbacks.Callback):
         self._keep()
 
     def _keep(self) -> None:
-        self.kept.append([_float64(v) for v in self.model.weights])
+        self.kept.append([_value(v) for v in self.model.weights])
 
 
 def check(make: Callable[[], Case]) -> Checked:
@@ -101,7 +101,7 @@ def _initial(make: Callable[[], Case]) -> list[np.ndarray]:
     case = make()
     if not case.model.built:
         case.model(case.x[:1])
-    return [_float64(v) for v in case.model.weights]
+    return [_value(v) for v in case.model.weights]
 
 
 def _trained(make: Callable[[], Case], *callbacks: Any) -> Case:
@@ -142,7 +142,7 @@ def _check_norms(found: Checked, run: Any, rows: Any, weights: list[dict[int, np
     for epoch in range(1, EPOCHS + 1) if one_update else ():
         before, after = weights[epoch - 1], weights[epoch]
         for place, row in enumerate(rows):
-            moved = [after[id(v)] - before[id(v)] for v in row.variables]
+            moved = [_moved(before, after, v) for v in row.variables]
             rounding = [_spacing(v, after[id(v)]) for v in row.variables]
             truth = np.sqrt(sum(np.sum(each**2) for each in moved))
             slack = np.sqrt(sum(np.sum(each**2) for each in rounding))
@@ -156,11 +156,15 @@ def _check_norms(found: Checked, run: Any, rows: Any, weights: list[dict[int, np
                         f"{name} of {row.name} at epoch {epoch}: {value:.9g}, should be {truth:.9g}"
                     )
     for place, row in enumerate(rows):
-        way = [weights[0][id(v)] - weights[-1][id(v)] for v in row.variables]
+        way = [_moved(weights[0], weights[-1], v) for v in row.variables]
         truth = np.sqrt(sum(np.sum(each**2) for each in way))
         value = float(run["distance"].values[0, place])
         if not np.isclose(value, truth, rtol=TOLERANCE, atol=1e-12):
             found.faults.append(f"distance of {row.name}: {value:.9g}, should be {truth:.9g}")
+
+
+def _moved(before: dict[int, np.ndarray], after: dict[int, np.ndarray], v: Any) -> np.ndarray:
+    return after[id(v)].astype("float64") - before[id(v)]
 
 
 def _spacing(variable: Any, values: np.ndarray) -> np.ndarray:
@@ -175,7 +179,7 @@ def _spacing(variable: Any, values: np.ndarray) -> np.ndarray:
 def _check_weights(found: Checked, one: keras.Model, other: keras.Model) -> None:
     exact = keras.backend.backend() != "jax"  # XLA may fuse the longer program in another way
     for ours, plain in zip(one.weights, other.weights, strict=True):
-        a, b = _float64(ours), _float64(plain)
+        a, b = _value(ours), _value(plain)
         same = np.array_equal(a, b, equal_nan=True) if exact else np.allclose(a, b, 1e-4, 1e-6)
         if not same:
             found.faults.append(
@@ -233,9 +237,12 @@ def _compare_names(found: Checked, how: str, model: keras.Model, rows: Any) -> N
         found.faults.append(f"names after {how}: {names} instead of {[r.name for r in rows]}")
 
 
+def _value(variable: Any) -> np.ndarray:
+    """Returns a copy of a variable's value, in single precision if it has less."""
+    if keras.backend.standardize_dtype(variable.dtype) in ("bfloat16", "float16"):
+        return np.array(keras.ops.convert_to_numpy(keras.ops.cast(variable, "float32")))
+    return np.array(keras.ops.convert_to_numpy(variable.value))
+
+
 def _float64(variable: Any) -> np.ndarray:
-    return (
-        np.array(keras.ops.convert_to_numpy(keras.ops.cast(variable, "float32")), "float64")
-        if (keras.backend.standardize_dtype(variable.dtype) in ("bfloat16", "float16"))
-        else np.array(keras.ops.convert_to_numpy(variable.value)).astype("float64")
-    )
+    return _value(variable).astype("float64")

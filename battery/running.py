@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import gc
 import json
 import os
 import subprocess
@@ -65,6 +66,7 @@ def run(kind: str, which: str | None = None) -> None:
         result["seconds"] = round(time.perf_counter() - started, 1)
         print(f"{backend}: {name}: {result['faults'] or 'right'}", flush=True)
         write(path, {**read(path), name: result})
+        gc.collect()  # models refer to themselves, and large ones would fill the memory
 
 
 def read(path: Path) -> dict[str, Any]:

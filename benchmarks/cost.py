@@ -26,7 +26,14 @@ PARAMETERS = (10**4, 10**5, 10**6, 10**7, 10**8)
 LAYERS = (2, 10, 30, 100, 300, 1000)
 RECORDS = (100, 1_000, 10_000)
 UPDATES = (10_000, 100_000, 1_000_000)
-SIZES = {"parameters": PARAMETERS, "layers": LAYERS, "records": RECORDS, "updates": UPDATES}
+ERRORS = (25 * 10**6,)
+SIZES = {
+    "parameters": PARAMETERS,
+    "layers": LAYERS,
+    "records": RECORDS,
+    "updates": UPDATES,
+    "errors": ERRORS,
+}
 EPOCH = 100  # the steps of an epoch to which the cost of a record is compared
 INPUTS, BATCH_SIZE = 16, 32
 
@@ -99,6 +106,28 @@ def updates(size: int, rounds: int) -> dict[str, Any]:
     import keras_lcb as lcb
 
     return _grown([lcb.GradientNorms(every=1000, per_update=True)], size)
+
+
+def errors(size: int, rounds: int) -> dict[str, Any]:
+    """Compares sketched with exact distances, by layer, for several seeds of the sketches."""
+    import keras_lcb as lcb
+
+    model = _mlp(round(np.sqrt(size / 6)), layers=8)
+    x = np.random.default_rng(0).normal(size=(10 * BATCH_SIZE, INPUTS)).astype("float32")
+    exact = lcb.LayerConvergence(every=1)
+    sketched = [
+        lcb.LayerConvergence(every=1, memory="sketch", seed=seed, on_device=seed % 2 == 1)
+        for seed in range(6)
+    ]
+    model.fit(x, x[:, :1], batch_size=BATCH_SIZE, verbose=0, callbacks=[exact, *sketched])
+    known = exact.results.distance.values[:-1]
+    found = np.stack([each.results.distance.values[:-1] for each in sketched])
+    stated = sketched[0].results
+    return {
+        "parameters": stated.parameters.values.tolist(),
+        "stated": (stated.distance_standard_error / stated.distance).values[0].tolist(),
+        "error": np.sqrt(np.mean((found / known - 1) ** 2, axis=(0, 1))).tolist(),
+    }
 
 
 def _timed(models: Any, callbacks: Any, steps: int, rounds: int) -> dict[str, dict[str, float]]:
@@ -185,7 +214,7 @@ def main(arguments: list[str] | None = None) -> None:
             row = _measured_apart(kind, size, options)
             kept.setdefault(kind, {})[str(size)] = row
             path.write_text(json.dumps(kept, indent=1) + "\n")
-            print(kind, f"{size:,}", {name: round(value, 4) for name, value in row.items()})
+            print(kind, f"{size:,}", row)
         kept["machine"] = _described(options.backend)
         path.write_text(json.dumps(kept, indent=1) + "\n")
     from benchmarks.cost_page import write
@@ -200,7 +229,7 @@ def _missing(kept: dict[str, Any], only: list[str]) -> Iterator[tuple[str, int]]
                 yield kind, size
 
 
-def _measured_apart(kind: str, size: int, options: argparse.Namespace) -> dict[str, float]:
+def _measured_apart(kind: str, size: int, options: argparse.Namespace) -> dict[str, Any]:
     command = [sys.executable, "-m", "benchmarks.cost", "--point", kind, str(size)]
     command += ["--rounds", str(options.rounds)]
     settings = {"KERAS_BACKEND": options.backend, "TF_CPP_MIN_LOG_LEVEL": "3"}
@@ -211,8 +240,7 @@ def _measured_apart(kind: str, size: int, options: argparse.Namespace) -> dict[s
 
 
 def _measure_here(kind: str, size: str, options: argparse.Namespace) -> None:
-    measure = {"parameters": parameters, "layers": layers, "records": records, "updates": updates}
-    print(json.dumps(measure[kind](int(size), options.rounds)))
+    print(json.dumps(globals()[kind](int(size), options.rounds)))
 
 
 def _described(backend: str) -> str:

@@ -23,7 +23,8 @@ CHOICE = """\
   hundred of them take a few hundred MiB at most.
 - **More parameters, or many records**: `memory="sketch"`. A record then takes at most 4 KiB a layer
   in place of the whole model, with distances within 2.2 % (`buckets=1024`) or 1.1 %
-  (`buckets=4096`). Exact records that would not fit into `budget` are refused before training.
+  (`buckets=4096`). Exact records that would not fit into `budget` are refused before training. On
+  a GPU, add `on_device=True`: sketches are made there, and no weights are copied to the host.
 - **Large dense layers and small batches**: a step does little more than read weights and gradients,
   and the norms read them again. If that is too much, use `LayerConvergence` alone, which adds
   nothing to a step, or follow fewer layers (`layers=`). Larger batches and convolutions hide it:
@@ -39,7 +40,7 @@ CHOICE = """\
 def write(kept: dict[str, Any], folder: pathlib.Path) -> pathlib.Path:
     """Writes the page and its figure, and returns the path of the page."""
     _draw(kept, folder / "images" / "cost.png")
-    tables = [_parameters, _layers, _records]
+    tables = [_parameters, _errors, _layers, _records]
     parts = [INTRODUCTION, CHOICE, "![Cost of a step and of a record](images/cost.png)\n"]
     parts += [table(kept) for table in tables]
     parts.append(f"Measured with {kept['machine']}.".replace("\n", ", on ") + "\n")
@@ -77,6 +78,22 @@ def _parameters(kept: dict[str, Any]) -> str:
     return (
         "## Parameters\n\nFive dense layers, batches of 32. A record is compared with an epoch of "
         "100 steps.\n\n" + _table(head, rows)
+    )
+
+
+def _errors(kept: dict[str, Any]) -> str:
+    ((size, row),) = kept["errors"].items()
+    columns = (row["parameters"], row["stated"], row["error"])
+    rows = [
+        (str(depth), f"{parameters:,}", f"{stated:.2%}", f"{error:.2%}")
+        for depth, (parameters, stated, error) in enumerate(zip(*columns, strict=True))
+    ]
+    head = ("depth", "parameters", "stated standard error", "measured error")
+    return (
+        f"## Error of sketches\n\nA network of about {int(size):,} parameters, ten updates. The "
+        "measured error is the root mean square of the relative error of distances over records "
+        "and six seeds of the sketches, three of them made on the host and three with `on_device`. "
+        "Layers of up to 1,024 parameters are kept whole.\n\n" + _table(head, rows)
     )
 
 

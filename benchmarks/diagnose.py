@@ -29,6 +29,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import tqdm
 import xarray as xr
 
@@ -39,6 +40,8 @@ from benchmarks.planted.remedies import mended
 from benchmarks.planted.setting import Setting
 from benchmarks.planted.training import trained
 from keras_lcb.diagnosis import Findings, diagnose
+from keras_lcb.diagnosis.observed import Observed
+from keras_lcb.diagnosis.rules.updates_too_large import ratios
 
 OPTIMIZERS = ("momentum", "adam")
 HEALTHY_SEEDS = 5
@@ -182,7 +185,17 @@ def _of_sound(own: Sequence[Setting], runs: Runs) -> Row:
         "false": dict(false),
         "right": dict(right),
         "any": sum(map(bool, names.values())),
+        "updates": _sizes_of_updates(known.values()),
     }
+
+
+def _sizes_of_updates(runs: Iterable[xr.Dataset]) -> list[float]:
+    """Returns updates over weights: the least of a layer (median over records), median, largest."""
+    sizes = [ratios(seen)[:, seen.kernels] for seen in map(Observed, runs)]
+    if not sizes:
+        return []
+    least = min(float(np.median(own, axis=0).min()) for own in sizes)
+    return [least, float(np.median(sizes)), float(np.max(sizes))]
 
 
 def main() -> None:

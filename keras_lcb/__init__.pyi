@@ -20,6 +20,9 @@ from .analysis import (
     time_to_fraction as time_to_fraction,
 )
 from .callbacks import (
+    Filters as Filters,
+)
+from .callbacks import (
     GradientNorms as GradientNorms,
 )
 from .callbacks import (

@@ -18,10 +18,11 @@ def _rate(setting: Setting, finding: Finding, advice: Advice) -> Setting:
 
 
 def _multiplier(setting: Setting, finding: Finding, advice: Advice) -> Setting:
-    """Multiplies the present factors of the layers' learning rates."""
+    """Multiplies the present factors of the learning rates of the layers that the advice names."""
     factor = float(re.findall(r": ([\d.e+-]+)", advice.code)[0])
+    others = not any(f'"{name}"' in advice.code for name in finding.layers)
     now = tuple(
-        (name, old if name == "every" else old * factor, at)
+        (name, old * factor if (name == "every") == others else old, at)
         for name, old, at in setting.multipliers
     )
     return setting.but(multipliers=now or ((",".join(finding.layers), factor, 0),))

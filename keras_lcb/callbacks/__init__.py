@@ -5,6 +5,7 @@ Callbacks that need the functions of a higher room live in that room: `LayerShar
 `ResponseFrequency` in `response`, `FrequencyResponse` in `synthetic`.
 """
 
+from keras_lcb.callbacks.filters import Filters
 from keras_lcb.callbacks.gradient_norms import GradientNorms
 from keras_lcb.callbacks.layer_convergence import LayerConvergence
 from keras_lcb.callbacks.recorder import Recorder
@@ -13,6 +14,7 @@ from keras_lcb.callbacks.tracking import track
 from keras_lcb.callbacks.training_backup import TrainingBackup
 
 __all__ = [
+    "Filters",
     "GradientNorms",
     "LayerConvergence",
     "Recorder",

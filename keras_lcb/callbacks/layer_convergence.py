@@ -12,11 +12,19 @@ import keras
 import numpy as np
 
 from keras_lcb.backend import internals
+from keras_lcb.callbacks.device_sketches import DeviceSketches
 from keras_lcb.callbacks.lora import has_lora
 from keras_lcb.callbacks.missing_distances import why_missing
 from keras_lcb.callbacks.recorder import LOCK, Record, Recorder
 from keras_lcb.callbacks.reference import load_reference
-from keras_lcb.callbacks.snapshots import JOINED, Snapshots, kept, on_host, parameter_vectors
+from keras_lcb.callbacks.snapshots import (
+    JOINED,
+    Snapshots,
+    kept,
+    on_device,
+    on_host,
+    parameter_vectors,
+)
 from keras_lcb.callbacks.ways import Ways
 from keras_lcb.callbacks.weight_distances import norms
 from keras_lcb.training.selection import LayerSelection
@@ -51,7 +59,9 @@ class LayerConvergence(Recorder):
             1024.
         budget: The most memory, in bytes, that exact records may take. Defaults to 2 GiB.
         seed: Random seed of the sketches. Defaults to 0.
-        on_device: Whether exact records stay in the accelerator's memory. Defaults to `False`.
+        on_device: Whether exact records stay in the accelerator's memory. With memory="sketch",
+            whether sketches are made there, so that no weights are copied to the host; this takes
+            room for a copy of the initial weights. Defaults to `False`.
         backup: A folder to which each record is written. A new process that is given the same
             folder continues the run. Defaults to `None`: nothing is written.
         optimizer: The optimizer that trains the model, or a list of optimizers. Needed only if
@@ -73,7 +83,8 @@ class LayerConvergence(Recorder):
         ValueError: Before training, if the model is not compiled, a layer is unknown, the
             reference does not fit the model, or the records will not fit into `budget`.
 
-    Cost: each record copies the weights to the host, and `results` reads all copies.
+    Cost: each record copies the weights to the host, unless `on_device` is set, and `results` reads
+    all copies.
 
     Reference: Chen, Yuille & Zhou (2023), "Which Layer is Learning Faster?", Definition 2.1.
 
@@ -109,11 +120,6 @@ class LayerConvergence(Recorder):
             raise ValueError(f"`memory` must be 'exact' or 'sketch'; received {memory!r}.")
         if buckets < 1:
             raise ValueError(f"`buckets` must be 1 or more; received {buckets}.")
-        if on_device and memory == "sketch":
-            raise ValueError(
-                "Received on_device=True with memory='sketch', but sketches are made on the host. "
-                "Use memory='exact', or leave `on_device` out."
-            )
         self.reference = reference
         self.memory = memory
         self.buckets = buckets
@@ -127,8 +133,9 @@ class LayerConvergence(Recorder):
         super().reset()
         self._given: list[np.ndarray | None] | None = None  # the user's endpoint of each layer
         self._snapshots: Snapshots | None = None  # used if the user gives no endpoint
-        self._initial: list[np.ndarray] = []  # each layer's parameters at the start
+        self._initial: list[Any] = []  # each layer's parameters at the start
         self._known_ways: Ways | None = None
+        self._device_sketches: DeviceSketches | None = None
         # Step and measurement of the last epoch's end, if no record was due there.
         self._unrecorded: tuple[int, Record] | None = None
         self._endpoint: list[np.ndarray] | None = None  # for reference="model"
@@ -201,8 +208,11 @@ class LayerConvergence(Recorder):
         if self._unrecorded is not None and self._unrecorded[0] == self._updates.now():
             return self._unrecorded[1]
         internals.sync_state(self._model)
-        if self._initial and self._snapshots is not None and self._snapshots.stay_on_device:
-            return self._snapshots.on_device_now()
+        if self._snapshots is not None and self._snapshots.on_device:
+            if self._snapshots.sketched:
+                return self._sketched_on_device()
+            if self._initial:
+                return self._snapshots.on_device_now()
         joined, vectors = parameter_vectors(self._rows)
         if not self._initial:
             self._initial = vectors
@@ -218,6 +228,17 @@ class LayerConvergence(Recorder):
             known = self._ways.from_start([vectors])
             record |= {name: values[0] for name, values in known.items()}
         return record
+
+    def _sketched_on_device(self) -> Record:
+        assert self._snapshots is not None
+        if not self._initial:
+            self._initial = [on_device(row) for row in self._rows]
+        if self._device_sketches is None:
+            self._device_sketches = DeviceSketches(
+                self._rows, self._snapshots.sketches, self._initial
+            )
+        sketches, known = self._device_sketches.measure()
+        return {**{kept(place): sketch for place, sketch in enumerate(sketches)}, **known}
 
     @property
     def _ways(self) -> Ways:
@@ -360,7 +381,7 @@ class LayerConvergence(Recorder):
 
     def _keep(self, record: Record) -> None:
         if record is self._records[0] and not self._holds_initial():
-            initial = {f"initial/{place}": vector for place, vector in enumerate(self._initial)}
+            initial = {f"initial/{at}": on_host(vector) for at, vector in enumerate(self._initial)}
             record = record | initial
         super()._keep({name: value for name, value in record.items() if name != JOINED})
 
@@ -388,7 +409,7 @@ class LayerConvergence(Recorder):
             self._initial = [first.pop(name) for name in names]
         else:
             self._initial = [first[kept(place)] for place in range(len(self._rows))]
-        self._known_ways = None
+        self._known_ways = self._device_sketches = None
         if self._snapshots is not None and not all(map(self._snapshots.are_whole, records)):
             self._describe([record for record in records if self._snapshots.are_whole(record)])
             self._snapshots.sketch(records)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import warnings
 from collections.abc import Iterable, Sequence
@@ -27,7 +28,8 @@ class Snapshots:
         buckets: Length of a layer's sketch.
         budget: The most memory, in bytes, that whole parameters may take.
         seed: Seed of the sketches.
-        on_device: Whether whole parameters stay in the accelerator's memory.
+        on_device: Whether whole parameters stay in the accelerator's memory, and sketches are
+            made there.
     """
 
     def __init__(
@@ -45,19 +47,22 @@ class Snapshots:
         self.on_device = on_device
         self.sketched = memory == "sketch"
         self._buckets = buckets
-        self._sketches = [
+        self.sketches = [
             CountSketch(row.parameters, buckets, [seed, place]) for place, row in enumerate(rows)
         ]
         sizes = (row.parameters * _dtype(row.variables).itemsize for row in rows)
         self.record_bytes = sum(sizes)  # size of one record of whole parameters
-        self._edges = np.cumsum([0, *(min(row.parameters, buckets) for row in rows)]).tolist()
+        edges = np.cumsum([0, *(min(row.parameters, buckets) for row in rows)]).tolist()
+        # Of a row of sketches. All records share these slices.
+        self._columns = [slice(*ends) for ends in itertools.pairwise(edges)]
+        self._all_columns = slice(0, edges[-1])
         dtype = np.result_type("float32", *(_dtype(row.variables) for row in rows))
-        self._spool = Spool(self._edges[-1], dtype)
+        self._spool = Spool(edges[-1], dtype)
 
     @property
     def relative_errors(self) -> np.ndarray:
         """The relative standard error of a distance between two snapshots, for each layer."""
-        return np.array([s.relative_error if self.sketched else 0.0 for s in self._sketches])
+        return np.array([s.relative_error if self.sketched else 0.0 for s in self.sketches])
 
     def keep(self, joined: np.ndarray | None, vectors: Sequence[np.ndarray]) -> dict[str, Any]:
         """Returns the entries of a record that hold the snapshots of all layers.
@@ -66,7 +71,7 @@ class Snapshots:
             joined: The parameters of all layers, from `parameter_vectors`.
             vectors: The parameters of each layer, from there, too.
         """
-        if self.stay_on_device:
+        if self.on_device and not self.sketched:
             return self.on_device_now()
         entries = dict(zip(self._names, self._snapshots_of(vectors), strict=True))
         return entries if self.sketched or joined is None else entries | {JOINED: joined}
@@ -74,16 +79,16 @@ class Snapshots:
     def _snapshots_of(self, vectors: Sequence[np.ndarray]) -> list[np.ndarray]:
         if not self.sketched:
             return list(vectors)
-        return [sketch(own) for sketch, own in zip(self._sketches, vectors, strict=True)]
+        return [sketch(own) for sketch, own in zip(self.sketches, vectors, strict=True)]
 
     def put_aside(self, record: dict[str, Any]) -> None:
         """Moves a record's sketches to where they do not fill the memory."""
         row = np.concatenate([record[name] for name in self._names])
         at = len(self._spool)
         self._spool.append(row[None])
-        for name, start, stop in zip(self._names, self._edges, self._edges[1:], strict=False):
-            record[name] = Spooled(self._spool, (at, slice(start, stop)))
-        record[JOINED] = Spooled(self._spool, (at, slice(0, len(row))))
+        for name, columns in zip(self._names, self._columns, strict=True):
+            record[name] = Spooled(self._spool, (at, columns))
+        record[JOINED] = Spooled(self._spool, (at, self._all_columns))
 
     def on_host(self, records: Sequence[dict[str, Any]]) -> list[list[np.ndarray]]:
         """Returns the snapshots of all layers at each record, joined where they were kept so."""
@@ -91,17 +96,15 @@ class Snapshots:
             return [[np.asarray(record[JOINED])] for record in records]
         return [[on_host(record[name]) for name in self._names] for record in records]
 
-    @property
-    def stay_on_device(self) -> bool:
-        """Whether records are kept on the device, so that no copy on the host is needed."""
-        return self.on_device and not self.sketched
-
     def on_device_now(self) -> dict[str, Any]:
         """Returns the entries of a record that hold copies of all parameters on the device."""
-        return dict(zip(self._names, map(_on_device, self.rows), strict=True))
+        return dict(zip(self._names, map(on_device, self.rows), strict=True))
 
     def now(self) -> list[np.ndarray]:
         """Returns snapshots of the current parameters of all layers, on the host."""
+        if self.sketched and self.on_device:
+            pairs = zip(self.sketches, self.rows, strict=True)
+            return [on_host(sketch.on_device(on_device(row))) for sketch, row in pairs]
         return self._snapshots_of(parameter_vectors(self.rows)[1])
 
     def check_budget(self, records: int) -> None:
@@ -121,7 +124,7 @@ class Snapshots:
             f"{records:,} exact records of {self.record_bytes / 2**20:,.3f} MiB take "
             f"{needed / _GIB:,.3f} GiB, over the budget of {self.budget / _GIB:,.3f} GiB. Use "
             f"memory='sketch' ({sketched / _GIB:,.3f} GiB, distances within about "
-            f"{max(s.relative_error for s in self._sketches):.1%}), a larger `every`, fewer "
+            f"{max(s.relative_error for s in self.sketches):.1%}), a larger `every`, fewer "
             "`layers`, or a larger `budget`."
         )
 
@@ -143,14 +146,14 @@ class Snapshots:
         self.sketched = True
         for record in records:
             record.pop(JOINED, None)
-            for place, sketch in enumerate(self._sketches):
+            for place, sketch in enumerate(self.sketches):
                 vector = on_host(record[kept(place)])
                 if len(vector) == sketch.size:
                     record[kept(place)] = sketch(vector)
 
     def are_whole(self, record: dict[str, Any]) -> bool:
         """Returns whether a record holds all parameters of each layer."""
-        return all(len(record[kept(place)]) == s.size for place, s in enumerate(self._sketches))
+        return all(len(record[kept(place)]) == s.size for place, s in enumerate(self.sketches))
 
 
 # The name under which a record holds the snapshots of all layers in one array, of which those of
@@ -158,6 +161,7 @@ class Snapshots:
 JOINED = "kept"
 
 
+@functools.cache  # so that all records share one text
 def kept(place: int) -> str:
     """Returns the name under which a record holds the snapshot of a layer."""
     return f"kept/{place}"
@@ -216,7 +220,8 @@ def on_host(snapshot: Any) -> np.ndarray:
     return keras.ops.convert_to_numpy(snapshot)
 
 
-def _on_device(row: TrackedLayer) -> Any:
+def on_device(row: TrackedLayer) -> Any:
+    """Returns a copy of a layer's parameters on the device, as one vector."""
     dtype = _dtype(row.variables).name
     parts = [keras.ops.cast(keras.ops.ravel(v), dtype) for v in row.variables]
     # The copy must have its own memory, because the next step on JAX reuses that of the weights.

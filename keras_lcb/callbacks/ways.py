@@ -9,11 +9,12 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from keras_lcb.callbacks.lora import effective_distance, has_lora
-from keras_lcb.callbacks.snapshots import kernel_slices
+from keras_lcb.callbacks.snapshots import kernel_slices, on_host
 from keras_lcb.callbacks.weight_distances import Layout, Parts, angle, weights
 from keras_lcb.training.layers import TrackedLayer
 
@@ -23,16 +24,20 @@ class Ways:
 
     Args:
         rows: The layers.
-        initial: The parameters of each layer at the start, as one vector.
+        initial: The parameters of each layer at the start, as one vector, on the host or not.
     """
 
-    def __init__(self, rows: Sequence[TrackedLayer], initial: Sequence[np.ndarray]) -> None:
+    def __init__(self, rows: Sequence[TrackedLayer], initial: Sequence[Any]) -> None:
         self._rows = rows
         self._initial = initial
         self._sizes = [row.parameters for row in rows]
         self._kernels = [kernel_slices(row) for row in rows]
         self._layout = Layout(self._sizes, self._kernels)
-        self._initial_norms = self._layout.lengths([initial], None)[0][1][0]
+        # One layer after the other, since they may be on the device.
+        self._initial_norms = [
+            float(Layout([size], [kernels]).lengths([[on_host(vector)]], None)[0][1][0, 0])
+            for size, kernels, vector in zip(self._sizes, self._kernels, initial, strict=True)
+        ]
 
     def from_start(self, records: Sequence[Parts]) -> dict[str, np.ndarray]:
         """Returns norms, and distances and angles from the start: arrays (records, layers).
@@ -40,7 +45,8 @@ class Ways:
         Args:
             records: The parameters of each layer at each record.
         """
-        norms, moved = self._layout.lengths(records, None, self._initial)
+        start = list(map(on_host, self._initial))
+        norms, moved = self._layout.lengths(records, None, start)
         turned = angle(norms[1], self._initial_norms, moved[1])
         return {
             "parameter_norm": norms[0],
@@ -51,11 +57,13 @@ class Ways:
 
     def lengths(self, ends: Sequence[np.ndarray | None]) -> np.ndarray:
         """Returns ‖θ* − θ(0)‖ for each layer; NaN if its endpoint is unknown or a sketch."""
-        whole = [
-            end if end is not None and len(end) == size else _unknown(size)
-            for end, size in zip(ends, self._sizes, strict=True)
-        ]
-        return self._layout.lengths([whole], self._initial)[0][0][0]
+        start, whole = [], []
+        for first, end, size in zip(self._initial, ends, self._sizes, strict=True):
+            if end is None or len(end) != size:
+                first = end = _unknown(size)
+            start.append(on_host(first))
+            whole.append(end)
+        return self._layout.lengths([whole], start)[0][0][0]
 
     def to_end(
         self,

@@ -39,7 +39,8 @@ def stability(seen: Observed) -> dict[str, float]:
     """Returns the largest curvature, divided by the largest one that is stable, if it is known.
 
     Gradient descent with the learning rate η is unstable in directions whose curvature is above
-    2/η; with momentum β, above 2 (1 + β)/η.
+    2/η; with momentum β, above 2 (1 + β)/η. A run does not hold β, so without the model β is taken
+    as 1: what is told then holds with any momentum.
     """
     if "sgd" not in seen.optimizer or not 0 < seen.rate < np.inf:
         return {}
@@ -52,7 +53,10 @@ def stability(seen: Observed) -> dict[str, float]:
         largest = float(found["eigenvalue"].max())
     else:
         largest = seen.largest("eigenvalue")
-    momentum = float(getattr(getattr(seen.model, "optimizer", None), "momentum", 0.0) or 0.0)
+    if seen.model is None:
+        momentum = 1.0
+    else:
+        momentum = float(getattr(seen.model.optimizer, "momentum", 0.0) or 0.0)
     bound = 2 * (1 + momentum) / seen.rate
     return (
         {"curvature over largest stable curvature": largest / bound} if np.isfinite(largest) else {}

@@ -101,7 +101,9 @@ def finding(
     if ranks is not None:
         p_order = max(p_order, p_random_order(ranks, layers))
     few = effect.count < RUNS_FOR_A_VERDICT
-    lacking = f"{effect.count} seeds; a verdict takes {RUNS_FOR_A_VERDICT}" if few else ""
+    lacking = (
+        f"{_counted(effect.count, 'seed')}; a verdict takes {RUNS_FOR_A_VERDICT}" if few else ""
+    )
     found = Finding(scale, tuple(seeds), effect, p_order, effect.p_within(*scale.bounds))
     return dataclasses.replace(found, **{"lacking": lacking, **told})  # type: ignore[arg-type]
 
@@ -169,6 +171,12 @@ def over_settings(findings: Mapping[str, Finding], scale: Scale) -> Finding:
     means = [f.effect.values for f in findings.values() if f.effect.count]
     effect = pooled(means)
     few = effect.count < RUNS_FOR_A_VERDICT
-    lacking = f"{effect.count} settings; a verdict takes {RUNS_FOR_A_VERDICT}" if few else ""
+    lacking = (
+        f"{_counted(effect.count, 'setting')}; a verdict takes {RUNS_FOR_A_VERDICT}" if few else ""
+    )
     p_order, p_equivalent = effect.p_differs(), effect.p_within(*scale.bounds)
     return Finding(scale, (), effect, p_order, p_equivalent, lacking=lacking)
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"

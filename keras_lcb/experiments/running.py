@@ -82,7 +82,8 @@ def complete(
             machines see.
         jobs: Processes at a time on this machine, each with its share of the processors, and
             with the Keras backend of this one. By default as many as there are processors; 1 runs
-            everything in this process.
+            everything in this process, whose memory may grow with each training, while a process
+            of several is replaced when its memory has grown by 300 MB.
         backend: Where: "loky", processes on this machine; "dask" or "ray", the workers of a
             cluster, which have the same packages as this process.
         address: Of the cluster, such as `"tcp://10.0.0.1:8786"`; `None` starts one on this machine.

@@ -70,8 +70,13 @@ class Declaration:
     @property
     def further(self) -> tuple[str, ...]:
         """The quantities that have a panel, but no figure of their own in `plotting`."""
+        return tuple(n for n in self.quantities if n in VARIABLES and n not in _FIGURES)
+
+    @property
+    def quantities(self) -> tuple[str, ...]:
+        """The quantities that have a panel."""
         kept = [panel.partition(":")[2] for panel in self.panels.values()]
-        return tuple(name for name in kept if name in VARIABLES and name not in _FIGURES)
+        return tuple(name for name in kept if name)
 
     @property
     def settings(self) -> type[Declared]:

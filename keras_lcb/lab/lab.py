@@ -68,6 +68,7 @@ class Lab:
         self._session = Session(
             make_driver(driver), self._place.training, self._live, self._on_state, self._on_end
         )
+        self._session.settings = settings
         self._controls = panel.Controls(
             settings, declared.presets, preset if settings == known else ""
         )
@@ -331,7 +332,7 @@ class Lab:
         beside = self._beside()
         if beside is None or beside is entry:
             return {entry.title: entry.run}
-        left, right = titles(beside, entry.settings)
+        left, right = titles(beside, entry.settings, letters=1000)  # a figure has lines enough
         return {left: beside.run, right: entry.run}
 
     # Called by the session, from its threads.

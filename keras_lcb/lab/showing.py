@@ -10,7 +10,9 @@ from keras_lcb.lab.engine.place import Place
 from keras_lcb.lab.screen.gallery import Gallery
 from keras_lcb.lab.screen.history import Entry
 from keras_lcb.lab.settings.declared import Declared
-from keras_lcb.lab.views.form import form_of
+from keras_lcb.lab.views.form import announced, form_of
+
+_LETTERS = 42  # of what two runs differ in, for which there is room beside each other
 
 
 class Showing:
@@ -38,7 +40,7 @@ class Showing:
     def untrained(self, settings: Declared, said: str) -> None:
         """Shows what settings start from: the target, and the network before training."""
         self._settings, self.entry, self.at_start = settings, None, True
-        form = form_of(self._place.untrained(settings))
+        form = announced(form_of(self._place.untrained(settings)), self._declared.quantities)
         self._gallery.show({f"Not trained yet: {settings.in_words()}": form}, said)
 
     def example(self, settings: Declared, told: str, view: Any) -> None:
@@ -79,7 +81,8 @@ class Showing:
     def fits(self, settings: Declared) -> bool:
         """Returns whether what is shown starts as a training with these settings would."""
         start = self._place.untrained
-        return self.entry is not None and start(settings).alike(start(self._settings))
+        # The new settings last: it is they that the place then prepares a training of.
+        return self.entry is not None and start(self._settings).alike(start(settings))
 
     def grey_if_stale(self, settings: Declared) -> None:
         """Greys the past run that is shown if it was trained with other settings."""
@@ -93,7 +96,13 @@ class Showing:
             )
 
 
-def titles(beside: Entry, settings: Declared) -> tuple[str, str]:
-    """Returns the titles of a past run and of what is shown beside it."""
-    left = f"A, run {beside.number}: {beside.settings.in_words(settings)}"
-    return left, f"B: {settings.in_words(beside.settings)}"
+def titles(beside: Entry, settings: Declared, letters: int = _LETTERS) -> tuple[str, str]:
+    """Returns the titles of a past run and of what is shown beside it.
+
+    Args:
+        beside: The past run.
+        settings: The settings of what is shown beside it.
+        letters: How much room there is for what they differ in. Defaults to that on a page.
+    """
+    left, right = beside.settings.apart(settings, letters)
+    return f"A, run {beside.number}: {left}", f"B: {right}"

@@ -15,7 +15,8 @@ import xarray as xr
 
 from keras_lcb.lab.screen.notebook_cells import remember
 from keras_lcb.lab.views.form import form_of
-from keras_lcb.lab.views.sentence import describe_layers
+from keras_lcb.lab.views.layers import layers_view_of
+from keras_lcb.lab.views.sentence import describe_layers, found_in
 from keras_lcb.viewer.widget import Viewer
 
 if TYPE_CHECKING:
@@ -41,9 +42,11 @@ def watch(
     """Trains a model, and shows live how its layers learn.
 
     Call it in the last line of a cell. Training begins at once, in the background, through
-    `model.fit` with `LayerConvergence` and `GradientNorms`; it can be paused and stopped. Distances
-    are measured to the newest weights while it goes on, and to its last weights in the end. The
-    cost is that of the two callbacks, and a fifth of one core for the pictures at most.
+    `model.fit` with `LayerConvergence` and `GradientNorms`, and with `Filters` if the model is
+    built and has convolutions; it can be paused and stopped. Distances are measured to the newest
+    weights while it goes on, and to its last weights in the end. Then a sentence also tells the
+    most certain finding of `diagnose`, if there is one. The cost is that of the callbacks, and a
+    fifth of one core for the pictures at most.
 
     Args:
         model: A compiled model.
@@ -95,7 +98,7 @@ class Watched:
 
     Attributes:
         widget: What is shown, an ipywidgets widget.
-        sentence: What the pictures show, in words.
+        sentence: What the pictures show, in words; in the end, also what is wrong with the run.
     """
 
     def __init__(self, training: WatchedTraining) -> None:
@@ -188,13 +191,13 @@ class Watched:
         self.sentence = describe_layers(view)
 
     def _end(self) -> None:
-        view = self._training.view()
         self._run = self._training.run()
         if self._viewer is None:
-            self._show(view)
+            self._show(self._training.view())
         assert self._viewer is not None
         self._viewer.show(self._run)
-        self.sentence = describe_layers(view)
+        told = describe_layers(layers_view_of(self._run))
+        self.sentence = " ".join(filter(None, [told, found_in(self._run)]))
 
     def _say(self) -> None:
         training = self._training

@@ -19,12 +19,14 @@ class Quantity:
         units: The units; "1" for a pure number.
         dims: The alternative dimensions, each as names that are separated by spaces.
         whole: Whether values are whole numbers. Defaults to `False`.
+        title: A shorter description, for headings. Defaults to "": `long_name`.
     """
 
     long_name: str
     units: str
     dims: tuple[str, ...]
     whole: bool = False
+    title: str = ""
 
 
 COORDINATES: dict[str, Quantity] = {
@@ -46,6 +48,9 @@ COORDINATES: dict[str, Quantity] = {
     "direction": Quantity("number of the random direction", "1", ("direction",), whole=True),
     "alpha": Quantity("position along the first direction", "1", ("alpha",)),
     "beta": Quantity("position along the second direction", "1", ("beta",)),
+    "filter": Quantity("number of the filter", "1", ("filter",), whole=True),
+    "row": Quantity("row of the filter", "1", ("row",), whole=True),
+    "column": Quantity("column of the filter", "1", ("column",), whole=True),
     "seed": Quantity("seed of the run", "1", ("seed",), whole=True),
 }
 
@@ -71,6 +76,9 @@ VARIABLES: dict[str, Quantity] = {
         _STEP_LAYER,
     ),
     "parameter_norm": Quantity("norm of the parameters", "1", _STEP_LAYER),
+    "filters": Quantity(
+        "weights of some of the layer's filters", "1", ("step layer filter row column",)
+    ),
     # How similar its activations are to those at another moment.
     "similarity": Quantity("similarity of activations to the final ones", "1", _STEP_LAYER),
     "similarity_to_start": Quantity(
@@ -87,7 +95,10 @@ VARIABLES: dict[str, Quantity] = {
     "learning_rate": Quantity("learning rate", "1", ("step", "layer", "step layer")),
     # Which frequencies each layer carries.
     "frequency_share": Quantity(
-        "share of the target's frequency carried by the layer", "1", ("step layer frequency",)
+        "share of the target's frequency carried by the layer",
+        "1",
+        ("step layer frequency",),
+        title="share of each frequency carried",
     ),
     "frequency_centroid": Quantity(
         "energy centroid of the layer's spectrum, leakage included", "1", _STEP_LAYER
@@ -99,10 +110,14 @@ VARIABLES: dict[str, Quantity] = {
         "R² of a linear read-out for a frequency",
         "1",
         ("layer frequency", "step layer frequency"),
+        title="R² of a linear read-out",
     ),
     # How much of what varies fast with the image, by a Gaussian filter.
     "response_frequency": Quantity(
-        "share of the layer's response above the cut-off frequency", "1", ("step layer cutoff",)
+        "share of the layer's response above the cut-off frequency",
+        "1",
+        ("step layer cutoff",),
+        title="how fast the response varies",
     ),
     "target_frequency": Quantity(
         "share of the target above the cut-off frequency, as a function of the layer's output",
@@ -142,7 +157,10 @@ VARIABLES: dict[str, Quantity] = {
     "trace_standard_error": Quantity("standard error of the trace", "1", _LAYER),
     "gradient_change": Quantity("change of the gradient after a step", "1", _LAYER_STEP_SIZE),
     "relative_gradient_change": Quantity(
-        "change of the gradient relative to its norm", "1", _LAYER_STEP_SIZE
+        "change of the gradient relative to its norm",
+        "1",
+        _LAYER_STEP_SIZE,
+        title="relative gradient change",
     ),
     "gradient_cosine": Quantity(
         "cosine between the gradients before and after a step", "1", _LAYER_STEP_SIZE

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-IN_MEMORY = 16 * 2**20  # bytes of new rows that are collected before they are written
+IN_MEMORY = 4 * 2**20  # bytes of new rows that are collected before they are written
 
 # One thread may read a table while another adds to it. The lock belongs to the module, not to the
 # table, because an object that holds a lock cannot be copied.
@@ -115,7 +115,7 @@ class Spool:
             self._written, self._new, self._whole = self._count, [], _nothing
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, slots=True)  # without a dictionary; there are many
 class Spooled:
     """A part of a spool's table, which is read when it is used as an array.
 

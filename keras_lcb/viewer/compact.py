@@ -12,6 +12,7 @@ from keras_lcb.runs import schema
 from keras_lcb.training.block_names import block_name
 from keras_lcb.viewer.encoding import Precision, encoded
 from keras_lcb.viewer.events import as_json, events
+from keras_lcb.viewer.titles import title
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -27,13 +28,16 @@ _SHAPES = (
     ("x",),
     ("layer", "x"),
     ("layer", "alpha"),
+    ("layer", "filter", "row", "column"),
 )
-_ORDER = ("layer", "frequency", "x", "alpha")
+_ORDER = ("layer", "frequency", "x", "alpha", "filter", "row", "column")
 _ALONG = ("step", "update")
 # A further dimension, such as `rank`, makes a quantity for each of its values, if they are few.
 _FEW = 8
 # Finer than a screen shows; runs with more records are thinned, which the form says.
 _RECORDS = 400
+# How many numbers of filters a form holds at most, but for those of two records.
+_NUMBERS_OF_FILTERS = 60_000
 _ATTRIBUTES = ("optimizer", "learning_rate", "reference", "provisional", "backend", "seed")
 
 
@@ -57,7 +61,8 @@ def compact(
             for a few values of something else, as for ranks of eigenvalues, is taken apart.
         points: How many positions `x` functions keep at most; all by default.
         records: How many records a quantity keeps at most, evenly spread, the first and the last
-            among them. Defaults to 400.
+            among them. Defaults to 400. Filters of large networks have fewer, so that they take
+            about 300 kB; those of several seeds are those of the first.
 
     Returns:
         `layers` (with name, block, kind, role, parameters), `steps`, `axes`, `variables` (each
@@ -179,9 +184,14 @@ def _own(values: xr.DataArray) -> tuple[str, ...]:
 def _variable(run: xr.Dataset, name: str, precision: Precision, records: int) -> dict[str, Any]:
     values, along = run[name], _along(run[name])
     dims = _own(values)
+    if "filter" in dims:
+        values = values.isel(seed=0) if "seed" in values.dims else values  # a mean shows no filter
+        size = math.prod(values.sizes[dim] for dim in dims)
+        records = min(records, max(2, _NUMBERS_OF_FILTERS // size))
     values = values.transpose(*(dim for dim in ("seed", along) if dim in values.dims), *dims)
     described = {
         "longName": str(values.attrs.get("long_name", name)),
+        **title(name),
         "units": str(values.attrs.get("units", "1")),
         "dims": list(dims),
     }

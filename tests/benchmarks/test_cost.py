@@ -22,6 +22,8 @@ def test_each_kind_of_size_is_measured():
     assert row["parameters"] == pytest.approx(100, rel=0.2)
     assert row["exact_mib"] == pytest.approx(4 * row["parameters"] / 2**20)
     assert all(np.isfinite(value) for value in row.values())
+    row = cost.errors(10_000, rounds=1)
+    assert len(row["error"]) == 8 and row["error"][-1] == 0 < max(row["error"]) < 0.2
     row = cost.records(10, rounds=1)
     assert row["mib"] > 100 and row["growth"] < 0.1 and row["size_mib"] > 0
 

@@ -66,7 +66,15 @@ def copies_of_the_run(model, tmp_path, **options):
     return convergence, plain
 
 
-@pytest.mark.parametrize("options", [{}, {"on_device": True}, {"memory": "sketch", "buckets": 9}])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"on_device": True},
+        {"memory": "sketch", "buckets": 9},
+        {"memory": "sketch", "buckets": 9, "on_device": True},
+    ],
+)
 def test_a_new_callback_goes_on_where_the_model_stands(options, tmp_path):
     model = compiled(dense("a", "b"))
     first, plain = copies_of_the_run(model, tmp_path, **options)

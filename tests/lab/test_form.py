@@ -8,7 +8,7 @@ import pytest
 from keras_lcb.lab.engine.training import Training
 from keras_lcb.lab.engine.untrained import untrained
 from keras_lcb.lab.settings import Settings
-from keras_lcb.lab.views.form import POINTS, form_of
+from keras_lcb.lab.views.form import POINTS, announced, form_of
 from keras_lcb.synthetic.experiment import compiled_model
 from keras_lcb.viewer.compact import compact
 from tests.lab.views import view
@@ -55,6 +55,15 @@ def test_settings_that_start_alike_have_the_same_view():
     other = dataclasses.replace(SETTINGS, learning_rate=0.5, optimizer="adam", seeds=2)
     assert untrained(other).alike(untrained(SETTINGS))
     assert not untrained(dataclasses.replace(SETTINGS, seed=1)).alike(untrained(SETTINGS))
+
+
+def test_what_is_not_measured_yet_is_announced_without_values():
+    form = form_of(view())
+    named = announced(form, ["normalized_distance", "relative_gradient_change/step_size=0.03"])
+    told = named["variables"].pop("relative_gradient_change/step_size=0.03")
+    assert named == form
+    assert told["title"] == "relative gradient change, step size 0.03"
+    assert told["at"] == [] and decoded(told).shape == (0, 4)
 
 
 def test_bands_and_changes_are_part_of_it():

@@ -105,6 +105,9 @@ def test_nothing_wraps_or_is_cut_on_a_projector(opened):
     rate(lab, 0.05)
     lab.root.get_by_text("Greyed: run 1 was trained with other settings").wait_for()
     assert faults(lab) == []
+    lab.labelled("Network", "select").select_option("residual")
+    lab.labelled("Optimizer", "select").select_option("SGD with momentum")
+    lab.press_right("Depth")
     assert trained(lab) == [] and faults(lab) == []
     rate(lab, 10)
     lab.predict("a deep layer")
@@ -118,7 +121,10 @@ def test_nothing_wraps_or_is_cut_on_a_projector(opened):
 
 @pytest.mark.parametrize("name", ["flatness", "images", "freezing"])
 def test_each_lab_opens_on_a_projector_with_nothing_wrapped_or_cut(opened, name):
-    assert faults(opened(f"lab={name}")) == []
+    lab = opened(f"lab={name}")
+    headings = lab.root.locator(".lcb-panel h3").all_inner_texts()
+    assert all(headings) and len(headings) >= 3  # also of what is measured only later
+    assert faults(lab) == []
 
 
 def test_a_phone_reads_the_address_without_the_key_from_a_projector(opened):

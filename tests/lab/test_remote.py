@@ -5,6 +5,7 @@ import secrets
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -15,9 +16,10 @@ from keras_lcb.lab.declaration import Declaration
 from keras_lcb.lab.engine import place, remote
 from keras_lcb.lab.labs.depth import DepthLab
 from keras_lcb.lab.labs.flatness import FlatnessLab
-from keras_lcb.lab.labs.images import ImageSettings, ImagesLab
+from keras_lcb.lab.labs.images import ImagesLab
 from keras_lcb.lab.serving import trainer
 from keras_lcb.lab.settings import Settings
+from keras_lcb.lab.settings.images import ImageSettings
 from tests.lab.conftest import until
 
 SETTINGS = Settings(depth=2, width=8, updates=100, target="sin(x)", learning_rate=0.05)
@@ -75,6 +77,22 @@ def test_a_run_is_that_of_this_process(process):
     assert training.view().alike(own.view())
     same = training.run().drop_vars("wall_time"), own.run().drop_vars("wall_time")
     xr.testing.assert_allclose(*same, rtol=1e-6)
+
+
+def test_a_prepared_training_is_the_same_training(process):
+    depth = there(DepthLab)
+    depth.when_ready(lambda: None)
+    until(lambda: depth.ready)
+    for seed, records in ((SETTINGS.seed, 1), (SETTINGS.seed + 1, 0)):
+        depth.untrained(SETTINGS)
+        time.sleep(1)  # so that it is begun; what is begun is waited for
+        training = depth.training(SETTINGS, seed)
+        assert training.records == records
+        own = DepthLab.declared.engine(SETTINGS, seed)
+        training.advance(lambda: False)
+        own.advance(lambda: False)
+        same = training.run().drop_vars("wall_time"), own.run().drop_vars("wall_time")
+        xr.testing.assert_allclose(*same, rtol=1e-6)
 
 
 def test_it_stops_when_it_is_enough_and_goes_on_at_another_rate(process):

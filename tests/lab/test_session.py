@@ -151,6 +151,24 @@ def test_step_takes_one_record_and_pauses(session):
     assert session.trainings[0].records == 2
 
 
+class _Prepared(Training):
+    """One that was trained up to its first record before it was asked for."""
+
+    def __init__(self, settings, seed):
+        super().__init__(settings, seed)
+        self.records = 1
+
+
+def test_the_first_step_shows_the_first_record_of_a_prepared_training():
+    session = Watched(training=_Prepared)
+    session.start(SETTINGS, records=1)
+    session.wait(lambda: session.state is State.PAUSED and session.views)
+    assert session.trainings[0].records == 1 and session.views == [1]
+    session.start(SETTINGS, records=1)
+    session.wait(lambda: session.trainings[0].records == 2 and session.state is State.PAUSED)
+    assert session.close()
+
+
 def test_the_learning_rate_changes_without_a_pause(session):
     session.start(dataclasses.replace(SETTINGS, updates=20_000))
     session.wait(lambda: session.trainings and session.trainings[0].records > 3)

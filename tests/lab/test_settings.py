@@ -54,6 +54,24 @@ def test_an_experiment_takes_at_least_the_updates_asked_for_in_few_records(setti
     assert settings.config(seed=7).seed == 7
 
 
+@given(anything, anything, st.integers(12, 200))
+def test_what_differs_is_told_as_far_as_there_is_room(one, other, letters):
+    mine, theirs = one.apart(other, letters)
+    assert max(len(mine), len(theirs)) <= letters or letters < len("the same settings")
+    whole = one.apart(other, 10_000)
+    assert whole == (one.in_words(other), other.in_words(one))
+    if max(map(len, whole)) <= letters:
+        assert (mine, theirs) == whole
+
+
+def test_both_sides_name_the_same_differences_and_count_the_others():
+    one, other = Settings(seeds=1, updates=5000), Settings(depth=12, width=128, seeds=3)
+    mine, theirs = one.apart(other, 32)
+    assert (mine, theirs) == ("depth 5, width 64, and 2 more", "depth 12, width 128, and 2 more")
+    assert one.apart(other, 12) == ("4 settings", "4 settings")
+    assert one.apart(one, 30) == ("the same settings", "the same settings")
+
+
 def test_a_formula_is_what_is_learned():
     assert Settings(target=" x^2 ").config().target == Expression("x^2")
 

@@ -1,5 +1,6 @@
 """Any model's training, live: what is shown, paused, stopped, and what is left."""
 
+import html
 import threading
 import time
 
@@ -7,7 +8,9 @@ import keras
 import numpy as np
 import pytest
 
+from keras_lcb.diagnosis import diagnose
 from keras_lcb.lab import watch
+from keras_lcb.lab.views.form import form_of
 from tests.viewer.test_encoding import decoded
 
 GENERATOR = np.random.default_rng(0)
@@ -56,9 +59,35 @@ def test_the_viewer_shows_it_and_a_sentence_tells_it(watched):
     (shown,) = watched._viewer.shown
     assert [layer["name"] for layer in shown["form"]["layers"]] == ["first", "last"]
     assert decoded(shown["form"]["variables"]["normalized_distance"])[-1].tolist() == [0.0, 0.0]
-    assert "half-way at update" in watched.sentence
+    assert "half-way at update" in watched.sentence and "So far" not in watched.sentence
     mimes = watched._repr_mimebundle_()
     assert "application/vnd.jupyter.widget-view+json" in mimes and "done" in mimes["text/plain"]
+
+
+def test_in_the_end_the_sentence_tells_what_is_wrong():
+    broken = model()
+    broken.get_layer("first").trainable = False
+    broken.compile(keras.optimizers.SGD(0.05), "mse")
+    watched = watch(broken, X, Y, epochs=20)
+    assert watched.wait(120)
+    found = diagnose(watched.run).sentence()
+    assert "first" in found and watched.sentence.endswith(found)
+    assert found in html.unescape(watched._status.value)
+    watched.close()
+
+
+def test_filters_of_a_convolutional_network_are_shown():
+    convolution = keras.layers.Conv1D(2, 2, name="conv")
+    made = keras.Sequential([keras.Input((3, 1)), convolution, keras.layers.Flatten()])
+    made.add(keras.layers.Dense(1))
+    made.compile(keras.optimizers.SGD(0.05), "mse")
+    watched = watch(made, X[..., np.newaxis], Y, epochs=2)
+    assert watched.wait(120) and watched.state == "done", watched._training.error
+    expected = keras.ops.convert_to_numpy(convolution.kernel)[:, 0].T
+    form = watched._viewer.shown[0]["form"]
+    np.testing.assert_allclose(decoded(form["variables"]["filters"])[-1, 0, :, 0], expected)
+    assert "filters" in form_of(watched._training.view())["variables"]
+    watched.close()
 
 
 def test_it_pauses_and_stops_after_a_batch_and_leaves_no_thread():

@@ -41,7 +41,7 @@ def test_every_name_of_the_contract_is_known():
         "target prediction contribution smallest_residual scaled_eigenvalue products "
         "stable_learning_rate layer_slice slice_rise eigenvalue_per_parameter filter_curvature "
         "filter_curvature_standard_error effective_distance response_frequency target_frequency "
-        "input_target_frequency"
+        "input_target_frequency filters"
     )
     assert set(contract.split()) == set(names.VARIABLES)
     dims = {d for q in names.VARIABLES.values() for choice in q.dims for d in choice.split()}

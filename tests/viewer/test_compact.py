@@ -126,6 +126,35 @@ def test_seeds_become_a_mean_with_a_band(run_factory):
     assert form["attributes"]["seeds"] == 3
 
 
+def with_filters(run_factory, layers=3, records=7, value=0.0):
+    over = ("step", "layer", "filter", "row", "column")
+    run = run_factory(rates=np.linspace(5, 1, layers), steps=np.arange(records))
+    values = value + np.arange(records * layers * 4 * 9.0).reshape(records, layers, 4, 3, 3)
+    return run.assign(filters=(over, values))
+
+
+def test_filters_are_kept_with_all_their_weights(run_factory):
+    given = with_filters(run_factory)
+    described = compact(given)["variables"]["filters"]
+    assert described["dims"] == ["layer", "filter", "row", "column"]
+    np.testing.assert_array_equal(decoded(described), given.filters.values)
+
+
+def test_of_several_seeds_filters_are_those_of_the_first(run_factory):
+    runs = [with_filters(run_factory, value=value) for value in (0.0, 10.0)]
+    stacked = xr.concat(runs, xr.DataArray([0, 1], dims="seed", name="seed"), data_vars="all")
+    described = compact(stacked)["variables"]["filters"]
+    assert "band" not in described
+    np.testing.assert_array_equal(decoded(described), runs[0].filters.values)
+
+
+def test_filters_of_a_large_network_have_fewer_records(run_factory):
+    described = compact(with_filters(run_factory, layers=100, records=150))["variables"]["filters"]
+    assert len(described["at"]) == 60_000 // (100 * 36) and described["of"] == 150
+    assert (described["at"][0], described["at"][-1]) == (0, 149)
+    assert len(described["data"]) < 330_000
+
+
 def test_layers_stand_in_the_order_of_depth(run_factory):
     given = run_factory().isel(layer=[2, 0, 1])
     form = compact(given)
@@ -159,8 +188,20 @@ def fixture():
             "distance": (over, [[4.0, 2.0], [1.0, float("nan")], [0.0, 1.0]]),
             "gradient_norm": (over, [[float("nan")] * 2, [100.0, 0.01], [1.0, 1.0]]),
             "loss": (("step",), [float("nan"), 0.5, 0.25]),
+            # One layer has two filters of two weights, the other none.
+            "filters": (
+                (*over, "filter", "row", "column"),
+                [[[[[w, -w]], [[1.0, 0.0]]], [[[float("nan")] * 2]] * 2] for w in (0.5, 1.0, 2.0)],
+            ),
         },
-        {"step": [0, 10, 30], "layer": ["block1_a", "block1_b"], "depth": [0, 1]},
+        {
+            "step": [0, 10, 30],
+            "layer": ["block1_a", "block1_b"],
+            "depth": [0, 1],
+            "filter": [0, 1],
+            "row": [0],
+            "column": [0, 1],
+        },
         {"first_nonfinite_update": 25, "optimizer": "SGD"},
     )
     forms = {name: compact(given, precision=name) for name in ("float32", "byte")}

@@ -1,11 +1,14 @@
 """The viewer in a real browser, on a page of its own."""
 
+import base64
+import io
 import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 import xarray as xr
+from PIL import Image
 
 from keras_lcb.report import interactive
 
@@ -232,6 +235,25 @@ def test_deep_networks_stand_in_blocks_that_open(visit, deep):
     assert page.locator(".lcb-node").count() == 26
     page.get_by_role("searchbox", name="Layers").fill("block2")
     assert page.locator(".lcb-node").count() == 8
+
+
+def test_nodes_of_convolutions_hold_filters_which_change(visit, run_factory):
+    run = run_factory()
+    over = ("step", "layer", "filter", "row", "column")
+    filters = np.random.default_rng(0).normal(size=(len(run.step), 3, 4, 3, 3))
+    filters[:, 2] = np.nan
+    page = visit(run.assign(filters=(over, filters)))
+    assert "Tiles: filters; grey is 0." in page.locator(".lcb-ends").inner_text()
+    tiles = page.locator(".lcb-tiles")
+    assert [tiles.nth(i).is_visible() for i in range(3)] == [True, True, False]
+    slider(page).focus()
+    for key, step in (("Home", 0), ("End", -1)):
+        page.keyboard.press(key)
+        address = tiles.nth(1).evaluate("canvas => canvas.toDataURL()")
+        drawn = Image.open(io.BytesIO(base64.b64decode(address.partition(",")[2])))
+        assert drawn.size == (4 * 3 + 3, 3)
+        greys = 128 + 127 * filters[step, 1, 0] / np.abs(filters[:, 1]).max()
+        np.testing.assert_allclose(np.asarray(drawn)[:, :3, 1], greys, atol=0.6)
 
 
 def test_events_are_listed_and_lead_there(visit, eventful):

@@ -1,5 +1,5 @@
 // The names of lines at their ends, beside the chart, so that nobody has to look up a colour.
-import { short } from "./format.js";
+import { telling } from "./names.js";
 
 /**
  * @typedef {import("uplot")} Plot
@@ -20,7 +20,8 @@ const FADED = 0.35;
 export function brief(names, letters) {
   const parts = names.map((name) => /^(\D+)(\d+)$/.exec(name));
   const stems = new Set(parts.flatMap((part) => (part ? [part[1]] : [])));
-  return names.map((name, i) => (stems.size === 1 && parts[i]?.[2]) || short(name, letters));
+  const told = telling(names, letters);
+  return names.map((_, i) => (stems.size === 1 && parts[i]?.[2]) || told[i]);
 }
 
 /**

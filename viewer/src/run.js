@@ -21,7 +21,7 @@ import { decoded } from "./bytes.js";
  */
 
 /**
- * @typedef {Encoded & {longName: string, units: string, dims: string[], at: number[], of?: number,
+ * @typedef {Encoded & {longName: string, title?: string, units: string, dims: string[], at: number[], of?: number,
  *   band?: {low: Encoded, high: Encoded}}} Described
  */
 
@@ -42,10 +42,12 @@ import { decoded } from "./bytes.js";
  * @typedef {object} Variable
  * @property {string} name
  * @property {string} longName
+ * @property {string} title The same in short.
  * @property {string} units
  * @property {string[]} dims Beside the one along training.
  * @property {number[]} at The updates it was recorded at.
  * @property {number} of How many records there were, of which these are some.
+ * @property {number[]} shape Of a record.
  * @property {number} size How many values a record has.
  * @property {Float32Array} values Record by record.
  * @property {Float32Array} [low] Over seeds.
@@ -84,15 +86,17 @@ export function read(form) {
  * @returns {Variable}
  */
 function variable(name, described) {
-  const { longName, units, dims, at, of, band } = described;
+  const { longName, title = longName, units, dims, at, of, band } = described;
   const values = decoded(described);
   return {
     name,
     longName,
+    title,
     units,
     dims,
     at,
     of: of ?? at.length,
+    shape: at.length ? described.shape.slice(1) : described.shape,
     size: at.length ? values.length / at.length : values.length,
     values,
     ...(band && { low: decoded(band.low), high: decoded(band.high) }),

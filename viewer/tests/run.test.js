@@ -63,7 +63,7 @@ test("a run up to an update knows nothing of what came later", () => {
   assert.equal(early.events.length, 0);
   assert.equal(run.events.length, 1);
   const before = until(run, 0);
-  assert.deepEqual([...before.variables.keys()], ["distance"]);
+  assert.deepEqual([...before.variables.keys()], ["distance", "filters"]);
 });
 
 test("other forms are refused", () => {

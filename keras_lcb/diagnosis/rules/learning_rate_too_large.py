@@ -10,7 +10,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from keras_lcb.diagnosis.advice import CLIPPING, WARM_UP, learning_rate, towards
 from keras_lcb.diagnosis.extra_evidence import stability
 from keras_lcb.diagnosis.finding import LIKELY, POSSIBLE, Finding
-from keras_lcb.diagnosis.observed import Observed
+from keras_lcb.diagnosis.observed import Observed, median
 from keras_lcb.diagnosis.rule import CannotTell, Rule
 from keras_lcb.diagnosis.rules.updates_too_large import (
     MANY,
@@ -26,6 +26,8 @@ _MOVES = 0.01  # update over weights; below this, changes of the loss are noise 
 _ABOVE = 1.5  # end over lowest loss; below this, the rise may be noise
 _CHANGE = 0.5  # usual change over loss; below this, the changes may be noise
 _USUAL = 0.05  # update over weights at a usual learning rate
+_DIED = 0.5  # share of the units of the median hidden layer that died in training
+_KILLS = 0.1  # update over weights; below this, units may have died for other reasons
 _RECORDS = 12  # fewest losses
 _TINY = 1e-30
 
@@ -37,7 +39,7 @@ def _look(seen: Observed) -> Iterator[Finding]:
     moves = evidence["largest update over weights"]
     what = _what(seen, evidence)
     if not what:
-        if len(evidence) == 1:
+        if "rise over fall of the loss" not in evidence:
             raise CannotTell("The run holds too few losses that are finite.")
         return
     evidence |= stability(seen)
@@ -60,7 +62,11 @@ def _what(seen: Observed, evidence: dict[str, float]) -> str:
     """Returns what shows that the learning rate is too large; empty if nothing does."""
     if most_are_too_large(seen):
         return f"updates changed most layers by more than {MANY:g} of the norm of their weights"
-    if evidence["largest update over weights"] > _MOVES and _rises_or_oscillates(evidence):
+    moves = evidence["largest update over weights"]
+    died = evidence.get("units that died", 0.0)
+    if moves > _KILLS and died >= _DIED:
+        return f"large updates left {died:.0%} of the units of most hidden layers without gradient"
+    if moves > _MOVES and _rises_or_oscillates(evidence):
         return "the loss goes up and down, or ends far above its lowest value"
     if _broken(seen) and not layers_apart(seen).any():
         return (
@@ -87,7 +93,7 @@ def _rises_or_oscillates(evidence: dict[str, float]) -> bool:
 
 def _signs(seen: Observed) -> dict[str, float]:
     """Returns the size of the updates, and how the loss changed, by name."""
-    signs = {"largest update over weights": typical(seen)}
+    signs = {"largest update over weights": typical(seen)} | _died(seen)
     loss = seen.loss[np.isfinite(seen.loss)]
     if len(loss) >= _RECORDS:
         lowest = max(float(np.median(sliding_window_view(loss, 3), axis=1).min()), _TINY)
@@ -102,13 +108,22 @@ def _signs(seen: Observed) -> dict[str, float]:
     return signs
 
 
+def _died(seen: Observed) -> dict[str, float]:
+    """Returns the share of units that died in training, of the median hidden layer; or nothing."""
+    dead = seen.of("dead_units")[:, seen.hidden]
+    if not np.isfinite(dead[0]).any():
+        return {}
+    return {"units that died": float(median(median(dead[seen.part(0.75, 1)], axis=0) - dead[0]))}
+
+
 RULE = Rule(
     look=_look,
     says=f"between two records, the RMS update of the median layer is above {MANY:g} of the norm "
-    f"of its weights; or it is above {_MOVES:g} of it, and the loss rises again by more than "
-    f"{_RISE:.0%} of its fall, or its changes add up to more than {_ALL_CHANGES:g} times its "
-    "fall, which noise between batches does not explain; or updates led to NaN or infinity after "
-    "finite gradients.",
+    f"of its weights; or it is above {_KILLS:g} of it, and at least {_DIED:.0%} of the units of "
+    "the median hidden layer die in training, so that their gradient is zero; or it is above "
+    f"{_MOVES:g} of it, and the loss rises again by more than {_RISE:.0%} of its fall, or its "
+    f"changes add up to more than {_ALL_CHANGES:g} times its fall, which noise between batches "
+    "does not explain; or updates led to NaN or infinity after finite gradients.",
     source="Cohen et al. (2021), 'Gradient descent on neural networks typically occurs at the edge "
     "of stability', for λ > 2/η; the other thresholds are rules of thumb.",
     records=0,

@@ -8,7 +8,7 @@ import numpy as np
 
 from keras_lcb.diagnosis.advice import learning_rate
 from keras_lcb.diagnosis.finding import LIKELY, Finding
-from keras_lcb.diagnosis.observed import Observed, median
+from keras_lcb.diagnosis.observed import Observed
 from keras_lcb.diagnosis.rule import CannotTell, Rule
 
 _MOVED = 0.05  # sum of the update norms of all of training, over the norm of the weights
@@ -20,10 +20,8 @@ def _look(seen: Observed) -> Iterator[Finding]:
     updates = seen.updates[1]
     if updates < _UPDATES:
         raise CannotTell(f"The run has {updates} updates, but the rule needs {_UPDATES}.")
-    ratios = np.where(seen.kernels, median(seen.ratio, axis=0), np.nan)
-    if not np.isfinite(ratios).any():
-        return
-    moved = float(np.nanmax(ratios)) * updates
+    counts = np.diff(seen.steps, prepend=0)[:, None]
+    moved = float(np.nansum(seen.ratio[:, seen.kernels] * counts, axis=0).max(initial=0.0))
     loss = seen.loss[np.isfinite(seen.loss)]
     fell = float(1 - loss[-1] / loss[0]) if loss[0] > 0 else 0.0
     if not (0 < moved < _MOVED and abs(fell) < _FELL):

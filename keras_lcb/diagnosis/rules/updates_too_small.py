@@ -11,7 +11,7 @@ from keras_lcb.diagnosis.finding import LIKELY, Finding, listed
 from keras_lcb.diagnosis.observed import Observed, median
 from keras_lcb.diagnosis.rule import Rule
 
-_SMALL = 1e-5  # update over weights
+SMALL = 1e-5  # update over weights
 _BELOW_OTHERS = 0.03  # that ratio, over the largest of any layer
 
 
@@ -19,7 +19,7 @@ def _look(seen: Observed) -> Iterator[Finding]:
     ratios = np.where(seen.kernels, median(seen.ratio, axis=0), np.nan)
     largest = np.nanmax(ratios) if np.isfinite(ratios).any() else np.nan
     with np.errstate(invalid="ignore"):
-        small = (ratios > 0) & (ratios < _SMALL) & (ratios < _BELOW_OTHERS * largest)
+        small = (ratios > 0) & (ratios < SMALL) & (ratios < _BELOW_OTHERS * largest)
     if not small.any():
         return
     layers, least = seen.named(small), float(ratios[small].min())
@@ -37,7 +37,7 @@ def _look(seen: Observed) -> Iterator[Finding]:
 
 RULE = Rule(
     look=_look,
-    says=f"an update changes a layer by less than {_SMALL:g} of the norm of its weights, and this "
+    says=f"an update changes a layer by less than {SMALL:g} of the norm of its weights, and this "
     f"ratio is less than {_BELOW_OTHERS:g} times that of another layer (medians over records).",
     source="A rule of thumb: about 0.001 is usual, says Karpathy's CS231n, 'Ratio of weights: "
     "updates'.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 
@@ -20,5 +21,7 @@ def connected(address: str | None, jobs: int, threads: int) -> AbstractContextMa
 
 @contextmanager
 def _processes(jobs: int, threads: int) -> Iterator[int]:
-    with joblib.parallel_config("loky", inner_max_num_threads=threads):
+    with warnings.catch_warnings(), joblib.parallel_config("loky", inner_max_num_threads=threads):
+        # A process whose memory has grown ends, and another takes its place, as it should be.
+        warnings.filterwarnings("ignore", "A worker stopped while some jobs", UserWarning)
         yield jobs

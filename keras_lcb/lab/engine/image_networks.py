@@ -13,13 +13,16 @@ from keras_lcb.vision.experiment import compiled_model
 _BATCH = 64
 
 
-def experiment(settings: Any, seed: int, width: int, normalization: bool) -> Config:
-    """Returns the experiment of a lab's settings, which name the other parts of the network."""
+def experiment(settings: Any, seed: int, **network: Any) -> Config:
+    """Returns the experiment of a lab's settings.
+
+    Args:
+        settings: The settings of the training.
+        seed: The seed.
+        **network: Arguments of `Config` that describe the network.
+    """
     return Config(
-        depth=settings.depth,
-        width=width,
-        residual=settings.residual,
-        normalization=normalization,
+        **network,
         optimizer=settings.optimizer,
         learning_rate=settings.learning_rate,
         updates=settings.planned,

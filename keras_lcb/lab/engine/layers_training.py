@@ -24,7 +24,7 @@ class LayersTraining:
 
     Args:
         model: The compiled network.
-        config: The experiment.
+        config: The experiment. If it has `layers`, they say what the rows of the run are.
         fit: Trains the network; a record is taken at the end of each of its epochs.
         planned: Pairs of an update and the learning rate to set there. Defaults to none.
 
@@ -46,8 +46,9 @@ class LayersTraining:
         self.learning_rate = config.learning_rate
         self.changes: list[tuple[int, float]] = []
         self.diverged = False
-        self._convergence = LayerConvergence()
-        self._gradients = GradientNorms()
+        rows = getattr(config, "layers", None)
+        self._convergence = LayerConvergence(layers=rows)
+        self._gradients = GradientNorms(layers=rows)
         self._recorders: list[Any] = [self._convergence, self._gradients]
         self._model, self._fit = model, fit
         self._pace = _Pace(self)

@@ -44,7 +44,12 @@ class There:
         return RemoteTraining(self._declared.name, settings, seed)
 
     def untrained(self, settings: Any) -> Any:
-        """Returns the view before training; only its outline while `ready` is false."""
+        """Returns the view before training; only its outline while `ready` is false.
+
+        The other process prepares a training of these settings meanwhile.
+        """
+        if self.ready:
+            _asked("prepare", self._declared.name, settings)
         outline = self._declared.outline
         if outline is None:
             return self._declared.untrained(settings)

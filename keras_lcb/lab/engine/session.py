@@ -238,6 +238,7 @@ class Session:
                 self._on_end(runs)
 
     def _train_one(self, training: Training, generation: int) -> Iterator[float]:
+        self._count(training.records)  # of a training that was prepared
         while self._ours(generation) and not training.done:
             if self.state is State.PAUSED:
                 yield _IDLE

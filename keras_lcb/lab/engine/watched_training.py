@@ -8,8 +8,10 @@ from typing import Any
 import keras
 import xarray as xr
 
-from keras_lcb.callbacks import GradientNorms, LayerConvergence
+from keras_lcb.callbacks import Filters, GradientNorms, LayerConvergence
+from keras_lcb.callbacks.filters import has_filters
 from keras_lcb.lab.engine.live import along
+from keras_lcb.lab.views.images_view import with_filters
 from keras_lcb.lab.views.layers import LayersView
 from keras_lcb.runs.merging import collect
 
@@ -38,6 +40,7 @@ class WatchedTraining:
         self._model, self._fit = model, fit
         self._convergence = LayerConvergence(every, layers=layers)
         self._gradients = GradientNorms(every, layers=layers)
+        self._filters = Filters(every, layers=layers) if has_filters(model, layers) else None
         self._may_go_on = threading.Event()
         self._may_go_on.set()
         self._stopped = False
@@ -72,26 +75,34 @@ class WatchedTraining:
     @property
     def records(self) -> int:
         """The number of records so far."""
-        return min(len(self._convergence.records), len(self._gradients.records))
+        return min(len(each.records) for each in self._recorders)
+
+    @property
+    def _recorders(self) -> list[Any]:
+        known = [self._convergence, self._gradients, self._filters]
+        return [each for each in known if each is not None]
 
     def view(self) -> LayersView:
         """Returns the view of the newest record, measured to the weights of that record."""
         count = self.records
-        return LayersView(
+        view = LayersView(
             layers=tuple(row.name for row in self._convergence.followed),
             updates=self.updates,
             **along(self._convergence.records[:count], self._gradients.records[:count]),
             provisional=True,
         )
+        if self._filters is None:
+            return view
+        return with_filters(view, self._filters.records[count - 1]["filters"])
 
     def run(self) -> xr.Dataset:
         """Returns the run so far."""
-        return collect(self._convergence, self._gradients)
+        return collect(*self._recorders)
 
     def _train(self) -> None:
         gate = keras.callbacks.LambdaCallback(on_train_batch_end=lambda *_, **__: self._gate())
         given = list(self._fit.get("callbacks") or [])
-        callbacks = [*given, self._convergence, self._gradients, gate]
+        callbacks = [*given, *self._recorders, gate]
         try:
             self._model.fit(**{**self._fit, "callbacks": callbacks})
             self.state = "stopped" if self._stopped else "done"

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from keras_lcb.lab.declaration import Declaration
 from keras_lcb.lab.lab import Lab
-from keras_lcb.lab.labs.images import DEPTH, layers_of, untrained
+from keras_lcb.lab.labs.images import outline
 from keras_lcb.lab.settings.declared import Declared
 from keras_lcb.lab.settings.function import CHANGES, LEARNING_RATE, OPTIMIZER, SEED, SEEDS, SPEED
+from keras_lcb.lab.settings.images import DEPTH, layers_of
 from keras_lcb.lab.settings.presets import Preset
 from keras_lcb.lab.settings.setting import Choice, Number, setting
 from keras_lcb.lab.views.freezing_view import (
@@ -32,6 +33,7 @@ NETWORK = Choice(
     words_for={True: "residual", False: "plain"},
     projector=True,
 )
+_DEPTH = replace(DEPTH, term="How many convolutions the network has, one after the other.")
 FREEZING = Choice(
     label="Freezing",
     term="When layers stop to train, shallow ones first. A schedule says for each layer at which "
@@ -60,7 +62,7 @@ class FreezingSettings(Declared):
 
     freezing: str = setting("none", FREEZING)
     residual: bool = setting(True, NETWORK)
-    depth: int = setting(6, DEPTH)
+    depth: int = setting(6, _DEPTH)
     optimizer: str = setting("sgd", OPTIMIZER)
     learning_rate: float = setting(0.1, LEARNING_RATE)
     updates: int = setting(1200, UPDATES)
@@ -80,7 +82,9 @@ def _engine(settings: FreezingSettings, seed: int) -> FreezingTraining:
     from keras_lcb.lab.engine.freezing_training import FreezingTraining
     from keras_lcb.lab.engine.image_networks import experiment
 
-    config = experiment(settings, seed, _WIDTH, settings.residual)
+    residual, depth = settings.residual, settings.depth
+    network = {"depth": depth, "residual": residual, "normalization": residual, "width": _WIDTH}
+    config = experiment(settings, seed, **network)
     freeze = {
         "none": lambda: None,
         "schedule": lambda: FreezeConverged("cubic", _START, layers=_together),
@@ -155,7 +159,7 @@ class FreezingLab(Lab):
             ),
         },
         engine=_engine,
-        untrained=untrained,
+        untrained=outline,
         panels={
             "distance": "quantity:normalized_distance",
             "gradient": "quantity:gradient_norm",

@@ -1,123 +1,74 @@
-"""The lab in which users watch the layers of an image network learn digits."""
+"""The lab in which users watch the layers of image networks learn digits."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from keras_lcb.lab.declaration import Declaration
 from keras_lcb.lab.lab import Lab
 from keras_lcb.lab.settings.declared import Declared
-from keras_lcb.lab.settings.function import (
-    CHANGES,
-    LEARNING_RATE,
-    OPTIMIZER,
-    RESIDUAL,
-    SEED,
-    SEEDS,
-    SPEED,
-)
+from keras_lcb.lab.settings.images import NETWORKS, ImageSettings
 from keras_lcb.lab.settings.presets import Preset
-from keras_lcb.lab.settings.setting import Choice, Number, setting
-from keras_lcb.lab.views.layers import LayersView, before_training, layers_view_of
+from keras_lcb.lab.views.images_view import RESPONSE, describe_images, images_view_of
+from keras_lcb.lab.views.layers import LayersView, before_training
 from keras_lcb.lab.views.questions import LAYER
-from keras_lcb.lab.views.sentence import describe_layers
 
 if TYPE_CHECKING:
-    from keras_lcb.lab.engine.layers_training import LayersTraining
-
-DEPTH = Number(
-    label="Depth",
-    term="How many convolutions the network has, one after the other. conv_0 is the shallowest: it "
-    "sees the image itself.",
-    low=2,
-    high=10,
-    said="depth {}",
-    projector=True,
-)
-NORMALIZATION = Choice(
-    label="Normalization",
-    term="Whether batch normalization follows each convolution. It keeps the size of what a layer "
-    "passes on.",
-    options={False: "none", True: "batch"},
-    words_for={False: "", True: "batch normalization"},
-    projector=True,
-)
-WIDTH = Number(
-    label="Width", term="How many channels each convolution has.", low=4, high=32, said="width {}"
-)
-UPDATES = Number(
-    label="Updates",
-    term="How often the weights are changed before training ends.",
-    low=60,
-    high=6000,
-    said="{:,} updates",
-)
+    from keras_lcb.lab.engine.images_training import ImagesTraining
 
 
-@dataclass(frozen=True)
-class ImageSettings(Declared):
-    """What the images lab trains, and how; see `ImagesLab`."""
+def _engine(settings: ImageSettings, seed: int) -> ImagesTraining:
+    from keras_lcb.lab.engine.image_networks import experiment
+    from keras_lcb.lab.engine.images_training import ImagesTraining
 
-    depth: int = setting(6, DEPTH)
-    width: int = setting(12, WIDTH)
-    residual: bool = setting(False, RESIDUAL)
-    normalization: bool = setting(False, NORMALIZATION)
-    optimizer: str = setting("sgd", OPTIMIZER)
-    learning_rate: float = setting(0.1, LEARNING_RATE)
-    updates: int = setting(900, UPDATES)
-    seed: int = setting(0, SEED)
-    seeds: int = setting(1, SEEDS)
-    speed: int = setting(0, SPEED)
-    changes: str = setting("", CHANGES)
-
-    @property
-    def layers(self) -> tuple[str, ...]:
-        """The names of the layers of such a network."""
-        return layers_of(self.depth, self.normalization)
+    config = experiment(settings, seed, **settings.built())
+    return ImagesTraining(config, settings.planned_rates)
 
 
-def layers_of(depth: int, normalization: bool) -> tuple[str, ...]:
-    """Returns the names of the layers of a stack of convolutions."""
-    kinds = ("conv", "norm") if normalization else ("conv",)
-    return (*(f"{kind}_{at}" for at in range(depth) for kind in kinds), "head")
+def _opening(settings: ImageSettings) -> str:
+    return NETWORKS[settings.network].opening
 
 
-def _engine(settings: ImageSettings, seed: int) -> LayersTraining:
-    from keras_lcb.lab.engine.image_networks import experiment, prepared
-    from keras_lcb.lab.engine.layers_training import LayersTraining
-
-    config = experiment(settings, seed, settings.width, settings.normalization)
-    model, fit, _ = prepared(config)
-    return LayersTraining(model, config, fit, settings.planned_rates)
-
-
-def untrained(settings: Declared) -> LayersView:
-    """Returns the view before training, of which only the layers are known."""
+def outline(settings: Declared) -> LayersView:
+    """Returns the view before training as far as it is known without the network: its layers."""
     return before_training(settings.layers, settings.planned)
 
 
-class ImagesLab(Lab):
-    """A lab for a notebook: convolutional networks that learn to read digits, with live pictures.
+def _untrained(settings: ImageSettings) -> LayersView:
+    from keras_lcb.lab.engine.untrained_images import untrained
 
-    The images are the 8 × 8 digits of scikit-learn (`vision.load("digits")`).
+    return untrained(settings)
+
+
+class ImagesLab(Lab):
+    """A lab for a notebook: image networks that learn to read digits, with live pictures.
+
+    The images are the 8 × 8 digits of scikit-learn (`vision.load("digits")`). The rows of a run are
+    the layers of a convolutional network, or the blocks of a transformer. Nodes of convolutions
+    hold some of their filters. At nine moments, and at pauses, `ResponseFrequency` measures on 200
+    images that are not trained on how much of each layer's response is above some frequencies.
 
     Args:
-        preset: "plain", "normalized" or "adam". Defaults to "plain".
-        depth: The number of convolutions, 2 to 10.
-        width: The number of channels of each convolution, 4 to 32.
-        residual: Whether each convolution adds to its input.
-        normalization: Whether batch normalization follows each convolution.
+        preset: "plain", "normalized", "adam" or "transformer". Defaults to "plain".
+        network: "plain" or "residual" for convolutions, or "transformer" for `vision.build_vit` on
+            patches of 2 × 2 pixels, with 4 heads, or 2 or 1 where these do not divide the width.
+        depth: The number of convolutions, or of the transformer's blocks, 2 to 10.
+        width: The number of channels of each convolution, or of numbers in a token, 4 to 32.
+        normalization: Whether batch normalization follows each convolution, or layer normalization
+            precedes each part of the transformer.
         optimizer: "sgd", "momentum" or "adam".
         learning_rate: The learning rate, 1e-5 to 10.
         updates: The number of updates, 60 to 6000.
-        pictures: Which of "distance", "gradient" and "loss" to show. Defaults to `None`: all.
+        pictures: Which of "distance", "gradient", "loss" and "response" to show. Defaults to
+            `None`: all.
         predict: Whether the user must predict before Start: `True` or "layer" for which layer
             comes half-way first. Defaults to `False`.
         seed, seeds, speed, changes, show, projector, driver: See `DepthLab`.
 
     Attributes:
-        widget, settings, run, config: See `DepthLab`.
+        widget, settings, config: See `DepthLab`.
+        run: The newest run, with `filters` and `response_frequency`, which is NaN between the
+            moments; `None` before the first.
 
     Raises:
         ValueError: If a setting is out of range, or a name is unknown.
@@ -131,8 +82,8 @@ class ImagesLab(Lab):
     declared = Declaration(
         name="images",
         title="Which layer learns digits first?",
-        question="A convolutional network learns to read digits: do its shallow layers settle "
-        "sooner, and what does normalization change?",
+        question="A network learns to read digits: do its shallow layers settle sooner, and what "
+        "changes with another kind of network?",
         presets={
             "plain": Preset(
                 "A plain network",
@@ -142,22 +93,38 @@ class ImagesLab(Lab):
             "normalized": Preset(
                 "With normalization",
                 "What passes from layer to layer keeps its size.",
-                ImageSettings(normalization=True, residual=True),
+                ImageSettings("residual", normalization=True),
             ),
             "adam": Preset(
                 "With Adam",
                 "Each weight has a step size of its own.",
                 ImageSettings(optimizer="adam", learning_rate=0.003),
             ),
+            "transformer": Preset(
+                "A transformer",
+                "The patches, which see the image itself, come half-way first.",
+                ImageSettings(
+                    "transformer",
+                    depth=3,
+                    width=16,
+                    normalization=True,
+                    optimizer="adam",
+                    learning_rate=0.005,
+                    updates=480,
+                ),
+            ),
         },
         engine=_engine,
-        untrained=untrained,
+        untrained=_untrained,
+        outline=outline,
         panels={
             "distance": "quantity:normalized_distance",
             "gradient": "quantity:gradient_norm",
             "loss": "loss",
+            "response": f"quantity:{RESPONSE}",
         },
-        view_of=layers_view_of,
-        describe=describe_layers,
+        view_of=images_view_of,
+        describe=describe_images,
         questions={"layer": LAYER},
+        opening=_opening,
     )

@@ -14,6 +14,7 @@ import xarray as xr
 from keras_lcb.lab.screen.exports import KINDS
 from keras_lcb.lab.settings.declared import Declared
 from keras_lcb.lab.views.form import POINTS
+from keras_lcb.lab.views.sentence import found_in
 from keras_lcb.viewer.compact import compact
 
 MOST = 20  # how many runs are kept; each takes a few megabytes
@@ -53,10 +54,8 @@ class Entry:
 
     @functools.cached_property
     def found(self) -> str:
-        """The most certain finding of a diagnosis; "" for none, and for several seeds."""
-        from keras_lcb.diagnosis import diagnose
-
-        return "" if "seed" in self.run.dims else diagnose(self.run).sentence()
+        """What is wrong with the run, in a sentence; "" if nothing was found."""
+        return found_in(self.run)
 
 
 class History:

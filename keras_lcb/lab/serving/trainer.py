@@ -6,6 +6,7 @@ before it imports what takes long. It ends when the server does.
 
 from __future__ import annotations
 
+import functools
 import itertools
 import os
 import signal
@@ -20,6 +21,7 @@ _CONFIG = ("record_every", "learning_rate")
 _trainings: dict[int, Any] = {}
 _keys = itertools.count()
 _making = threading.Lock()
+_running: set[int] = set()  # the trainings that go on now
 
 
 def main() -> None:
@@ -100,6 +102,8 @@ def _answer(connection: Connection, own: list[int], what: str, *given: Any) -> A
         case "untrained":
             lab, settings = given
             return _declared(lab).untrained(settings)
+        case "prepare":
+            return _prepared().want(*given)
         case "make":
             own.append(_made(*given))
             return _state(own[-1])
@@ -119,12 +123,23 @@ def _declared(lab: str) -> Any:
 
 
 def _made(lab: str, settings: Any, seed: int) -> int:
-    """Makes a training, and returns its key."""
-    with _making:  # Keras names and seeds what it builds one after the other
-        training = _declared(lab).engine(settings, seed)
+    """Makes a training, or takes the one that is prepared, and returns its key."""
+    training = _prepared().take(lab, settings) if seed == settings.seed else None
     key = next(_keys)
-    _trainings[key] = training
+    _trainings[key] = training or _new(lab, settings, seed)
     return key
+
+
+def _new(lab: str, settings: Any, seed: int) -> Any:
+    with _making:  # Keras names and seeds what it builds one after the other
+        return _declared(lab).engine(settings, seed)
+
+
+@functools.cache
+def _prepared() -> Any:
+    from keras_lcb.lab.serving.prepared import Prepared
+
+    return Prepared(lambda lab, settings: _new(lab, settings, settings.seed), lambda: not _running)
 
 
 def _advanced(connection: Connection, key: int, rate: float) -> tuple[bool, dict[str, Any]]:
@@ -137,7 +152,11 @@ def _advanced(connection: Connection, key: int, rate: float) -> tuple[bool, dict
         return bool(stop)
 
     training.learning_rate = rate
-    training.advance(enough)
+    _running.add(key)
+    try:
+        training.advance(enough)
+    finally:
+        _running.discard(key)
     return False, _state(key)
 
 

@@ -90,6 +90,33 @@ class Declared:
         differs = [name for name in words if getattr(self, name) != getattr(beside, name, None)]
         return ", ".join(words[name] for name in differs if words[name]) or "the same settings"
 
+    def apart(self, other: Declared, letters: int) -> tuple[str, str]:
+        """Returns in what two settings differ, in words for each of them.
+
+        Args:
+            other: The other settings, of the same lab.
+            letters: How long the words may be. Both name the same settings; those for which there
+                is no room are counted.
+        """
+        pairs = [
+            (known.words(mine), known.words(theirs))
+            for name, known in self.declared().items()
+            if (mine := getattr(self, name)) != (theirs := getattr(other, name))
+        ]
+        for count in range(len(pairs), -1, -1):
+            left = len(pairs) - count
+            counted = f"and {left} more" if count else f"{left} settings"
+            rest = [counted] if left else []
+            mine, theirs = ([word for word in words if word] for words in _sides(pairs[:count]))
+            texts = ", ".join([*mine, *rest]), ", ".join([*theirs, *rest])
+            if max(map(len, texts)) <= letters:
+                break
+        return texts[0] or "the same settings", texts[1] or "the same settings"
+
+
+def _sides(pairs: list[tuple[str, str]]) -> tuple[list[str], list[str]]:
+    return [one for one, _ in pairs], [other for _, other in pairs]
+
 
 def limits(settings: type[Declared]) -> dict[str, tuple[float, float]]:
     """Returns the lowest and the highest value of each setting that is a number."""

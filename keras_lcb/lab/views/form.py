@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from keras_lcb.training.block_names import block_name
 from keras_lcb.viewer.compact import FORMAT, VERSION, evenly
 from keras_lcb.viewer.encoding import encoded
 from keras_lcb.viewer.events import as_json
+from keras_lcb.viewer.titles import title, told
 
 POINTS = 128  # of functions: as many as a small picture shows
 
@@ -46,16 +48,24 @@ def form_of(view: LayersView) -> dict[str, Any]:
     }
 
 
+def announced(form: dict[str, Any], names: Iterable[str]) -> dict[str, Any]:
+    """Returns a form with more quantities of layers, not measured yet, so that panels say what."""
+    layers = len(form["layers"])
+    empty = {
+        name: _described(Quantity(name, ("layer",), [], np.empty((0, layers)))) for name in names
+    }
+    return {**form, "variables": {**empty, **form["variables"]}}
+
+
 def _described(quantity: Quantity) -> dict[str, Any]:
-    name, _, chosen = quantity.name.partition("/")
-    known = VARIABLES[name]
-    told = f", {chosen.replace('_', ' ').replace('=', ' ')}" if chosen else ""
+    known = VARIABLES[quantity.name.partition("/")[0]]
     band = {}
     if quantity.band is not None:
         low, high = (encoded(np.asarray(edge)) for edge in quantity.band)
         band = {"band": {"low": low, "high": high}}
     return {
-        "longName": known.long_name + told,
+        "longName": known.long_name + told(quantity.name),
+        **title(quantity.name),
         "units": known.units,
         "dims": list(quantity.dims),
         "at": [] if quantity.at is None else np.asarray(quantity.at).astype(int).tolist(),

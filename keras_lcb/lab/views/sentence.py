@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import xarray as xr
 
 from keras_lcb.lab.views.layers import LayersView
 from keras_lcb.lab.views.view import View
@@ -25,6 +26,13 @@ def describe_layers(view: LayersView) -> str:
     """Returns a few sentences about what a view shows of any network's layers."""
     said = [half_way(view), rates(view), gradients(view)]
     return " ".join(sentence for sentence in said if sentence)
+
+
+def found_in(run: xr.Dataset) -> str:
+    """Returns the most certain finding of a diagnosis; "" for none, and for several seeds."""
+    from keras_lcb.diagnosis import diagnose
+
+    return "" if "seed" in run.dims else diagnose(run).sentence()
 
 
 def half_way(view: LayersView) -> str:

@@ -146,6 +146,18 @@ def test_a_learning_rate_that_is_too_large(loss):
     assert finding.try_next[0].code == "optimizer.learning_rate = 0.01"
 
 
+@pytest.mark.parametrize(("eigenvalue", "beyond"), [(39.0, False), (41.0, True)])
+def test_recorded_sharpness_is_beyond_what_any_momentum_bears(eigenvalue, beyond):
+    """At rate 0.1, plain SGD bears a curvature of 20, and momentum of nearly 1 one of 40."""
+    lively = both(*(times("update_norm", name, 5) for name in LAYERS))
+    run = training(change=both(lively, _loss(2 + 0.9 * (-1.0) ** np.arange(20))))
+    run = run.assign(eigenvalue=run.gradient_norm * 0 + eigenvalue)
+    finding = _found("learning rate too large", run)
+    assert finding.evidence["curvature over largest stable curvature"] == eigenvalue / 40
+    assert ("curvature is too large" in finding.says) == beyond
+    assert finding.sure == ("likely" if beyond else "possible")
+
+
 def test_updates_that_lead_to_infinity_are_too_large():
     def breaks(arrays):
         for name in ("gradient_norm", "update_norm", "loss"):
@@ -174,15 +186,40 @@ def test_a_learning_rate_that_is_too_small():
     assert finding.try_next[0].code == "optimizer.learning_rate = 10"
 
 
-def test_signs_that_contradict_each_other_are_told():
+def test_one_leap_among_tiny_updates_is_no_small_learning_rate():
     def one_leap(arrays):
         arrays["update_norm"][1:] *= 1e-4
         arrays["update_norm"][10] = 2.0
 
-    slow = both(one_leap, _loss(2.0))
-    findings = diagnose(training(change=slow))
+    findings = diagnose(training(change=both(one_leap, _loss(2.0))))
+    assert "learning rate too large" in findings.names
+    assert "learning rate too small" not in findings.names
+
+
+def test_signs_that_contradict_each_other_are_told():
+    def breaks(arrays):
+        arrays["update_norm"][1:] *= 1e-4
+        for name in ("gradient_norm", "update_norm", "loss"):
+            arrays[name][5:] = np.nan
+
+    run = training({"first_nonfinite_update": 45}, change=both(_loss(2.0), breaks))
+    findings = diagnose(run)
     assert {"learning rate too large", "learning rate too small"} <= set(findings.untold)
     assert not {"learning rate too large", "learning rate too small"} & set(findings.names)
+
+
+@pytest.mark.parametrize(
+    ("size", "since", "names"), [(30, 5, True), (10, 5, False), (30, 0, False)]
+)
+def test_a_learning_rate_that_kills_most_units(size, since, names):
+    """Large updates, and units that die after the first record; one alone has other causes."""
+    lively = both(*(times("update_norm", name, size) for name in LAYERS))
+    die = both(*(_set("dead_units", name, 0.9, since=since) for name in ("first", "second")))
+    findings = diagnose(training(change=both(lively, die)))
+    assert ("learning rate too large" in findings.names) == names
+    if names:
+        finding = _found("learning rate too large", training(change=both(lively, die)))
+        assert finding.evidence["units that died"] == pytest.approx(0.8)
 
 
 def test_a_frozen_layer():
@@ -226,13 +263,26 @@ def test_a_layer_that_settled_in_the_second_quarter_before_the_others_did():
     assert "second quarter" in finding.says
 
 
-def test_a_layer_that_does_not_settle():
-    def rest(arrays):
-        arrays["normalized_distance"][8:] = 0.01
-        arrays["normalized_distance"][8:, 2] = 0.3
+def _unsettled(arrays):
+    arrays["normalized_distance"][8:] = 0.01
+    arrays["normalized_distance"][8:, 2] = 0.3
 
-    finding = _found("unsettled layer", training(change=rest))
+
+def test_a_layer_that_does_not_settle():
+    finding = _found("unsettled layer", training(change=_unsettled))
     assert finding.layers == ("second",)
+    assert finding.evidence["update over that of other layers"] == pytest.approx(1.0)
+    assert finding.try_next[0].kind == "decay"
+
+
+def test_if_the_others_hardly_moved_any_more_their_rates_are_raised():
+    change = both(_unsettled, times("update_norm", "second", 40.0, since=8))
+    finding = _found("unsettled layer", training(change=change))
+    assert finding.layers == ("second",)
+    assert "were 40 times as large" in finding.says
+    advice = finding.try_next[0]
+    assert advice.kind == "raise multiplier"
+    assert '{"first": 100, "third": 100, "head": 100}' in advice.code
 
 
 def test_weights_that_grow_in_front_of_a_normalisation():

@@ -1,11 +1,13 @@
 // The network: a node a layer or block, in order, coloured by the chosen quantity as it is now.
 import { inkOn, valueColor } from "../colors.js";
 import { element, say, svgElement } from "../dom.js";
-import { capitalised, number, short } from "../format.js";
+import { capitalised, number } from "../format.js";
+import { telling } from "../names.js";
 import { MANY, holds, rowKey, rowValue } from "../rows.js";
 import { recordAt } from "../run.js";
 import { isWayLeft, share } from "../scale.js";
 import { prominent } from "../store.js";
+import { drawFilters, hasFilters } from "./filters.js";
 import { outline } from "./outline.js";
 import { colorOf } from "./quantity.js";
 
@@ -13,8 +15,10 @@ import { colorOf } from "./quantity.js";
  * @typedef {import("../context.js").Context} Context
  * @typedef {import("../rows.js").Row} Row
  * @typedef {{row: Row, button: HTMLButtonElement, face: HTMLElement, value: HTMLElement,
- *   path: SVGElement}} Node
+ *   path: SVGElement, tiles: HTMLCanvasElement}} Node
  */
+
+const LETTERS = 22; // of a name below a node
 
 /**
  * @param {HTMLElement} host
@@ -30,7 +34,9 @@ export function diagram(host, context) {
 
   function build() {
     const focused = /** @type {HTMLElement | null} */ (document.activeElement)?.dataset?.key;
-    nodes = context.rows().map((row) => node(row, context));
+    const rows = context.rows();
+    const names = telling(rows.map(({ name }) => name), LETTERS);
+    nodes = rows.map((row, i) => node(row, names[i], context));
     list.classList.toggle("lcb-dense", nodes.length > MANY);
     list.replaceChildren(...nodes.map(({ button, row }) => item(button, row)));
     const current = nodes.find(({ row }) => rowKey(row) === focused) ?? nodes[0];
@@ -58,18 +64,19 @@ function item(button, row) {
 
 /**
  * @param {Row} row
+ * @param {string} told Its name, short enough.
  * @param {Context} context
  * @returns {Node}
  */
-function node(row, context) {
+function node(row, told, context) {
   const { store } = context;
   const path = svgElement("path", { fill: "none", "stroke-width": 2, "vector-effect": "non-scaling-stroke" });
   const drawing = svgElement("svg", { viewBox: "0 0 100 40", preserveAspectRatio: "none", "aria-hidden": "true" });
   drawing.append(path);
-  const face = element("span", { class: "lcb-face" });
-  face.append(drawing);
+  const tiles = element("canvas", { class: "lcb-tiles", "aria-hidden": "true" });
+  const face = element("span", { class: "lcb-face" }, drawing, tiles);
   const value = element("span", { class: "lcb-value" });
-  const name = element("span", { class: "lcb-name" }, ...breakable(short(row.name, 22)));
+  const name = element("span", { class: "lcb-name" }, ...breakable(told));
   const button = element("button", { type: "button", class: "lcb-node", "data-key": rowKey(row), title: row.name }, face, name, value);
   if (row.isBlock) {
     button.classList.add("lcb-block");
@@ -82,7 +89,7 @@ function node(row, context) {
   button.addEventListener("pointerleave", () => store.set({ hovered: "" }));
   button.addEventListener("focus", () => store.set({ hovered: row.name }));
   button.addEventListener("blur", () => store.set({ hovered: "" }));
-  return { row, button, face, value, path };
+  return { row, button, face, value, path, tiles };
 }
 
 /** A name that breaks between its parts first. @param {string} name */
@@ -100,13 +107,14 @@ function colour(nodes, context) {
   const variable = context.variable();
   const record = variable ? recordAt(variable, state.update) : -1;
   const scale = context.scale();
-  for (const { row, button, face, value, path } of nodes) {
+  for (const { row, button, face, value, path, tiles } of nodes) {
     const now = variable && record >= 0 ? rowValue(variable.values, record * variable.size, row) : NaN;
     const place = share(scale, now);
     face.style.backgroundColor = valueColor(place);
     face.classList.toggle("lcb-empty", Number.isNaN(place));
     path.setAttribute("d", row.isBlock ? "" : outline(context.run(), row.layers[0], state.update));
     path.setAttribute("stroke", Number.isNaN(place) ? "currentColor" : inkOn(place));
+    drawFilters(tiles, context.run(), row.layers, state.update, nodes.length > MANY ? 2 : Infinity);
     say(value, number(now));
     const chosen = holds(context.run(), row, state.layer);
     button.classList.toggle("lcb-chosen", chosen);
@@ -127,7 +135,9 @@ function legend(host, context) {
   const [near, far] = isWayLeft(variable.name) ? ["converged, ", "unconverged, "] : ["", ""];
   const text = `${capitalised(variable.longName)}: ${near}${number(low)}`;
   const bar = element("span", { class: "lcb-bar" });
-  host.replaceChildren(text, bar, `${far}${number(high)}${log ? "; logarithmic" : ""}`);
+  const end = `${far}${number(high)}${log ? "; logarithmic" : ""}`;
+  const told = hasFilters(context.run()) ? " Tiles: filters; grey is 0." : "";
+  host.replaceChildren(text, bar, `${end}${told && "."}${told}`);
 }
 
 /**

@@ -42,7 +42,7 @@ export function frequencies(host, context) {
       return;
     }
     if (changed.has("runs") || changed.has("rows") || !table.cells.length) {
-      say(title, capitalised(variable.longName));
+      say(title, capitalised(variable.title));
       table = build(box, run, context.store);
     }
     const record = recordAt(variable, context.store.get().update);

@@ -1,8 +1,8 @@
 // Layers over updates as a map of colours, for networks with more layers than lines can show.
 import { chart, colorsOf } from "../chart.js";
 import { valueColor } from "../colors.js";
-import { short } from "../format.js";
 import { marks } from "../marks.js";
+import { telling } from "../names.js";
 import { rowOf, rowValue } from "../rows.js";
 import { lastUpdate } from "../run.js";
 import { share } from "../scale.js";
@@ -29,7 +29,7 @@ export function map(host, context, variable) {
   const letter = LETTER * colorsOf(host).size;
   /** How long a name may be, which depends on the width of the window. */
   const letters = () => Math.max(8, Math.floor(Math.min(150, 0.36 * host.clientWidth) / letter) - 2);
-  const widest = () => Math.max(...rows.map((row) => labelOf(row, letters()).length), 4);
+  const labels = () => labelsOf(rows, letters());
   /** @param {number} y Rows go up from 0, as in the figures of Python. */
   const rowAt = (y) => rows[Math.floor(y)];
   const made = chart(host, {
@@ -50,12 +50,15 @@ export function map(host, context, variable) {
       store.set({ hovered: x === null ? "" : (rowAt(y)?.name ?? "") });
     },
     yAxis: {
-      size: () => 20 + widest() * letter,
+      size: () => 20 + Math.max(4, ...labels().map(({ length }) => length)) * letter,
       labelSize: 0,
       label: undefined,
       grid: { show: false },
       splits: (plot) => places(rows.length, plot.height),
-      values: (_, places) => places.map((place) => labelOf(rowAt(place), letters())),
+      values: (_, places) => {
+        const made = labels();
+        return places.map((place) => made[Math.floor(place)] ?? "");
+      },
     },
   });
   made.plot.over.addEventListener("click", () => {
@@ -67,13 +70,14 @@ export function map(host, context, variable) {
 }
 
 /**
- * @param {import("../rows.js").Row | undefined} row
+ * The names of rows in so many letters, those of blocks with how many layers they hold.
+ * @param {import("../rows.js").Row[]} rows
  * @param {number} letters
  */
-function labelOf(row, letters) {
-  if (!row) return "";
-  const count = row.isBlock ? ` ×${row.layers.length}` : "";
-  return `${short(row.name, letters - count.length)}${count}`;
+function labelsOf(rows, letters) {
+  const counts = rows.map(({ isBlock, layers }) => (isBlock ? ` ×${layers.length}` : ""));
+  const room = letters - Math.max(0, ...counts.map(({ length }) => length));
+  return telling(rows.map(({ name }) => name), room).map((name, i) => name + counts[i]);
 }
 
 /**

@@ -42,13 +42,13 @@ export function quantity(host, context) {
         const { drawn: how } = context.store.get();
         const asMap = how === "map" || (how === "auto" && context.rows().length > MANY);
         drawn = asMap ? map(picture, context, variable) : lines(picture, context, variable);
-        say(title, titleOf(variable));
-        picture.setAttribute("aria-label", `${titleOf(variable)}, over updates.`);
+        title.replaceChildren(...titleOf(variable));
+        picture.setAttribute("aria-label", `${capitalised(variable.longName)}, over updates.`);
       }
     } else if (changed.has("update")) {
       drawn?.redraw();
     }
-    if (!variable) {
+    if (!variable?.at.length) {
       say(reading, "Not measured yet.");
       return;
     }
@@ -59,9 +59,14 @@ export function quantity(host, context) {
   return { update, destroy: () => drawn?.destroy() };
 }
 
-/** @param {Variable} variable */
-function titleOf(variable) {
-  return capitalised(variable.longName);
+/**
+ * What is drawn; which value of a further dimension, such as a step size, in small letters.
+ * @param {Variable} variable
+ */
+function titleOf({ name, title }) {
+  const end = name.includes("/") ? title.lastIndexOf(", ") : -1;
+  if (end < 0) return [capitalised(title)];
+  return [capitalised(title.slice(0, end)), element("small", {}, title.slice(end))];
 }
 
 /**
