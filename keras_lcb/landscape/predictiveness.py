@@ -135,7 +135,7 @@ def measure(
     moments = np.concatenate(
         [
             _moments(objective, group, step_sizes)
-            for group in followed(groups, progress, unit=f"{_AT_ONCE} layers")
+            for group in followed(groups, progress, unit="group of layers")
         ]
     )
     before, after, product, change = np.moveaxis(moments, -1, 0)

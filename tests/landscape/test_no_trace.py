@@ -14,7 +14,7 @@ from keras_lcb import landscape
 # What looks, with which options, and how far its progress bar counts.
 LOOKS = {
     "curvature": (landscape.curvature, {"layers": ["a", "(all)"], "trace_samples": 2}, "2/2"),
-    "predictiveness": (landscape.gradient_predictiveness, {"step_sizes": [0.1]}, "3/3"),
+    "predictiveness": (landscape.gradient_predictiveness, {"step_sizes": [0.1]}, "1/1"),
     "filter curvature": (landscape.filter_curvature, {"directions": 2}, "2/2"),
     "slice": (landscape.loss_slice, {"directions": 1, "points": 3}, "1/1"),
     "rate": (
