@@ -114,8 +114,8 @@ function slice(run, name, update, place) {
  */
 function readingOf(run, update) {
   const target = run.variables.get("target");
-  const parts = run.variables.has("contribution") ? "; thin lines: what each layer adds" : "";
-  const lines = `Thick line: target; bold line: prediction${parts}.`;
+  const parts = run.variables.has("contribution") ? "; thinnest lines: what each layer adds" : "";
+  const lines = `Thick grey line: target; thinner line: prediction${parts}.`;
   if (!target) return lines;
   const prediction = slice(run, "prediction", update, 0);
   let squares = 0;
