@@ -10,9 +10,9 @@ from keras_lcb.lab.lab import Lab
 from keras_lcb.lab.labs.images import outline
 from keras_lcb.lab.settings.declared import Declared
 from keras_lcb.lab.settings.function import CHANGES, LEARNING_RATE, OPTIMIZER, SEED, SEEDS, SPEED
-from keras_lcb.lab.settings.images import DEPTH, layers_of
+from keras_lcb.lab.settings.images import DEPTH, UPDATES, layers_of
 from keras_lcb.lab.settings.presets import Preset
-from keras_lcb.lab.settings.setting import Choice, Number, setting
+from keras_lcb.lab.settings.setting import Choice, setting
 from keras_lcb.lab.views.freezing_view import (
     FREEZING_QUESTIONS,
     describe_freezing,
@@ -47,13 +47,7 @@ FREEZING = Choice(
     },
     projector=True,
 )
-UPDATES = Number(
-    label="Updates",
-    term="How often the weights are changed before training ends.",
-    low=120,
-    high=6000,
-    said="{:,} updates",
-)
+_UPDATES = replace(UPDATES, low=120)
 
 
 @dataclass(frozen=True)
@@ -65,7 +59,7 @@ class FreezingSettings(Declared):
     depth: int = setting(6, _DEPTH)
     optimizer: str = setting("sgd", OPTIMIZER)
     learning_rate: float = setting(0.1, LEARNING_RATE)
-    updates: int = setting(1200, UPDATES)
+    updates: int = setting(1200, _UPDATES)
     seed: int = setting(0, SEED)
     seeds: int = setting(1, SEEDS)
     speed: int = setting(0, SPEED)
