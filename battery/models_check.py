@@ -40,7 +40,7 @@ class Checked:
 
 
 class Weights(keras.callbacks.Callback):
-    """Keeps all weights before training and after each epoch."""
+    """Copies all weights before training and after each epoch."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -18,7 +18,7 @@ def _rate(setting: Setting, finding: Finding, advice: Advice) -> Setting:
 
 
 def _multiplier(setting: Setting, finding: Finding, advice: Advice) -> Setting:
-    """Multiplies the present factors of the learning rates of the layers that the advice names."""
+    """Changes the multipliers of the layers that the advice names by the factor that it gives."""
     factor = float(re.findall(r": ([\d.e+-]+)", advice.code)[0])
     others = not any(f'"{name}"' in advice.code for name in finding.layers)
     now = tuple(

@@ -57,12 +57,13 @@ class DeviceSketches:
     def _together(self) -> Iterator[list[int]]:
         """Yields the places of layers that are measured at once."""
         places: list[int] = []
+        parameters = 0
         for place, row in enumerate(self._rows):
-            known = sum(self._rows[other].parameters for other in places)
-            if places and known + row.parameters > _AT_ONCE:
+            if places and parameters + row.parameters > _AT_ONCE:
                 yield places
-                places = []
-            places = [*places, place]
+                places, parameters = [], 0
+            places.append(place)
+            parameters += row.parameters
         yield places
 
     def _sketched(self, places: list[int], vectors: Sequence[Any]) -> list[np.ndarray]:
@@ -75,25 +76,22 @@ class DeviceSketches:
 
     def _lengths(self, places: list[int], vectors: Sequence[Any]) -> list[np.ndarray]:
         """Returns five lengths of each layer, in the order in which `measure` takes them."""
-        of = [
-            (at, v, part) for at, v in zip(places, vectors, strict=True) for part in self._parts[at]
-        ]
-        now = [vector[part] for _, vector, (part, _) in of]
-        start = [self._initial[at][part] for at, _, (part, _) in of]
+        parts = [(at, *part) for at, place in enumerate(places) for part in self._parts[place]]
+        now = [vectors[at][part] for at, part, _ in parts]
+        start = [self._initial[places[at]][part] for at, part, _ in parts]
         squares = (
             ops.squared_norms(now),
             ops.squared_distances(now, start),
             ops.squared_norms(start),
         )
         size, moved, first = (keras.ops.convert_to_numpy(s).astype(np.float64) for s in squares)
-        kernel = np.array([is_kernel for _, _, (_, is_kernel) in of])
-        found = []
-        for place in places:
-            own = np.array([at == place for at, _, _ in of])
-            sums = [(size, own), (size, own & kernel), (moved, own), (moved, own & kernel)]
-            sums += [(first, own & kernel)]
-            found.append(np.sqrt([values[chosen].sum() for values, chosen in sums]))
-        return found
+        kernel = np.array([is_kernel for *_, is_kernel in parts])
+        of_kernels = (np.where(kernel, squares, 0.0) for squares in (size, moved, first))
+        kernel_size, kernel_moved, kernel_first = of_kernels
+        columns = np.stack([size, kernel_size, moved, kernel_moved, kernel_first], axis=1)
+        sums = np.zeros((len(places), columns.shape[1]))
+        np.add.at(sums, [at for at, *_ in parts], columns)
+        return list(np.sqrt(sums))
 
 
 def _parts(row: TrackedLayer) -> list[tuple[slice, bool]]:

@@ -67,8 +67,14 @@ class RecordTiming(keras.callbacks.Callback):
     # `Recorder` and its subclasses override these methods.
 
     def measure(self) -> Record:
-        """Measures the followed layers as they are now."""
-        raise NotImplementedError
+        """Measures the followed layers as they are now.
+
+        Returns:
+            A dictionary of arrays by name. Each has the dimensions that `variables` declares.
+        """
+        raise TypeError(
+            f"{type(self).__name__} does not define what it measures. Define its method `measure`."
+        )
 
     def attached(self) -> None:
         """Prepares the measurement, once the model's variables and the layers are known."""

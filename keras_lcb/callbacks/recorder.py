@@ -93,16 +93,6 @@ class Recorder(LoopTiming):
 
     # Subclasses define these methods.
 
-    def measure(self) -> Record:
-        """Measures the followed layers as they are now.
-
-        Returns:
-            A dictionary of arrays by name. Each has the dimensions that `variables` declares.
-        """
-        raise TypeError(
-            f"{type(self).__name__} does not define what it measures. Define its method `measure`."
-        )
-
     def attached(self) -> None:
         """Prepares the measurement, before training, once the model's variables exist.
 

@@ -91,7 +91,7 @@ class Snapshots:
         record[JOINED] = Spooled(self._spool, (at, self._all_columns))
 
     def on_host(self, records: Sequence[dict[str, Any]]) -> list[list[np.ndarray]]:
-        """Returns the snapshots of all layers at each record, joined where they were kept so."""
+        """Returns, for each record, the snapshots of all layers: as one array if it was kept."""
         if all(JOINED in record for record in records):
             return [[np.asarray(record[JOINED])] for record in records]
         return [[on_host(record[name]) for name in self._names] for record in records]
@@ -101,7 +101,7 @@ class Snapshots:
         return dict(zip(self._names, map(on_device, self.rows), strict=True))
 
     def now(self) -> list[np.ndarray]:
-        """Returns snapshots of the current parameters of all layers, on the host."""
+        """Returns a snapshot of each layer as it is now, as arrays on the host."""
         if self.sketched and self.on_device:
             pairs = zip(self.sketches, self.rows, strict=True)
             return [on_host(sketch.on_device(on_device(row))) for sketch, row in pairs]

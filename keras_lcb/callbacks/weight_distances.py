@@ -14,7 +14,8 @@ import numpy as np
 
 _CHUNK = 1 << 15  # so many float64 numbers stay in the processor's cache
 
-# Arrays that, joined, are the weights of all layers. Large ones are never joined as a whole.
+# The weights of all layers, as one or more arrays in order. They are read in blocks, because one
+# array of all of them might not fit into memory.
 Parts = Sequence[np.ndarray]
 
 
@@ -128,7 +129,7 @@ def weights(
 def _squares(
     records: Sequence[Parts], others: Sequence[Parts | None], edges: Sequence[int]
 ) -> np.ndarray:
-    """Returns squared distances within segments, an array (others, records, segments)."""
+    """Returns the squared distance of each segment: an array (others, records, segments)."""
     sums = np.zeros((len(others), len(records), len(edges) - 1))
     record_edges = _edges(records[0])
     for start in range(0, edges[-1], _CHUNK):

@@ -36,7 +36,7 @@ def gradients_in_turn(
 
 
 def mapped(function: Callable[[Any], Any], values: Any, dtype: str) -> Any:
-    """Applies a function of a scalar to all values at once, and stacks the results.
+    """Calls a function for each of some numbers, all at once, and stacks the results.
 
     On CPUs, XLA computes convolutions within loops many times slower.
     """

@@ -41,7 +41,8 @@ def gradients_in_turn(
     """
     found: list[list[Any]] = []
     for function, own in zip(functions, arguments, strict=True):
-        # Otherwise, what all of them keep for their backward passes may fill the memory at once.
+        # One function waits for the one before. Together, their backward passes might need more
+        # memory than there is.
         with tf.control_dependencies(found[-1] if found else []):
             later = [tf.identity(argument) for argument in own]
         found.append(value_and_gradients(function, later)[1])
@@ -49,7 +50,7 @@ def gradients_in_turn(
 
 
 def mapped(function: Callable[[Any], Any], values: Any, dtype: str) -> Any:
-    """Applies a function of a scalar to each value, and stacks the results, which have a type.
+    """Calls a function for each of some numbers, and stacks the results, which are of `dtype`.
 
     A loop is traced much faster here than a function of all values at once.
     """

@@ -39,7 +39,7 @@ def gradients_in_turn(
 
 
 def mapped(function: Callable[[Any], Any], values: Any, dtype: str) -> Any:
-    """Applies a function of a scalar to each value, and stacks the results."""
+    """Calls a function for each of some numbers, and stacks the results."""
     return torch.stack([function(value) for value in values])
 
 

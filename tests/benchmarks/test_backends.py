@@ -6,7 +6,7 @@ from benchmarks import backends
 
 
 def found(*rows):
-    """Returns findings of one claim: (setting, effect, low, high, verdict)."""
+    """Returns a table of findings on one claim, from rows (setting, effect, low, high, verdict)."""
     columns = ["setting", "effect", "low", "high", "verdict"]
     return pd.DataFrame(rows, columns=columns).assign(claim="c").set_index(["claim", "setting"])
 

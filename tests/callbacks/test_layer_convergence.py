@@ -532,6 +532,23 @@ def test_sketches_made_on_the_device_are_the_same_and_no_weights_come_to_the_hos
     assert 0 < max(largest) <= 256 * len(run.layer)
 
 
+def test_a_bias_that_is_not_finite_leaves_the_kernels_angle_known():
+    model = wide()
+    exact, device = (
+        lcb.LayerConvergence(**options)
+        for options in ({}, {"memory": "sketch", "buckets": 50, "on_device": True})
+    )
+    train(model, exact, device)
+    weights = model.get_weights()
+    bias = next(place for place, values in enumerate(weights) if values.ndim == 1)
+    weights[bias][0] = np.inf
+    model.set_weights(weights)
+    device._unrecorded = None
+    found = device._sketched_on_device()
+    assert np.isinf(found["parameter_norm"]).sum() == 1
+    assert np.isfinite(found["angle"]).all() and np.isfinite(found["kernel_norm"]).all()
+
+
 def test_layers_are_measured_together_until_they_are_large(monkeypatch):
     monkeypatch.setattr("keras_lcb.callbacks.device_sketches._AT_ONCE", 100)
     model = wide()

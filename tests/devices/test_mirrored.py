@@ -154,7 +154,7 @@ def test_two_workers_record_the_numbers_of_one(tmp_path):
     first, second = (results(worker) for worker in workers)
     for found in (first["all"], second["all"], first["the first"]):
         assert_same_run(found["run"], expected)
-    # The other one takes its first and its last record only, and nobody waits.
+    # The second worker takes no records in between, and the first does not wait for it.
     assert second["the first"]["run"]["step"] == [0, 8]
     for recording in ("all", "the first"):
         assert first[recording]["backups"] == ["GradientNorms", "LayerConvergence"]

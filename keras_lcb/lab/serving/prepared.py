@@ -31,7 +31,7 @@ class Prepared:
         threading.Thread(target=self._work, daemon=True).start()
 
     def want(self, lab: str, settings: Any) -> None:
-        """Asks for a training of these settings, in place of the last ones."""
+        """Asks to prepare a training of these settings. Earlier requests no longer count."""
         with self._asked:
             self._wanted = lab, settings
             self._asked.notify()

@@ -165,8 +165,7 @@ def serve(
 def _start_trainer() -> subprocess.Popen[bytes]:
     """Starts the process that trains, and tells the kernels to come where it is."""
     os.environ["KERAS_LCB_TRAINER_SECRET"] = secrets.token_hex()
-    # A lab's networks are so small that threads would wait for one another: with one for the
-    # operations of a training, digits are learned 1.5 times as fast.
+    # A lab's networks are so small that several threads for one operation wait for one another.
     one_thread = {"TF_NUM_INTRAOP_THREADS": "1"}
     trainer = subprocess.Popen(
         [sys.executable, str(TRAINER)],

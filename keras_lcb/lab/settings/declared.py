@@ -91,7 +91,7 @@ class Declared:
         return ", ".join(words[name] for name in differs if words[name]) or "the same settings"
 
     def apart(self, other: Declared, letters: int) -> tuple[str, str]:
-        """Returns in what two settings differ, in words for each of them.
+        """Describes how two settings differ: one text for each of them.
 
         Args:
             other: The other settings, of the same lab.
