@@ -3,8 +3,8 @@
     python -m benchmarks.study
     python -m benchmarks.study --members 40 --empty 10000
 
-It runs members of the 1-D experiment in one process with one thread, and as many in processes of
-one thread each. Then it runs members that do nothing: they cost only what handing out, locking,
+It runs the 1-D trainings of section 2 in one process with one thread, and again in processes of one
+thread each. Then it runs members that do nothing: they cost only what handing out, locking,
 writing and looking up takes. How many workers of a cluster that rate keeps busy follows from it.
 """
 
@@ -21,13 +21,10 @@ from typing import Any
 import joblib
 
 from benchmarks.machine import describe, sentence
-from keras_lcb import synthetic
-from keras_lcb.experiments.grid import Study
 from keras_lcb.experiments.member import Member
 from keras_lcb.experiments.running import complete
+from keras_lcb.experiments.section import claims
 from keras_lcb.runs import schema
-
-CONFIG = synthetic.Config(depth=5, width=64, updates=4000, record_every=100)
 
 
 def main() -> None:
@@ -70,10 +67,10 @@ def timed_in_a_process(members: int, jobs: int) -> float:
 
 def study(members: int, jobs: int) -> None:
     """Runs trainings, and prints the seconds that it took."""
-    made = Study("keras_lcb.synthetic:run", CONFIG, {}, range(members)).members()
+    made = [m for m in claims()["shallower-first"].members() if str(m).startswith("setting 1-D")]
     with tempfile.TemporaryDirectory() as folder:
         began = time.perf_counter()
-        complete(made, folder, jobs=jobs, progress=False)
+        complete(made[:members], folder, jobs=jobs, progress=False)
         print(time.perf_counter() - began)
 
 

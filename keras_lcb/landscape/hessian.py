@@ -39,7 +39,8 @@ class BlockProducts:
     """Multiplies vectors by the diagonal blocks of the Hessian that belong to layers.
 
     All blocks share one forward and one backward pass. The second differentiation, which each block
-    needs for itself, ends at the layer of the block. It is skipped for blocks without a vector.
+    needs for itself, ends at the layer of the block. TensorFlow and torch skip it for blocks
+    without a vector.
 
     Args:
         objective: The loss.
@@ -100,12 +101,12 @@ class BlockProducts:
         with HostSearch(search, self.sizes, self.dtype) as running:
             # A program that can return gradients is slower, even when it does not return them.
             kind = _Program(self._blocks, gradients=running.request.wants_gradients)
-            program = self._objective.compiled(kind, self._together)
             while running.is_waiting:
                 running.start_timer()
-                results = program(None, running.request)
+                results = self._objective.compiled(kind, self._together)(None, running.request)
                 if results is not None:  # on a backend whose programs cannot call `resume`
                     running.receive(keras.ops.convert_to_numpy(results))
+                    kind = _Program(self._blocks, gradients=False)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -114,7 +115,7 @@ class _Program:
 
     Attributes:
         blocks: Indices of the weights that belong to each block.
-        gradients: Whether a search may ask for gradients.
+        gradients: Whether the search asks for gradients first.
     """
 
     blocks: tuple[tuple[int, ...], ...]

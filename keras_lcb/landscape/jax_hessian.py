@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 
 from keras_lcb.landscape.host_search import Request
 
@@ -14,20 +13,15 @@ from keras_lcb.landscape.host_search import Request
 def block_products(
     loss: Callable[..., Any], own: Sequence[Any], blocks: Sequence[Sequence[int]]
 ) -> tuple[list[list[Any]], Callable[..., list[list[Any]]]]:
-    """Returns the gradient of each block, and a function that multiplies vectors by the blocks."""
-    # Outside of `jax.lax.cond`, so that XLA sees that all blocks share the same passes.
+    """Returns the gradient of each block, and a function that multiplies vectors by the blocks.
+
+    The function multiplies vectors of inactive blocks, too. To leave them out takes conditionals,
+    and in these XLA computes convolutions many times slower on CPUs.
+    """
     gradients, multiply = zip(*(_linearized(loss, own, block) for block in blocks), strict=True)
 
     def products(vectors: Sequence[Sequence[Any]], active: Any) -> list[list[Any]]:
-        return [
-            jax.lax.cond(
-                active[place],
-                lambda vector, place=place: list(multiply[place](*vector)),
-                lambda vector: [jnp.zeros_like(part) for part in vector],
-                list(vector),
-            )
-            for place, vector in enumerate(vectors)
-        ]
+        return [list(own(*vector)) for own, vector in zip(multiply, vectors, strict=True)]
 
     return [list(gradient) for gradient in gradients], products
 
@@ -58,8 +52,4 @@ def run(
     It does not call `resume`: calls from compiled loops to the host can hang on CPUs, see
     https://github.com/jax-ml/jax/issues/25861.
     """
-    if gradients is None:
-        return products(request.vector, request.active)
-    return jax.lax.cond(
-        request.wants_gradients, gradients, lambda: products(request.vector, request.active)
-    )
+    return products(request.vector, request.active) if gradients is None else gradients()

@@ -199,7 +199,9 @@ def test_an_objective_is_compiled_once(data, monkeypatch):
     first = curvature(objective, layers=["b"])
     compiled = len(objective._programs)
     second = curvature(objective, layers=["b"])
-    assert len(objective._programs) == compiled == 1
+    # On JAX a program answers one request, so gradients have a program of their own.
+    programs = 2 if keras.backend.backend() == "jax" else 1
+    assert len(objective._programs) == compiled == programs
     assert first.equals(second)
     with pytest.raises(ValueError, match="already has its data"):
         curvature(objective, *data)
