@@ -16,8 +16,9 @@ import pathlib
 import re
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -27,12 +28,14 @@ LAYERS = (2, 10, 30, 100, 300, 1000)
 RECORDS = (100, 1_000, 10_000)
 UPDATES = (10_000, 100_000, 1_000_000)
 ERRORS = (25 * 10**6,)
+READING = (10, 100, 1_000)
 SIZES = {
     "parameters": PARAMETERS,
     "layers": LAYERS,
     "records": RECORDS,
     "updates": UPDATES,
     "errors": ERRORS,
+    "reading": READING,
 }
 EPOCH = 100  # the steps of an epoch to which the cost of a record is compared
 INPUTS, BATCH_SIZE = 16, 32
@@ -106,6 +109,37 @@ def updates(size: int, rounds: int) -> dict[str, Any]:
     import keras_lcb as lcb
 
     return _grown([lcb.GradientNorms(every=1000, per_update=True)], size)
+
+
+def reading(size: int, rounds: int) -> dict[str, Any]:
+    """Measures how long it takes to read `size` records of 100 layers, and to report on them."""
+    import keras_lcb as lcb
+
+    callbacks = [lcb.LayerConvergence(every=1), lcb.GradientNorms(every=1)]
+    model = _mlp(8, layers=100)
+    x = np.random.default_rng(0).normal(size=(4 * size, INPUTS)).astype("float32")
+    model.fit(x, x[:, :1], batch_size=4, verbose=0, callbacks=callbacks)
+    # What is loaded on first use takes part in the first time only.
+    first = _seconds(lambda: callbacks[0].results)
+    run = lcb.collect(*callbacks)
+    with tempfile.TemporaryDirectory() as folder:
+        path = pathlib.Path(folder) / "report.html"
+        reports = [_seconds(lambda: lcb.write_report(run, path)) for _ in range(1 + rounds)]
+        report_mib = path.stat().st_size / 2**20
+    return {
+        "first_results_s": first,
+        "results_s": min(_seconds(lambda: callbacks[0].results) for _ in range(rounds)),
+        "collect_s": min(_seconds(lambda: lcb.collect(*callbacks)) for _ in range(rounds)),
+        "first_report_s": reports[0],
+        "report_s": min(reports[1:]),
+        "report_mib": report_mib,
+    }
+
+
+def _seconds(function: Callable[[], Any]) -> float:
+    began = time.process_time()
+    function()
+    return time.process_time() - began
 
 
 def errors(size: int, rounds: int) -> dict[str, Any]:

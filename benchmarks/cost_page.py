@@ -40,7 +40,7 @@ CHOICE = """\
 def write(kept: dict[str, Any], folder: pathlib.Path) -> pathlib.Path:
     """Writes the page and its figure, and returns the path of the page."""
     _draw(kept, folder / "images" / "cost.png")
-    tables = [_parameters, _errors, _layers, _records]
+    tables = [_parameters, _errors, _layers, _records, _reading]
     parts = [INTRODUCTION, CHOICE, "![Cost of a step and of a record](images/cost.png)\n"]
     parts += [table(kept) for table in tables]
     parts.append(f"Measured with {kept['machine']}.".replace("\n", ", on ") + "\n")
@@ -146,6 +146,24 @@ def _records(kept: dict[str, Any]) -> str:
     return (
         "## Records\n\nFive dense layers of 64 units; the memory is that of the whole process.\n\n"
         + _table(head, rows)
+    )
+
+
+def _reading(kept: dict[str, Any]) -> str:
+    rows = [
+        (
+            f"{int(size):,}",
+            f"{1e3 * row['results_s']:.0f} ({1e3 * row['first_results_s']:.0f})",
+            f"{1e3 * row['collect_s']:.0f}",
+            f"{row['report_s']:.1f} ({row['first_report_s']:.1f})",
+            f"{row['report_mib']:.1f}",
+        )
+        for size, row in kept.get("reading", {}).items()
+    ]
+    head = ("records", "`results`, ms", "`collect`, ms", "`write_report`, s", "report, MiB")
+    return (
+        "## Reading\n\nRecords of 100 layers. In parentheses: the first time, which loads what it "
+        "needs.\n\n" + _table(head, rows)
     )
 
 
