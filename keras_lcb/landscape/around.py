@@ -119,8 +119,7 @@ class Around:
         if whole == 1:
             sums = of_chunk(0, size)
         else:
-            sums = keras.ops.fori_loop(
-                0,
+            sums = ops.repeated(
                 whole,
                 lambda place, sums: _added(sums, of_chunk(place * size, size)),
                 list(zeros),

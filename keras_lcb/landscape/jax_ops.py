@@ -8,6 +8,8 @@ from typing import Any
 
 import jax
 
+_MOST_UNROLLED = 32
+
 
 def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     """Compiles a function with XLA."""
@@ -41,6 +43,34 @@ def mapped(function: Callable[[Any], Any], values: Any, dtype: str) -> Any:
     On CPUs, XLA computes convolutions within loops many times slower.
     """
     return jax.vmap(function)(values)
+
+
+def loops_are_slow() -> bool:
+    """Tells whether loops within compiled functions may be many times slower than without.
+
+    On CPUs, this is so for the gradients of convolutions, see
+    https://github.com/jax-ml/jax/issues/12868.
+    """
+    return jax.default_backend() == "cpu"
+
+
+def repeated(count: int, body: Callable[[Any, Any], Any], start: Any) -> Any:
+    """Computes `values = body(place, values)` for the places 0, 1, ..., `count` - 1.
+
+    Where loops are slow, the rounds are compiled one by one, if they are few.
+    """
+    if count > _MOST_UNROLLED or not (loops_are_slow() and _has_convolutions(body, start)):
+        return jax.lax.fori_loop(0, count, body, start)
+    values = start
+    for place in range(count):
+        # As in a loop, a round begins when the one before has ended, so that they share memory.
+        here, values = jax.lax.optimization_barrier((place, values))
+        values = body(here, values)
+    return values
+
+
+def _has_convolutions(body: Callable[[Any, Any], Any], start: Any) -> bool:
+    return "conv_general_dilated" in str(jax.make_jaxpr(body)(0, start))
 
 
 def draws_undone() -> contextlib.AbstractContextManager[None]:

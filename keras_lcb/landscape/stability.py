@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 
+from keras_lcb.landscape import ops
 from keras_lcb.landscape.around import Around
 from keras_lcb.landscape.objective import BATCH_SIZE, Objective, as_objective
 from keras_lcb.landscape.results import dataset, followed
@@ -175,10 +177,13 @@ def bracket(stable: Callable[[float], bool], start: float, tolerance: float) -> 
 
 def _stability(objective: Objective, row: TrackedLayer, steps: int) -> Callable[[float], bool]:
     """Returns a function that tells whether a learning rate is stable for a layer."""
-    descend = objective.compiled(_descend, row)
+    if ops.loops_are_slow():
+        descend = functools.partial(_losses_from_host, objective.compiled(_step, row))
+    else:
+        descend = functools.partial(_losses, objective.compiled(_descend, row))
 
     def stable(rate: float) -> bool:
-        losses = keras.ops.convert_to_numpy(descend(None, np.float64(rate), np.int32(steps)))
+        losses = descend(rate, steps)
         first, before_last, last = losses.tolist()
         rounding = 8 * np.finfo(losses.dtype).eps * abs(first)
         return last < first and last <= before_last + rounding  # both are false for NaN
@@ -186,13 +191,18 @@ def _stability(objective: Objective, row: TrackedLayer, steps: int) -> Callable[
     return stable
 
 
+def _step(around: Around, own: Sequence[Any], rate: Any) -> list[Any]:
+    """Returns the loss, and the weights after a step of gradient descent."""
+    loss, gradients = around.loss_and_gradients(own)
+    rate = keras.ops.cast(rate, own[0].dtype)
+    return [loss, *(w - rate * g for w, g in zip(own, gradients, strict=True))]
+
+
 def _descend(around: Around, own: Sequence[Any], rate: Any, steps: Any) -> Any:
     """Returns the loss before the first step, before the last step, and after the last step."""
-    rate = keras.ops.cast(rate, own[0].dtype)
 
     def step(made: Any, first: Any, before: Any, last: Any, *weights: Any) -> tuple[Any, ...]:
-        loss, gradients = around.loss_and_gradients(weights)
-        moved = [w - rate * g for w, g in zip(weights, gradients, strict=True)]
+        loss, *moved = _step(around, weights, rate)
         return made + 1, keras.ops.where(made == 0, loss, first), last, loss, *moved
 
     def goes_on(made: Any, first: Any, before: Any, last: Any, *weights: Any) -> Any:
@@ -203,6 +213,21 @@ def _descend(around: Around, own: Sequence[Any], rate: Any, steps: Any) -> Any:
     start = (keras.ops.zeros((), "int32"), zero, zero, zero, *own)
     _, first, before, last, *_ = keras.ops.while_loop(goes_on, step, start)
     return keras.ops.stack([first, before, last])
+
+
+def _losses(descend: Callable[..., Any], rate: float, steps: int) -> np.ndarray:
+    """Returns the losses of the compiled `_descend`."""
+    return keras.ops.convert_to_numpy(descend(None, np.float64(rate), np.int32(steps)))
+
+
+def _losses_from_host(step: Callable[..., Any], rate: float, steps: int) -> np.ndarray:
+    """Returns the same losses, from a call of the compiled `_step` for each step."""
+    losses: list[np.ndarray] = []
+    weights = None
+    while len(losses) <= steps and np.isfinite(losses[-1:]).all():
+        loss, *weights = step(weights, np.float64(rate))
+        losses.append(keras.ops.convert_to_numpy(loss))
+    return np.array([losses[0], losses[-2] if len(losses) > 1 else losses[0], losses[-1]])
 
 
 def _theory(objective: Objective, rows: Sequence[TrackedLayer], seed: int) -> np.ndarray:

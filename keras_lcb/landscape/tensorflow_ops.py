@@ -7,6 +7,7 @@ import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import keras
 import tensorflow as tf
 
 
@@ -57,6 +58,16 @@ def mapped(function: Callable[[Any], Any], values: Any, dtype: str) -> Any:
     return tf.map_fn(
         function, values, fn_output_signature=tf.as_dtype(dtype), parallel_iterations=1
     )
+
+
+def loops_are_slow() -> bool:
+    """Tells whether loops within compiled functions may be many times slower than without."""
+    return False
+
+
+def repeated(count: int, body: Callable[[Any, Any], Any], start: Any) -> Any:
+    """Computes `values = body(place, values)` for the places 0, 1, ..., `count` - 1."""
+    return keras.ops.fori_loop(0, count, body, start)
 
 
 def draws_undone() -> contextlib.AbstractContextManager[None]:

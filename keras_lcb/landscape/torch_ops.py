@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import keras
 import torch
 
 
@@ -41,6 +42,16 @@ def gradients_in_turn(
 def mapped(function: Callable[[Any], Any], values: Any, dtype: str) -> Any:
     """Calls a function for each of some numbers, and stacks the results."""
     return torch.stack([function(value) for value in values])
+
+
+def loops_are_slow() -> bool:
+    """Tells whether loops within compiled functions may be many times slower than without."""
+    return False
+
+
+def repeated(count: int, body: Callable[[Any, Any], Any], start: Any) -> Any:
+    """Computes `values = body(place, values)` for the places 0, 1, ..., `count` - 1."""
+    return keras.ops.fori_loop(0, count, body, start)
 
 
 def draws_undone() -> contextlib.AbstractContextManager[None]:

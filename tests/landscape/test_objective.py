@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 
+from keras_lcb.landscape.around import Around
 from keras_lcb.landscape.objective import Objective
 from tests.models import dense
 from tests.oracle import Network
@@ -201,3 +202,19 @@ def test_refuses_chunks_where_they_would_not_be_exact():
     penalised.compile(loss="mse")
     with pytest.raises(ValueError, match="activity"):
         Objective(penalised, x, y, batch_size=2)
+
+
+@pytest.mark.parametrize("batch_size", [10, 1])  # few chunks, and many
+def test_gradients_of_convolutions_in_chunks(batch_size):
+    random = np.random.default_rng(0)
+    x, y = random.normal(size=(40, 4, 4, 1)), random.normal(size=(40, 1))
+    parts = [keras.layers.Conv2D(2, 3, activation="tanh"), keras.layers.Flatten()]
+    model = keras.Sequential([keras.Input((4, 4, 1)), *parts, keras.layers.Dense(1)])
+    model.compile(loss="mse")
+
+    def gradients(batch_size):
+        compiled = Objective(model, x, y, batch_size=batch_size).compiled(Around.gradients)
+        return list(map(numpy, compiled()))
+
+    for chunked, whole in zip(gradients(batch_size), gradients(40), strict=True):
+        np.testing.assert_allclose(chunked, whole, rtol=1e-4, atol=1e-6)

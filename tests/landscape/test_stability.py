@@ -63,8 +63,10 @@ def descends(weights, places, rate, steps, x, y):
     return losses[-1] < losses[0] and losses[-1] <= losses[-2]
 
 
+@pytest.mark.parametrize("slow", [False, True])
 @pytest.mark.parametrize("batch_size", [512, 5])
-def test_against_steps_by_hand(batch_size):
+def test_against_steps_by_hand(batch_size, slow, monkeypatch):
+    monkeypatch.setattr(stability.ops, "loops_are_slow", lambda: slow)
     model = dense(NETWORK)
     model.compile("adam", "mse")
     x, y = NETWORK.data(10)
