@@ -201,7 +201,10 @@ def compiled_model(config: Config) -> keras.Model:
     # On TensorFlow, XLA would take longer to compile than it saves in some thousand updates.
     together = config.record_every if backend == "jax" else 1
     jit = backend == "jax"
-    model.compile(new_optimizer(config), "mse", steps_per_execution=together, jit_compile=jit)
+    optimizer = new_optimizer(config)
+    # Otherwise the first step creates its variables, and TensorFlow traces this step twice.
+    optimizer.build(model.trainable_variables)
+    model.compile(optimizer, "mse", steps_per_execution=together, jit_compile=jit)
     return model
 
 

@@ -247,5 +247,7 @@ def compiled_model(config: Config, data: ImageData) -> keras.Model:
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     optimizer = new_optimizer(config)
     optimizer.learning_rate = SCHEDULES[config.schedule](config.learning_rate, config.updates)
+    # Otherwise the first step creates its variables, and TensorFlow traces this step twice.
+    optimizer.build(model.trainable_variables)
     model.compile(optimizer, loss)
     return model

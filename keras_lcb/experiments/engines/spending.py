@@ -123,7 +123,10 @@ def _with_faster(half: str) -> Build:
 def _compiled_like(model: keras.Model, other: keras.Model) -> keras.Model:
     # On TensorFlow, XLA would take longer to compile than it saves in some hundred updates.
     jit = False if keras.backend.backend() == "tensorflow" else "auto"
-    model.compile(other.optimizer, other.loss, jit_compile=jit)
+    # The other's own optimizer has variables for the other's weights.
+    optimizer = type(other.optimizer).from_config(other.optimizer.get_config())
+    optimizer.build(model.trainable_variables)
+    model.compile(optimizer, other.loss, jit_compile=jit)
     return model
 
 
