@@ -22,9 +22,10 @@ CHOICE = """\
 - **Up to about a million parameters**: the defaults. Exact records cost less than sketches, and a
   hundred of them take a few hundred MiB at most.
 - **More parameters, or many records**: `memory="sketch"`. A record then takes at most 4 KiB a layer
-  in place of the whole model, with distances within 2.2 % (`buckets=1024`) or 1.1 %
-  (`buckets=4096`). Exact records that would not fit into `budget` are refused before training. On
-  a GPU, add `on_device=True`: sketches are made there, and no weights are copied to the host.
+  in place of the whole model (`buckets=1024`; distances have a relative standard error of 2.2 %) or
+  16 KiB (`buckets=4096`; 1.1 %). Exact records that would not fit into `budget` are refused before
+  training. On a GPU, add `on_device=True`: sketches are made there, and no weights are copied to
+  the host.
 - **Large dense layers and small batches**: a step does little more than read weights and gradients,
   and the norms read them again. If that is too much, use `LayerConvergence` alone, which adds
   nothing to a step, or follow fewer layers (`layers=`). Larger batches and convolutions hide it:

@@ -95,23 +95,25 @@ rules in `keras_lcb/diagnosis/rules/`.
 
 The networks of the table are not entirely unseen. A first run on them showed which faults were
 missed. Then three networks that resemble them were added for tuning, and rules changed until they
-found the faults there. Some faults were planted anew, because they had planted nothing: in the
-convolutions, no infinity occurred, and layers that were to move on did not. No threshold was chosen
-by looking at this table, but three rules got another form. That for vanishing gradients had found
-them in sound transformers, whose queries and keys have small gradients at the start. That for
-learning rates that are too large missed most MLPs with Adam, whose units died; now units that die
-in training are a sign of it, with thresholds from the other networks. That for unsettled layers
-advised to slow the layer down, which made most losses larger, on the other networks, too.
+found the faults there. Some faults were changed, because the first way to plant them had no effect:
+in the convolutions, the loss stayed finite, and layers that should have gone on moving stopped. No
+threshold was chosen by looking at this table, but three rules were changed. The rule for vanishing
+gradients had reported them in sound transformers, whose queries and keys have small gradients at
+the start. The rule for learning rates that are too large had missed most MLPs with Adam, whose
+units died; now units that die in training are a sign of it, with thresholds from the other
+networks. The rule for unsettled layers had advised to slow the layer down, which made most losses
+larger, on the other networks, too.
 """
 
 FOUND = """\
 ## Found
 
 A cell shows in how many of the trainings with the fault it was found. Four faults may fail to
-occur, so `benchmarks/planted/proofs.py` checks them by signs that the rules do not examine: a loss
-that was not finite, a training twice as long that gets much further, a first gradient that is far
-larger than with usual weights, and a loss that is still high when one layer stops. Trainings
-without the fault do not count. Asked for: 90 % of the trainings of each fault.
+occur, so `benchmarks/planted/proofs.py` checks them by signs that the rules do not examine: *not
+finite* by a loss that was not finite, *not ended* by a training twice as long that gets much
+further, *exploding gradient* by a first gradient that is far larger than with usual weights, and
+*settled layer* by a loss that is still high when the layer stops. Trainings without the fault do
+not count. Asked for: 90 % of the trainings of each fault.
 """
 
 FALSE = """\

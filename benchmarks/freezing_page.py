@@ -8,7 +8,7 @@ from typing import Any
 from benchmarks import freezing
 
 INTRODUCTION = """\
-# ResNet-20 on digits: time saved, accuracy lost
+# ResNet-20 on MNIST: time saved, accuracy lost
 
 ResNet-20 on 4,000 images of MNIST, enlarged to 32×32, tested on 1,000, {epochs} epochs, batches of
 64, {backend} on two cores. For each seed the network was trained in each way, in a random order:

@@ -283,7 +283,7 @@ exercises.explain("01.c", my_explanation)
 #   with SGD, the first layers settle first. Raghu et al. (2017) saw this in what the layers compute,
 #   not in their weights.
 # - *It has conditions*: the network, the optimizer, and the learning rate. Notebook 06 shows settings
-#   in which the effect is absent, and one in which it is reversed.
+#   in which no effect can be shown, and one in which it is reversed.
 # - *Suggested, not settled*: why it is so. Chen et al. propose that shallower layers lie in flatter
 #   valleys (notebook 04) and learn lower frequencies (notebook 05). Both can be tested, and neither
 #   holds everywhere.

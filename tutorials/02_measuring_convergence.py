@@ -199,8 +199,8 @@ exercises.check("02.5", ...)
 # ### Exercise 02.6 · ★★★ find out
 #
 # In the lab above, set **Learning rate** to 0.02, which is twice as much, and leave all else as it
-# is. Predict, press Start, and wait until training has ended. How many times as long as the fastest
-# hidden layer does the slowest one take to come half the way?
+# is. Predict, press Start, and wait until training has ended. Divide the time to half of the slowest hidden
+# layer by that of the fastest one. What is the result?
 
 # %%
 exercises.check("02.6", ..., run=lab.run)

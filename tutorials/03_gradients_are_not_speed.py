@@ -56,7 +56,8 @@ seed = 0
 #
 # ### Exercise 03.1 · ★★ work it out
 #
-# How many times as long as *b* does *a* take to come half of its way?
+# Divide the time that *a* takes to come half of its way by the time that *b* takes. What is the
+# result?
 
 # %%
 exercises.check("03.1", ...)
@@ -68,7 +69,8 @@ exercises.check("03.1", ...)
 #
 # $$ L(a, b) = \tfrac12 \cdot 4 (a - 1)^2 + \tfrac12 (b - 1)^2 $$
 #
-# With a small learning rate, how many times as long as *a* does *b* take to come half of its way?
+# With a small learning rate, divide the time that *b* takes to come half of its way by the time that
+# *a* takes. What is the result?
 
 # %%
 exercises.check("03.2", ...)

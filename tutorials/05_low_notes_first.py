@@ -131,8 +131,10 @@ exercises.check("05.1", ..., run=run)
 # %%
 times = synthetic.time_to_learn(run.frequency_error).to_series()
 for k, update in times.items():
-    when = "not within this run" if np.isnan(update) else f"at update {update:,.0f}"
-    print(f"wave number {k:2d}: the error falls below one half {when}")
+    when = f"is below one half from update {update:,.0f} on"
+    if np.isnan(update):
+        when = "stays above one half in this run"
+    print(f"wave number {k:2d}: the error {when}")
 print()
 print(exercises.predicted(my_order, times.fillna(np.inf).sort_values(kind="stable").index.tolist()))
 
@@ -256,8 +258,10 @@ figure, axes = plt.subplots(figsize=(8, 4), layout="constrained")
 lines = lcb.plotting.plot_frequency_error(equal, axes)
 times = synthetic.time_to_learn(equal.frequency_error).to_series()
 for k, update in times.items():
-    when = "not within this run" if np.isnan(update) else f"at update {update:,.0f}"
-    print(f"wave number {k:2d}: the error falls below one half {when}")
+    when = f"is below one half from update {update:,.0f} on"
+    if np.isnan(update):
+        when = "stays above one half in this run"
+    print(f"wave number {k:2d}: the error {when}")
 
 print()
 print(exercises.predicted(my_guess, times.fillna(np.inf).sort_values(kind="stable").index.tolist()))

@@ -112,7 +112,7 @@ def _legend(answers: Sequence[Answer]) -> str:
         "Each cell: the effect, its 95 % t interval over seeds, the number of seeds n, and of the "
         "other measures of the same thing how many clearly have the same sign (+), how many the "
         "opposite (−). Signs are verdicts, corrected for the number of settings by Holm's method; "
-        "○ is no verdict: what was measured is compatible with either, or with fewer than five "
+        "○ is no verdict: what was measured is compatible with both, or there are fewer than five "
         "seeds. *Loss* is the training loss where layers were looked at.\n\n" + effects
     )
 

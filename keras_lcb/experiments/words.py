@@ -17,7 +17,7 @@ MEANINGS = {
     DEPENDS: "as claimed in some settings, otherwise in others",
     FAILS: "otherwise than claimed wherever there is a verdict, and in at least half of the "
     "settings",
-    OPEN: "verdicts in too few settings, all alike",
+    OPEN: "no verdict, or verdicts in less than half of the settings, all alike",
 }
 
 

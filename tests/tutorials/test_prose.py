@@ -112,8 +112,8 @@ def test_04_stable_rates_are_far_from_theory_early_only():
 
 def test_05_low_notes_come_first_also_at_equal_loudness():
     said = said_in("05")
-    times = updates("the error falls below one half at update", said)
-    assert len(times) == 6 and "wave number 30: the error falls below one half not" in said
+    times = updates("the error is below one half from update", said)
+    assert len(times) == 6 and "wave number 30: the error stays above one half" in said
     assert times[:3] == sorted(times[:3]) and times[3:] == sorted(times[3:])
     assert max(times[:2]) < 100 and times[2] > 1000, "1 and 3 at once, 10 much later"
     assert "every 100 updates" in prose_of("05")
