@@ -121,7 +121,7 @@ class Measurement:
             if wire.reader is reader:
                 for meter in self.meters:
                     for slot in wire.windowed():
-                        meter.begin_anew(slot)
+                        meter.begin_state(slot)
 
     def begin(self) -> None:
         """Sets all meters back to where they began."""

@@ -228,11 +228,11 @@ class Meter:
         for number in slots:
             slot = self._slots[number]
             if slot.readers and reader not in slot.readers:
-                self.begin_anew(number)
+                self.begin_state(number)
                 slot.readers.clear()
             slot.readers.add(reader)
 
-    def begin_anew(self, slot: int) -> None:
+    def begin_state(self, slot: int) -> None:
         """Resets the state of one quantity to its initial value."""
         quantity = self._slots[slot].quantity
         for variable, state in zip(self.followed, self._slots[slot].state, strict=True):
@@ -245,6 +245,14 @@ class Meter:
         for variable in (self._sums, self._counts, self._finite, self.skipped):
             ops.clear(variable)
         self._read = None
+
+    def begin_anew(self) -> None:
+        """Sets all variables to their initial values."""
+        self.begin()
+        if self._ring is not None:
+            ops.clear(self._ring)
+        for slot in range(len(self._slots)):
+            self.begin_state(slot)
 
     def drain(self, set_back: bool = True) -> Reading | None:
         """Reads what was added up since the last drain; `None` if there was no step.

@@ -53,6 +53,12 @@ class Scaling:
         """The variables on the device."""
         return [self._factors, *(self._comparison.variables if self._comparison else [])]
 
+    def begin_anew(self) -> None:
+        """Sets the variables to the values with which a training begins."""
+        self._factors.assign(self._multipliers.by_layer())
+        if self._comparison is not None:
+            self._comparison.clear()
+
     def of_step(self, *args: Any) -> contextlib.AbstractContextManager[None]:
         """Keeps the moving statistics of layers with the factor 0 as they are.
 
