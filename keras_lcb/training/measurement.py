@@ -9,7 +9,7 @@ import keras
 
 from keras_lcb.training.layers import tracked_layers
 from keras_lcb.training.meter import Meter
-from keras_lcb.training.reader import Reader, Reading, requested_by, slots_of
+from keras_lcb.training.reader import Reader, Reading, slots_of
 
 
 @dataclasses.dataclass
@@ -74,10 +74,10 @@ class Measurement:
         layers = [layer.variables for layer in tracked_layers(model).layers]
         variables = [variable for layer in layers for variable in layer]
         at = {id(variable): place for place, variable in enumerate(variables)}
-        requested = requested_by(readers)
-        for reader in readers:
+        requested, slots = slots_of(readers)
+        for reader, own in zip(readers, slots, strict=True):
             places = [frozenset(at[id(v)] for v in row.variables) for row in reader.rows]
-            self._wires.append(_Wire(reader, slots_of(reader, requested), places))
+            self._wires.append(_Wire(reader, own, places))
         groups = [group for wire in self._wires for group in wire.places]
         ring_rows = max(reader.ring_rows for reader in readers)
         if count > 1 and ring_rows:

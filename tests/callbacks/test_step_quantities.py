@@ -140,6 +140,22 @@ def test_a_window_begins_anew_with_each_record(every, counts):
     np.testing.assert_allclose(values(other, "count")[1:, 0], [3, 3, 3, 3, 1.5])
 
 
+def test_windows_of_several_readers_do_not_disturb_each_other():
+    """Even if they share one object, since their records end at different updates."""
+    quantity = Count()
+    seldom = lcb.StepQuantities(quantity, every=8, log=True)
+    often = lcb.StepQuantities(quantity, every=3)
+    logs = fit(model_of(), seldom, often).history
+
+    def expected(counts):
+        return np.repeat([[(n + 1) / 2] for n in counts], len(NETWORK.layers), axis=1)
+
+    np.testing.assert_allclose(values(seldom, "count")[1:], expected([8, 8, 6]))
+    np.testing.assert_allclose(values(often, "count")[1:], expected([3] * 7 + [1]))
+    logged = np.stack([logs[f"count/{layer}"] for layer in "abc"], axis=1)
+    np.testing.assert_allclose(logged, expected([11, 11]))
+
+
 @pytest.mark.parametrize("compiled", [False, True])
 def test_accumulated_gradients_are_one_update(compiled):
     if compiled and BACKEND == "torch":

@@ -9,7 +9,7 @@ import pytest
 from keras_lcb.quantities import GradientNorm, SuccessiveCosine, UpdateNorm
 from keras_lcb.training.layers import tracked_layers
 from keras_lcb.training.meter import Meter
-from keras_lcb.training.reader import Reader, requested_by, slots_of
+from keras_lcb.training.reader import Reader, slots_of
 from tests.models import dense
 from tests.oracle import Network
 
@@ -26,8 +26,7 @@ class Metered:
         self.readers = [Reader(quantities, rows, ring_rows) for _ in range(readers)]
         self.variables = [v for row in rows for v in row.variables]
         self._places = [frozenset({0, 1}), frozenset({2, 3})]
-        requested = requested_by(self.readers)
-        self._slots = [slots_of(reader, requested) for reader in self.readers]
+        requested, self._slots = slots_of(self.readers)
         layers = [row.variables for row in rows]
         self.meter = Meter(self.model, layers, requested, self._places, ring_rows)
 
