@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -30,13 +30,15 @@ class _Slot:
         quantity: The quantity.
         numbers: How many numbers it adds up for each variable.
         state: Its state for each variable.
-        readers: The readers that have used this state since it was last reset.
+        readers: The readers whose updates the state stems from; `None` before the first reader.
     """
 
     quantity: StepQuantity
     numbers: int
     state: list[tuple[keras.Variable, ...]]
-    readers: weakref.WeakSet[Reader] = dataclasses.field(default_factory=weakref.WeakSet)
+    # Weak, so that readers and their records may go. The set is kept when it has become empty: the
+    # state then still stems from readers that are gone.
+    readers: weakref.WeakSet[Reader] | None = None
 
 
 class Meter:
@@ -218,19 +220,19 @@ class Meter:
             and ring_rows <= self.ring_rows
         )
 
-    def begin_for(self, reader: Reader, slots: Sequence[int]) -> None:
-        """Resets the state of a reader's quantities if it stems from other readers.
+    def begin_for(self, slots: Mapping[Reader, Sequence[int]]) -> None:
+        """Resets the states that do not stem from all of their readers.
 
         Args:
-            reader: The reader.
-            slots: The slots of its quantities.
+            slots: The readers, each with the slots of its quantities.
         """
-        for number in slots:
-            slot = self._slots[number]
-            if slot.readers and reader not in slot.readers:
+        for number, slot in enumerate(self._slots):
+            readers = weakref.WeakSet(reader for reader, own in slots.items() if number in own)
+            if slot.readers is not None and readers <= slot.readers:
+                continue
+            if slot.readers is not None:
                 self.begin_state(number)
-                slot.readers.clear()
-            slot.readers.add(reader)
+            slot.readers = readers
 
     def begin_state(self, slot: int) -> None:
         """Resets the state of one quantity to its initial value."""

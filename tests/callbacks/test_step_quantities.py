@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
+
 import keras
 import numpy as np
 import pytest
@@ -337,6 +340,32 @@ def test_a_state_goes_on_with_its_callback_and_begins_anew_with_another():
     another = lcb.StepQuantities(SignAgreement(), per_update=True)
     fit(model, another, epochs=1)
     assert (another.results.own_sign_agreement_per_update[0] == 0).all()
+
+
+def test_a_new_callback_does_not_take_over_the_state_of_one_that_is_gone():
+    model, gone = model_of(), []
+    for _ in range(3):
+        first = lcb.StepQuantities(lcb.quantities.FirstGradient())
+        norms = lcb.GradientNorms(per_update=True)
+        fit(model, first, norms, epochs=1)
+        np.testing.assert_allclose(
+            first.results.first_gradient[-1], norms.results.gradient_norm_per_update[0], rtol=1e-6
+        )
+        gone.append(weakref.ref(first._reader))
+        del first
+        gc.collect()
+    assert not any(reader() for reader in gone)  # nor does the model keep what it has collected
+
+
+def test_a_state_goes_on_with_all_readers_of_a_callback():
+    model = model_of()
+    first = lcb.StepQuantities(lcb.quantities.FirstGradient(), log=True)
+    histories = [fit(model, first, epochs=1).history for _ in range(2)]
+    one, two = values(first, "first_gradient")[1:]
+    np.testing.assert_allclose(one, two, rtol=1e-6)
+    for layer, value in zip("abc", one, strict=True):
+        logged = [history[f"first_gradient/{layer}"] for history in histories]
+        np.testing.assert_allclose(logged, [[value]] * 2, rtol=1e-6)
 
 
 def test_nothing_is_left_behind():
