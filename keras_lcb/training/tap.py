@@ -240,7 +240,7 @@ class Tap:
                 self._open.close()
             if not self._of_model:
                 self._functions.restore(self._stand_in)
-        self._waiting, self._given = Waiting(), None
+        self._waiting, self._given, self._held_readers = Waiting(), None, []
         self._detach(self._own_readers)
 
     def _detach(self, staying: Sequence[Reader]) -> None:
