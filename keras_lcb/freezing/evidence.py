@@ -66,8 +66,8 @@ class Movement:
         moved = np.array([_distance(a, b) for a, b in zip(now, self._last, strict=True)])
         way = np.array([_distance(a, b) for a, b in zip(now, self._start, strict=True)])
         self._last = now
-        with np.errstate(divide="ignore", invalid="ignore"):
-            return moved / way
+        with np.errstate(divide="ignore"):  # after a way back to the start
+            return np.divide(moved, way, out=np.zeros_like(moved), where=moved != 0)
 
     def state(self) -> dict[str, Any]:
         """Returns the weights at the start, but only in the first call."""
@@ -110,9 +110,9 @@ class RepresentationChange:
     def look(self) -> np.ndarray:
         """Compares the activations with those of the previous look."""
         now = self._grams()
-        similar = [linear_cka(a, b) for a, b in zip(now, self._last, strict=True)]
+        change = [_change(a, b) for a, b in zip(now, self._last, strict=True)]
         self._last = now
-        return 1.0 - np.array(similar)
+        return np.array(change)
 
     def state(self) -> dict[str, Any]:
         """Returns nothing, because the activations can be computed from the model again."""
@@ -144,6 +144,11 @@ def _noting(layer: keras.Layer, outputs: dict[int, Any]) -> Any:
         return result
 
     return noted
+
+
+def _change(one: np.ndarray, other: np.ndarray) -> float:
+    """Returns 1 − linear CKA; 0 also if the samples do not differ, neither before nor now."""
+    return 0.0 if np.array_equal(one, other) else 1.0 - linear_cka(one, other)
 
 
 def _weights(unit: TrackedLayer) -> list[np.ndarray]:

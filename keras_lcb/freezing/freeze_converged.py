@@ -28,7 +28,8 @@ class FreezeConverged(Recorder):
     A frozen layer stays exactly as it is: neither momentum nor weight decay nor weight averages of
     the optimizer change it. Its batch normalization runs in inference mode, and the optimizer keeps
     its slots until the layer is thawed. Layers freeze only when an epoch begins. After `fit`, the
-    flags `trainable` have their previous values again.
+    flags `trainable` have their previous values again. Layers that do not train anyway, because
+    their flag is False, are left out.
 
     **By schedule** (FreezeOut, Brock et al. 2017): the first layer freezes at the fraction `start`
     of the run, and the last one trains to the end. The other layers freeze in between, at equally
@@ -67,9 +68,9 @@ class FreezeConverged(Recorder):
             to `None`: nothing is written.
 
     Attributes:
-        results: The run, an `xarray.Dataset` with `frozen` (step, layer): 1 if the layer is frozen
-            from that update on, otherwise 0. For layers that may freeze, the run also has the
-            variable by which the rule decides: `update_factor`, `movement` or
+        results: The run, an `xarray.Dataset` with `frozen` (step, layer): 1 if the callback has
+            frozen the layer from that update on, otherwise 0. For layers that may freeze, the run
+            also has the variable by which the rule decides: `update_factor`, `movement` or
             `representation_change` (step, layer).
         events: The freezes so far, a list of dictionaries with `layers`, `epoch`, `step` and
             `why`. The run stores them in `attrs["settings"]`.
@@ -120,7 +121,8 @@ class FreezeConverged(Recorder):
     def reset(self) -> None:
         """Forgets everything recorded, so that the next `fit` begins a new run."""
         super().reset()
-        self._units: list[TrackedLayer] = []
+        self._selected: list[TrackedLayer] = []  # the groups that `layers` selects
+        self._units: list[TrackedLayer] = []  # those among them that train, and may freeze
         self._rule: Rule | None = None
         self._next_epoch = 0
 
@@ -222,7 +224,7 @@ class FreezeConverged(Recorder):
     # Recording.
 
     def _attach(self) -> None:
-        self._rows = self._units  # `layers` selects the units, but the run has a row for each layer
+        self._rows = self._selected  # `layers` selects units, but the run has a row for each layer
         super()._attach()
 
     def attached(self) -> None:
@@ -239,18 +241,38 @@ class FreezeConverged(Recorder):
                 "To freeze by a schedule, train a plain `keras.Model`. Or freeze by evidence "
                 "(schedule=None)."
             )
-        self._units = self._rows
+        self._selected = self._rows
         self._rows = list(tracked_layers(self._model).layers)
+        self._find_units()
         if len(self._units) < 2 and not self._others_train():
             raise ValueError(
-                f"All layers of the model '{self._model.name}' are in one group, '"
+                f"All layers of the model '{self._model.name}' that train are in one group, '"
                 f"{self._units[0].name}'. Freezing it would leave nothing to train. Choose "
                 "`layers` that form several groups."
             )
 
+    def _find_units(self) -> None:
+        self._training_ids = {id(v) for v in self._model.trainable_variables}
+        units = [
+            unit
+            for unit in self._selected
+            if any(id(v) in self._training_ids for v in unit.variables)
+        ]
+        if not units:
+            raise ValueError(
+                "None of the layers that `layers` selects trains, so none can freeze. Set their "
+                "flag `trainable` to True before `compile`, or choose other `layers`."
+            )
+        if self._records and [u.name for u in units] != [u.name for u in self._units]:
+            raise ValueError(
+                "Other layers train than when this FreezeConverged began its run. Use a new "
+                "FreezeConverged, or call `reset()` to discard that run."
+            )
+        self._units = units
+
     def _others_train(self) -> bool:
         inside = {id(v) for unit in self._units for v in unit.variables}
-        return any(id(v) not in inside for v in self._model.trainable_variables)
+        return not self._training_ids <= inside
 
     def _new_rule(self) -> Rule:
         if self.schedule is not None:
@@ -314,6 +336,9 @@ class FreezeConverged(Recorder):
     def attributes(self) -> dict[str, Any]:
         """Returns which layers froze, when and why."""
         return {"frozen": self.events}
+
+    def _identity(self) -> dict[str, Any]:
+        return {**super()._identity(), "units": [unit.name for unit in self._units]}
 
     def settings(self) -> dict[str, Any]:
         """Returns the settings, which the run stores."""

@@ -164,6 +164,45 @@ def test_by_activations_a_layer_freezes_when_its_outputs_hardly_change():
     assert made in recipe.code(freeze.results)
 
 
+@pytest.mark.parametrize("way", ["weights", "activations", "schedule"])
+def test_layers_that_the_user_has_frozen_do_not_keep_others_from_freezing(way):
+    model = network(keras.optimizers.SGD(0.1))
+    model.get_layer("a").trainable = False
+    model.compile(model.optimizer, "mse", run_eagerly=BACKEND != "torch")
+    options = {"schedule": "linear"} if way == "schedule" else {"patience": 1, "threshold": 5.0}
+    if way == "activations":
+        options["x"] = data()[0]
+    freeze = lcb.FreezeConverged(**options, layers=None)
+    train(model, freeze)
+    frozen = [event["layers"] for event in freeze.events]
+    assert frozen == [["a_norm"], ["b"]]
+    assert not freeze.results.frozen.sel(layer=["a", "c"]).any()
+    assert not model.get_layer("a").trainable
+
+    model.get_layer("a").trainable = True
+    model.compile(model.optimizer, "mse", run_eagerly=BACKEND != "torch")
+    with pytest.raises(ValueError, match="Other layers train than"):
+        train(model, freeze, epochs=7)
+    with pytest.raises(ValueError, match="None of the layers that `layers` selects trains"):
+        model.get_layer("a").trainable = False
+        train(model, lcb.FreezeConverged(layers=["a"]))
+
+
+@pytest.mark.parametrize("by", ["weights", "activations"])
+def test_a_layer_that_does_not_change_at_all_has_settled(by):
+    model = network(keras.optimizers.SGD(0.1))
+    a = model.get_layer("a")
+    a.set_weights([0 * weights for weights in a.get_weights()])
+    b = model.get_layer("b")
+    b.set_weights([0 * weights for weights in b.get_weights()])  # so `a` has no gradient either
+    x = data()[0] if by == "activations" else None
+    freeze = lcb.FreezeConverged(patience=2, threshold=1e-9, x=x, layers=["a", "b", "c"])
+    train(model, freeze)
+    change = freeze.results[freeze._rule.name].sel(layer="a").values
+    np.testing.assert_array_equal(change[1:3], 0)
+    assert freeze.events[0]["layers"] == ["a"]
+
+
 def test_nothing_freezes_while_everything_moves():
     freeze = lcb.FreezeConverged(threshold=1e-9)
     train(network(), freeze)
