@@ -29,7 +29,7 @@ class FreezeConverged(Recorder):
     the optimizer change it. Its batch normalization runs in inference mode, and the optimizer keeps
     its slots until the layer is thawed. Layers freeze only when an epoch begins. After `fit`, the
     flags `trainable` have their previous values again. Layers that do not train anyway, because
-    their flag is False, are left out.
+    their flag is False or the model never calls them, are left out.
 
     **By schedule** (FreezeOut, Brock et al. 2017): the first layer freezes at the fraction `start`
     of the run, and the last one trains to the end. The other layers freeze in between, at equally
@@ -242,8 +242,10 @@ class FreezeConverged(Recorder):
                 "(schedule=None)."
             )
         self._selected = self._rows
-        self._rows = list(tracked_layers(self._model).layers)
-        self._find_units()
+        order = tracked_layers(self._model)
+        self._rows = list(order.layers)
+        never_called = [row for row in order.layers if row.name in order.notes]
+        self._find_units({id(v) for row in never_called for v in row.variables})
         if len(self._units) < 2 and not self._others_train():
             raise ValueError(
                 f"All layers of the model '{self._model.name}' that train are in one group, '"
@@ -251,8 +253,8 @@ class FreezeConverged(Recorder):
                 "`layers` that form several groups."
             )
 
-    def _find_units(self) -> None:
-        self._training_ids = {id(v) for v in self._model.trainable_variables}
+    def _find_units(self, left_out: set[int]) -> None:
+        self._training_ids = {id(v) for v in self._model.trainable_variables} - left_out
         units = [
             unit
             for unit in self._selected
@@ -260,8 +262,9 @@ class FreezeConverged(Recorder):
         ]
         if not units:
             raise ValueError(
-                "None of the layers that `layers` selects trains, so none can freeze. Set their "
-                "flag `trainable` to True before `compile`, or choose other `layers`."
+                "None of the layers that `layers` selects trains: their flag `trainable` is False, "
+                "or the model never calls them. Choose other `layers`, or set their flag to True "
+                "before `compile`."
             )
         if self._records and [u.name for u in units] != [u.name for u in self._units]:
             raise ValueError(

@@ -188,6 +188,64 @@ def test_layers_that_the_user_has_frozen_do_not_keep_others_from_freezing(way):
         train(model, lcb.FreezeConverged(layers=["a"]))
 
 
+class Unused(keras.Model):
+    """Has a built layer in each block that it never calls, and one that it calls on demand."""
+
+    def __init__(self, names=("block1_a", "block1_unused", "block2_b", "block3_unused")):
+        super().__init__()
+        self.parts = [keras.layers.Dense(6, name=name) for name in names]
+        self.demanded = False
+        for part in self.parts:
+            part.build((None, 6))
+
+    def call(self, x):
+        for part in self.parts:
+            if "unused" not in part.name or self.demanded:
+                x = part(x)
+        return x
+
+
+@pytest.mark.filterwarnings("ignore:Gradients do not exist")
+@pytest.mark.parametrize("way", ["weights", "activations", "schedule"])
+@pytest.mark.parametrize("layers", [None, "blocks"])
+def test_layers_that_are_never_called_are_left_out(way, layers):
+    x, _ = data()
+    model = Unused()
+    model(x)
+    model.compile(keras.optimizers.SGD(0.1), "mse", run_eagerly=BACKEND == "tensorflow")
+    options = {"schedule": "linear"} if way == "schedule" else {"patience": 1, "threshold": 5.0}
+    if way == "activations":
+        options["x"] = x
+    freeze = lcb.FreezeConverged(**options, layers=layers)
+    model.fit(x, x, epochs=4, verbose=0, callbacks=[freeze])
+    (event,) = freeze.events  # `block2_b` trains to the end, since nothing else would train
+    assert event["layers"][0] == "block1_a"
+    assert not freeze.results.frozen.sel(layer="block3_unused").any()
+
+
+def test_a_layer_that_is_not_called_on_the_probe_batch_is_named_before_training():
+    x, _ = data()
+    model = Unused(names=("a", "unused", "b"))
+    model.demanded = True
+    model(x)
+    model.compile(keras.optimizers.SGD(0.1), "mse", run_eagerly=BACKEND == "tensorflow")
+    freeze = lcb.FreezeConverged(x=x, layers=None)
+    freeze.set_model(model)
+    model.demanded = False
+    with pytest.raises(ValueError, match="activations of 'unused' cannot be read"):
+        model.fit(x, x, epochs=2, verbose=0, callbacks=[freeze])
+
+
+def test_quantized_layers_settle_by_their_activations():
+    model = network()
+    model.get_layer("a").quantize("int8")  # its bias still trains
+    model.compile(keras.optimizers.SGD(0.1), "mse", run_eagerly=BACKEND != "torch")
+    freeze = lcb.FreezeConverged(x=data()[0], patience=1, threshold=5.0, layers=None)
+    train(model, freeze, epochs=3)
+    assert [event["layers"] for event in freeze.events] == [["a"], ["a_norm"], ["b"]]
+    assert freeze.results.representation_change.sel(layer="a").values[1] > 0
+
+
 @pytest.mark.parametrize("by", ["weights", "activations"])
 def test_a_layer_that_does_not_change_at_all_has_settled(by):
     model = network(keras.optimizers.SGD(0.1))
