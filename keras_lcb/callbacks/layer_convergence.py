@@ -200,8 +200,9 @@ class LayerConvergence(Recorder):
                     self._snapshots.sketch_for_room([*self._records, *unrecorded])
         super()._take(step)
         self._unrecorded = None
-        if self._snapshots is not None and self._snapshots.sketched:
-            self._snapshots.put_aside(self._records[-1])
+        newest = self._records[-1]
+        if self._snapshots is not None and self._snapshots.sketched and JOINED not in newest:
+            self._snapshots.put_aside(newest)
 
     def measure(self) -> Record:
         """Keeps the weights, or computes the distances if the endpoint is already known."""
@@ -413,5 +414,3 @@ class LayerConvergence(Recorder):
         if self._snapshots is not None and not all(map(self._snapshots.are_whole, records)):
             self._describe([record for record in records if self._snapshots.are_whole(record)])
             self._snapshots.sketch(records)
-            for record in records:
-                self._snapshots.put_aside(record)

@@ -15,6 +15,7 @@ from keras import layers
 import keras_lcb as lcb
 from keras_lcb.analysis import angle_to_end, way_from_start
 from keras_lcb.runs import schema
+from keras_lcb.training.spool import Spooled
 from tests.callbacks.tiny import close, compiled, data, dense, dense_rows, train
 from tests.plain_copies import PlainCopies, angles, distances, norms, vectors
 
@@ -475,6 +476,20 @@ def test_an_overflow_that_was_not_foreseen_loses_nothing(on_device):
     assert schema.settings(run)["LayerConvergence"]["memory"] == "sketch"
     rows = dense_rows("a", "b", "c")
     close(expected.distance, distances(model, plain.taken, rows))
+    sketches = 10 * 4 * (256 + 256 + 122)  # of ten records; the last layer is kept whole
+    assert _held(small.records) < sketches + 10 * 8 * 4 * 10
+
+
+def _held(records):
+    """Returns the bytes of all arrays that records keep in memory, each array once."""
+    values = [value for record in records for value in record.values()]
+    arrays = [v.spool.table() if isinstance(v, Spooled) else v for v in values]
+    whole = {}
+    for array in arrays:
+        while isinstance(getattr(array, "base", None), np.ndarray):
+            array = array.base
+        whole[id(array)] = getattr(array, "nbytes", 8)
+    return sum(whole.values())
 
 
 def test_ways_of_sketches_and_of_given_endpoints():
