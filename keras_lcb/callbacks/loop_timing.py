@@ -30,6 +30,7 @@ class LoopTiming(RecordTiming):
         self._failed = self._training
         self._training, self._ended, self._begun = True, False, False
         self._start_clock()
+        self._follow_optimizers()
         if self._rows:
             self._begin()
         self._loss.begin_epoch()

@@ -132,10 +132,13 @@ class RecordTiming(keras.callbacks.Callback):
                 f"with '{model.name}'. Use a new {name}, or call `reset()` to discard that run."
             )
         self._tap = tap_of(model)
-        found = self._tap.follow(self.optimizer, in_fit=not self._in_loop)
-        self._updates.follow(model, found)
+        if not self._in_loop:
+            self._tap.begin_training(force=False)  # the previous `fit` may have failed
+        self._tap.follow(self.optimizer, in_fit=not self._in_loop)
         super().set_model(model)
-        if is_complete(model):
+        # On JAX, `fit` has built the model by now: layers that are not built are never called.
+        built_by_fit = keras.backend.backend() == "jax" and not self._in_loop
+        if is_complete(model) or (built_by_fit and model.weights):
             self._attach()
 
     def _attach(self) -> None:
@@ -167,12 +170,18 @@ class RecordTiming(keras.callbacks.Callback):
     def _take_part(self) -> None:
         """Registers with the tap what this callback needs from the training step."""
         assert self._tap is not None
+        self._follow_optimizers()
         if not self._rows:
             self._tap.before_first_update(self._attach_late, self._begin)
         if self.every != "epoch":
             self._tap.after_execution(self._after_execution)
         if not self._rows or self.every != "epoch":
             self._tap.open()
+
+    def _follow_optimizers(self) -> None:
+        """Counts the updates of those optimizers that the callbacks together have chosen."""
+        assert self._tap is not None
+        self._updates.follow(self._model, self._tap.optimizers)
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Takes the first record, if there is none yet."""
@@ -219,7 +228,7 @@ class RecordTiming(keras.callbacks.Callback):
     def _let_go(self) -> None:
         """Tells the tap that the training is over."""
         if self._tap is not None:
-            self._tap.close()
+            self._tap.end_training()
 
     # Records.
 

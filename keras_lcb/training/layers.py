@@ -122,9 +122,13 @@ def is_complete(model: keras.Model) -> bool:
 
     A model without a `call` of its own is never marked as built, so only its layers are checked.
     """
+    return not unbuilt(model) and bool(model.weights)
+
+
+def unbuilt(model: keras.Model) -> list[str]:
+    """Returns the names of layers whose variables may not exist yet."""
     everything = [model, *internals.flattened(model)]
-    built = all(layer.built or not internals.has_own_call(layer) for layer in everything)
-    return built and bool(model.weights)
+    return [layer.name for layer in everything if not layer.built and internals.has_own_call(layer)]
 
 
 def tracked_layers(model: keras.Model) -> LayerOrder:

@@ -109,11 +109,17 @@ class Measurement:
             self._most_at_once = max(self._most_at_once, -(-updates // self._undrained), 1)
             self._undrained = 0
 
-    def is_full_after_next(self) -> bool:
-        """Notes an execution; returns whether the next may overwrite values of single updates."""
+    def is_full_after_next(self, expected: int) -> bool:
+        """Notes an execution; returns whether the next may overwrite values of single updates.
+
+        Args:
+            expected: The most updates in one execution, if each batch makes one. Training steps of
+                the user's own may make more: what was seen counts, too.
+        """
         rows = self.meters[0].ring_rows if self.meters else 0
         self._undrained += 1
-        return bool(rows and (self._undrained + 1) * (self._most_at_once or rows) > rows)
+        most = max(self._most_at_once, expected) if self._most_at_once else rows
+        return bool(rows and (self._undrained + 1) * most > rows)
 
     def begin_windows(self, reader: Reader) -> None:
         """Resets those quantities of a reader whose state starts anew with each record."""

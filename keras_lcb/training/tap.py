@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import keras
@@ -17,13 +17,14 @@ import keras
 from keras_lcb.backend import internals, ops
 from keras_lcb.training.carried_state import CarriedState
 from keras_lcb.training.feed import Feed
-from keras_lcb.training.layers import build_all, is_complete, tracked_layers
+from keras_lcb.training.layers import build_all, is_complete, tracked_layers, unbuilt
 from keras_lcb.training.measurement import Measurement
 from keras_lcb.training.meter import Meter
 from keras_lcb.training.optimizers import followed, optimizers_of
 from keras_lcb.training.reader import Reader
 from keras_lcb.training.shared_context import SharedContext
 from keras_lcb.training.training_functions import TrainingFunctions
+from keras_lcb.training.update_count import most_updates
 from keras_lcb.training.waiting import Waiting
 
 if TYPE_CHECKING:
@@ -59,6 +60,7 @@ class Tap:
         self.scaling: Scaling | None = None
         self.readers: list[Reader] = []
         self._own_readers: list[Reader] = []  # those of a LayerwiseModel, which stay
+        self._held_readers: list[Reader] = []  # those of `track`, which stay until `close`
         self._own_scaling: Scaling | None = None
         self._leaving: list[Callable[[], None]] = []
         self._goes_on = False  # over several `fit` calls
@@ -68,6 +70,7 @@ class Tap:
         self._functions = TrainingFunctions(self)
         self._stand_in = self._execute  # what Keras calls instead
         self._carried = CarriedState(model) if keras.backend.backend() == "jax" else None
+        self._variables: list[keras.Variable] | None = None  # of all layers, once asked for
         self._open, self._force = contextlib.ExitStack(), SharedContext(self._replace)
         self.is_open = self._held = self._prepared = self._of_model = False
         self._executed = False  # whether a step has run since the tap was opened
@@ -197,6 +200,7 @@ class Tap:
         self.prepare()
         if not self._held:
             self._held = True
+            self._held_readers = list(self.readers)
             self._open.enter_context(self.in_force())
             if self._carried is not None:
                 self._open.enter_context(self._carried.left_out_of_files())
@@ -217,6 +221,14 @@ class Tap:
     def _holds_copies(self) -> bool:
         return self._held and self._carried is not None
 
+    def end_training(self) -> None:
+        """Detaches the callbacks of a `fit`, and closes the tap unless `track` holds it."""
+        if not self._held:
+            self.close()
+            return
+        self.drain()
+        self._detach(self._held_readers)
+
     def close(self) -> None:
         """Restores model and optimizers to what they were before the tap was opened."""
         if self.is_open:
@@ -228,11 +240,15 @@ class Tap:
                 self._open.close()
             if not self._of_model:
                 self._functions.restore(self._stand_in)
-        if self.readers != self._own_readers:
-            self.readers, self._prepared = list(self._own_readers), False
+        self._waiting, self._given = Waiting(), None
+        self._detach(self._own_readers)
+
+    def _detach(self, staying: Sequence[Reader]) -> None:
+        if self.readers != staying:
+            self.readers, self._prepared = list(staying), False
         if self.scaling is not self._own_scaling:
             self.scaling, self._prepared = self._own_scaling, False
-        self._hooks, self._waiting, self._given = [], Waiting(), None
+        self._hooks = []
         leaving, self._leaving = self._leaving, []
         for leave in leaving:
             leave()
@@ -266,7 +282,20 @@ class Tap:
             self.begin_training(force)
         if not self.is_open:
             return type(model).make_train_function(model)
+        if model.train_function is None:
+            self._follow_compilation()
         return None
+
+    def _follow_compilation(self) -> None:
+        """Measures on after the model was compiled while the tap was open."""
+        found = optimizers_of(self.model, self._given, in_fit=False)
+        if [id(each) for each in found] != [id(each.optimizer) for each in self.optimizers]:
+            raise ValueError(
+                f"The model '{self.model.name}' was compiled with another optimizer within "
+                "`track`, which follows the optimizer of before. Compile the model before `track`, "
+                "or with the same optimizer object."
+            )
+        self._functions.replace_by(self._stand_in)
 
     def settle(self) -> None:
         """Assigns the values that steps carry on JAX to their variables, which may then be set."""
@@ -287,7 +316,7 @@ class Tap:
                 logs, state = result = self._execute_on_jax(function, *args)
                 if self._hooks or self._held:
                     internals.offer_state(self.model, state)
-        if self._measurement.is_full_after_next():
+        if self._measurement.is_full_after_next(most_updates(self.model, self.optimizers)):
             self.drain()
         for hook in list(self._hooks):
             hook(logs)
@@ -350,7 +379,10 @@ class Tap:
     @property
     def variables(self) -> list[keras.Variable]:
         """The variables of all layers."""
-        return [v for layer in tracked_layers(self.model).layers for v in layer.variables]
+        if self._variables is None:
+            layers = tracked_layers(self.model).layers
+            self._variables = [v for layer in layers for v in layer.variables]
+        return self._variables
 
     @property
     def scales(self) -> bool:
@@ -367,8 +399,10 @@ class Tap:
             return
         if self._carried is not None:
             raise ValueError(
-                f"The model '{self.model.name}' is not built, and on JAX a training step cannot "
-                "create variables. Call the model on one batch, `model(x[:1])`, before training."
+                f"The model '{self.model.name}' has layers that are not built "
+                f"({', '.join(unbuilt(self.model))}), and on JAX a training step cannot create "
+                "variables. Call the model on one batch, `model(x[:1])`, before training. Build "
+                "layers that it never calls with `layer.build(shape)`, or remove them."
             )
         with ops.outside_graph():
             if self._waiting.is_for_variables:
@@ -389,7 +423,7 @@ class Tap:
     def _choose_meters(self) -> None:
         """Chooses meters for the readers: known ones if they suffice, otherwise new ones."""
         self.settle()
-        self._prepared = True
+        self._prepared, self._variables = True, None
         count = len(self.optimizers) if self._carried is not None else 1
         self._measurement.choose(self.model, self.readers, count, self._functions.known_meters)
         if self._carried is not None:

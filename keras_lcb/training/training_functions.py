@@ -54,6 +54,7 @@ class TrainingFunctions:
         self._tap = weakref.proxy(tap)
         self._make = lambda: type(tap.model).make_train_function(tap.model)
         self._plain: Any = None  # Keras' training function without measurement
+        self._compilation: Any = None  # that the known functions were made after
         self._known: list[MeasuredFunction] = []
         self._running: MeasuredFunction | None = None
 
@@ -65,9 +66,10 @@ class TrainingFunctions:
         """Has Keras call another function in place of the model's training function."""
         model = self._tap.model
         if model.train_function is not stand_in:
-            if model.train_function is not self._plain:
+            compilation = internals.compilation(model)
+            if model.train_function is not self._plain or compilation is not self._compilation:
                 self.forget(model.train_function)
-            model.train_function = stand_in
+            model.train_function, self._compilation = stand_in, compilation
 
     def restore(self, stand_in: Callable[..., Any]) -> None:
         """Gives the model its own training function again."""

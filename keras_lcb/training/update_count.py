@@ -10,6 +10,12 @@ import keras
 from keras_lcb.backend import internals
 
 
+def most_updates(model: Any, optimizers: Sequence[Any]) -> int:
+    """Returns the most updates in one execution of the step, if each batch makes one."""
+    batches = getattr(model, "steps_per_execution", 1)
+    return sum(-(-batches // optimizer.steps_per_update) for optimizer in optimizers)
+
+
 class UpdateCount:
     """Counts the updates that all followed optimizers applied, across `fit` calls.
 
@@ -92,7 +98,8 @@ class UpdateCount:
         """
         since = executions - self._read_at[0]
         unknown = not self._most_at_once
-        return unknown or self._read_at[1] + since * self._most_at_once >= updates
+        most = max(self._most_at_once, most_updates(self._model, self.optimizers))
+        return unknown or self._read_at[1] + since * most >= updates
 
     @property
     def steps_per_update(self) -> int:

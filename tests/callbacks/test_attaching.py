@@ -232,6 +232,58 @@ def test_several_updates_a_batch():
     assert gradients.results.step.values.tolist() == every.results.step.values.tolist()
 
 
+def compiled_pair():
+    model = new_pair()
+    model.compile(keras.optimizers.SGD(0.01), keras.optimizers.SGD(0.02))
+    return model
+
+
+@not_on_jax
+@pytest.mark.parametrize("named_last", [True, False])
+def test_all_callbacks_of_a_fit_count_the_same_optimizers(named_last):
+    model = compiled_pair()
+    norms, convergence = lcb.GradientNorms(optimizer=model.for_gen), lcb.LayerConvergence()
+    fit_pair(model, *([convergence, norms] if named_last else [norms, convergence]))
+    assert norms.results.step.values.tolist() == convergence.results.step.values.tolist()
+
+
+@not_on_jax
+def test_optimizers_named_for_a_fit_that_fails_are_not_those_of_the_next():
+    class Fails(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            raise RuntimeError("theirs")
+
+    model, plain, alone = compiled_pair(), lcb.GradientNorms(), lcb.GradientNorms()
+    with pytest.raises(RuntimeError, match="theirs"):
+        fit_pair(model, lcb.GradientNorms(optimizer=model.for_gen), Fails())
+    fit_pair(model, plain)
+    fit_pair(compiled_pair(), alone)
+    assert plain.results.step.values.tolist() == alone.results.step.values.tolist()
+
+
+def test_a_layer_that_the_model_never_calls():
+    model = Unbuilt()
+    model.spare = keras.layers.Dense(4)
+    model.compile("sgd", "mse")
+    model(X[:1])
+    norms = lcb.GradientNorms()
+    fit(model, norms)
+    assert norms.results.sizes["layer"] == 3 and (norms.results.gradient_norm[1:] > 0).all()
+
+
+def test_records_come_where_they_are_due_if_executions_make_different_numbers_of_updates():
+    model = sequential()
+    optimizer = keras.optimizers.SGD(1e-3, gradient_accumulation_steps=2)
+    model.build((None, 3))
+    model.compile(optimizer, "mse", steps_per_execution=1 if BACKEND == "torch" else 3)
+    norms, convergence = lcb.GradientNorms(per_update=True), lcb.LayerConvergence(every=100)
+    x, y = (np.repeat(each, 90, axis=0) for each in (X, Y))
+    model.fit(x, y, 1, epochs=2, verbose=0, callbacks=[norms, convergence])
+    # Executions make 1 and 2 updates in turn, and records come with the first that reaches 100.
+    assert all(0 <= step % 100 <= 1 for step in convergence.results.step.values[:-1])
+    assert np.isfinite(norms.results.gradient_norm_per_update).all()
+
+
 @not_on_jax
 def test_optimizers_that_are_not_found_are_asked_for():
     model = pair("a closure")

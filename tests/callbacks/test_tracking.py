@@ -197,6 +197,59 @@ def test_fit_inside_and_after_the_block():
     check(norms.results, by_hand(oracle.sgd(0.1)))
 
 
+def test_callbacks_of_a_fit_inside_the_block_leave_and_tracking_goes_on():
+    model = dense(NETWORK)
+    model.compile(keras.optimizers.SGD(0.1), "mse")
+    norms, within = GradientNorms(per_update=True), [GradientNorms(every=2), LayerConvergence()]
+    with track(model, norms) as tracker:
+        model.train_on_batch(*BATCHES[0])
+        tracker.record()
+        model.fit(X[4:], Y[4:], 4, shuffle=False, verbose=0, callbacks=within)
+        for batch in BATCHES[5:]:
+            model.train_on_batch(*batch)
+    assert norms.results.step.values.tolist() == [0, 1, 10]
+    assert within[0].results.step.values.tolist() == [0, 2, 4]
+    expected = by_hand(oracle.sgd(0.1))
+    check(norms.results, expected)
+    np.testing.assert_allclose(within[0].results.gradient_norm[1], expected.rms(1, 3)[0], rtol=1e-5)
+
+
+def test_a_model_compiled_anew_is_not_trained_by_the_old_step():
+    model = dense(NETWORK)
+    optimizer = keras.optimizers.SGD(0.1)
+    model.compile(optimizer, "mse")
+    with track(model, GradientNorms()):
+        model.train_on_batch(*BATCHES[0])
+    model.compile(optimizer, lambda y, predicted: keras.ops.mean(0.0 * predicted, axis=-1))
+    before = model.get_weights()
+    with track(model, GradientNorms()):
+        model.train_on_batch(*BATCHES[0])
+    assert all(map(np.array_equal, before, model.get_weights()))
+
+
+def test_a_model_may_be_compiled_within_the_block_with_the_same_optimizer():
+    model, norms = dense(NETWORK), GradientNorms()
+    optimizer = keras.optimizers.SGD(0.1)
+    model.compile(optimizer, "mse")
+    with track(model, norms) as tracker:
+        model.train_on_batch(*BATCHES[0])
+        tracker.record()
+        model.compile(
+            optimizer, lambda y, predicted: 2 * keras.losses.mean_squared_error(y, predicted)
+        )
+        before = model.get_weights()
+        model.train_on_batch(*BATCHES[0])
+        tracker.record()
+        expected = NETWORK.gradients(before, *BATCHES[0])
+        model.compile("sgd", "mse")
+        with pytest.raises(ValueError, match="with another optimizer within `track`"):
+            model.train_on_batch(*BATCHES[0])
+    doubled = [
+        2 * np.sqrt(sum(np.sum(expected[p] ** 2) for p in layer)) for layer in NETWORK.layers
+    ]
+    np.testing.assert_allclose(norms.results.gradient_norm[2], doubled, rtol=1e-5)
+
+
 def test_an_exception_lets_go():
     model = dense(NETWORK)
     model.compile(keras.optimizers.SGD(0.1), "mse")
