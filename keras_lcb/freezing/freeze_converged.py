@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from keras_lcb.backend import internals, ops
+from keras_lcb.callbacks.completeness import check_complete
 from keras_lcb.callbacks.recorder import Record, Recorder
 from keras_lcb.config import whole_number
 from keras_lcb.freezing.annealing import Annealing
@@ -17,7 +18,7 @@ from keras_lcb.freezing.evidence import Movement, RepresentationChange
 from keras_lcb.freezing.frozen import frozen_of
 from keras_lcb.freezing.rules import Rule, Schedule, Settled
 from keras_lcb.freezing.schedules import SCHEDULES
-from keras_lcb.training.layers import TrackedLayer, check_built, is_complete, tracked_layers
+from keras_lcb.training.layers import TrackedLayer, tracked_layers
 from keras_lcb.training.layerwise_model import LayerwiseModel
 from keras_lcb.training.selection import LayerSelection
 
@@ -157,12 +158,7 @@ class FreezeConverged(Recorder):
         Raises:
             ValueError: If it cannot be measured, or its layers cannot be frozen.
         """
-        check_built(model)
-        if not is_complete(model):
-            raise ValueError(
-                f"The model '{model.name}' is not built, so its layers cannot be frozen yet. Call "
-                "it on one batch before training: `model(x[:1])`."
-            )
+        check_complete(model, "FreezeConverged")
         if self.cache is not False and not self._in_stages:
             raise ValueError(
                 "Received `cache` with `fit`, but callbacks never see the samples. Use "
@@ -170,6 +166,8 @@ class FreezeConverged(Recorder):
             )
         frozen_of(model).thaw()  # layers may still be frozen after a failed training
         super().set_model(model)
+        if not self._rows:  # layers that the model never calls are not built
+            self._attach()
 
     def on_train_begin(self, logs: Any = None) -> None:
         """Prepares to freeze layers in this training."""

@@ -189,13 +189,15 @@ def test_layers_that_the_user_has_frozen_do_not_keep_others_from_freezing(way):
 
 
 class Unused(keras.Model):
-    """Has a built layer in each block that it never calls, and one that it calls on demand."""
+    """Has layers that it never calls, or only on demand; built or not."""
 
-    def __init__(self, names=("block1_a", "block1_unused", "block2_b", "block3_unused")):
+    def __init__(
+        self, names=("block1_a", "block1_unused", "block2_b", "block3_unused"), built=True
+    ):
         super().__init__()
         self.parts = [keras.layers.Dense(6, name=name) for name in names]
         self.demanded = False
-        for part in self.parts:
+        for part in self.parts if built else ():
             part.build((None, 6))
 
     def call(self, x):
@@ -221,6 +223,22 @@ def test_layers_that_are_never_called_are_left_out(way, layers):
     (event,) = freeze.events  # `block2_b` trains to the end, since nothing else would train
     assert event["layers"][0] == "block1_a"
     assert not freeze.results.frozen.sel(layer="block3_unused").any()
+
+
+@pytest.mark.filterwarnings("ignore:`build\\(\\)` was called on layer")
+@pytest.mark.parametrize("way", ["weights", "schedule"])
+def test_layers_that_are_never_called_may_be_unbuilt(way):
+    x, _ = data()
+    model = Unused(built=False)
+    model(x)
+    model.compile(keras.optimizers.SGD(0.1), "mse", run_eagerly=BACKEND == "tensorflow")
+    options = {"schedule": "linear"} if way == "schedule" else {"patience": 1, "threshold": 5.0}
+    freeze, weights = lcb.FreezeConverged(**options), Weights()
+    for _ in range(1 + (way == "weights")):  # the second `fit` continues the run
+        model.fit(x, x, epochs=4, verbose=0, callbacks=[freeze, weights])
+    assert [event["layers"] for event in freeze.events] == [["block1_a"]]
+    assert weights.stay("block1_a", since=2)
+    assert freeze.results.layer.values.tolist() == ["block1_a", "block2_b"]
 
 
 def test_a_layer_that_is_not_called_on_the_probe_batch_is_named_before_training():
