@@ -46,9 +46,9 @@ def largest_stable_learning_rate(
     """Finds the largest learning rate at which gradient descent on one layer alone is stable.
 
     Only one layer moves, by `steps` steps of gradient descent over all of the data. A learning rate
-    is stable if the final loss is below the initial loss, and the last step did not raise the loss
-    by more than rounding errors can. The search starts at 2 / λ_max, the limit of stability for a
-    quadratic loss. It doubles the learning rate until it is unstable, or halves it until it is
+    is stable if the final loss is below the initial loss, and no step of the second half raised the
+    loss by more than rounding errors can. The search starts at 2 / λ_max, the limit of stability
+    for a quadratic loss. It doubles the learning rate until it is unstable, or halves it until it is
     stable. It then bisects between the last two learning rates on a logarithmic scale.
 
     A loss that is not quadratic may be stable again at even larger learning rates; the result is
@@ -184,9 +184,9 @@ def _stability(objective: Objective, row: TrackedLayer, steps: int) -> Callable[
 
     def stable(rate: float) -> bool:
         losses = descend(rate, steps)
-        first, before_last, last = losses.tolist()
+        first, last, rise = losses.tolist()
         rounding = 8 * np.finfo(losses.dtype).eps * abs(first)
-        return last < first and last <= before_last + rounding  # both are false for NaN
+        return last < first and rise <= rounding  # both are false for NaN
 
     return stable
 
@@ -199,20 +199,24 @@ def _step(around: Around, own: Sequence[Any], rate: Any) -> list[Any]:
 
 
 def _descend(around: Around, own: Sequence[Any], rate: Any, steps: Any) -> Any:
-    """Returns the loss before the first step, before the last step, and after the last step."""
+    """Returns the first loss, the last one, and the largest rise in a step of the second half.
 
-    def step(made: Any, first: Any, before: Any, last: Any, *weights: Any) -> tuple[Any, ...]:
+    A loss that goes up and down without end would pass a test of its last step by chance.
+    """
+
+    def step(made: Any, first: Any, last: Any, rise: Any, *weights: Any) -> tuple[Any, ...]:
         loss, *moved = _step(around, weights, rate)
-        return made + 1, keras.ops.where(made == 0, loss, first), last, loss, *moved
+        rise = keras.ops.where(made > steps // 2, keras.ops.maximum(rise, loss - last), rise)
+        return made + 1, keras.ops.where(made == 0, loss, first), loss, rise, *moved
 
-    def goes_on(made: Any, first: Any, before: Any, last: Any, *weights: Any) -> Any:
+    def goes_on(made: Any, first: Any, last: Any, rise: Any, *weights: Any) -> Any:
         # An infinite or NaN loss does not recover, so that no further steps are needed.
         return keras.ops.logical_and(made <= steps, keras.ops.isfinite(last))
 
     zero = keras.ops.zeros((), own[0].dtype)
-    start = (keras.ops.zeros((), "int32"), zero, zero, zero, *own)
-    _, first, before, last, *_ = keras.ops.while_loop(goes_on, step, start)
-    return keras.ops.stack([first, before, last])
+    start = (keras.ops.zeros((), "int32"), zero, zero, zero - math.inf, *own)
+    _, first, last, rise, *_ = keras.ops.while_loop(goes_on, step, start)
+    return keras.ops.stack([first, last, rise])
 
 
 def _losses(descend: Callable[..., Any], rate: float, steps: int) -> np.ndarray:
@@ -227,7 +231,8 @@ def _losses_from_host(step: Callable[..., Any], rate: float, steps: int) -> np.n
     while len(losses) <= steps and np.isfinite(losses[-1:]).all():
         loss, *weights = step(weights, np.float64(rate))
         losses.append(keras.ops.convert_to_numpy(loss))
-    return np.array([losses[0], losses[-2] if len(losses) > 1 else losses[0], losses[-1]])
+    late = np.array(losses[steps // 2 :])
+    return np.array([losses[0], losses[-1], np.diff(late).max(initial=-math.inf)], losses[0].dtype)
 
 
 def _theory(objective: Objective, rows: Sequence[TrackedLayer], seed: int) -> np.ndarray:
