@@ -95,9 +95,9 @@ my_prediction = ...  # such as "layer_2"
 #   the gradient again. By how much has it changed, relative to its size? Near 0, the gradient can be
 #   trusted for the whole step. (Chen et al. call this the *predictiveness* of the gradient.)
 # - **the curvature λ**: the largest eigenvalue of the layer's part of the Hessian.
-# - **the largest stable learning rate**, found by trying: the layer moves alone for 30 steps, and
-#   then the loss must be lower than before. Beside it stands 2/λ, which would be exact in a quadratic
-#   valley.
+# - **the largest stable learning rate**, found by trying: the layer moves alone for 30 steps. In the
+#   end the loss must be lower than before, and none of the last 15 steps may have raised it. Beside it
+#   stands 2/λ, which would be exact in a quadratic valley.
 #
 # A fourth column, λ‖θ‖²/*n*, is explained further below.
 
@@ -163,8 +163,8 @@ if early is not None:
 # largest stable rates should fall from the first layer to the last. Compare the last two columns of
 # the table. Do they agree?
 #
-# This is the surprise of this notebook: early in training, the rate that a layer really bears is far
-# from 2/λ, and its order over the layers is another one. We come back to this under "Does theory
+# This is the surprise of this notebook: early in training, the rate that a layer really bears may be a
+# quarter of 2/λ or half as much again, and its order over the layers is another one. We come back to this under "Does theory
 # hold?".
 #
 # ## Early, middle, late
@@ -250,7 +250,7 @@ for name, table in known.items():
 # %% [markdown]
 # ### Explain · 04.b
 #
-# After 40 updates, some layers bear far more than 2/λ and others less. Later the ratio is close to 1.
+# After 40 updates, some layers bear more than 2/λ and others far less. Later the ratio is close to 1.
 # How can that be?
 
 # %%

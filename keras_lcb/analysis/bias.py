@@ -11,12 +11,11 @@ from keras_lcb.analysis.compared import (
     OTHER_SHAPE,
     compared_layers,
     equal_layers,
-    has_diverged,
     single_runs,
+    usable,
 )
 from keras_lcb.analysis.convergence import (
     area_under_distance,
-    normalized_distance,
     time_to_fraction,
 )
 from keras_lcb.analysis.remaining import DISTANCE, other_measures, remaining
@@ -77,7 +76,7 @@ def convergence_bias(
     layers, left_out = compared_layers(given, roles)
     equal, which = equal_layers(given[0], layers)
     other = {name: OTHER_SHAPE for name in layers if name not in equal}
-    used, notes = _usable(given)
+    used, notes = usable(given)
     curves = [remaining(run, DISTANCE, until) for run in used]
     beside = {
         words: time_ratio(_times([remaining(run, name, until) for run in used], equal))
@@ -108,27 +107,6 @@ _WORDS = {
     "way_from_start": "by the way from the start",
     "similarity": "by the similarity to the final activations",
 }
-
-
-def _usable(runs: Sequence[xr.Dataset]) -> tuple[list[xr.Dataset], list[str]]:
-    """Returns the runs that count, and notes about those that diverged or are copies."""
-    finite = [run for run in runs if not has_diverged(run)]
-    distances = [normalized_distance(run).values for run in finite]
-    kept = [
-        run
-        for place, run in enumerate(finite)
-        if not any(
-            np.array_equal(distances[place], other, equal_nan=True) for other in distances[:place]
-        )
-    ]
-    diverged, copies = len(runs) - len(finite), len(finite) - len(kept)
-    notes = [f"Diverged and not counted: {diverged} of {len(runs)} runs."] if diverged else []
-    if copies:
-        notes.append(
-            f"Not counted: {copies} of {len(runs)} runs, whose distances are the same as another "
-            "run's. Train with different seeds."
-        )
-    return kept, notes
 
 
 def _times(curves: Sequence[xr.Dataset], layers: Sequence[str]) -> np.ndarray:

@@ -17,6 +17,17 @@ OTHER_SHAPE = "another shape"
 _EQUAL_ONES = 3  # with so many layers of equal shape, only these are compared
 
 
+FIRST_NONFINITE = "first_nonfinite_update"  # an attribute; in stacked runs also along `seed`
+
+
+def _of_seed(run: xr.Dataset, place: int) -> xr.Dataset:
+    one = run.isel(seed=place)
+    if FIRST_NONFINITE not in one.coords:
+        return one
+    first = int(one.coords[FIRST_NONFINITE])
+    return one.drop_vars(FIRST_NONFINITE).assign_attrs({FIRST_NONFINITE: first})
+
+
 def single_runs(runs: xr.Dataset | Sequence[xr.Dataset]) -> list[xr.Dataset]:
     """Returns a list of single runs.
 
@@ -30,7 +41,7 @@ def single_runs(runs: xr.Dataset | Sequence[xr.Dataset]) -> list[xr.Dataset]:
     single: list[xr.Dataset] = []
     for run in given:
         stacked = "seed" in run.dims
-        single += [run.isel(seed=n) for n in range(run.sizes["seed"])] if stacked else [run]
+        single += [_of_seed(run, n) for n in range(run.sizes["seed"])] if stacked else [run]
     if not single:
         raise ValueError("Received no run to analyse. Pass a run, or a list of runs.")
     if any("layer" not in run.coords for run in single):
@@ -71,7 +82,7 @@ def without_distance(run: xr.Dataset) -> dict[str, str]:
 
 
 def _why_without(run: xr.Dataset, layer: str) -> str:
-    diverged = int(run.attrs.get("first_nonfinite_update", -1)) >= 0
+    diverged = int(run.attrs.get(FIRST_NONFINITE, -1)) >= 0
     if "distance" not in run:
         return NOT_FINITE if diverged else NEVER_MOVED
     distance = run["distance"].sel(layer=layer).values
@@ -86,7 +97,28 @@ def has_diverged(run: xr.Dataset) -> bool:
         return True
     recorded = normalized_distance(run).notnull().any("layer").values
     ended_early = bool(recorded.any() and not recorded[-1])
-    return ended_early and int(run.attrs.get("first_nonfinite_update", -1)) >= 0
+    return ended_early and int(run.attrs.get(FIRST_NONFINITE, -1)) >= 0
+
+
+def usable(runs: Sequence[xr.Dataset]) -> tuple[list[xr.Dataset], list[str]]:
+    """Returns the runs that count, and notes about those that diverged or are copies."""
+    finite = [run for run in runs if not has_diverged(run)]
+    distances = [normalized_distance(run).values for run in finite]
+    kept = [
+        run
+        for place, run in enumerate(finite)
+        if not any(
+            np.array_equal(distances[place], other, equal_nan=True) for other in distances[:place]
+        )
+    ]
+    diverged, copies = len(runs) - len(finite), len(finite) - len(kept)
+    notes = [f"Diverged and not counted: {diverged} of {len(runs)} runs."] if diverged else []
+    if copies:
+        notes.append(
+            f"Not counted: {copies} of {len(runs)} runs, whose distances are the same as another "
+            "run's. Train with different seeds."
+        )
+    return kept, notes
 
 
 def compared_layers(

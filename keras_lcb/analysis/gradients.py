@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 import numpy as np
 import xarray as xr
 
-from keras_lcb.analysis.compared import compared_layers, single_runs
+from keras_lcb.analysis.compared import compared_layers, single_runs, usable
 from keras_lcb.analysis.convergence import normalized_distance, time_to_fraction
 from keras_lcb.analysis.curves import per_layer
 from keras_lcb.analysis.rank import RankCorrelation, rank_correlation
@@ -69,7 +69,8 @@ def gradient_rate_correlation(
         roles: The roles of the layers to compare; `None` for all. Defaults to hidden layers.
 
     Returns:
-        The rank correlation; with an interval if there are several runs.
+        The rank correlation; with an interval if there are several runs. Runs that diverged, and
+        copies of a run, do not count.
 
     Raises:
         ValueError: If the runs lack distances or gradient norms, or have different layers.
@@ -82,7 +83,7 @@ def gradient_rate_correlation(
     single = single_runs(runs)
     layers, _ = compared_layers(single, roles)
     pairs = []
-    for run in single:
+    for run in usable(single)[0]:
         run = run.sel(layer=layers)
         moved = normalized_distance(run).notnull().any("step")
         speed = (1.0 / time_to_fraction(run).fillna(np.inf)).where(moved)

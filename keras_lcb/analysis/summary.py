@@ -124,7 +124,9 @@ def _measures(run: xr.Dataset) -> dict[str, xr.DataArray]:
             measures[name] = rms_over_run(run, name)
             measures[f"{name}_final"] = _last(run[name])
     if "update_norm" in run and "parameter_norm" in run:
-        ratio = run.assign(update_norm=run["update_norm"] / run["parameter_norm"])
+        # Where callbacks record at different steps, norms of weights lie between two records.
+        weights = run["parameter_norm"].interpolate_na("step", fill_value="extrapolate")
+        ratio = run.assign(update_norm=run["update_norm"] / weights)
         measures["update_ratio"] = rms_over_run(ratio, "update_norm")
     told = {"distance", "normalized_distance", "distance_standard_error", "parameter_norm"}
     told |= {*other_measures(run), "similarity"}  # their last values are 0 or 1 for every layer

@@ -128,7 +128,7 @@ question(
     "04.b",
     model="2/λ is right for a valley of one curvature. Early in training a layer that moves alone "
     "leaves the place where λ was measured within a step or two. Where it comes to a flatter "
-    "place, it bears far more than 2/λ; where it comes to a steeper one, less. After 400 updates "
+    "place, it bears more than 2/λ; where it comes to a steeper one, less. After 400 updates "
     "the layers are near the bottom, where the valley is almost quadratic, and the rule holds.",
     criteria=(
         "It says for which valleys 2/λ is exact.",

@@ -12,7 +12,7 @@ import numpy as np
 from keras_lcb.analysis import ConvergenceBias, Estimate, RankCorrelation, holm, pooled
 from keras_lcb.analysis.estimate import RUNS_FOR_A_VERDICT
 from keras_lcb.analysis.rank import p_random_order
-from keras_lcb.analysis.verdict import INCONCLUSIVE
+from keras_lcb.analysis.verdict import INCONCLUSIVE, LAYERS_FOR_AN_ORDER
 from keras_lcb.experiments.scale import CORRELATION, RATIO, Scale
 
 LEVEL = 0.05  # of all tests
@@ -100,10 +100,11 @@ def finding(
     p_order = effect.p_differs()
     if ranks is not None:
         p_order = max(p_order, p_random_order(ranks, layers))
-    few = effect.count < RUNS_FOR_A_VERDICT
-    lacking = (
-        f"{_counted(effect.count, 'seed')}; a verdict takes {RUNS_FOR_A_VERDICT}" if few else ""
-    )
+    lacking = ""
+    if effect.count < RUNS_FOR_A_VERDICT:
+        lacking = f"{_counted(effect.count, 'seed')}; a verdict takes {RUNS_FOR_A_VERDICT}"
+    elif ranks is not None and layers < LAYERS_FOR_AN_ORDER:
+        lacking = f"{_counted(layers, 'layer')}; an order takes {LAYERS_FOR_AN_ORDER}"
     found = Finding(scale, tuple(seeds), effect, p_order, effect.p_within(*scale.bounds))
     return dataclasses.replace(found, **{"lacking": lacking, **told})  # type: ignore[arg-type]
 

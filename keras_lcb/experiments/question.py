@@ -6,7 +6,8 @@ import functools
 import inspect
 import itertools
 import os
-from collections.abc import Callable, Mapping, Sequence
+import pickle
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -67,8 +68,9 @@ def study(
         seeds: The seeds of each setting. A verdict takes five or more. Defaults to 0 to 4.
         epochs: How many to look at. Defaults to 10.
         batch_size: Of arrays. Defaults to 32.
-        folder: For the runs. They are found by the text of `build` and by the arguments: if you
-            change what `build` calls, take another folder. Defaults to `"study"`.
+        folder: For the runs. They are found by the text of `build`, the values that it encloses,
+            and the arguments: if you change what `build` calls, or a global variable that it
+            reads, take another folder. Defaults to `"study"`.
         **options: Those of `experiments.complete`: `jobs`, `backend`, `address`, `progress`.
 
     Returns:
@@ -130,9 +132,36 @@ def _members(
 
 
 def _text(function: Callable[..., Any]) -> Any:
-    """What tells a function from another: its source, or where that is not known, its code."""
+    """What tells a function from another: its source or code, and the values that it holds."""
+    code = getattr(function, "__code__", None)
     try:
-        return inspect.getsource(function)
+        text: Any = inspect.getsource(function)
     except (OSError, TypeError):
-        code = getattr(function, "__code__", None)
-        return repr(function) if code is None else (code.co_code, repr(code.co_consts))
+        text = repr(function) if code is None else (code.co_code, repr(code.co_consts))
+    return text, [_told(name, value) for name, value in _held_by(function) if value is not function]
+
+
+def _held_by(function: Callable[..., Any]) -> Iterator[tuple[str, Any]]:
+    """Yields the values that a function has from where it was defined, by their names."""
+    if isinstance(function, functools.partial):
+        yield from {"func": function.func, "args": function.args, **function.keywords}.items()
+    elif inspect.isfunction(function):
+        yield from inspect.getclosurevars(function).nonlocals.items()
+        yield from {"defaults": function.__defaults__, **(function.__kwdefaults__ or {})}.items()
+
+
+def _told(name: str, value: Any) -> Any:
+    import joblib
+
+    if inspect.isfunction(value):
+        return name, _text(value)
+    if inspect.ismodule(value):
+        return name, value.__name__
+    try:
+        return name, joblib.hash(value)
+    except (TypeError, AttributeError, pickle.PicklingError) as error:
+        raise ValueError(
+            f"`build` or `data` uses `{name}` = {value!r} of the function around it, which cannot "
+            "be compared with that of another study. Pass it through `grid`, or define it in a "
+            "module."
+        ) from error

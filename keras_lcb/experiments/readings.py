@@ -151,6 +151,8 @@ def gradient_and_speed(runs: xr.Dataset) -> Finding:
     training, with the gradient norms in these, and all hidden layers, norms per parameter.
     """
     runs = converged(runs)
+    if not runs.sizes["seed"]:
+        return finding([], (), CORRELATION, lacking="every run diverged")
     single = single_runs(runs)
     until = half_way(runs)
     hidden, _ = compared_layers(single, ("hidden",))

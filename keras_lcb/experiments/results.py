@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from keras_lcb.analysis.compared import FIRST_NONFINITE
 from keras_lcb.experiments.grid import Study
 from keras_lcb.experiments.keys import made_with
 from keras_lcb.experiments.member import Member, failure_path, result_path
@@ -106,7 +107,7 @@ def stacked(runs: Sequence[xr.Dataset]) -> xr.Dataset:
     import xarray as xr
 
     # How long each run took differs, and has no place beside the common steps.
-    apart = [run.drop_vars("wall_time", errors="ignore") for run in runs]
+    apart = [_with_first_nonfinite(run.drop_vars("wall_time", errors="ignore")) for run in runs]
     joined = xr.concat(
         apart,
         "seed",
@@ -119,6 +120,12 @@ def stacked(runs: Sequence[xr.Dataset]) -> xr.Dataset:
     return joined.assign_attrs(_common(runs))
 
 
+def _with_first_nonfinite(run: xr.Dataset) -> xr.Dataset:
+    """Tells of each seed by itself whether and when it diverged."""
+    first = [int(run.attrs.get(FIRST_NONFINITE, -1))]
+    return run.assign_coords({FIRST_NONFINITE: ("seed", first)})
+
+
 def _common(runs: Sequence[xr.Dataset]) -> dict[str, Any]:
     """What holds for all runs; but the non-finite updates, and what is missing, of any."""
     attrs = [dict(run.attrs) for run in runs]
@@ -127,9 +134,9 @@ def _common(runs: Sequence[xr.Dataset]) -> dict[str, Any]:
     for own in attrs:
         missing |= json.loads(own.pop("missing", "{}"))
         own.pop("seconds", None)
-    nonfinite = [own.pop("first_nonfinite_update", -1) for own in attrs]
+    nonfinite = [own.pop(FIRST_NONFINITE, -1) for own in attrs]
     first = min((update for update in nonfinite if update >= 0), default=-1)
-    found = {**_agreed(attrs), "first_nonfinite_update": first}
+    found = {**_agreed(attrs), FIRST_NONFINITE: first}
     return found | {"settings": json.dumps(settings), "missing": json.dumps(missing)}
 
 

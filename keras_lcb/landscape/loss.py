@@ -13,10 +13,12 @@ import keras
 
 from keras_lcb.backend import internals
 from keras_lcb.landscape import ops
+from keras_lcb.landscape.chunks import chunk
 from keras_lcb.landscape.samples import Batch
 from keras_lcb.training.layers import tracked_layers
 
 Tensors = Sequence[Any]
+_ROUNDING = 1e-4  # how far the loss may be from the mean of its halves, relative to them
 
 
 @dataclasses.dataclass(frozen=True)
@@ -124,7 +126,10 @@ class CompiledLoss:
                 elif self._compiled is not None:  # outside of the scope: it creates variables
                     self._compiled(y, predicted, sample_weight)
         shapes = _shapes((predicted, y, sample_weight))
-        return Trial(shapes, self._why_not_mean(predicted, scope.losses, sample_weight))
+        reason = self._why_not_mean(predicted, scope.losses, sample_weight)
+        if reason is None and not self._is_mean(y, predicted, sample_weight):
+            reason = "the loss of a batch is not the mean over its samples"
+        return Trial(shapes, reason)
 
     def check_is_known(self) -> None:
         """Checks that the loss is known, and not hidden in a `train_step` of the model.
@@ -167,6 +172,22 @@ class CompiledLoss:
         if self._training and self._has_state():
             return "in training mode, layers draw random numbers or use the statistics of the batch"
         return None
+
+    def _is_mean(self, y: Any, predicted: Any, sample_weight: Any) -> bool:
+        """Compares the loss of a batch with the mean of those of its halves."""
+        samples = len(keras.tree.flatten(predicted)[0])
+        if self._compiled is None or samples < 2:
+            return True
+        half = samples // 2
+        batch = y, predicted, sample_weight
+        with ops.draws_undone(), self.separated():
+            losses = [
+                float(self._compiled(*chunk(batch, start, size)))
+                for start, size in ((0, samples), (0, half), (half, samples - half))
+            ]
+        mean = (half * losses[1] + (samples - half) * losses[2]) / samples
+        size = sum(map(abs, losses))
+        return not abs(losses[0] - mean) > _ROUNDING * size  # also where a loss is NaN
 
     def _has_state(self) -> bool:
         """Returns whether layers have a state of their own, such as moving statistics or seeds.

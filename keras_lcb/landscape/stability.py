@@ -48,8 +48,8 @@ def largest_stable_learning_rate(
     Only one layer moves, by `steps` steps of gradient descent over all of the data. A learning rate
     is stable if the final loss is below the initial loss, and no step of the second half raised the
     loss by more than rounding errors can. The search starts at 2 / λ_max, the limit of stability
-    for a quadratic loss. It doubles the learning rate until it is unstable, or halves it until it is
-    stable. It then bisects between the last two learning rates on a logarithmic scale.
+    for a quadratic loss. It doubles the learning rate until it is unstable, or halves it until it
+    is stable. It then bisects between the last two learning rates on a logarithmic scale.
 
     A loss that is not quadratic may be stable again at even larger learning rates; the result is
     the first limit that doubling meets. On a quadratic loss, the result exceeds 2 / λ_max, because

@@ -5,20 +5,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import keras
 import numpy as np
 
 from keras_lcb.backend import ops
-from keras_lcb.quantities.rms import rms
 from keras_lcb.quantities.step_quantity import State, StepQuantity
 
 
 class UpdateRatio(StepQuantity):
-    """The root mean square over updates of ‖Δθ‖₂/‖θ‖₂, with θ all variables of a layer.
+    """√(Σ‖Δθ‖² / Σ‖θ‖²), with sums over a record's updates, and θ all variables of a layer.
 
-    θ is taken before the update. An update from θ = 0 counts as 0.
+    θ is taken before the update. For a single update, the quantity is ‖Δθ‖₂/‖θ‖₂. Both sums are
+    pooled, so a block of layers has the ratio of all its variables, taken as one vector. If θ
+    was 0 before each update, the quantity is 0. It costs a copy of the weights, and two sums of
+    squares for each variable and update.
 
     Example:
+    >>> import keras
     >>> import keras_lcb as lcb
     >>> model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, name="lin")])
     >>> model.compile("sgd", "mse")
@@ -32,7 +34,7 @@ class UpdateRatio(StepQuantity):
     long_name = "RMS of the update relative to the parameters"
     needs_weights = True
     takes_sparse = True
-    numbers = 1
+    numbers = 2
     of_frozen = 0.0
 
     def update_all(
@@ -43,15 +45,11 @@ class UpdateRatio(StepQuantity):
         after: Any,
         layer_of: Sequence[int],
     ) -> tuple[list[State], list[Any]]:
-        """Adds ‖Δv‖²/‖θ‖² for each variable v, where θ are all variables of the layer of v."""
-        moved = ops.squared_distances(after, before)
-        layers = np.array(layer_of)
-        in_one_layer = (layers[:, None] == layers[None, :]).astype(ops.ACCUMULATOR_DTYPE)
-        weights = keras.ops.matmul(in_one_layer, ops.squared_norms(before)[:, None])[:, 0]
-        known = weights > 0
-        ratios = keras.ops.where(known, moved / keras.ops.where(known, weights, 1.0), 0.0)
-        return list(states), [ratios]
+        """Adds the squared norms of the steps, and of the weights before them."""
+        return list(states), [ops.squared_distances(after, before), ops.squared_norms(before)]
 
     def results(self, sums: np.ndarray, updates: np.ndarray) -> np.ndarray:
-        """Returns root mean squares; NaN if there was no update."""
-        return rms(sums, updates)
+        """Returns the ratios; NaN if there was no update."""
+        moved, weights = sums[..., 0], sums[..., 1]
+        ratios = np.sqrt(np.divide(moved, weights, out=np.zeros_like(moved), where=weights != 0))
+        return np.where(updates > 0, ratios, np.nan)

@@ -11,11 +11,22 @@ from __future__ import annotations
 import contextlib
 import weakref
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import keras
 
 from keras_lcb.backend import internals
+
+
+class Owner(Protocol):
+    """The interface of what has variables that steps carry."""
+
+    @property
+    def variables(self) -> list[keras.Variable]:
+        """The variables, always in the same order."""
+
+    def begin_anew(self) -> None:
+        """Sets the variables to the values with which a training begins."""
 
 
 class CarriedState:
@@ -27,6 +38,7 @@ class CarriedState:
 
     def __init__(self, model: keras.Model) -> None:
         self._reference = weakref.ref(model)
+        self._owners: list[Owner] = []
         self._carried: list[tuple[Any, list[keras.Variable]]] = []  # optimizers, with additions
         self._values: list[Any] | None = None  # from the last step, newer than the variables
 
@@ -40,16 +52,18 @@ class CarriedState:
     def _variables(self) -> list[keras.Variable]:
         return [variable for _, variables in self._carried for variable in variables]
 
-    def carry(self, carried: Sequence[tuple[Any, list[keras.Variable]]]) -> None:
+    def carry(self, owners: Sequence[tuple[Any, Sequence[Owner]]]) -> None:
         """Sets which variables the next steps carry.
 
         Args:
-            carried: Optimizers, each with the variables that are added to its own.
+            owners: Optimizers, each with the owners of the variables that are added to its own.
         """
+        carried = [(optimizer, [v for o in of for v in o.variables]) for optimizer, of in owners]
         before = self._variables
         if [id(v) for _, variables in carried for v in variables] != list(map(id, before)):
             self.sync()
-        self._carried = list(carried)
+        self._owners = [owner for _, of in owners for owner in of]
+        self._carried = carried
 
     def sync(self) -> None:
         """Assigns the values of the last step to the variables."""
@@ -121,8 +135,8 @@ class CarriedState:
 
     def _begin_anew(self) -> None:
         self._values = None
-        for variable in self._variables:
-            variable.assign(keras.ops.zeros(variable.shape, variable.dtype))
+        for owner in self._owners:
+            owner.begin_anew()
 
 
 def _last_part(optimizer: Any) -> Any:

@@ -36,8 +36,8 @@ class LayerwiseModel(keras.Model):
 
     - `gradient_norm/<layer>`: the root mean square of ‖∇θ‖₂. The gradient is unscaled, before
       clipping, and complete if gradients are accumulated. NaN for a layer without a gradient.
-    - `update_ratio/<layer>`: the root mean square of ‖Δθ‖₂/‖θ‖₂, with θ before the update. An
-      update from θ = 0 counts as 0.
+    - `update_ratio/<layer>`: the root mean square of ‖Δθ‖₂, divided by that of ‖θ‖₂ before the
+      updates. It is 0 if θ was always 0.
 
     `History`, `CSVLogger` and `TensorBoard` write these logs. `evaluate` does not return them.
 

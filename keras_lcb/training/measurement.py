@@ -3,30 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
+import weakref
 from collections.abc import Sequence
 
 import keras
 
 from keras_lcb.training.layers import tracked_layers
 from keras_lcb.training.meter import Meter
-from keras_lcb.training.reader import Reader, Reading, requested_by, slots_of
+from keras_lcb.training.reader import Reader, slots_of
 
 
 @dataclasses.dataclass
 class _Wire:
     """Connects a reader to the meters: the slots of its quantities and the places of its rows."""
 
-    reader: Reader
     slots: list[int]
     places: list[frozenset[int]]
-
-    def pass_on(self, reading: Reading) -> None:
-        self.reader.add(reading, self.slots, self.places)
-
-    def windowed(self) -> list[int]:
-        """Returns the slots of the quantities whose state is reset with each record."""
-        quantities = zip(self.slots, self.reader.quantities, strict=True)
-        return [slot for slot, quantity in quantities if quantity.window]
 
 
 class Measurement:
@@ -34,7 +26,8 @@ class Measurement:
 
     def __init__(self) -> None:
         self.meters: list[Meter] = []
-        self._wires: list[_Wire] = []
+        # Weak, so that a reader, with all that it has collected, goes with its callback.
+        self._wires: weakref.WeakKeyDictionary[Reader, _Wire] = weakref.WeakKeyDictionary()
         self._undrained = 0  # executions since the meters were last read
         self._most_at_once = 0  # the most updates seen in one execution; 0 if unknown
 
@@ -57,12 +50,12 @@ class Measurement:
             ValueError: If several meters are to keep single updates in order.
         """
         known = [self.meters, *known]
-        self.meters, self._wires = [], []
+        self.meters = []
+        self._wires.clear()
         if readers:
             self.meters = self._meters(model, readers, count, known)
         for meter in self.meters:
-            for wire in self._wires:
-                meter.begin_for(wire.reader, wire.slots)
+            meter.begin_for({reader: wire.slots for reader, wire in self._wires.items()})
 
     def _meters(
         self,
@@ -74,11 +67,11 @@ class Measurement:
         layers = [layer.variables for layer in tracked_layers(model).layers]
         variables = [variable for layer in layers for variable in layer]
         at = {id(variable): place for place, variable in enumerate(variables)}
-        requested = requested_by(readers)
-        for reader in readers:
+        requested, slots = slots_of(readers)
+        for reader, own in zip(readers, slots, strict=True):
             places = [frozenset(at[id(v)] for v in row.variables) for row in reader.rows]
-            self._wires.append(_Wire(reader, slots_of(reader, requested), places))
-        groups = [group for wire in self._wires for group in wire.places]
+            self._wires[reader] = _Wire(own, places)
+        groups = [group for wire in self._wires.values() for group in wire.places]
         ring_rows = max(reader.ring_rows for reader in readers)
         if count > 1 and ring_rows:
             raise ValueError(
@@ -102,8 +95,8 @@ class Measurement:
         drained = [meter.drain(set_back) for meter in self.meters]
         readings = [reading for reading in drained if reading is not None]
         for reading in readings:
-            for wire in self._wires:
-                wire.pass_on(reading)
+            for reader, wire in self._wires.items():
+                reader.add(reading, wire.slots, wire.places)
         if self._undrained:
             updates = sum(reading.updates for reading in readings)
             self._most_at_once = max(self._most_at_once, -(-updates // self._undrained), 1)
@@ -123,11 +116,11 @@ class Measurement:
 
     def begin_windows(self, reader: Reader) -> None:
         """Resets those quantities of a reader whose state starts anew with each record."""
-        for wire in self._wires:
-            if wire.reader is reader:
+        slots = self._wires[reader].slots if reader in self._wires else []
+        for slot, quantity in zip(slots, reader.quantities, strict=False):
+            if quantity.window:
                 for meter in self.meters:
-                    for slot in wire.windowed():
-                        meter.begin_anew(slot)
+                    meter.begin_state(slot)
 
     def begin(self) -> None:
         """Sets all meters back to where they began."""

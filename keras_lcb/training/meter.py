@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -30,13 +30,15 @@ class _Slot:
         quantity: The quantity.
         numbers: How many numbers it adds up for each variable.
         state: Its state for each variable.
-        readers: The readers that have used this state since it was last reset.
+        readers: The readers whose updates the state stems from; `None` before the first reader.
     """
 
     quantity: StepQuantity
     numbers: int
     state: list[tuple[keras.Variable, ...]]
-    readers: weakref.WeakSet[Reader] = dataclasses.field(default_factory=weakref.WeakSet)
+    # Weak, so that readers and their records may go. The set is kept when it has become empty: the
+    # state then still stems from readers that are gone.
+    readers: weakref.WeakSet[Reader] | None = None
 
 
 class Meter:
@@ -218,21 +220,21 @@ class Meter:
             and ring_rows <= self.ring_rows
         )
 
-    def begin_for(self, reader: Reader, slots: Sequence[int]) -> None:
-        """Resets the state of a reader's quantities if it stems from other readers.
+    def begin_for(self, slots: Mapping[Reader, Sequence[int]]) -> None:
+        """Resets the states that do not stem from all of their readers.
 
         Args:
-            reader: The reader.
-            slots: The slots of its quantities.
+            slots: The readers, each with the slots of its quantities.
         """
-        for number in slots:
-            slot = self._slots[number]
-            if slot.readers and reader not in slot.readers:
-                self.begin_anew(number)
-                slot.readers.clear()
-            slot.readers.add(reader)
+        for number, slot in enumerate(self._slots):
+            readers = weakref.WeakSet(reader for reader, own in slots.items() if number in own)
+            if slot.readers is not None and readers <= slot.readers:
+                continue
+            if slot.readers is not None:
+                self.begin_state(number)
+            slot.readers = readers
 
-    def begin_anew(self, slot: int) -> None:
+    def begin_state(self, slot: int) -> None:
         """Resets the state of one quantity to its initial value."""
         quantity = self._slots[slot].quantity
         for variable, state in zip(self.followed, self._slots[slot].state, strict=True):
@@ -245,6 +247,14 @@ class Meter:
         for variable in (self._sums, self._counts, self._finite, self.skipped):
             ops.clear(variable)
         self._read = None
+
+    def begin_anew(self) -> None:
+        """Sets all variables to their initial values."""
+        self.begin()
+        if self._ring is not None:
+            ops.clear(self._ring)
+        for slot in range(len(self._slots)):
+            self.begin_state(slot)
 
     def drain(self, set_back: bool = True) -> Reading | None:
         """Reads what was added up since the last drain; `None` if there was no step.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import numbers
 from collections.abc import Iterator, Mapping, MutableMapping
+from typing import Any
 
 import keras
 import numpy as np
@@ -23,6 +24,11 @@ class LearningRateMultipliers(MutableMapping[str, float]):
     built. A new factor takes effect at the next update, also during training. The training step is
     compiled again only for the first factor other than 1.
 
+    `factors[name]` is the factor that applies to the layers of that name, also if none is set for
+    the name. All else goes by the names for which a factor is set, as in `collections.Counter`:
+    `in`, iteration, `get`, `pop` and `setdefault`. So `factors.get("block1/conv", 1.0)` returns 1.0
+    if a factor is set for `block1` only.
+
     Args:
         model: The model whose layers are named.
         factors: The initial factors. Defaults to none.
@@ -32,6 +38,8 @@ class LearningRateMultipliers(MutableMapping[str, float]):
     >>> factors = LearningRateMultipliers(model, {"lin": 0.5})
     >>> factors["lin"]
     0.5
+    >>> factors.pop("lin"), factors["lin"], factors.get("lin")
+    (0.5, 1.0, None)
     """
 
     def __init__(self, model: keras.Model, factors: Mapping[str, float] | None = None) -> None:
@@ -66,25 +74,15 @@ class LearningRateMultipliers(MutableMapping[str, float]):
         Raises:
             ValueError: If no layer has this name, or the factor is negative or not finite.
         """
-        if (
-            not isinstance(factor, numbers.Real)
-            or isinstance(factor, bool)
-            or not math.isfinite(factor)
-            or factor < 0
-        ):
-            raise ValueError(
-                f"The learning rate multiplier of '{name}' must be a finite number, 0 or more; "
-                f"received {factor!r}."
-            )
-        if is_complete(self._model):
-            self._covered(name)
-        self._factors[name] = float(factor)
-        self._transfer()
+        self.update({name: factor})
 
     def __delitem__(self, name: str) -> None:
-        """Removes a factor."""
-        del self._factors[name]
-        self._transfer()
+        """Removes a factor.
+
+        Raises:
+            KeyError: If none is set for this name.
+        """
+        self.pop(name)
 
     def __contains__(self, name: object) -> bool:
         """Returns whether a factor is set for a name."""
@@ -101,14 +99,34 @@ class LearningRateMultipliers(MutableMapping[str, float]):
     def __repr__(self) -> str:
         return f"LearningRateMultipliers({self._factors})"
 
+    def get(self, name: str, default: Any = None, /) -> Any:
+        """Returns the factor that is set for a name, or the default if none is set."""
+        return self._factors.get(name, default)
+
+    def pop(self, name: str, /, *default: Any) -> Any:
+        """Removes a factor, and returns it; returns the default, if given, if none is set."""
+        factor = self._factors.pop(name, *default)
+        self._transfer()
+        return factor
+
+    def setdefault(self, name: str, default: Any = None, /) -> Any:
+        """Sets a factor if none is set for this name, and returns the one that is set then."""
+        if name not in self._factors:
+            self[name] = default
+        return self._factors[name]
+
+    def update(self, /, *args: Any, **kwargs: Any) -> None:
+        """Sets factors, given as to `dict.update`; none of them if one is refused.
+
+        Raises:
+            ValueError: If no layer has one of the names, or a factor is negative or not finite.
+        """
+        self._factors |= self._checked(dict(*args, **kwargs))
+        self._transfer()
+
     def replace(self, factors: Mapping[str, float]) -> None:
-        """Removes all factors, and sets these."""
-        before, self._factors = self._factors, {}
-        try:
-            self.update(factors)
-        except ValueError:
-            self._factors = before
-            raise
+        """Removes all factors, and sets these; changes nothing if one of them is refused."""
+        self._factors = self._checked(factors)
         self._transfer()
 
     def restore(self, factors: Mapping[str, float]) -> None:
@@ -149,6 +167,22 @@ class LearningRateMultipliers(MutableMapping[str, float]):
         layers = self._layers()
         members = set(map(id, matching(layers, name)))
         return np.array([id(layer) in members for layer in layers])
+
+    def _checked(self, factors: Mapping[str, float]) -> dict[str, float]:
+        for name, factor in factors.items():
+            if (
+                not isinstance(factor, numbers.Real)
+                or isinstance(factor, bool)
+                or not math.isfinite(factor)
+                or factor < 0
+            ):
+                raise ValueError(
+                    f"The learning rate multiplier of '{name}' must be a finite number, 0 or "
+                    f"more; received {factor!r}."
+                )
+            if is_complete(self._model):
+                self._covered(name)
+        return {name: float(factor) for name, factor in factors.items()}
 
     def _transfer(self) -> None:
         if self._on_device is not None:

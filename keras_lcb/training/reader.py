@@ -173,29 +173,28 @@ class Reader:
         return np.array([not any(v.trainable for v in row.variables) for row in self.rows])
 
 
-def requested_by(readers: Sequence[Reader]) -> list[StepQuantity]:
-    """Returns the quantities that readers need.
+def slots_of(readers: Sequence[Reader]) -> tuple[list[StepQuantity], list[list[int]]]:
+    """Finds the quantities that a meter has to measure for its readers.
 
-    Readers share a quantity, unless its state is reset with each record (`window`).
+    Readers share a quantity, unless its state is reset with each record (`window`): then each
+    reader has a slot of its own, since their records end at different updates.
+
+    Args:
+        readers: The readers.
+
+    Returns:
+        The quantities, one for each slot; and for each reader the slots of its own quantities.
     """
     requested: list[StepQuantity] = []
-    for reader in readers:
-        for quantity in reader.quantities:
-            if quantity.window or not any(same(quantity, other) for other in requested):
-                requested.append(quantity)
-    return requested
 
+    def slot_of(quantity: StepQuantity) -> int:
+        for slot, other in enumerate(requested):
+            if not quantity.window and same(quantity, other):
+                return slot
+        requested.append(quantity)
+        return len(requested) - 1
 
-def slots_of(reader: Reader, requested: Sequence[StepQuantity]) -> list[int]:
-    """Returns the index of each of a reader's quantities among those requested."""
-    return [
-        next(
-            slot
-            for slot, other in enumerate(requested)
-            if other is quantity or (not quantity.window and same(quantity, other))
-        )
-        for quantity in reader.quantities
-    ]
+    return requested, [[slot_of(each) for each in reader.quantities] for reader in readers]
 
 
 def same(one: StepQuantity, other: StepQuantity) -> bool:

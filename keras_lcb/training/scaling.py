@@ -33,6 +33,7 @@ class Scaling:
         multipliers: LearningRateMultipliers,
         comparison: StepComparison | None = None,
     ) -> None:
+        self._model = model
         order = tracked_layers(model)
         self.layers = [*order.layers, *order.others]
         self._multipliers = multipliers
@@ -53,6 +54,12 @@ class Scaling:
         """The variables on the device."""
         return [self._factors, *(self._comparison.variables if self._comparison else [])]
 
+    def begin_anew(self) -> None:
+        """Sets the variables to the values with which a training begins."""
+        self._factors.assign(self._multipliers.by_layer())
+        if self._comparison is not None:
+            self._comparison.clear()
+
     def of_step(self, *args: Any) -> contextlib.AbstractContextManager[None]:
         """Keeps the moving statistics of layers with the factor 0 as they are.
 
@@ -68,25 +75,38 @@ class Scaling:
         if self._comparison is not None:
             self._comparison.begin(*args)
         with contextlib.ExitStack() as stack:
+            factors = self._at_begin(*args) if self.is_in_use else None
             for layer in self.layers if self.is_in_use else ():
                 trained = {id(variable) for variable in layer.variables}
                 for variable in layer.weights:
                     if id(variable) not in trained:
-                        stand_in = {"assign": self._assigned(variable)}
+                        stand_in = {"assign": self._assigned(variable, factors)}
                         stack.enter_context(internals.replaced(variable, stand_in))
             yield
 
-    def _assigned(self, variable: keras.Variable) -> Callable[[Any], Any]:
+    def _at_begin(self, *args: Any) -> Any:
+        """Returns the factors with which a step begins.
+
+        On JAX they are in the state of the optimizer. The variable itself holds them only while the
+        optimizer runs: in the forward pass, its value would become a constant of the traced step.
+        """
+        if len(args) == 1:
+            return ops.read([self._factors])[0]
+        _, _, of_optimizer, _ = args[0]
+        state = zip(self._model.optimizer.variables, of_optimizer, strict=True)
+        return next(value for variable, value in state if variable is self._factors)
+
+    def _assigned(self, variable: keras.Variable, factors: Any) -> Callable[[Any], Any]:
         """Returns a replacement for `assign` of a moving statistic.
 
         The forward pass calls it. It has no effect for a layer with the factor 0.
         """
         assign = variable.assign
+        still = factors[self._place[id(variable)]] == 0
 
         def assign_unless_still(value: Any) -> Any:
-            factor = self._factor(variable)
             value = keras.ops.cast(value, variable.dtype)
-            return assign(keras.ops.where(factor == 0, ops.read([variable])[0], value))
+            return assign(keras.ops.where(still, ops.read([variable])[0], value))
 
         return assign_unless_still
 

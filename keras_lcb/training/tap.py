@@ -427,7 +427,7 @@ class Tap:
         count = len(self.optimizers) if self._carried is not None else 1
         self._measurement.choose(self.model, self.readers, count, self._functions.known_meters)
         if self._carried is not None:
-            own = [list(meter.variables) for meter in self.meters] or [[]]
-            own[0] += self.scaling.variables if self.scaling else []
+            owners: list[list[Any]] = [[meter] for meter in self.meters] or [[]]
+            owners[0] += [self.scaling] if self.scaling else []
             optimizers = [each.optimizer for each in self.optimizers]
-            self._carried.carry(list(zip(optimizers, own, strict=False)))
+            self._carried.carry(list(zip(optimizers, owners, strict=False)))

@@ -43,7 +43,17 @@ def test_correlation_of_norm_and_speed(run_factory):
     np.testing.assert_allclose(found.spearman, scipy.stats.spearmanr(norms, speed)[0])
     # the toy's norms grow with depth
     falling = run_factory(rates=(9.0, 7.0, 5.0, 3.0, 1.0))
-    assert gradient_rate_correlation([falling, falling]).spearman_interval == (-1.0, -1.0)
+    other = run_factory(rates=(9.0, 7.5, 5.0, 3.0, 1.0))
+    assert gradient_rate_correlation([falling, other]).spearman_interval == (-1.0, -1.0)
+
+
+def test_copies_and_runs_that_diverged_do_not_count(run_factory):
+    run = run_factory(rates=(9.0, 7.0, 5.0, 3.0, 1.0))
+    broken = run.copy(deep=True).assign_attrs(first_nonfinite_update=10)
+    for name in ("distance", "normalized_distance"):
+        broken[name][-1] = np.nan
+    found = gradient_rate_correlation([run, run, broken], roles=None)
+    assert found.spearman_of_runs == (-1.0,)
 
 
 def test_a_layer_that_never_came_half_the_way_is_slowest(run_factory):

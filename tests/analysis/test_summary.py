@@ -63,6 +63,15 @@ def test_other_quantities_of_a_layer(run_factory):
     assert "r2" not in table
 
 
+def test_update_ratios_of_callbacks_that_record_at_other_steps(run_factory):
+    run = run_factory()
+    often = run.reindex(step=np.arange(run.step.values[-1] + 1))
+    often["update_norm"] = (("step", "layer"), np.full((often.sizes["step"], 3), 0.3))
+    often["update_norm"][0] = np.nan
+    often["parameter_norm"] = run["parameter_norm"] * 0 + 2.0  # at the first callback's steps
+    assert summary(often).update_ratio.tolist() == pytest.approx([0.15] * 3)
+
+
 def test_seeds_have_mean_and_spread(run_factory):
     runs = [run_factory(rates=rates) for rates in ((4, 2, 1), (5, 3, 1), (6, 2, 3))]
     table = summary(xr.concat(runs, xr.Variable("seed", [0, 1, 2])))

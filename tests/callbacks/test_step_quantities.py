@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
+
 import keras
 import numpy as np
 import pytest
@@ -138,6 +141,22 @@ def test_a_window_begins_anew_with_each_record(every, counts):
     expected = np.array(counts)[:, None] * np.ones(3)
     np.testing.assert_allclose(values(count, "count")[1:], (expected + 1) / 2)
     np.testing.assert_allclose(values(other, "count")[1:, 0], [3, 3, 3, 3, 1.5])
+
+
+def test_windows_of_several_readers_do_not_disturb_each_other():
+    """Even if they share one object, since their records end at different updates."""
+    quantity = Count()
+    seldom = lcb.StepQuantities(quantity, every=8, log=True)
+    often = lcb.StepQuantities(quantity, every=3)
+    logs = fit(model_of(), seldom, often).history
+
+    def expected(counts):
+        return np.repeat([[(n + 1) / 2] for n in counts], len(NETWORK.layers), axis=1)
+
+    np.testing.assert_allclose(values(seldom, "count")[1:], expected([8, 8, 6]))
+    np.testing.assert_allclose(values(often, "count")[1:], expected([3] * 7 + [1]))
+    logged = np.stack([logs[f"count/{layer}"] for layer in "abc"], axis=1)
+    np.testing.assert_allclose(logged, expected([11, 11]))
 
 
 @pytest.mark.parametrize("compiled", [False, True])
@@ -321,6 +340,32 @@ def test_a_state_goes_on_with_its_callback_and_begins_anew_with_another():
     another = lcb.StepQuantities(SignAgreement(), per_update=True)
     fit(model, another, epochs=1)
     assert (another.results.own_sign_agreement_per_update[0] == 0).all()
+
+
+def test_a_new_callback_does_not_take_over_the_state_of_one_that_is_gone():
+    model, gone = model_of(), []
+    for _ in range(3):
+        first = lcb.StepQuantities(lcb.quantities.FirstGradient())
+        norms = lcb.GradientNorms(per_update=True)
+        fit(model, first, norms, epochs=1)
+        np.testing.assert_allclose(
+            first.results.first_gradient[-1], norms.results.gradient_norm_per_update[0], rtol=1e-6
+        )
+        gone.append(weakref.ref(first._reader))
+        del first
+        gc.collect()
+    assert not any(reader() for reader in gone)  # nor does the model keep what it has collected
+
+
+def test_a_state_goes_on_with_all_readers_of_a_callback():
+    model = model_of()
+    first = lcb.StepQuantities(lcb.quantities.FirstGradient(), log=True)
+    histories = [fit(model, first, epochs=1).history for _ in range(2)]
+    one, two = values(first, "first_gradient")[1:]
+    np.testing.assert_allclose(one, two, rtol=1e-6)
+    for layer, value in zip("abc", one, strict=True):
+        logged = [history[f"first_gradient/{layer}"] for history in histories]
+        np.testing.assert_allclose(logged, [[value]] * 2, rtol=1e-6)
 
 
 def test_nothing_is_left_behind():

@@ -63,6 +63,14 @@ def test_an_order_has_to_be_unlikely_among_random_ones():
     assert order_finding(np.arange(3), values[:, ::-1], SEEDS).sign == -1
 
 
+def test_two_layers_are_no_order():
+    values = np.random.default_rng(0).normal(0, 0.1, (6, 2)) + [1.0, 2.0]
+    ranks = rank_correlation([((0, 1), own) for own in values])
+    ratios = np.log(values[:, 1] / values[:, 0])
+    found = finding(ratios, SEEDS, RATIO, ranks=ranks, layers=2)
+    assert found.lacking == "2 layers; an order takes 3" and found.sign == 0
+
+
 def test_holm_counts_the_settings_that_could_be_tested():
     clear, few = finding(ratios(1.5, 0.38), SEEDS, RATIO), finding([0.1], [0], RATIO)
     assert 0.01 < clear.p_order < 0.025

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import keras
 import numpy as np
 import pytest
@@ -51,6 +53,40 @@ def test_it_goes_on_and_another_function_is_another_question(tmp_path):
     assert len(set(tmp_path.iterdir())) == 4
     ask(tmp_path, data=(X + 1, X[:, :1]), seeds=[0])
     assert len(set(tmp_path.iterdir())) == 6
+
+
+def of_width(width, made_anew=False):
+    def builder(seed, **changes):
+        return build(seed, width)
+
+    return functools.partial(builder, anew=True) if made_anew else builder
+
+
+def test_functions_that_hold_other_values_are_other_questions(tmp_path):
+    for width, anew in ((3, False), (4, False), (3, False), (3, True)):
+        found = ask(tmp_path, builder=of_width(width, anew), grid={}, seeds=[0])
+        ((_, runs),) = found.results.runs.items()
+        assert runs.parameters.values[0] == 3 * width
+    assert len(list(tmp_path.glob("*.nc"))) == 3
+    import threading
+
+    lock = threading.Lock()
+    with pytest.raises(ValueError, match="uses `lock`.*Pass it through `grid`"):
+        ask(tmp_path, builder=lambda seed: lock and build(seed, 3), grid={}, seeds=[0])
+
+
+def test_a_model_with_two_inputs_has_as_many_records(tmp_path):
+    def joined(seed):
+        inputs = [keras.Input((2,)), keras.Input((2,))]
+        outputs = keras.layers.Dense(1, name="head")(keras.layers.Concatenate()(inputs))
+        model = keras.Model(inputs, outputs)
+        model.compile("sgd", "mse", jit_compile=False)
+        return model
+
+    x = np.tile(X, (20, 1))
+    one = ask(tmp_path, joined, ([x, x], x[:, :1]), {}, seeds=[0], batch_size=4)
+    ((_, runs),) = one.results.runs.items()
+    assert runs.sizes["step"] <= 104  # 1,440 updates
 
 
 def test_seeds_differ_and_are_the_same_again(tmp_path):

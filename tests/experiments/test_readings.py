@@ -94,6 +94,7 @@ def test_runs_that_diverged_are_left_out():
     assert found.seeds == (0, 2, 3, 4, 5) and found.effect.count == 5
     all_gone = runs.isel(seed=[1])
     assert readings.time_to_half(all_gone).lacking == "every run diverged"
+    assert readings.gradient_and_speed(all_gone).lacking == "every run diverged"
 
 
 def test_blocks_are_the_norms_of_their_layers_together():

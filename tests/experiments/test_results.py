@@ -9,6 +9,7 @@ import pytest
 
 import keras_lcb as lcb
 from keras_lcb import experiments
+from keras_lcb.analysis.compared import single_runs
 from keras_lcb.experiments import results as loading
 from keras_lcb.experiments.member import failure_path, result_path
 from keras_lcb.runs import schema
@@ -49,6 +50,14 @@ def test_runs_of_other_lengths_and_times_stack(study, tmp_path):
     shorter = one.isel(seed=[0], step=[0])
     assert "wall_time" not in one
     assert np.isnan(loading.stacked([one.isel(seed=[1]), shorter]).distance.values).any()
+
+
+def test_each_seed_of_stacked_runs_says_whether_it_diverged(study, tmp_path):
+    one = run(study, tmp_path).runs[("size", 1.0),].isel(seed=[0])
+    runs = [one.assign_coords(seed=[n]).assign_attrs(first_nonfinite_update=n) for n in (-1, 7)]
+    assert "first_nonfinite_update" in one.coords
+    apart = single_runs(loading.stacked([r.drop_vars("first_nonfinite_update") for r in runs]))
+    assert [r.attrs["first_nonfinite_update"] for r in apart] == [-1, 7]
 
 
 def test_a_run_of_other_settings_under_this_name_is_refused(study, toy, tmp_path):

@@ -191,6 +191,10 @@ def test_refusals():
         objective.loss(NETWORK.weights()[:2], layer="b")
 
 
+def root_mean_square(y, predicted):
+    return keras.ops.sqrt(keras.ops.mean((y - predicted) ** 2))
+
+
 def test_refuses_chunks_where_they_would_not_be_exact():
     x, y = NETWORK.data(6)
     summed = dense(NETWORK)
@@ -198,6 +202,12 @@ def test_refuses_chunks_where_they_would_not_be_exact():
     Objective(summed, x, y)
     with pytest.raises(ValueError, match="the reduction sum"):
         Objective(summed, x, y, batch_size=2)
+    for whole in (lambda y, p: keras.ops.sum((y - p) ** 2), root_mean_square):
+        joined = dense(NETWORK)
+        joined.compile(loss=whole)
+        Objective(joined, x, y)
+        with pytest.raises(ValueError, match="not the mean over its samples"):
+            Objective(joined, x, y, batch_size=2)
     penalised = dense(NETWORK, activity_regularizer="l2")
     penalised.compile(loss="mse")
     with pytest.raises(ValueError, match="activity"):

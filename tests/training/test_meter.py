@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+
 import keras
 import numpy as np
 import pytest
@@ -9,7 +11,7 @@ import pytest
 from keras_lcb.quantities import GradientNorm, SuccessiveCosine, UpdateNorm
 from keras_lcb.training.layers import tracked_layers
 from keras_lcb.training.meter import Meter
-from keras_lcb.training.reader import Reader, requested_by, slots_of
+from keras_lcb.training.reader import Reader, slots_of
 from tests.models import dense
 from tests.oracle import Network
 
@@ -26,8 +28,7 @@ class Metered:
         self.readers = [Reader(quantities, rows, ring_rows) for _ in range(readers)]
         self.variables = [v for row in rows for v in row.variables]
         self._places = [frozenset({0, 1}), frozenset({2, 3})]
-        requested = requested_by(self.readers)
-        self._slots = [slots_of(reader, requested) for reader in self.readers]
+        requested, self._slots = slots_of(self.readers)
         layers = [row.variables for row in rows]
         self.meter = Meter(self.model, layers, requested, self._places, ring_rows)
 
@@ -168,16 +169,31 @@ def test_steps_that_were_left_out():
 
 
 def test_state_begins_anew_for_another_reader():
+    metered = Metered(SuccessiveCosine(), readers=2)
+    gradients, (first, second) = metered.arrays(), metered.readers
+
+    def cosines(*readers):
+        """The two layers' cosines at an update that these readers see."""
+        metered.meter.begin_for({reader: [0] for reader in readers})
+        metered.feed(gradients)
+        metered.drain()
+        first.take()
+        return second.take().values["successive_cosine"]
+
+    assert np.isnan(cosines(first, second)).all()  # no update before it
+    for readers in [(first, second), (first,), (second, first)]:  # all of them knew it before
+        np.testing.assert_allclose(cosines(*readers), 1.0, rtol=1e-6)
+    another = Reader([SuccessiveCosine()], first.rows)
+    assert np.isnan(cosines(another)).all()
+    assert np.isnan(cosines(another, first)).all()
+    del another
+
+
+def test_state_begins_anew_if_its_reader_is_gone():
     metered = Metered(SuccessiveCosine())
-    (reader,) = metered.readers
-    metered.meter.begin_for(reader, [0])
-    gradients = metered.arrays()
-    metered.feed(gradients)
-    metered.meter.begin_for(reader, [0])  # the same one: it goes on
-    metered.feed(gradients)
-    metered.drain()
-    np.testing.assert_allclose(reader.take().values["successive_cosine"], 1.0, rtol=1e-6)
-    metered.meter.begin_for(Reader([SuccessiveCosine()], reader.rows), [0])
-    metered.feed(gradients)
-    metered.drain()
-    assert np.isnan(reader.take().values["successive_cosine"]).all()  # no update before it
+    for _ in range(2):
+        metered.meter.begin_for({Reader([SuccessiveCosine()], metered.readers[0].rows): [0]})
+        gc.collect()
+        metered.feed(metered.arrays())
+        metered.drain()
+        assert np.isnan(metered.readers[0].take().values["successive_cosine"]).all()

@@ -21,8 +21,9 @@ def _look(seen: Observed) -> Iterator[Finding]:
             "The rule needs gradient_norm and parameter_norm, which Diagnosis records."
         )
     norms = np.where(seen.kernels, seen.of("gradient_norm"), np.nan)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        first = np.where(seen.kernels, seen.first_gradient, np.nan) / seen.weights_before[0]
+    # Layers that begin at zero have no length to compare with.
+    weights = np.where(seen.weights_before[0] > 0, seen.weights_before[0], np.nan)
+    first = np.where(seen.kernels, seen.first_gradient, np.nan) / weights
     large = np.nan_to_num(first) > _LARGE
     if large.any():
         layers = seen.named(large)
@@ -46,7 +47,7 @@ def _spikes(seen: Observed, norms: np.ndarray) -> Iterator[Finding]:
 
     usual_before = pd.DataFrame(norms).expanding().median().to_numpy()[:-1]
     for place in range(3, len(norms)):
-        usual = usual_before[place - 1]
+        usual = np.where(usual_before[place - 1] > 0, usual_before[place - 1], np.nan)
         with np.errstate(divide="ignore", invalid="ignore"):
             leap = np.where(np.isfinite(norms[place]), norms[place] / usual, 0.0)
         leaping = np.nan_to_num(leap) > _SPIKE

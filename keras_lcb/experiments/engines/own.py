@@ -63,7 +63,7 @@ def run(build: Callable[..., keras.Model], data: Any, config: Config) -> xr.Data
     epochs = 2 * config.epochs
     every: Any = "epoch"
     if batch_size is not None:
-        every = max(1, epochs * math.ceil(len(x) / batch_size) // RECORDS)
+        every = max(1, epochs * math.ceil(len(keras.tree.flatten(x)[0]) / batch_size) // RECORDS)
     recorders = [LayerConvergence(every=every), GradientNorms(every=every)]
     # Datasets come in batches and in an order of their own.
     sized = {"shuffle": False} if batch_size is None else {"batch_size": batch_size}
