@@ -57,7 +57,9 @@ class LayerConvergence(Recorder):
         buckets: Length of a layer's sketch. The relative standard error of a distance is about
             1/√(2·buckets). Layers with no more parameters than this are kept exactly. Defaults to
             1024.
-        budget: The most memory, in bytes, that exact records may take. Defaults to 2 GiB.
+        budget: The most memory, in bytes, that exact records may take. If they fill it because
+            there are more of them than could be foreseen (as after validations within `every`
+            updates), they are reduced to sketches, with a warning. Defaults to 2 GiB.
         seed: Random seed of the sketches. Defaults to 0.
         on_device: Whether exact records stay in the accelerator's memory. With memory="sketch",
             whether sketches are made there, so that no weights are copied to the host; this takes
@@ -141,6 +143,7 @@ class LayerConvergence(Recorder):
         self._endpoint: list[np.ndarray] | None = None  # for reference="model"
         self._endpoint_is_late = False
         self._thread = 0
+        self._epochs_left = 0  # of this `fit`, at the beginning of an epoch
 
     # Keras' hooks.
 
@@ -164,6 +167,12 @@ class LayerConvergence(Recorder):
         super().on_train_begin(logs)
         self._endpoint = self._unrecorded = None
         self._thread = threading.get_ident()
+        self._epochs_left = 0
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        """Takes the first record, if there is none yet, and checks that the others have room."""
+        self._epochs_left = (self.params or {}).get("epochs", epoch + 1) - epoch
+        super().on_epoch_begin(epoch, logs)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Takes a record if one is due, and keeps the newest weights."""
@@ -176,20 +185,22 @@ class LayerConvergence(Recorder):
 
     def _check_ahead(self, epoch: int) -> None:
         if self._snapshots is not None:
-            self._snapshots.check_budget(len(self._records) + self._expected_records(epoch))
+            self._snapshots.check_budget(len(self._records) + self._expected_records())
 
-    def _expected_records(self, epoch: int) -> int:
-        """Returns how many records this `fit` will take, as far as Keras tells the lengths."""
-        params = self.params or {}
-        epochs = max((params.get("epochs") or 1) - epoch, 0)
-        steps = params.get("steps")
-        if self.every != "epoch" and steps:
-            at_once = getattr(self._model, "steps_per_execution", 1)
-            due = math.ceil(epochs * steps / self._updates.steps_per_update / int(self.every))
-            expected = min(due, epochs * math.ceil(steps / at_once))
-        else:
-            expected = epochs
-        return expected if self._records else 1 + expected
+    def _expected_records(self) -> int:
+        """Returns how many records this `fit` will take, as far as Keras tells the lengths.
+
+        It does not tell whether there will be validations.
+        """
+        now = self._updates.now()
+        first = not self._records or now > self._last_step()
+        epochs, steps = self._epochs_left, (self.params or {}).get("steps")
+        if self.every == "epoch" or not steps:
+            return first + epochs
+        every, at_once = int(self.every), getattr(self._model, "steps_per_execution", 1)
+        end = now + epochs * steps // self._updates.steps_per_update
+        due = end // every - now // every + (end > now and end % every > 0)
+        return first + min(due, epochs * math.ceil(steps / at_once))
 
     def _take(self, step: int) -> None:
         if self._snapshots is not None:
@@ -200,8 +211,9 @@ class LayerConvergence(Recorder):
                     self._snapshots.sketch_for_room([*self._records, *unrecorded])
         super()._take(step)
         self._unrecorded = None
-        if self._snapshots is not None and self._snapshots.sketched:
-            self._snapshots.put_aside(self._records[-1])
+        newest = self._records[-1]
+        if self._snapshots is not None and self._snapshots.sketched and JOINED not in newest:
+            self._snapshots.put_aside(newest)
 
     def measure(self) -> Record:
         """Keeps the weights, or computes the distances if the endpoint is already known."""
@@ -413,5 +425,3 @@ class LayerConvergence(Recorder):
         if self._snapshots is not None and not all(map(self._snapshots.are_whole, records)):
             self._describe([record for record in records if self._snapshots.are_whole(record)])
             self._snapshots.sketch(records)
-            for record in records:
-                self._snapshots.put_aside(record)

@@ -13,7 +13,9 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_lcb.backend import internals
 from keras_lcb.training.layers import TrackedLayer
+from keras_lcb.training.optimizers import optimizers_of
 
 
 def load_reference(
@@ -92,11 +94,13 @@ def _weights_in(model: keras.Model, path: pathlib.Path) -> list[np.ndarray]:
             f"`reference` names the file '{path}', which does not exist. Pass 'final', 'model', "
             "a list of arrays, or the path of a `.weights.h5` or `.keras` file."
         )
-    state = list({id(v): v for v in [*model.variables, *model.metrics_variables]}.values())
-    before = [keras.ops.convert_to_numpy(variable) for variable in state]
+    variables = list({id(v): v for v in [*model.variables, *model.metrics_variables]}.values())
+    values = [keras.ops.convert_to_numpy(variable) for variable in variables]
+    before = internals.state_in_memory(model)
+    optimizers = optimizers_of(model, in_fit=False) if model.optimizer else []
     try:
         with _weights_file(path) as file:
-            model.load_weights(file, objects_to_skip=[model.optimizer])
+            model.load_weights(file, objects_to_skip=optimizers)
         return model.get_weights()
     except Exception as error:  # Keras, h5py and zipfile each raise their own
         reason = str(error).strip().splitlines()
@@ -105,7 +109,11 @@ def _weights_in(model: keras.Model, path: pathlib.Path) -> list[np.ndarray]:
             f"model '{model.name}': {reason[0] if reason else type(error).__name__}"
         ) from error
     finally:
-        for variable, value in zip(state, before, strict=True):
+        # Keras' own way also restores other objects that the model holds, and what layers like
+        # Normalization compute when they are loaded. But it merges LoRA weights into the kernel,
+        # so the exact values are assigned afterwards.
+        internals.load_state(model, before)
+        for variable, value in zip(variables, values, strict=True):
             variable.assign(value)
 
 

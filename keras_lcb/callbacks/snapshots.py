@@ -142,7 +142,11 @@ class Snapshots:
         self.sketch(records)
 
     def sketch(self, records: Iterable[dict[str, Any]]) -> None:
-        """Reduces these records to sketches, and keeps only sketches from now on."""
+        """Reduces these records to sketches, puts them aside, and keeps only sketches from now on.
+
+        The sketch of a small layer is a part of the array that holds all parameters of a record.
+        If it was not put aside, it would keep this array in memory.
+        """
         self.sketched = True
         for record in records:
             record.pop(JOINED, None)
@@ -150,6 +154,7 @@ class Snapshots:
                 vector = on_host(record[kept(place)])
                 if len(vector) == sketch.size:
                     record[kept(place)] = sketch(vector)
+            self.put_aside(record)
 
     def are_whole(self, record: dict[str, Any]) -> bool:
         """Returns whether a record holds all parameters of each layer."""

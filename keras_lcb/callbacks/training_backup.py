@@ -14,9 +14,9 @@ import keras
 import numpy as np
 
 from keras_lcb.backend import internals, ops
+from keras_lcb.callbacks.completeness import check_complete
 from keras_lcb.runs.atomic import remove_leftovers, write_atomically
 from keras_lcb.runs.seal import is_intact, sealed
-from keras_lcb.training.layers import is_complete
 
 _KEPT = 2
 _GROUP = "keras_lcb"  # Keras ignores this group when it loads the weights
@@ -83,11 +83,7 @@ class TrainingBackup(keras.callbacks.Callback):
     def on_train_begin(self, logs: Any = None) -> None:
         """Restores the newest state that is whole, if there is one."""
         self._failed = False
-        if not is_complete(self.model):
-            raise ValueError(
-                f"TrainingBackup needs a model whose variables exist, and '{self.model.name}' is "
-                "not built yet. Call the model on one batch, `model(x[:1])`, before `fit`."
-            )
+        check_complete(self.model, "TrainingBackup")
         if ops.is_chief(self.model):
             remove_leftovers(self.folder, ".epoch_*.tmp", older_than=0)
         states = self._states()

@@ -107,16 +107,19 @@ class CachedActivations:
             found = lower.predict_on_batch(tuple(part))
             for number, values in enumerate(found):
                 if first == 0:
-                    arrays.append(self._empty(number, (count, *values.shape[1:]), files))
+                    shape = (count, *values.shape[1:])
+                    arrays.append(self._empty(number, shape, values.dtype, files))
                 arrays[number][first : first + rows] = values
         return arrays, files
 
-    def _empty(self, number: int, shape: tuple[int, ...], files: list[pathlib.Path]) -> np.ndarray:
+    def _empty(
+        self, number: int, shape: tuple[int, ...], dtype: np.dtype, files: list[pathlib.Path]
+    ) -> np.ndarray:
         if self._folder is None:
-            return np.empty(shape, "float32")
+            return np.empty(shape, dtype)
         self._folder.mkdir(parents=True, exist_ok=True)
         files.append(self._folder / f"activations_{os.getpid()}_{self._stage}_{number}.npy")
-        return np.lib.format.open_memmap(files[-1], "w+", "float32", shape)
+        return np.lib.format.open_memmap(files[-1], "w+", dtype, shape)
 
     def _delete(self) -> None:
         for path in self._files:
@@ -140,11 +143,11 @@ class _Part(keras.Model):
         internals.remember(self, "_nodes_given_cut", (nodes, given, at))
 
     def call(self, inputs: Any, training: bool | None = None) -> list[Any]:
-        """Returns the tensors of the cut in float32, which represents lower precisions exactly."""
+        """Returns the tensors of the cut, in types that NumPy has and `fit` takes as they are."""
         nodes, given, at = internals.remembered(self, "_nodes_given_cut")
         known = _known(given, inputs)
         internals.compute(nodes, known, training)
-        return [keras.ops.cast(known[id(tensor)], "float32") for tensor in at.tensors]
+        return [_with_plain_dtype(known[id(tensor)]) for tensor in at.tensors]
 
     def check(self, arrays: Sequence[np.ndarray]) -> None:
         """Checks that the layers return the same in training mode and in evaluation mode.
@@ -169,6 +172,13 @@ def _known(tensors: Sequence[Any], values: Any) -> dict[int, Any]:
     flat = keras.tree.flatten(values)
     pairs = zip(tensors, flat, strict=True)
     return {id(tensor): keras.ops.cast(value, tensor.dtype) for tensor, value in pairs}
+
+
+def _with_plain_dtype(tensor: Any) -> Any:
+    """Returns bfloat16 and float16 as float32, which represents them exactly, and others as is."""
+    dtype = keras.backend.standardize_dtype(tensor.dtype)
+    low = keras.backend.is_float_dtype(dtype) and dtype not in ("float32", "float64")
+    return keras.ops.cast(tensor, "float32") if low else tensor
 
 
 def _same(one: Sequence[Any], other: Sequence[Any]) -> bool:

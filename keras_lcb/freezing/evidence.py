@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Sequence
 from typing import Any, Protocol
 
@@ -11,6 +10,7 @@ import numpy as np
 
 from keras_lcb.backend import internals, ops
 from keras_lcb.freezing.similarity import gram, linear_cka
+from keras_lcb.training.call_trace import calls_noted
 from keras_lcb.training.layers import TrackedLayer
 
 
@@ -66,8 +66,8 @@ class Movement:
         moved = np.array([_distance(a, b) for a, b in zip(now, self._last, strict=True)])
         way = np.array([_distance(a, b) for a, b in zip(now, self._start, strict=True)])
         self._last = now
-        with np.errstate(divide="ignore", invalid="ignore"):
-            return moved / way
+        with np.errstate(divide="ignore"):  # after a way back to the start
+            return np.divide(moved, way, out=np.zeros_like(moved), where=moved != 0)
 
     def state(self) -> dict[str, Any]:
         """Returns the weights at the start, but only in the first call."""
@@ -110,9 +110,9 @@ class RepresentationChange:
     def look(self) -> np.ndarray:
         """Compares the activations with those of the previous look."""
         now = self._grams()
-        similar = [linear_cka(a, b) for a, b in zip(now, self._last, strict=True)]
+        change = [_change(a, b) for a, b in zip(now, self._last, strict=True)]
         self._last = now
-        return 1.0 - np.array(similar)
+        return np.array(change)
 
     def state(self) -> dict[str, Any]:
         """Returns nothing, because the activations can be computed from the model again."""
@@ -124,26 +124,45 @@ class RepresentationChange:
     def _grams(self) -> list[np.ndarray]:
         """Returns the Gram matrix of the outputs of each unit's last layer, in evaluation mode."""
         internals.sync_state(self._model)
-        layers = [unit.layers[-1] for unit in self._units]
-        outputs: dict[int, Any] = {}
-        with contextlib.ExitStack() as stack:
-            for layer in layers:
-                noted = {"call": _noting(layer, outputs)}
-                stack.enter_context(internals.replaced(layer, noted))
+        outputs = _Outputs()
+        layers = {id(layer): layer for unit in self._units for layer in unit.layers}
+        with calls_noted(layers.values(), outputs):
             takes_training = internals.takes_training(self._model)
             self._model(self._x, **({"training": False} if takes_training else {}))
-        return [gram(ops.on_host(outputs[id(layer)])) for layer in layers]
+        return [gram(ops.on_host(outputs.of_unit(unit))) for unit in self._units]
 
 
-def _noting(layer: keras.Layer, outputs: dict[int, Any]) -> Any:
-    call = layer.call
+class _Outputs:
+    """Collects the first output of each layer in a call of the model."""
 
-    def noted(*args: Any, **kwargs: Any) -> Any:
-        result = call(*args, **kwargs)
-        outputs[id(layer)] = keras.tree.flatten(result)[0]
-        return result
+    def __init__(self) -> None:
+        self._of: dict[int, Any] = {}
 
-    return noted
+    def enter(self, layer: keras.Layer) -> None:
+        """Does nothing when a layer is called, because its outputs are not known yet."""
+
+    def leave(self, layer: keras.Layer, inputs: Any, outputs: Any) -> None:
+        """Stores the output when a layer returns."""
+        self._of[id(layer)] = keras.tree.flatten(outputs)[0]
+
+    def of_unit(self, unit: TrackedLayer) -> Any:
+        """Returns the output of the unit's last layer that was called.
+
+        Raises:
+            ValueError: If none was called.
+        """
+        found = [self._of[id(layer)] for layer in unit.layers if id(layer) in self._of]
+        if not found:
+            raise ValueError(
+                f"The activations of '{unit.name}' cannot be read, because the model does not call "
+                "it on `x`. Choose `layers` without it, or leave out `x`."
+            )
+        return found[-1]
+
+
+def _change(one: np.ndarray, other: np.ndarray) -> float:
+    """Returns 1 − linear CKA; 0 also if the samples do not differ, neither before nor now."""
+    return 0.0 if np.array_equal(one, other) else 1.0 - linear_cka(one, other)
 
 
 def _weights(unit: TrackedLayer) -> list[np.ndarray]:

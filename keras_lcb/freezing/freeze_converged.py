@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from keras_lcb.backend import internals, ops
+from keras_lcb.callbacks.completeness import check_complete
 from keras_lcb.callbacks.recorder import Record, Recorder
 from keras_lcb.config import whole_number
 from keras_lcb.freezing.annealing import Annealing
@@ -17,7 +18,7 @@ from keras_lcb.freezing.evidence import Movement, RepresentationChange
 from keras_lcb.freezing.frozen import frozen_of
 from keras_lcb.freezing.rules import Rule, Schedule, Settled
 from keras_lcb.freezing.schedules import SCHEDULES
-from keras_lcb.training.layers import TrackedLayer, check_built, is_complete, tracked_layers
+from keras_lcb.training.layers import TrackedLayer, tracked_layers
 from keras_lcb.training.layerwise_model import LayerwiseModel
 from keras_lcb.training.selection import LayerSelection
 
@@ -28,7 +29,8 @@ class FreezeConverged(Recorder):
     A frozen layer stays exactly as it is: neither momentum nor weight decay nor weight averages of
     the optimizer change it. Its batch normalization runs in inference mode, and the optimizer keeps
     its slots until the layer is thawed. Layers freeze only when an epoch begins. After `fit`, the
-    flags `trainable` have their previous values again.
+    flags `trainable` have their previous values again. Layers that do not train anyway, because
+    their flag is False or the model never calls them, are left out.
 
     **By schedule** (FreezeOut, Brock et al. 2017): the first layer freezes at the fraction `start`
     of the run, and the last one trains to the end. The other layers freeze in between, at equally
@@ -67,9 +69,9 @@ class FreezeConverged(Recorder):
             to `None`: nothing is written.
 
     Attributes:
-        results: The run, an `xarray.Dataset` with `frozen` (step, layer): 1 if the layer is frozen
-            from that update on, otherwise 0. For layers that may freeze, the run also has the
-            variable by which the rule decides: `update_factor`, `movement` or
+        results: The run, an `xarray.Dataset` with `frozen` (step, layer): 1 if the callback has
+            frozen the layer from that update on, otherwise 0. For layers that may freeze, the run
+            also has the variable by which the rule decides: `update_factor`, `movement` or
             `representation_change` (step, layer).
         events: The freezes so far, a list of dictionaries with `layers`, `epoch`, `step` and
             `why`. The run stores them in `attrs["settings"]`.
@@ -120,7 +122,8 @@ class FreezeConverged(Recorder):
     def reset(self) -> None:
         """Forgets everything recorded, so that the next `fit` begins a new run."""
         super().reset()
-        self._units: list[TrackedLayer] = []
+        self._selected: list[TrackedLayer] = []  # the groups that `layers` selects
+        self._units: list[TrackedLayer] = []  # those among them that train, and may freeze
         self._rule: Rule | None = None
         self._next_epoch = 0
 
@@ -155,12 +158,7 @@ class FreezeConverged(Recorder):
         Raises:
             ValueError: If it cannot be measured, or its layers cannot be frozen.
         """
-        check_built(model)
-        if not is_complete(model):
-            raise ValueError(
-                f"The model '{model.name}' is not built, so its layers cannot be frozen yet. Call "
-                "it on one batch before training: `model(x[:1])`."
-            )
+        check_complete(model, "FreezeConverged")
         if self.cache is not False and not self._in_stages:
             raise ValueError(
                 "Received `cache` with `fit`, but callbacks never see the samples. Use "
@@ -168,6 +166,8 @@ class FreezeConverged(Recorder):
             )
         frozen_of(model).thaw()  # layers may still be frozen after a failed training
         super().set_model(model)
+        if not self._rows:  # layers that the model never calls are not built
+            self._attach()
 
     def on_train_begin(self, logs: Any = None) -> None:
         """Prepares to freeze layers in this training."""
@@ -222,7 +222,7 @@ class FreezeConverged(Recorder):
     # Recording.
 
     def _attach(self) -> None:
-        self._rows = self._units  # `layers` selects the units, but the run has a row for each layer
+        self._rows = self._selected  # `layers` selects units, but the run has a row for each layer
         super()._attach()
 
     def attached(self) -> None:
@@ -239,18 +239,41 @@ class FreezeConverged(Recorder):
                 "To freeze by a schedule, train a plain `keras.Model`. Or freeze by evidence "
                 "(schedule=None)."
             )
-        self._units = self._rows
-        self._rows = list(tracked_layers(self._model).layers)
+        self._selected = self._rows
+        order = tracked_layers(self._model)
+        self._rows = list(order.layers)
+        never_called = [row for row in order.layers if row.name in order.notes]
+        self._find_units({id(v) for row in never_called for v in row.variables})
         if len(self._units) < 2 and not self._others_train():
             raise ValueError(
-                f"All layers of the model '{self._model.name}' are in one group, '"
+                f"All layers of the model '{self._model.name}' that train are in one group, '"
                 f"{self._units[0].name}'. Freezing it would leave nothing to train. Choose "
                 "`layers` that form several groups."
             )
 
+    def _find_units(self, left_out: set[int]) -> None:
+        self._training_ids = {id(v) for v in self._model.trainable_variables} - left_out
+        units = [
+            unit
+            for unit in self._selected
+            if any(id(v) in self._training_ids for v in unit.variables)
+        ]
+        if not units:
+            raise ValueError(
+                "None of the layers that `layers` selects trains: their flag `trainable` is False, "
+                "or the model never calls them. Choose other `layers`, or set their flag to True "
+                "before `compile`."
+            )
+        if self._records and [u.name for u in units] != [u.name for u in self._units]:
+            raise ValueError(
+                "Other layers train than when this FreezeConverged began its run. Use a new "
+                "FreezeConverged, or call `reset()` to discard that run."
+            )
+        self._units = units
+
     def _others_train(self) -> bool:
         inside = {id(v) for unit in self._units for v in unit.variables}
-        return any(id(v) not in inside for v in self._model.trainable_variables)
+        return not self._training_ids <= inside
 
     def _new_rule(self) -> Rule:
         if self.schedule is not None:
@@ -314,6 +337,9 @@ class FreezeConverged(Recorder):
     def attributes(self) -> dict[str, Any]:
         """Returns which layers froze, when and why."""
         return {"frozen": self.events}
+
+    def _identity(self) -> dict[str, Any]:
+        return {**super()._identity(), "units": [unit.name for unit in self._units]}
 
     def settings(self) -> dict[str, Any]:
         """Returns the settings, which the run stores."""

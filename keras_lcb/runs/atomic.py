@@ -43,7 +43,9 @@ def write_atomically(path: str | os.PathLike[str], content: bytes | memoryview) 
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, target)
-        _sync_folder(target.parent)
+        # The new file is whole and in its place, also where a network drive cannot sync folders.
+        with contextlib.suppress(OSError):
+            _sync_folder(target.parent)
     except OSError as error:
         raise _in_words(error, path) from error
     finally:

@@ -34,7 +34,9 @@ def collect(*callbacks: Any) -> xr.Dataset:
 
     Raises:
         ValueError: If there is nothing to collect, or the parts do not fit together: they have
-            different layers at the same depth, or different values of the same variable.
+            different layers at the same depth, or different values of the same variable. If two
+            callbacks of one training have different `every`, values that cover the updates since
+            the previous record differ, such as gradient norms.
 
     Example:
         >>> step, over = {"step": [0, 10], "layer": ["dense"]}, ("step", "layer")
@@ -130,7 +132,8 @@ def _joined_variable(
     name: Hashable, parts: list[xr.Dataset], index: dict[Hashable, xr.DataArray]
 ) -> xr.DataArray:
     """Joins a variable over the parts that hold it; earlier parts take precedence."""
-    own = [part[name].reset_coords(drop=True) for part in parts if name in part.data_vars]
+    holders = [part for part in parts if name in part.data_vars]
+    own = [part[name].reset_coords(drop=True) for part in holders]
     if len({values.dims for values in own}) > 1:
         raise ValueError(
             f"The parts hold '{name}' with different dimensions: "
@@ -141,7 +144,7 @@ def _joined_variable(
     for values in aligned[1:]:
         # A loss is the mean since the last record, so it depends on how often records are taken.
         if "layer" in values.dims:
-            _check_agreement(name, joined, values)
+            _check_agreement(name, joined, values, holders)
         joined = joined.fillna(values)
     return joined
 
@@ -156,12 +159,23 @@ def _on_index(values: xr.DataArray, index: dict[Hashable, xr.DataArray]) -> xr.D
     return values.reindex(other) if other else values
 
 
-def _check_agreement(name: Hashable, one: xr.DataArray, other: xr.DataArray) -> None:
-    if bool((abs(one - other) > _TOLERANCE * abs(one).max()).any()):
-        raise ValueError(
-            f"Two callbacks hold different values of '{name}': they watched different trainings, "
-            "or they use different references. Do not merge their runs."
-        )
+def _check_agreement(
+    name: Hashable, one: xr.DataArray, other: xr.DataArray, holders: list[xr.Dataset]
+) -> None:
+    if not bool((abs(one - other) > _TOLERANCE * abs(one).max()).any()):
+        return
+    settings = [each for part in holders for each in schema.settings(part).values()]
+    every = {repr(each["every"]): None for each in settings if "every" in each}  # in this order
+    causes = ["they watched different trainings", "they use different references"]
+    advice = "Do not merge their runs."
+    if len(every) > 1:
+        given = " and ".join(f"every={each}" for each in every)
+        causes.append(f"their values cover the updates since different records ({given})")
+        advice = f"Give them the same `every`, or collect only one callback with '{name}'."
+    raise ValueError(
+        f"Two callbacks hold different values of '{name}': {', '.join(causes[:-1])}, or "
+        f"{causes[-1]}. {advice}"
+    )
 
 
 def _joined_coordinate(

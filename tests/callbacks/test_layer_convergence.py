@@ -15,6 +15,7 @@ from keras import layers
 import keras_lcb as lcb
 from keras_lcb.analysis import angle_to_end, way_from_start
 from keras_lcb.runs import schema
+from keras_lcb.training.spool import Spooled
 from tests.callbacks.tiny import close, compiled, data, dense, dense_rows, train
 from tests.plain_copies import PlainCopies, angles, distances, norms, vectors
 
@@ -440,6 +441,34 @@ def test_exact_records_past_the_budget_are_refused_before_training():
     train(model, lcb.LayerConvergence(budget=1, reference=weights), epochs=1)  # keeps no weights
 
 
+@pytest.mark.parametrize(
+    ("every", "further", "refused"),
+    [
+        ("epoch", {"epochs": 4}, {"epochs": 5}),  # 4 records are there, and 8 have room
+        ("epoch", {"epochs": 7, "initial_epoch": 3}, {"epochs": 9, "initial_epoch": 4}),
+        (2, {"epochs": 4}, {"epochs": 5}),  # after updates 8, 10, …, but 6 is there
+        (4, {"epochs": 8}, {"epochs": 10}),  # 0, 4, 6, 8, 12, 16, 20 and 22, but not 24 and 26
+    ],
+)
+def test_records_of_a_further_fit_past_the_budget_are_refused_before_it(every, further, refused):
+    model = wide()
+    weights = model.get_weights()
+    for options in (further, refused):
+        convergence = lcb.LayerConvergence(every=every, budget=8 * 4 * model.count_params())
+        train(model, convergence)
+        model.set_weights(weights)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", UserWarning)
+            if options is further:
+                train(model, convergence, **options)
+                assert convergence.results.sizes["step"] == 8
+            else:
+                with pytest.raises(ValueError, match="9 exact records .* over the budget"):
+                    train(model, convergence, **options)
+    for now, before in zip(model.get_weights(), weights, strict=True):
+        np.testing.assert_array_equal(now, before)
+
+
 def test_records_that_fill_the_budget_exactly_stay_exact():
     model = wide()
     convergence = lcb.LayerConvergence(every=4, budget=4 * 4 * model.count_params())
@@ -475,6 +504,20 @@ def test_an_overflow_that_was_not_foreseen_loses_nothing(on_device):
     assert schema.settings(run)["LayerConvergence"]["memory"] == "sketch"
     rows = dense_rows("a", "b", "c")
     close(expected.distance, distances(model, plain.taken, rows))
+    sketches = 10 * 4 * (256 + 256 + 122)  # of ten records; the last layer is kept whole
+    assert _held(small.records) < sketches + 10 * 8 * 4 * 10
+
+
+def _held(records):
+    """Returns the bytes of all arrays that records keep in memory, each array once."""
+    values = [value for record in records for value in record.values()]
+    arrays = [v.spool.table() if isinstance(v, Spooled) else v for v in values]
+    whole = {}
+    for array in arrays:
+        while isinstance(getattr(array, "base", None), np.ndarray):
+            array = array.base
+        whole[id(array)] = getattr(array, "nbytes", 8)
+    return sum(whole.values())
 
 
 def test_ways_of_sketches_and_of_given_endpoints():

@@ -104,3 +104,73 @@ def test_references_that_do_not_fit_are_refused_before_training(normalized, tmp_
         lcb.LayerConvergence(reference="finel").set_model(normalized)
     for now, before in zip(normalized.get_weights(), weights, strict=True):
         np.testing.assert_array_equal(now, before)
+
+
+class Rich(keras.Model):
+    """A model that holds what Keras saves with it: optimizers, a metric, adapted statistics."""
+
+    def __init__(self):
+        super().__init__()
+        self.norm = layers.Normalization(name="norm")
+        self.a, self.b = layers.Dense(4, name="a"), layers.Dense(2, name="b")
+        self.others = {"b": [keras.optimizers.Adam(0.01)], "unbuilt": keras.optimizers.SGD(0.1)}
+        self.seen = keras.metrics.Mean(name="seen")
+
+    def call(self, x):
+        return self.b(self.a(self.norm(x)))
+
+
+def rich(scale):
+    """Builds such a model whose state depends on the scale everywhere."""
+    keras.utils.set_random_seed(3)
+    model = Rich()
+    x = scale * np.arange(12, dtype="float32").reshape(2, 6)
+    model.norm.adapt(x)
+    model(x)
+    compiled(model)
+    model.others["b"][0].build(model.b.trainable_variables)
+    model.optimizer.build(model.a.trainable_variables)
+    for optimizer in (model.optimizer, model.others["b"][0]):
+        optimizer.iterations.assign(10 * scale)
+    model.seen.update_state(float(scale))
+    return model, x
+
+
+def test_a_file_leaves_everything_in_the_model_as_it_was(tmp_path):
+    other, x = rich(scale=2)
+    kernel = keras.ops.convert_to_numpy(other.a.kernel) + 1
+    other.a.kernel.assign(kernel)
+    other.others["unbuilt"].build(other.b.trainable_variables)
+    other.save_weights(tmp_path / "there.weights.h5")
+
+    model, _ = rich(scale=1)
+    optimizer = model.others["b"][0]
+    state = [
+        *model.variables,
+        *model.optimizer.variables,
+        *optimizer.variables,
+        *model.seen.variables,
+    ]
+    before = [keras.ops.convert_to_numpy(variable) for variable in state]
+    outputs = keras.ops.convert_to_numpy(model(x))
+    convergence = lcb.LayerConvergence(reference=tmp_path / "there.weights.h5")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        convergence.set_model(model)
+    for variable, value in zip(state, before, strict=True):
+        np.testing.assert_array_equal(keras.ops.convert_to_numpy(variable), value, variable.path)
+    np.testing.assert_array_equal(keras.ops.convert_to_numpy(model(x)), outputs)
+    assert not model.others["unbuilt"].built
+    distance = convergence.measure()["distance"]
+    close(distance, [np.sqrt(kernel.size), 0.0])
+
+
+def test_a_file_leaves_adapters_as_they_were(tmp_path):
+    model = compiled(keras.Sequential([keras.Input((6,)), layers.Dense(2, name="a")]))
+    model.get_layer("a").enable_lora(2)
+    model.get_layer("a").lora_kernel_b.assign(np.ones((2, 2)))
+    before = model.get_weights()
+    model.save_weights(tmp_path / "there.weights.h5")
+    lcb.LayerConvergence(reference=tmp_path / "there.weights.h5").set_model(model)
+    for now, then in zip(model.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(now, then)

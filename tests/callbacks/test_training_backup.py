@@ -163,7 +163,7 @@ def test_a_model_without_weights_is_refused(tmp_path):
         def call(self, inputs):
             return self.layer(inputs)
 
-    with pytest.raises(ValueError, match="not built yet. Call the model on one batch"):
+    with pytest.raises(ValueError, match="not built yet. Call the model on one batch.* 'dense"):
         fitted(compiled(Unbuilt()), lcb.TrainingBackup(tmp_path), epochs=1)
 
 
@@ -189,3 +189,51 @@ def test_leftovers_of_a_killed_process_go(tmp_path):
     (tmp_path / "notes.txt").write_text("mine")
     fitted(compiled(dense("a", "b")), lcb.TrainingBackup(tmp_path), epochs=1)
     assert names(tmp_path) == ["notes.txt"]
+
+
+class WithSpare(keras.Model):
+    """Has a layer that its `call` does not reach."""
+
+    def __init__(self):
+        super().__init__(name="spare")
+        keras.utils.set_random_seed(3)
+        self.a, self.b = layers.Dense(4, name="a"), layers.Dense(2, name="b")
+        self.aux = layers.Dense(4, name="aux")
+
+    def call(self, x):
+        return self.b(self.a(x))
+
+
+def with_spare():
+    model = WithSpare()
+    model(data()[0])
+    return compiled(model)
+
+
+@pytest.mark.filterwarnings("ignore:`build\\(\\)` was called on layer")
+def test_layers_that_are_never_called_may_be_unbuilt(tmp_path):
+    whole = with_spare()
+    train(whole, epochs=3)
+    with pytest.raises(KeyboardInterrupt):
+        train(with_spare(), lcb.TrainingBackup(tmp_path), StopsAt(2), epochs=3)
+    anew = with_spare()
+    train(anew, lcb.TrainingBackup(tmp_path), epochs=3)
+    for one, other in zip(anew.get_weights(), whole.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_layers_that_the_first_step_would_build_are_named(tmp_path):
+    class Built(WithSpare):
+        def build(self, shape):
+            self.a.build(shape)
+            self.built = True
+
+        def call(self, x):
+            raise ValueError("no symbolic call")
+
+    model = compiled(Built())
+    model.build((None, 6))
+    backup = lcb.TrainingBackup(tmp_path)
+    backup.set_model(model)
+    with pytest.raises(ValueError, match="'spare' is not built yet.*Not built are: 'b', 'aux'"):
+        backup.on_train_begin()

@@ -164,6 +164,121 @@ def test_by_activations_a_layer_freezes_when_its_outputs_hardly_change():
     assert made in recipe.code(freeze.results)
 
 
+@pytest.mark.parametrize("way", ["weights", "activations", "schedule"])
+def test_layers_that_the_user_has_frozen_do_not_keep_others_from_freezing(way):
+    model = network(keras.optimizers.SGD(0.1))
+    model.get_layer("a").trainable = False
+    model.compile(model.optimizer, "mse", run_eagerly=BACKEND != "torch")
+    options = {"schedule": "linear"} if way == "schedule" else {"patience": 1, "threshold": 5.0}
+    if way == "activations":
+        options["x"] = data()[0]
+    freeze = lcb.FreezeConverged(**options, layers=None)
+    train(model, freeze)
+    frozen = [event["layers"] for event in freeze.events]
+    assert frozen == [["a_norm"], ["b"]]
+    assert not freeze.results.frozen.sel(layer=["a", "c"]).any()
+    assert not model.get_layer("a").trainable
+
+    model.get_layer("a").trainable = True
+    model.compile(model.optimizer, "mse", run_eagerly=BACKEND != "torch")
+    with pytest.raises(ValueError, match="Other layers train than"):
+        train(model, freeze, epochs=7)
+    with pytest.raises(ValueError, match="None of the layers that `layers` selects trains"):
+        model.get_layer("a").trainable = False
+        train(model, lcb.FreezeConverged(layers=["a"]))
+
+
+class Unused(keras.Model):
+    """Has layers that it never calls, or only on demand; built or not."""
+
+    def __init__(
+        self, names=("block1_a", "block1_unused", "block2_b", "block3_unused"), built=True
+    ):
+        super().__init__()
+        self.parts = [keras.layers.Dense(6, name=name) for name in names]
+        self.demanded = False
+        for part in self.parts if built else ():
+            part.build((None, 6))
+
+    def call(self, x):
+        for part in self.parts:
+            if "unused" not in part.name or self.demanded:
+                x = part(x)
+        return x
+
+
+@pytest.mark.filterwarnings("ignore:Gradients do not exist")
+@pytest.mark.parametrize("way", ["weights", "activations", "schedule"])
+@pytest.mark.parametrize("layers", [None, "blocks"])
+def test_layers_that_are_never_called_are_left_out(way, layers):
+    x, _ = data()
+    model = Unused()
+    model(x)
+    model.compile(keras.optimizers.SGD(0.1), "mse", run_eagerly=BACKEND == "tensorflow")
+    options = {"schedule": "linear"} if way == "schedule" else {"patience": 1, "threshold": 5.0}
+    if way == "activations":
+        options["x"] = x
+    freeze = lcb.FreezeConverged(**options, layers=layers)
+    model.fit(x, x, epochs=4, verbose=0, callbacks=[freeze])
+    (event,) = freeze.events  # `block2_b` trains to the end, since nothing else would train
+    assert event["layers"][0] == "block1_a"
+    assert not freeze.results.frozen.sel(layer="block3_unused").any()
+
+
+@pytest.mark.filterwarnings("ignore:`build\\(\\)` was called on layer")
+@pytest.mark.parametrize("way", ["weights", "schedule"])
+def test_layers_that_are_never_called_may_be_unbuilt(way):
+    x, _ = data()
+    model = Unused(built=False)
+    model(x)
+    model.compile(keras.optimizers.SGD(0.1), "mse", run_eagerly=BACKEND == "tensorflow")
+    options = {"schedule": "linear"} if way == "schedule" else {"patience": 1, "threshold": 5.0}
+    freeze, weights = lcb.FreezeConverged(**options), Weights()
+    for _ in range(1 + (way == "weights")):  # the second `fit` continues the run
+        model.fit(x, x, epochs=4, verbose=0, callbacks=[freeze, weights])
+    assert [event["layers"] for event in freeze.events] == [["block1_a"]]
+    assert weights.stay("block1_a", since=2)
+    assert freeze.results.layer.values.tolist() == ["block1_a", "block2_b"]
+
+
+def test_a_layer_that_is_not_called_on_the_probe_batch_is_named_before_training():
+    x, _ = data()
+    model = Unused(names=("a", "unused", "b"))
+    model.demanded = True
+    model(x)
+    model.compile(keras.optimizers.SGD(0.1), "mse", run_eagerly=BACKEND == "tensorflow")
+    freeze = lcb.FreezeConverged(x=x, layers=None)
+    freeze.set_model(model)
+    model.demanded = False
+    with pytest.raises(ValueError, match="activations of 'unused' cannot be read"):
+        model.fit(x, x, epochs=2, verbose=0, callbacks=[freeze])
+
+
+def test_quantized_layers_settle_by_their_activations():
+    model = network()
+    model.get_layer("a").quantize("int8")  # its bias still trains
+    model.compile(keras.optimizers.SGD(0.1), "mse", run_eagerly=BACKEND != "torch")
+    freeze = lcb.FreezeConverged(x=data()[0], patience=1, threshold=5.0, layers=None)
+    train(model, freeze, epochs=3)
+    assert [event["layers"] for event in freeze.events] == [["a"], ["a_norm"], ["b"]]
+    assert freeze.results.representation_change.sel(layer="a").values[1] > 0
+
+
+@pytest.mark.parametrize("by", ["weights", "activations"])
+def test_a_layer_that_does_not_change_at_all_has_settled(by):
+    model = network(keras.optimizers.SGD(0.1))
+    a = model.get_layer("a")
+    a.set_weights([0 * weights for weights in a.get_weights()])
+    b = model.get_layer("b")
+    b.set_weights([0 * weights for weights in b.get_weights()])  # so `a` has no gradient either
+    x = data()[0] if by == "activations" else None
+    freeze = lcb.FreezeConverged(patience=2, threshold=1e-9, x=x, layers=["a", "b", "c"])
+    train(model, freeze)
+    change = freeze.results[freeze._rule.name].sel(layer="a").values
+    np.testing.assert_array_equal(change[1:3], 0)
+    assert freeze.events[0]["layers"] == ["a"]
+
+
 def test_nothing_freezes_while_everything_moves():
     freeze = lcb.FreezeConverged(threshold=1e-9)
     train(network(), freeze)

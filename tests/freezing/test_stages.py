@@ -114,6 +114,41 @@ def test_a_cache_changes_nothing_but_the_time(build, disk, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("disk", [False, True])
+def test_a_cache_keeps_integers_and_booleans_as_they_are(disk, tmp_path):
+    x, y = data()
+    ids = (2**25 + 1 + 2 * np.arange(len(x))).astype("int32")  # float32 cannot hold them
+    inputs = [x, ids, ids % 4 < 2]
+
+    class Hashed(layers.Layer):
+        def build(self, shape):
+            self.table = self.add_weight(shape=(7, 4), initializer="glorot_uniform", name="table")
+
+        def call(self, ids, among):
+            rows = keras.ops.take(self.table, keras.ops.mod(ids, 7), axis=0)
+            return keras.ops.where(among[:, None], rows, -rows)
+
+    def trained(cache):
+        keras.utils.set_random_seed(3)
+        features, numbers = keras.Input((6,)), keras.Input((), dtype="int32")
+        among = keras.Input((), dtype="bool")
+        low = layers.Dense(4, name="low", dtype="mixed_float16")(features)
+        low = layers.Dense(4, name="middle")(low)
+        sums = layers.Add()([low, Hashed(name="hashed")(numbers, among)])
+        model = keras.Model([features, numbers, among], layers.Dense(2, name="top")(sums))
+        model.compile("sgd", "mse", run_eagerly=keras.backend.backend() != "torch")
+        freeze = freeze_linear(cache=cache, layers=["low", "middle", "top"])
+        options = {"shuffle": False, "verbose": 0, "epochs": EPOCHS, "batch_size": 4}
+        history = lcb.fit_in_stages(model, inputs, y, freeze, **options)
+        return history.history["loss"], weights_of(model)
+
+    losses, weights = trained(False)
+    found, cached = trained(tmp_path if disk else True)
+    np.testing.assert_allclose(found, losses, rtol=1e-5)
+    for path, value in weights.items():
+        np.testing.assert_allclose(cached[path], value, rtol=1e-5, atol=1e-6, err_msg=path)
+
+
 def test_a_cache_saves_the_forward_pass_of_frozen_layers():
     calls = []
 

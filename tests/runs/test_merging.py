@@ -143,6 +143,8 @@ def test_parts_that_do_not_fit_together(run_factory):
         collect(part([0]), part([0], layers={**LAYERS, "parameters": [6, 5]}))
     with pytest.raises(ValueError, match="different values of 'distance'"):
         collect(part([0], distance=[[1, 2]]), part([0], distance=[[1, 3]]))
+    with pytest.raises(ValueError, match="different references. Do not merge their runs"):
+        collect(part([0], distance=[[1, 2]]), part([0], distance=[[1, 3]]))
     with pytest.raises(
         ValueError, match="different trainings: their optimizer is 'SGD' and 'Adam'"
     ):
@@ -150,3 +152,14 @@ def test_parts_that_do_not_fit_together(run_factory):
     stacked = xr.concat([run_factory(), run_factory()], "seed")
     with pytest.raises(ValueError, match="stacks several seeds"):
         collect(stacked)
+
+
+def test_different_times_of_records_are_named_as_a_cause():
+    fine = part(
+        [0, 3, 6], {"settings": {"A": {"every": 3}}}, gradient_norm=[[0, 0], [1, 2], [3, 4]]
+    )
+    rough = part([0, 6], {"settings": {"B": {"every": "epoch"}}}, gradient_norm=[[0, 0], [2, 3]])
+    with pytest.raises(ValueError, match=r"\(every=3 and every='epoch'\).* the same `every`"):
+        collect(rough, fine)
+    same = part([0, 6], {"settings": {"B": {"every": "epoch"}}}, gradient_norm=[[0, 0], [3, 4]])
+    assert collect(same, fine).gradient_norm.equals(fine.gradient_norm)

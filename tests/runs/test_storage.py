@@ -2,6 +2,7 @@
 
 import errno
 import os
+import stat
 import subprocess
 import sys
 
@@ -225,6 +226,21 @@ def test_what_killed_writers_left_behind_goes(tmp_path):
     os.utime(old, (0, 0))
     write_atomically(tmp_path / "a[1].nc", b"whole")
     assert sorted(os.listdir(tmp_path)) == [".a[1].nc.1.tmp", "a[1].nc"]
+
+
+def test_a_folder_that_cannot_be_synced_does_not_matter(tmp_path, monkeypatch):
+    sync = os.fsync
+
+    def only_files(descriptor):  # as some network drives
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", only_files)
+    for content in (b"old", b"new"):
+        write_atomically(tmp_path / "one", content)
+        assert (tmp_path / "one").read_bytes() == content
+    assert os.listdir(tmp_path) == ["one"]
 
 
 def test_a_file_written_atomically_has_ordinary_permissions(tmp_path):
