@@ -8,6 +8,10 @@ prints how often each verdict comes up, in two kinds of studies:
 - Layers in random order. A verdict of a clear order is then an error. There is a cell for each
   number of layers from 3 to 20, and each number of seeds from 5 to 20. Either all seeds have the
   same times in different orders, or all times are drawn independently.
+- Layers whose times were drawn once, and are the same in all seeds but for noise of 10 %. They do
+  differ, though not because of their depth, so that a clear order is right about these layers and
+  says nothing about others. This table is no test of `convergence_bias`: it shows how far its
+  verdict goes.
 - Layers with a trend, which the verdict should find. The last layer takes R times as long as the
   first. In each seed, each time is multiplied by a random factor whose logarithm has the standard
   deviation σ.
@@ -44,6 +48,11 @@ def drawn_anew(rng: np.random.Generator, seeds: int, layers: int) -> np.ndarray:
     return rng.lognormal(0, SPREAD, (seeds, layers))
 
 
+def drawn_once(rng: np.random.Generator, seeds: int, layers: int) -> np.ndarray:
+    """Returns times (seeds, layers) that are drawn for the layers, and nearly alike in all seeds."""
+    return rng.lognormal(0, SPREAD, layers) * rng.lognormal(0, 0.1, (seeds, layers))
+
+
 def along(ratio: float, noise: float) -> Times:
     """Returns a function that draws times with a trend.
 
@@ -78,7 +87,7 @@ def _share(counted: Counter[str], wanted: Iterable[str]) -> float:
 
 
 def _print_errors(layers: Sequence[int], seeds: Sequence[int], studies: int) -> None:
-    for times in (reordered, drawn_anew):
+    for times in (reordered, drawn_anew, drawn_once):
         found = errors(times, layers, seeds, studies)
         print(f"\nVerdicts of a clear order for layers in random order, in % ({times.__name__})")
         print("layers  " + "".join(f"{own:>5}" for own in seeds) + "  seeds")

@@ -72,6 +72,7 @@ def convergence_bias(
         raise ValueError(
             f"`bounds` must be a number between 0 and 1 and a number above 1; received {bounds}."
         )
+    until = None if until is None else float(until)  # also of an array with one number
     given = single_runs(runs)
     layers, left_out = compared_layers(given, roles)
     equal, which = equal_layers(given[0], layers)

@@ -16,9 +16,14 @@ seeds, are the sample: the mean ratio over runs has Student's t interval. There 
 - "inconclusive": everything else. The reason is given: fewer than 3 layers or 5 runs, measures
   that disagree, or an interval that is too wide.
 
-So an interval that includes 1 alone does not mean that layers are equally fast. If depth has no
-influence on speed, at most one study in twenty finds an order, whatever the number of layers and
-runs (`python -m benchmarks.calibration`).
+So an interval that includes 1 alone does not mean that layers are equally fast. If each run draws
+the order of its layers anew, at most one study in twenty finds an order, whatever the number of
+layers and runs (`python -m benchmarks.calibration`).
+
+A verdict is about these layers of this network. Layers may also be faster or slower than others for
+a reason that is the same in all runs, but has nothing to do with depth. With few layers, such
+differences often look like an order by depth: with 5 layers and 5 runs in four studies of ten. More
+seeds do not help against this; networks of other depths and shapes do.
 """
 
 from __future__ import annotations

@@ -56,7 +56,8 @@ def stability(seen: Observed) -> dict[str, float]:
     if seen.model is None:
         momentum = 1.0
     else:
-        momentum = float(getattr(seen.model.optimizer, "momentum", 0.0) or 0.0)
+        optimizer = getattr(seen.model.optimizer, "inner_optimizer", seen.model.optimizer)
+        momentum = float(getattr(optimizer, "momentum", 0.0) or 0.0)
     bound = 2 * (1 + momentum) / seen.rate
     return (
         {"curvature over largest stable curvature": largest / bound} if np.isfinite(largest) else {}

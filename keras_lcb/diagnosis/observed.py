@@ -20,8 +20,8 @@ _NO_WEIGHTS = ("normalization", "embedding")
 class Observed:
     """The run of one training, as plain arrays.
 
-    The records before the first update are left out. The other records are in the order of
-    training, the layers in depth order.
+    The records before the first update are left out, and those that only other callbacks took. The
+    other records are in the order of training, the layers in depth order.
 
     Args:
         run: A run of one seed.
@@ -47,7 +47,7 @@ class Observed:
         self.attrs = dict(run.attrs)
         self.model, self.data = model, data
         self._start = run.isel(step=[0]) if run.sizes.get("step") else run
-        self._run = run.isel(step=run["step"] > run["step"].min()) if "step" in run.dims else run
+        self._run = _own_records(run) if "step" in run.dims else run
         self.steps = self._run["step"].values if "step" in run.dims else np.zeros(0, int)
         self.layers = tuple(map(str, run["layer"].values))
         self.roles = self._along_layers("role", "hidden")
@@ -189,3 +189,19 @@ def _filled(values: np.ndarray) -> np.ndarray:
             place = np.searchsorted(known, np.arange(len(column)), side="right") - 1
             column[:] = column[known[np.maximum(place, 0)]]
     return values
+
+
+def _own_records(run: xr.Dataset) -> xr.Dataset:
+    """Returns the records after the start in which updates were measured.
+
+    Where callbacks record at different steps, values are NaN at the records of the others. After a
+    training has broken down, they are NaN for good.
+    """
+    run = run.sortby("step").isel(step=run["step"] > run["step"].min())
+    measured = [run[name] for name in ("gradient_norm", "update_norm") if name in run]
+    known = np.any([values.notnull().any("layer") for values in measured], axis=0)
+    if not np.any(known):
+        return run
+    broken = int(run.attrs.get("first_nonfinite_update", -1)) >= 0
+    last = len(known) - int(np.argmax(known[::-1]))
+    return run.isel(step=known | (broken & (np.arange(len(known)) >= last)))

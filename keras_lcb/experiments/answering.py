@@ -89,6 +89,12 @@ def _changed(claim: Claim, changes: Mapping[str, Any]) -> Claim:
     Raises:
         ValueError: If no setting has one of them.
     """
+    known = {name for setting in claim.settings.values() for name in _fields(setting)}
+    unknown = [name for name in changes if name not in known]
+    if unknown:
+        raise ValueError(
+            f"There is no setting {unknown[0]!r}; there are {', '.join(sorted(known))}."
+        )
     settings = {
         name: dataclasses.replace(setting, config=_with(setting, changes))
         for name, setting in claim.settings.items()
@@ -97,10 +103,9 @@ def _changed(claim: Claim, changes: Mapping[str, Any]) -> Claim:
 
 
 def _with(setting: Setting, changes: Mapping[str, Any]) -> Any:
-    known = {field.name for field in dataclasses.fields(setting.config)}
-    unknown = [name for name in changes if name not in known]
-    if unknown:
-        raise ValueError(
-            f"There is no setting {unknown[0]!r}; there are {', '.join(sorted(known))}."
-        )
-    return dataclasses.replace(setting.config, **changes)
+    own = {name: value for name, value in changes.items() if name in _fields(setting)}
+    return dataclasses.replace(setting.config, **own)
+
+
+def _fields(setting: Setting) -> set[str]:
+    return {field.name for field in dataclasses.fields(setting.config)}

@@ -172,8 +172,8 @@ def _checked(steps: int | None, data: Any) -> int | None:
         if _may_be_endless(data):
             raise ValueError(
                 f"Received a data set ({type(data).__name__}) that may be endless. Pass `steps`, "
-                "the number of batches to read. (In `largest_stable_learning_rate`, `steps` means "
-                "something else: pass it an `Objective(model, data, steps=...)`.)"
+                "the number of batches to read. (A function whose `steps` means something else, or "
+                "that lacks it, takes an `Objective(model, data, steps=...)`.)"
             )
         return None
     if isinstance(steps, bool) or not isinstance(steps, (int, np.integer)) or steps < 1:

@@ -95,4 +95,5 @@ def _limits(run: xr.Dataset) -> tuple[float, float]:
     names = [name for name in ("target", "prediction", "contribution") if name in run]
     values = np.concatenate([run[name].values.ravel() for name in names])
     low, high = np.percentile(values[np.isfinite(values)], [0.2, 99.8])
-    return 1.1 * float(low), 1.1 * float(high)
+    margin = 0.05 * float(high - low)
+    return float(low) - margin, float(high) + margin

@@ -33,6 +33,7 @@ def draw_layer_map(
         The map.
     """
     rows = values.transpose("layer", "step").isel(layer=np.argsort(depths(run), kind="stable"))
+    rows = rows.dropna("step", how="all")  # records of other callbacks would leave gaps
     corners = edges(rows["step"].values), np.arange(rows.sizes["layer"] + 1)
     finite = rows.values[np.isfinite(rows.values)]
     low, high = (finite.min(), finite.max()) if finite.size else (0.0, 1.0)

@@ -99,7 +99,7 @@ def _training(run: xr.Dataset) -> list[str]:
     losses = _finite(run, "loss")
     if len(losses) >= 8:
         before, after = np.split(losses[-(len(losses) // 4) * 2 :], 2)
-        change = after.mean() / before.mean() - 1
+        change = (after.mean() - before.mean()) / abs(before.mean())
         if abs(change) > _SETTLED:
             verb = "fell" if change < 0 else "rose"
             sentences.append(

@@ -24,7 +24,8 @@ def command(run: xr.Dataset) -> str | None:
 def code(run: xr.Dataset) -> str:
     """Returns Python code that makes the run again, or records such a run of the user's model."""
     known = schema.settings(run)
-    if "engine" in known:
+    # Engines of studies take what a run does not hold, such as the function that builds a model.
+    if not known.get("engine", "keras_lcb.experiments").startswith("keras_lcb.experiments"):
         return _experiment(known["engine"], json.dumps(known.get("Config", {})))
     recorders = {_variable(name): call for name, call in _calls(run).items()}
     names = ", ".join(recorders)

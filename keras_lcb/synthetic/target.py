@@ -24,7 +24,8 @@ class Target(abc.ABC):
     Args:
         domain: Start and end of the interval, which does not include its end. Defaults to [-π, π).
         noise: Standard deviation of the Gaussian noise that each call adds. Defaults to 0.
-        seed: Seed of the noise. The same points get the same noise at each call. Defaults to 0.
+        seed: Seed of the noise. The same array of points gets the same noise at each call.
+            Defaults to 0.
 
     Raises:
         ValueError: If a setting is out of its range.

@@ -399,3 +399,11 @@ def test_what_cannot_be_compared(run_factory):
         convergence_bias(run_factory()[["loss"]])
     with pytest.raises(ValueError, match="LayerConvergence"):
         convergence_bias(run_factory()[["loss", "gradient_norm"]])
+
+
+def test_runs_in_any_order_of_records_and_until_any_number(seeds):
+    runs = seeds(5)
+    expected = convergence_bias(runs, 50.0).ratio.logs.values
+    shuffled = [run.isel(step=np.random.default_rng(0).permutation(len(STEPS))) for run in runs]
+    until = runs[0].step[-1] // 2
+    assert convergence_bias(shuffled, until).ratio.logs.values == pytest.approx(expected)

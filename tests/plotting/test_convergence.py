@@ -141,6 +141,9 @@ def test_deep_networks_have_a_key_in_place_of_names(run_factory, ax):
 
 def test_very_deep_networks_are_a_map_with_a_row_a_layer(run_factory, ax):
     run = run_factory(rates=np.linspace(4, 1, 60))
+    finer = run.reindex(step=np.arange(run.step.values[-1] + 1))  # another callback's records
+    assert plot_convergence(finer, ax)[0].get_array().shape == (60, run.sizes["step"])
+    ax.clear()
     (mesh,) = plot_convergence(run.isel(layer=slice(None, None, -1)), ax)
     assert mesh.get_array().shape == (60, run.sizes["step"])
     np.testing.assert_allclose(mesh.get_array()[0], run["normalized_distance"].isel(layer=0))

@@ -33,6 +33,12 @@ def test_a_warm_up_is_no_fall(run_factory):
     assert "learning rate fell" not in said(run)
 
 
+def test_a_loss_below_zero_that_falls_is_said_to_fall(run_factory):
+    run = run_factory(steps=np.arange(9))
+    run["loss"] = ("step", [np.nan, 0, 0, 0, 0, -4, -4, -5, -5])
+    assert "it fell by 25% from the third quarter" in said(run)
+
+
 def test_a_loss_that_had_not_settled(run_factory):
     run = run_factory(steps=np.arange(9))
     run["loss"] = ("step", [np.nan, 8, 7, 6, 5, 4, 4, 3, 3])

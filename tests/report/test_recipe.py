@@ -41,6 +41,11 @@ def test_an_experiment_is_run_again_from_its_settings(tmp_path, monkeypatch):
     assert (tmp_path / "run.nc").exists() and (tmp_path / "report.html").exists()
 
 
+def test_a_run_of_a_study_tells_its_callbacks(run_factory):
+    settings = {"engine": "keras_lcb.experiments.engines.own", "LayerConvergence": {"every": 5}}
+    assert "lcb.LayerConvergence(every=5)" in code(run_factory(attrs={"settings": settings}))
+
+
 def test_the_command_is_told_if_there_was_one(run_factory):
     made = run_factory(attrs={"settings": {"command": "keras-lcb demo --seed 0"}})
     assert command(made) == "keras-lcb demo --seed 0"

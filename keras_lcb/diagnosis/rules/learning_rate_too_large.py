@@ -96,15 +96,17 @@ def _signs(seen: Observed) -> dict[str, float]:
     signs = {"largest update over weights": typical(seen)} | _died(seen)
     loss = seen.loss[np.isfinite(seen.loss)]
     if len(loss) >= _RECORDS:
-        lowest = max(float(np.median(sliding_window_view(loss, 3), axis=1).min()), _TINY)
+        lowest = float(np.median(sliding_window_view(loss, 3), axis=1).min())
         fall = max(loss[0] - lowest, 1e-3 * abs(loss[0]), _TINY)
+        # Ratios of losses mean something for positive ones only.
+        size = np.where(loss.min() > 0, [lowest, np.median(loss)], np.nan)
         end = np.median(loss[-max(1, len(loss) // 4) :])
         changes = np.abs(np.diff(loss))
         with np.errstate(over="ignore"):
             signs["rise over fall of the loss"] = float((end - lowest) / fall)
-            signs["end over lowest loss"] = float(end / lowest)
+            signs["end over lowest loss"] = float(end / size[0])
             signs["all changes over fall of the loss"] = float(changes.sum() / fall)
-            signs["usual change over loss"] = float(np.mean(changes) / max(np.median(loss), _TINY))
+            signs["usual change over loss"] = float(np.mean(changes) / size[1])
     return signs
 
 

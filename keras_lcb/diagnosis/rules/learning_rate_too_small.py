@@ -23,7 +23,9 @@ def _look(seen: Observed) -> Iterator[Finding]:
     counts = np.diff(seen.steps, prepend=0)[:, None]
     moved = float(np.nansum(seen.ratio[:, seen.kernels] * counts, axis=0).max(initial=0.0))
     loss = seen.loss[np.isfinite(seen.loss)]
-    fell = float(1 - loss[-1] / loss[0]) if loss[0] > 0 else 0.0
+    if loss.min() <= 0:
+        raise CannotTell("The loss is not positive, so its fall cannot be told in percent.")
+    fell = float(1 - loss[-1] / loss[0])
     if not (0 < moved < _MOVED and abs(fell) < _FELL):
         return
     yield Finding(

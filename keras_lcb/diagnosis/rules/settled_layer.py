@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from keras_lcb.diagnosis.finding import LIKELY, Advice, Finding, listed
-from keras_lcb.diagnosis.observed import Observed
+from keras_lcb.diagnosis.observed import Observed, mean
 from keras_lcb.diagnosis.rule import Rule
 
 _NEAR, _FAR = 0.03, 0.1  # normalized distance, for settled and for other layers
@@ -16,7 +16,8 @@ _NEAR, _FAR = 0.03, 0.1  # normalized distance, for settled and for other layers
 def _look(seen: Observed) -> Iterator[Finding]:
     for part, words in (((0.5, 0.75), "third"), ((0.25, 0.5), "second")):
         records = seen.part(*part)
-        left = np.where(seen.kernels, seen.of("normalized_distance")[records].mean(axis=0), np.nan)
+        distances = mean(seen.of("normalized_distance")[records], axis=0)
+        left = np.where(seen.kernels, distances, np.nan)
         with np.errstate(invalid="ignore"):
             settled = left < _NEAR
         others = left[~settled & np.isfinite(left)]
@@ -41,7 +42,7 @@ def _finding(
             Advice(
                 "freeze",
                 "Freeze it at this point of the training. Its updates take time and change little.",
-                f'model.get_layer("{layers[0]}").trainable = False; model.compile(...)',
+                f"model.fit(..., callbacks=[lcb.FreezeConverged(layers={list(layers)})])",
             ),
         ),
     )

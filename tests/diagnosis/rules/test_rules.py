@@ -364,3 +364,40 @@ def test_distances_to_given_weights_do_not_need_an_end():
     findings = diagnose(run)
     assert "not ended" not in findings.names
     assert "given weights" in findings.untold["not ended"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        times("gradient_norm", "first", 1e-5),
+        times("gradient_norm", "third", 1e4),
+        _set("gradient_norm", "second", np.nan, since=6),
+        _set("normalized_distance", "first", 0.01, since=5),
+    ],
+)
+def test_records_of_other_callbacks_in_between_change_nothing(change):
+    run = training({"first_nonfinite_update": -1}, change=change)
+    finer = run.reindex(step=np.arange(0, run.step.values[-1] + 1, 2))
+    assert diagnose(finer).names == diagnose(run).names != ()
+    coarser = run.copy()
+    coarser["normalized_distance"] = run.normalized_distance.where(run.step % 20 == 0)
+    assert diagnose(coarser).names == diagnose(run).names
+
+
+def test_a_layer_in_which_nan_began_is_found_between_records_of_other_callbacks():
+    change = _set("gradient_norm", "second", np.nan, since=6)
+    run = training({"first_nonfinite_update": 55}, change=change)
+    finer = run.reindex(step=np.arange(0, run.step.values[-1] + 1, 2))
+    assert _found("not finite", finer).says == _found("not finite", run).says
+    assert _found("not finite", finer).layers == ("second",)
+
+
+def test_a_layer_that_begins_at_zero_does_not_explode():
+    run = training(change=_set("parameter_norm", "head", 0.0))
+    assert "exploding gradient" not in diagnose(run).names
+
+
+def test_losses_below_zero_are_not_compared_in_percent():
+    falling = training(change=_loss(-1 + np.exp(-np.arange(20) / 4.0)))
+    assert not {"learning rate too large", "learning rate too small"} & set(diagnose(falling).names)
+    assert "not positive" in diagnose(falling).untold["learning rate too small"]
