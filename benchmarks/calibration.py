@@ -49,7 +49,7 @@ def drawn_anew(rng: np.random.Generator, seeds: int, layers: int) -> np.ndarray:
 
 
 def drawn_once(rng: np.random.Generator, seeds: int, layers: int) -> np.ndarray:
-    """Returns times (seeds, layers) that are drawn for the layers, and nearly alike in all seeds."""
+    """Returns times (seeds, layers) that are drawn once, and nearly alike in all seeds."""
     return rng.lognormal(0, SPREAD, layers) * rng.lognormal(0, 0.1, (seeds, layers))
 
 

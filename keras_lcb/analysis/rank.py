@@ -85,10 +85,10 @@ def p_random_order(order: RankCorrelation, layers: int) -> float:
     """Returns the probability of a mean correlation this large if the layers had a random order.
 
     The correlation with a random order has mean 0 and variance 1 / (layers − 1), whatever the
-    values and ties (Pitman, 1937). So the mean over n runs is nearly normal with 1/n of this
-    variance, if each run draws its order anew. This test complements Student's t test, which
-    compares the mean with the scatter over runs. Few layers have few possible orders, and if all runs have the same order by chance, there
-    is no scatter at all.
+    values and ties (Pitman, 1937). If each run draws its order anew, the mean over n runs is nearly
+    normal with 1/n of this variance. This test complements Student's t test, which compares the
+    mean with the scatter over runs. Few layers have few possible orders, and if all runs have the
+    same order by chance, there is no scatter at all.
 
     Args:
         order: The rank correlations of the runs.
