@@ -21,10 +21,9 @@ the order of its layers anew, at most one study in twenty finds an order, whatev
 layers and runs (`python -m benchmarks.calibration`).
 
 A verdict is about these layers of this network. Layers may also be faster or slower than others for
-a reason that is the same in all runs, but has nothing to do with depth. Such
-differences often look like an order by depth: with 5 layers in four studies of ten with 5 runs, and
-in six of ten with 10 (the same program). More seeds do not help against this; networks of other
-depths and shapes do.
+a reason that is the same in all runs, but has nothing to do with depth. Such differences often look
+like an order by depth: with 5 layers in four studies of ten with 5 runs, and in six of ten with 10
+(the same program). More seeds do not help against this; networks of other depths and shapes do.
 """
 
 from __future__ import annotations

@@ -113,7 +113,9 @@ def _legend(answers: Sequence[Answer]) -> str:
         "other measures of the same thing how many clearly have the same sign (+), how many the "
         "opposite (−). Signs are verdicts, corrected for the number of settings by Holm's method; "
         "○ is no verdict: what was measured is compatible with both, or there are fewer than five "
-        "seeds. *Loss* is the training loss where layers were looked at.\n\n" + effects
+        "seeds. A verdict is about the layers of its setting: what differs in the same way in all "
+        "seeds need not be due to depth. *Loss* is the training loss where layers were looked "
+        "at.\n\n" + effects
     )
 
 
