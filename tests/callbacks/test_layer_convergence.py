@@ -386,6 +386,7 @@ def test_layers_by_name_by_prefix_and_by_function():
 
 
 def wide():
+    keras.utils.set_random_seed(0)
     return compiled(
         keras.Sequential(
             [
