@@ -173,7 +173,7 @@ def test_state_begins_anew_for_another_reader():
     gradients, (first, second) = metered.arrays(), metered.readers
 
     def cosines(*readers):
-        """The two layers' cosines at an update that these readers see."""
+        """Returns the cosine of each of the two layers at an update, as these readers get it."""
         metered.meter.begin_for({reader: [0] for reader in readers})
         metered.feed(gradients)
         metered.drain()

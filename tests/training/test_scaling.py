@@ -1,4 +1,4 @@
-"""Steps scaled by layer: what else a factor rules, and that it may change at any time."""
+"""Learning-rate multipliers also scale moving statistics, and may change at any time."""
 
 from __future__ import annotations
 

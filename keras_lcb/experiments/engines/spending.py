@@ -123,7 +123,7 @@ def _with_faster(half: str) -> Build:
 def _compiled_like(model: keras.Model, other: keras.Model) -> keras.Model:
     # On TensorFlow, XLA would take longer to compile than it saves in some hundred updates.
     jit = False if keras.backend.backend() == "tensorflow" else "auto"
-    # The other's own optimizer has variables for the other's weights.
+    # The optimizer of `other` has variables for the weights of `other`, not for these.
     optimizer = type(other.optimizer).from_config(other.optimizer.get_config())
     optimizer.build(model.trainable_variables)
     model.compile(optimizer, other.loss, jit_compile=jit)
