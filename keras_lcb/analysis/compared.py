@@ -41,7 +41,8 @@ def single_runs(runs: xr.Dataset | Sequence[xr.Dataset]) -> list[xr.Dataset]:
     single: list[xr.Dataset] = []
     for run in given:
         stacked = "seed" in run.dims
-        run = run if run.indexes["step"].is_monotonic_increasing else run.sortby("step")
+        if "step" in run.indexes and not run.indexes["step"].is_monotonic_increasing:
+            run = run.sortby("step")
         single += [_of_seed(run, n) for n in range(run.sizes["seed"])] if stacked else [run]
     if not single:
         raise ValueError("Received no run to analyse. Pass a run, or a list of runs.")
