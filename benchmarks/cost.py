@@ -119,7 +119,7 @@ def reading(size: int, rounds: int) -> dict[str, Any]:
     model = _mlp(8, layers=100)
     x = np.random.default_rng(0).normal(size=(4 * size, INPUTS)).astype("float32")
     model.fit(x, x[:, :1], batch_size=4, verbose=0, callbacks=callbacks)
-    # What is loaded on first use takes part in the first time only.
+    # The first call also loads modules; later calls do not.
     first = _seconds(lambda: callbacks[0].results)
     run = lcb.collect(*callbacks)
     with tempfile.TemporaryDirectory() as folder:

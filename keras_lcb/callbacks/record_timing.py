@@ -179,7 +179,7 @@ class RecordTiming(keras.callbacks.Callback):
             self._tap.open()
 
     def _follow_optimizers(self) -> None:
-        """Counts the updates of those optimizers that the callbacks together have chosen."""
+        """Sets whose updates count: the optimizers that all callbacks of this training follow."""
         assert self._tap is not None
         self._updates.follow(self._model, self._tap.optimizers)
 

@@ -43,7 +43,7 @@ def write_atomically(path: str | os.PathLike[str], content: bytes | memoryview) 
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, target)
-        # The new file is whole and in its place, also where a network drive cannot sync folders.
+        # By now the new file is complete and in place. Some network drives cannot sync a folder.
         with contextlib.suppress(OSError):
             _sync_folder(target.parent)
     except OSError as error:

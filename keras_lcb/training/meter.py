@@ -36,8 +36,8 @@ class _Slot:
     quantity: StepQuantity
     numbers: int
     state: list[tuple[keras.Variable, ...]]
-    # Weak, so that readers and their records may go. The set is kept when it has become empty: the
-    # state then still stems from readers that are gone.
+    # Weak references, so that readers and their records can be deleted. An empty set differs from
+    # `None`: the state then still comes from readers that were deleted.
     readers: weakref.WeakSet[Reader] | None = None
 
 
@@ -221,7 +221,7 @@ class Meter:
         )
 
     def begin_for(self, slots: Mapping[Reader, Sequence[int]]) -> None:
-        """Resets the states that do not stem from all of their readers.
+        """Resets each state that was not built up for all of the readers that use it now.
 
         Args:
             slots: The readers, each with the slots of its quantities.
