@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import weakref
 from collections.abc import Sequence
 
 import keras
 
+from keras_lcb.quantities.step_quantity import StepQuantity
 from keras_lcb.training.layers import tracked_layers
-from keras_lcb.training.meter import Meter
-from keras_lcb.training.reader import Reader, slots_of
+from keras_lcb.training.meter import Meter, Slot
+from keras_lcb.training.reader import Reader, Request, requests_of, same
 
 
 @dataclasses.dataclass
@@ -53,38 +55,49 @@ class Measurement:
         self.meters = []
         self._wires.clear()
         if readers:
-            self.meters = self._meters(model, readers, count, known)
-        for meter in self.meters:
-            meter.begin_for({reader: wire.slots for reader, wire in self._wires.items()})
+            self._choose(model, readers, count, known)
 
-    def _meters(
+    def _choose(
         self,
         model: keras.Model,
         readers: Sequence[Reader],
         count: int,
         known: Sequence[list[Meter]],
-    ) -> list[Meter]:
+    ) -> None:
         layers = [layer.variables for layer in tracked_layers(model).layers]
         variables = [variable for layer in layers for variable in layer]
+        known = [
+            meters
+            for meters in known
+            if len(meters) == count and all(meter.follows(variables) for meter in meters)
+        ]
+        requests, slots = requests_of(readers, functools.partial(_former, known))
+        groups = self._connect(readers, slots, variables)
+        ring_rows = _ring_rows(readers, count)
+        needed = [request.quantity for request in requests], groups, ring_rows
+        suitable = (
+            meters
+            for meters in known
+            if all(meter.serves(*needed) for meter in meters) and _in_place(requests, meters)
+        )
+        self.meters = next(suitable, []) or [Meter(model, layers, *needed) for _ in range(count)]
+        for number, request in enumerate(requests):
+            former = request.former or [None] * count
+            for meter, slot in zip(self.meters, former, strict=True):
+                meter.go_on(number, request.readers, slot)
+
+    def _connect(
+        self,
+        readers: Sequence[Reader],
+        slots: Sequence[list[int]],
+        variables: Sequence[keras.Variable],
+    ) -> list[frozenset[int]]:
+        """Connects readers to their slots, and returns the places of all their rows."""
         at = {id(variable): place for place, variable in enumerate(variables)}
-        requested, slots = slots_of(readers)
         for reader, own in zip(readers, slots, strict=True):
             places = [frozenset(at[id(v)] for v in row.variables) for row in reader.rows]
             self._wires[reader] = _Wire(own, places)
-        groups = [group for wire in self._wires.values() for group in wire.places]
-        ring_rows = max(reader.ring_rows for reader in readers)
-        if count > 1 and ring_rows:
-            raise ValueError(
-                f"On JAX, `per_update=True` can follow one optimizer only; received {count}. Each "
-                "optimizer is measured separately there, so the order of their updates is not "
-                "known. Leave `per_update` out, or pass a single `optimizer`."
-            )
-        for meters in known:
-            if len(meters) == count and all(
-                meter.serves(variables, requested, groups, ring_rows) for meter in meters
-            ):
-                return meters
-        return [Meter(model, layers, requested, groups, ring_rows) for _ in range(count)]
+        return [group for wire in self._wires.values() for group in wire.places]
 
     def pass_on(self, set_back: bool) -> None:
         """Reads the meters, and passes the numbers on to the readers.
@@ -126,3 +139,36 @@ class Measurement:
         """Sets all meters back to where they began."""
         for meter in self.meters:
             meter.begin()
+
+
+def _ring_rows(readers: Sequence[Reader], count: int) -> int:
+    """Returns how many single updates each of `count` meters has to keep."""
+    ring_rows = max(reader.ring_rows for reader in readers)
+    if count > 1 and ring_rows:
+        raise ValueError(
+            f"On JAX, `per_update=True` can follow one optimizer only; received {count}. Each "
+            "optimizer is measured separately there, so the order of their updates is not "
+            "known. Leave `per_update` out, or pass a single `optimizer`."
+        )
+    return ring_rows
+
+
+def _former(
+    known: Sequence[list[Meter]], reader: Reader, quantity: StepQuantity
+) -> tuple[Slot, ...] | None:
+    """Returns the slots that have kept a quantity's state for a reader, one in each meter."""
+    for meters in known:
+        for slots in zip(*(meter.slots for meter in meters), strict=True):
+            has_state = any(slots[0].state)
+            if has_state and reader in slots[0].readers and same(quantity, slots[0].quantity):
+                return slots
+    return None
+
+
+def _in_place(requests: Sequence[Request], meters: Sequence[Meter]) -> bool:
+    """Returns whether no state would have to move from one slot of these meters to another."""
+    own = list(zip(*(meter.slots for meter in meters), strict=True))
+    return all(
+        request.former in (None, slots) or request.former not in own
+        for request, slots in zip(requests, own, strict=True)
+    )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import weakref
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import keras
@@ -23,22 +23,23 @@ RING_ROWS = 1024
 
 
 @dataclasses.dataclass(eq=False)
-class _Slot:
+class Slot:
     """One quantity in a meter.
 
     Attributes:
         quantity: The quantity.
         numbers: How many numbers it adds up for each variable.
         state: Its state for each variable.
-        readers: The readers whose updates the state stems from; `None` before the first reader.
+        readers: The readers whose updates the state stems from.
+        used: Whether the state may differ from the initial one.
     """
 
     quantity: StepQuantity
     numbers: int
     state: list[tuple[keras.Variable, ...]]
-    # Weak references, so that readers and their records can be deleted. An empty set differs from
-    # `None`: the state then still comes from readers that were deleted.
-    readers: weakref.WeakSet[Reader] | None = None
+    # Weak references, so that readers and their records can be deleted.
+    readers: weakref.WeakSet[Reader] = dataclasses.field(default_factory=weakref.WeakSet)
+    used: bool = False
 
 
 class Meter:
@@ -75,9 +76,9 @@ class Meter:
         self._index = {id(variable): place for place, variable in enumerate(variables)}
         # Each set of places that had gradients together in an update gets a number.
         self._taking_part: dict[frozenset[int], int] = {}
-        self._slots = [_slot(model, quantity, variables) for quantity in quantities]
+        self.slots = [_slot(model, quantity, variables) for quantity in quantities]
         self.needs_weights = any(quantity.needs_weights for quantity in quantities)
-        ends = np.cumsum([0, *(slot.numbers for slot in self._slots)])
+        ends = np.cumsum([0, *(slot.numbers for slot in self.slots)])
         self._columns = [slice(a, b) for a, b in zip(ends[:-1], ends[1:], strict=True)]
         count, width = len(self.followed), int(ends[-1])
         new = ops.VariableMaker(model)
@@ -99,7 +100,7 @@ class Meter:
         """The meter's own state on the device."""
         own = [self._sums, self._counts, self._finite, self.skipped]
         own += [] if self._ring is None else [self._ring]
-        return own + [v for slot in self._slots for state in slot.state for v in state]
+        return own + [v for slot in self.slots for state in slot.state for v in state]
 
     def places(self, variables: Sequence[keras.Variable]) -> frozenset[int]:
         """Returns the places of variables. Variables that are not followed are left out."""
@@ -167,7 +168,7 @@ class Meter:
         """Returns the numbers of all quantities, a tensor of shape (numbers, places)."""
         dense = None
         columns: list[Any] = []
-        for slot in self._slots:
+        for slot in self.slots:
             quantity = slot.quantity
             if not quantity.takes_sparse:
                 dense = [ops.dense(g) for g in gradients] if dense is None else dense
@@ -203,43 +204,50 @@ class Meter:
         """The places of all variables that had a gradient in any update."""
         return frozenset[int]().union(*self._taking_part)
 
+    def follows(self, variables: Sequence[keras.Variable]) -> bool:
+        """Returns whether these are the variables that this meter follows."""
+        return list(map(id, self.followed)) == list(map(id, variables))
+
     def serves(
         self,
-        variables: Sequence[keras.Variable],
         quantities: Sequence[StepQuantity],
         groups: Sequence[frozenset[int]],
         ring_rows: int,
     ) -> bool:
         """Returns whether this meter can be used in place of a new one with these arguments."""
         return (
-            list(map(id, self.followed)) == list(map(id, variables))
-            and len(self.quantities) == len(quantities)
+            len(self.quantities) == len(quantities)
             and all(map(same, self.quantities, quantities))
             and set(groups) <= set(self.groups)
             and bool(ring_rows) == bool(self.ring_rows)
             and ring_rows <= self.ring_rows
         )
 
-    def begin_for(self, slots: Mapping[Reader, Sequence[int]]) -> None:
-        """Resets each state that was not built up for all of the readers that use it now.
+    def go_on(self, number: int, readers: Iterable[Reader], former: Slot | None) -> None:
+        """Takes up the state of a quantity where it was left.
 
         Args:
-            slots: The readers, each with the slots of its quantities.
+            number: The slot.
+            readers: Those that use it from now on.
+            former: The slot of this or of another meter for the same variables that they have used
+                so far; `None` if the state begins anew.
         """
-        for number, slot in enumerate(self._slots):
-            readers = weakref.WeakSet(reader for reader, own in slots.items() if number in own)
-            if slot.readers is not None and readers <= slot.readers:
-                continue
-            if slot.readers is not None:
-                self.begin_state(number)
-            slot.readers = readers
+        slot = self.slots[number]
+        if former is None and slot.used:
+            self.begin_state(number)
+        elif former is not None and former is not slot:
+            for own, others in zip(slot.state, former.state, strict=True):
+                for variable, other in zip(own, others, strict=True):
+                    variable.assign(other)
+            former.readers.difference_update(readers)
+        slot.readers, slot.used = weakref.WeakSet(readers), True
 
-    def begin_state(self, slot: int) -> None:
+    def begin_state(self, number: int) -> None:
         """Resets the state of one quantity to its initial value."""
-        quantity = self._slots[slot].quantity
-        for variable, state in zip(self.followed, self._slots[slot].state, strict=True):
+        slot = self.slots[number]
+        for variable, state in zip(self.followed, slot.state, strict=True):
             if state:
-                for kept, value in zip(state, quantity.init(variable), strict=True):
+                for kept, value in zip(state, slot.quantity.init(variable), strict=True):
                     kept.assign(value)
 
     def begin(self) -> None:
@@ -253,8 +261,8 @@ class Meter:
         self.begin()
         if self._ring is not None:
             ops.clear(self._ring)
-        for slot in range(len(self._slots)):
-            self.begin_state(slot)
+        for number in range(len(self.slots)):
+            self.begin_state(number)
 
     def drain(self, set_back: bool = True) -> Reading | None:
         """Reads what was added up since the last drain; `None` if there was no step.
@@ -323,7 +331,7 @@ class Meter:
         reading.each = [numbers[..., columns] for columns in self._columns]
 
 
-def _slot(model: keras.Model, quantity: StepQuantity, variables: Sequence[keras.Variable]) -> _Slot:
+def _slot(model: keras.Model, quantity: StepQuantity, variables: Sequence[keras.Variable]) -> Slot:
     """Creates a quantity's state, and finds out how many numbers it adds up."""
     initial = [tuple(_called(quantity, quantity.init, variable)) for variable in variables]
     numbers = quantity.numbers or _numbers_of(quantity, variables, initial)
@@ -332,7 +340,7 @@ def _slot(model: keras.Model, quantity: StepQuantity, variables: Sequence[keras.
         tuple(new.of(value, variable, "state") for value in values)
         for variable, values in zip(variables, initial, strict=True)
     ]
-    return _Slot(quantity, numbers, state)
+    return Slot(quantity, numbers, state)
 
 
 def _called(quantity: StepQuantity, function: Callable[..., Any], *args: Any) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -173,28 +173,51 @@ class Reader:
         return np.array([not any(v.trainable for v in row.variables) for row in self.rows])
 
 
-def slots_of(readers: Sequence[Reader]) -> tuple[list[StepQuantity], list[list[int]]]:
+@dataclasses.dataclass
+class Request:
+    """A quantity that a meter has to measure.
+
+    Attributes:
+        quantity: The quantity.
+        former: The slots that have kept its state so far, one in each meter; `None` if it begins
+            anew.
+        readers: The readers that use it.
+    """
+
+    quantity: StepQuantity
+    former: tuple[Any, ...] | None
+    readers: list[Reader]
+
+
+def requests_of(
+    readers: Sequence[Reader], former: Callable[[Reader, StepQuantity], tuple[Any, ...] | None]
+) -> tuple[list[Request], list[list[int]]]:
     """Finds the quantities that a meter has to measure for its readers.
 
-    Readers share a quantity, unless its state is reset with each record (`window`): then each
-    reader has a slot of its own, since their records end at different updates.
+    Readers share a quantity if its state is the same for them: it stems from the same updates, and
+    is not reset with each record (`window`), since their records may end at different updates.
 
     Args:
         readers: The readers.
+        former: A function of a reader and a quantity that returns the slots that have kept the
+            quantity's state for this reader so far; `None` if it begins anew, or has no state.
 
     Returns:
-        The quantities, one for each slot; and for each reader the slots of its own quantities.
+        The requests, one for each slot; and for each reader the slots of its own quantities.
     """
-    requested: list[StepQuantity] = []
+    requests: list[Request] = []
 
-    def slot_of(quantity: StepQuantity) -> int:
-        for slot, other in enumerate(requested):
-            if not quantity.window and same(quantity, other):
-                return slot
-        requested.append(quantity)
-        return len(requested) - 1
+    def slot_of(reader: Reader, quantity: StepQuantity) -> int:
+        slots = former(reader, quantity)
+        for number, request in enumerate(requests):
+            shared = same(quantity, request.quantity) and slots == request.former
+            if shared and not quantity.window:
+                request.readers.append(reader)
+                return number
+        requests.append(Request(quantity, slots, [reader]))
+        return len(requests) - 1
 
-    return requested, [[slot_of(each) for each in reader.quantities] for reader in readers]
+    return requests, [[slot_of(reader, each) for each in reader.quantities] for reader in readers]
 
 
 def same(one: StepQuantity, other: StepQuantity) -> bool:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import gc
-
 import keras
 import numpy as np
 import pytest
 
-from keras_lcb.quantities import GradientNorm, SuccessiveCosine, UpdateNorm
+from keras_lcb.quantities import GradientNorm, UpdateNorm
 from keras_lcb.training.layers import tracked_layers
 from keras_lcb.training.meter import Meter
-from keras_lcb.training.reader import Reader, slots_of
+from keras_lcb.training.reader import Reader, requests_of
 from tests.models import dense
 from tests.oracle import Network
 
@@ -28,9 +26,11 @@ class Metered:
         self.readers = [Reader(quantities, rows, ring_rows) for _ in range(readers)]
         self.variables = [v for row in rows for v in row.variables]
         self._places = [frozenset({0, 1}), frozenset({2, 3})]
-        requested, self._slots = slots_of(self.readers)
+        requests, self._slots = requests_of(self.readers, lambda reader, quantity: None)
         layers = [row.variables for row in rows]
-        self.meter = Meter(self.model, layers, requested, self._places, ring_rows)
+        self.meter = Meter(
+            self.model, layers, [each.quantity for each in requests], self._places, ring_rows
+        )
 
     def arrays(self, scale=1.0):
         return [(scale * RANDOM.normal(size=v.shape)).astype("float32") for v in self.variables]
@@ -166,34 +166,3 @@ def test_steps_that_were_left_out():
     taken = metered.readers[0].take()
     assert (taken.updates, taken.skipped) == (0, 2)
     assert np.isnan(taken.values["gradient_norm"]).all()
-
-
-def test_state_begins_anew_for_another_reader():
-    metered = Metered(SuccessiveCosine(), readers=2)
-    gradients, (first, second) = metered.arrays(), metered.readers
-
-    def cosines(*readers):
-        """Returns the cosine of each of the two layers at an update, as these readers get it."""
-        metered.meter.begin_for({reader: [0] for reader in readers})
-        metered.feed(gradients)
-        metered.drain()
-        first.take()
-        return second.take().values["successive_cosine"]
-
-    assert np.isnan(cosines(first, second)).all()  # no update before it
-    for readers in [(first, second), (first,), (second, first)]:  # all of them knew it before
-        np.testing.assert_allclose(cosines(*readers), 1.0, rtol=1e-6)
-    another = Reader([SuccessiveCosine()], first.rows)
-    assert np.isnan(cosines(another)).all()
-    assert np.isnan(cosines(another, first)).all()
-    del another
-
-
-def test_state_begins_anew_if_its_reader_is_gone():
-    metered = Metered(SuccessiveCosine())
-    for _ in range(2):
-        metered.meter.begin_for({Reader([SuccessiveCosine()], metered.readers[0].rows): [0]})
-        gc.collect()
-        metered.feed(metered.arrays())
-        metered.drain()
-        assert np.isnan(metered.readers[0].take().values["successive_cosine"]).all()
