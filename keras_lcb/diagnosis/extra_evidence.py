@@ -40,28 +40,35 @@ def stability(seen: Observed) -> dict[str, float]:
 
     Gradient descent with the learning rate η is unstable in directions whose curvature is above
     2/η; with momentum β, above 2 (1 + β)/η. A run does not hold β, so without the model β is taken
-    as 1: what is told then holds with any momentum.
+    as 1: what is told then holds with any momentum. Curvature is compared with the rate in force
+    where it was measured. That of the model is measured at its present weights, so that the last
+    rate is in force.
     """
-    if "sgd" not in seen.optimizer or not 0 < seen.rate < np.inf:
+    if "sgd" not in seen.optimizer:
         return {}
-    if seen.model is not None:
-        from keras_lcb.landscape import curvature
-
-        found = curvature(
-            seen.model, *_parts(seen.data), layers=["(all)"], trace_samples=0, tolerance=0.05
-        )
-        largest = float(found["eigenvalue"].max())
-    else:
-        largest = seen.largest("eigenvalue")
+    rates = seen.largest_along("learning_rate")
+    if not np.isfinite(rates).any():
+        return {}
     if seen.model is None:
-        momentum = 1.0
+        products, momentum = rates * seen.largest_along("eigenvalue"), 1.0
     else:
+        products = rates[np.isfinite(rates)][-1:] * _curvature(seen)
         optimizer = getattr(seen.model.optimizer, "inner_optimizer", seen.model.optimizer)
         momentum = float(getattr(optimizer, "momentum", 0.0) or 0.0)
-    bound = 2 * (1 + momentum) / seen.rate
-    return (
-        {"curvature over largest stable curvature": largest / bound} if np.isfinite(largest) else {}
+    known = products[np.isfinite(products) & (products > 0)]
+    if not len(known):
+        return {}
+    return {"curvature over largest stable curvature": float(known.max()) / (2 * (1 + momentum))}
+
+
+def _curvature(seen: Observed) -> float:
+    """Returns the largest eigenvalue of the whole Hessian at the model's present weights."""
+    from keras_lcb.landscape import curvature
+
+    found = curvature(
+        seen.model, *_parts(seen.data), layers=["(all)"], trace_samples=0, tolerance=0.05
     )
+    return float(found["eigenvalue"].max())
 
 
 def data_not_finite(seen: Observed) -> int:

@@ -127,6 +127,14 @@ class Observed:
         values = self._run[name].values if name in self._run else np.full(1, np.nan)
         return float(np.nanmax(values)) if np.isfinite(values).any() else np.nan
 
+    def largest_along(self, name: str) -> np.ndarray:
+        """Returns the largest value of a variable at each record, (records,)."""
+        if name not in self._run:
+            return np.full(len(self.steps), np.nan)
+        values = self._run[name]
+        most = values.max([dim for dim in values.dims if dim != "step"])
+        return np.broadcast_to(most.values, len(self.steps)).astype(float)
+
     @functools.cached_property
     def rate(self) -> float:
         """Returns the largest learning rate; NaN if the run holds none."""

@@ -141,6 +141,19 @@ def test_with_model_and_data_the_curvature_is_compared_with_the_rate():
 
 
 @pytest.mark.filterwarnings("ignore")
+def test_the_curvature_of_the_model_is_compared_with_the_last_rate():
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, use_bias=False, name="w")])
+    schedule = keras.optimizers.schedules.PiecewiseConstantDecay([28], [0.0101, 0.005])
+    model.compile(keras.optimizers.SGD(schedule), "mse")
+    x, y = np.full((8, 1), 10.0), np.zeros((8, 1))
+    run = _trained(model, x, y, epochs=30)
+    (finding,) = [
+        f for f in lcb.diagnose(run, model, (x, y)) if f.name == "learning rate too large"
+    ]
+    assert finding.evidence["curvature over largest stable curvature"] == pytest.approx(0.5)
+
+
+@pytest.mark.filterwarnings("ignore")
 def test_with_data_samples_that_are_not_finite_are_counted():
     model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, name="w")])
     model.compile("sgd", "mse")

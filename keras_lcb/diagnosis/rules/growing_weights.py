@@ -35,8 +35,9 @@ def _look(seen: Observed) -> Iterator[Finding]:
     yield Finding(
         layers=layers,
         updates=seen.updates,
-        says=f"the weights of {listed(layers)} have grown up to {most:.3g}-fold. Since the "
-        "normalization after the layer cancels their size, the same step has less effect.",
+        says=f"the weights of {listed(layers)} have grown up to {most:.3g}-fold. If "
+        "nothing is added to its output before the normalization that follows, this cancels their "
+        "size, and the same step has less effect.",
         evidence={"growth": most, "growth in the last quarter": float(late[growing].max())},
         sure=LIKELY,
         try_next=(multipliers(layers, 0.1), _DECAY, WARM_UP),

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import xarray as xr
 
 from keras_lcb.diagnosis import NAMES, diagnose
 from keras_lcb.diagnosis.rules import rules
@@ -153,9 +154,25 @@ def test_recorded_sharpness_is_beyond_what_any_momentum_bears(eigenvalue, beyond
     run = training(change=both(lively, _loss(2 + 0.9 * (-1.0) ** np.arange(20))))
     run = run.assign(eigenvalue=run.gradient_norm * 0 + eigenvalue)
     finding = _found("learning rate too large", run)
-    assert finding.evidence["curvature over largest stable curvature"] == eigenvalue / 40
+    share = finding.evidence["curvature over largest stable curvature"]
+    assert share == pytest.approx(eigenvalue / 40)
     assert ("curvature is too large" in finding.says) == beyond
     assert finding.sure == ("likely" if beyond else "possible")
+
+
+def test_sharpness_is_compared_with_the_rate_of_the_same_record():
+    """It may grow while the rate falls: a curvature of 40 is stable at the rate 0.01."""
+    lively = both(*(times("update_norm", name, 5) for name in LAYERS))
+    run = training(change=both(lively, _loss(2 + 0.9 * (-1.0) ** np.arange(20))))
+    late = run.step >= run.step[-10]
+    run = run.assign(
+        eigenvalue=run.gradient_norm * 0 + xr.where(late, 41.0, 4.0),
+        learning_rate=xr.where(late, 0.01, 0.1),
+    )
+    finding = _found("learning rate too large", run)
+    share = max(4 * 0.1, 41 * 0.01) / 4
+    assert finding.evidence["curvature over largest stable curvature"] == pytest.approx(share)
+    assert finding.sure == "possible"
 
 
 def test_updates_that_lead_to_infinity_are_too_large():
