@@ -11,8 +11,9 @@ import keras
 
 from keras_lcb.quantities.step_quantity import StepQuantity
 from keras_lcb.training.layers import tracked_layers
-from keras_lcb.training.meter import Meter, Slot
+from keras_lcb.training.meter import Meter
 from keras_lcb.training.reader import Reader, Request, requests_of, same
+from keras_lcb.training.slot import Slot
 
 
 @dataclasses.dataclass
@@ -84,7 +85,7 @@ class Measurement:
         for number, request in enumerate(requests):
             former = request.former or [None] * count
             for meter, slot in zip(self.meters, former, strict=True):
-                meter.go_on(number, request.readers, slot)
+                meter.slots[number].go_on(request.readers, slot)
 
     def _connect(
         self,
@@ -133,7 +134,7 @@ class Measurement:
         for slot, quantity in zip(slots, reader.quantities, strict=False):
             if quantity.window:
                 for meter in self.meters:
-                    meter.begin_state(slot)
+                    meter.slots[slot].begin()
 
     def begin(self) -> None:
         """Sets all meters back to where they began."""

@@ -6,40 +6,19 @@ weights, and the host reads it when a record is due.
 
 from __future__ import annotations
 
-import dataclasses
-import weakref
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
 import numpy as np
 
-from keras_lcb.backend import internals, ops
+from keras_lcb.backend import ops
 from keras_lcb.quantities.gradient_norm import GradientNorm
 from keras_lcb.quantities.step_quantity import StepQuantity
-from keras_lcb.training.reader import Reader, Reading, same
+from keras_lcb.training.reader import Reading, same
+from keras_lcb.training.slot import Slot
 
 RING_ROWS = 1024
-
-
-@dataclasses.dataclass(eq=False)
-class Slot:
-    """One quantity in a meter.
-
-    Attributes:
-        quantity: The quantity.
-        numbers: How many numbers it adds up for each variable.
-        state: Its state for each variable.
-        readers: The readers whose updates the state stems from.
-        used: Whether the state may differ from the initial one.
-    """
-
-    quantity: StepQuantity
-    numbers: int
-    state: list[tuple[keras.Variable, ...]]
-    # Weak references, so that readers and their records can be deleted.
-    readers: weakref.WeakSet[Reader] = dataclasses.field(default_factory=weakref.WeakSet)
-    used: bool = False
 
 
 class Meter:
@@ -76,7 +55,7 @@ class Meter:
         self._index = {id(variable): place for place, variable in enumerate(variables)}
         # Each set of places that had gradients together in an update gets a number.
         self._taking_part: dict[frozenset[int], int] = {}
-        self.slots = [_slot(model, quantity, variables) for quantity in quantities]
+        self.slots = [Slot(model, quantity, variables) for quantity in quantities]
         self.needs_weights = any(quantity.needs_weights for quantity in quantities)
         ends = np.cumsum([0, *(slot.numbers for slot in self.slots)])
         self._columns = [slice(a, b) for a, b in zip(ends[:-1], ends[1:], strict=True)]
@@ -223,33 +202,6 @@ class Meter:
             and ring_rows <= self.ring_rows
         )
 
-    def go_on(self, number: int, readers: Iterable[Reader], former: Slot | None) -> None:
-        """Takes up the state of a quantity where it was left.
-
-        Args:
-            number: The slot.
-            readers: Those that use it from now on.
-            former: The slot of this or of another meter for the same variables that they have used
-                so far; `None` if the state begins anew.
-        """
-        slot = self.slots[number]
-        if former is None and slot.used:
-            self.begin_state(number)
-        elif former is not None and former is not slot:
-            for own, others in zip(slot.state, former.state, strict=True):
-                for variable, other in zip(own, others, strict=True):
-                    variable.assign(other)
-            former.readers.difference_update(readers)
-        slot.readers, slot.used = weakref.WeakSet(readers), True
-
-    def begin_state(self, number: int) -> None:
-        """Resets the state of one quantity to its initial value."""
-        slot = self.slots[number]
-        for variable, state in zip(self.followed, slot.state, strict=True):
-            if state:
-                for kept, value in zip(state, slot.quantity.init(variable), strict=True):
-                    kept.assign(value)
-
     def begin(self) -> None:
         """Sets the sums to zero."""
         for variable in (self._sums, self._counts, self._finite, self.skipped):
@@ -261,8 +213,8 @@ class Meter:
         self.begin()
         if self._ring is not None:
             ops.clear(self._ring)
-        for number in range(len(self.slots)):
-            self.begin_state(number)
+        for slot in self.slots:
+            slot.begin()
 
     def drain(self, set_back: bool = True) -> Reading | None:
         """Reads what was added up since the last drain; `None` if there was no step.
@@ -329,85 +281,3 @@ class Meter:
         reading.taking_part = np.zeros((reading.updates, count), bool)
         reading.taking_part[reading.lost :] = took_part[kept[:, 0].astype("int64")]
         reading.each = [numbers[..., columns] for columns in self._columns]
-
-
-def _slot(model: keras.Model, quantity: StepQuantity, variables: Sequence[keras.Variable]) -> Slot:
-    """Creates a quantity's state, and finds out how many numbers it adds up."""
-    initial = [tuple(_called(quantity, quantity.init, variable)) for variable in variables]
-    numbers = quantity.numbers or _numbers_of(quantity, variables, initial)
-    new = ops.VariableMaker(model)
-    state = [
-        tuple(new.of(value, variable, "state") for value in values)
-        for variable, values in zip(variables, initial, strict=True)
-    ]
-    return Slot(quantity, numbers, state)
-
-
-def _called(quantity: StepQuantity, function: Callable[..., Any], *args: Any) -> Any:
-    """Calls a method of a user's quantity; errors name the quantity."""
-    try:
-        return function(*args)
-    except Exception as error:  # the user's code may raise anything
-        reason = internals.without_colours(str(error)).strip().rstrip(".")
-        raise ValueError(
-            f"The quantity {type(quantity).__name__} cannot be measured: {type(error).__name__}: "
-            f"{reason}. Keras traces `init` and `update`, so they may use `keras.ops` only."
-        ) from error
-
-
-def _numbers_of(
-    quantity: StepQuantity, variables: Sequence[keras.Variable], initial: Sequence[tuple[Any, ...]]
-) -> int:
-    """Returns how many numbers `update` adds up.
-
-    `update` is called with symbolic tensors, once for each shape and dtype of variables.
-    """
-    known: dict[Any, int] = {}
-    for variable, state in zip(variables, initial, strict=True):
-        kind = tuple(variable.shape), variable.dtype
-        if kind not in known:
-            known[kind] = _numbers_of_one(quantity, variable, state)
-    counts = sorted(set(known.values()))
-    if len(counts) != 1:
-        raise ValueError(
-            f"`update` of the quantity {type(quantity).__name__} must return equally many numbers "
-            f"for all variables; received {' and '.join(map(str, counts))} numbers."
-        )
-    return counts[0]
-
-
-def _numbers_of_one(
-    quantity: StepQuantity, variable: keras.Variable, state: tuple[Any, ...]
-) -> int:
-    name = type(quantity).__name__
-    like = keras.KerasTensor(tuple(variable.shape), variable.dtype)
-    gradient = keras.KerasTensor(tuple(variable.shape), keras.backend.floatx())
-    weights = (like, like) if quantity.needs_weights else (None, None)
-    given = tuple(keras.KerasTensor(*_kind(value)) for value in state)
-    new, numbers = _called(
-        quantity, internals.output_spec, quantity.update, given, gradient, *weights
-    )
-    if list(map(_kind, new)) != list(map(_kind, given)):
-        raise ValueError(
-            f"`update` of the quantity {name} must return a state of the same shapes and dtypes "
-            f"as `init`, {list(map(_kind, given))}; received {list(map(_kind, new))}."
-        )
-    for number in numbers:
-        if getattr(number, "shape", ()) not in ((), (1,)):
-            raise ValueError(
-                f"`update` of the quantity {name} must return scalars to add up; received a "
-                f"tensor of shape {tuple(number.shape)}."
-            )
-    if not numbers:
-        raise ValueError(
-            f"`update` of the quantity {name} must return at least one number to add up; received "
-            "none."
-        )
-    return len(numbers)
-
-
-def _kind(tensor: Any) -> tuple[tuple[int, ...], str]:
-    """Returns shape and dtype; for a Python number, () and the name of its type."""
-    if not hasattr(tensor, "dtype"):
-        return (), type(tensor).__name__
-    return tuple(tensor.shape), keras.backend.standardize_dtype(tensor.dtype)
