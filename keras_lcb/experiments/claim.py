@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -50,6 +51,7 @@ class Claim:
         challenge: What to change to contradict it: settings for the command line.
         none: The verdict where the effect is sure to be none.
         note: What one has to know to read the effect; sentences.
+        control: Name of a claim that has to hold too, for this one to hold.
     """
 
     name: str
@@ -66,6 +68,7 @@ class Claim:
     challenge: str = ""
     none: str = "equivalent"
     note: str = ""
+    control: str = ""
 
     def members(self, seeds: Sequence[int] | None = None) -> list[Member]:
         """Returns all members, settings running fastest, so that all have the first seeds early."""
@@ -113,3 +116,12 @@ class Answer:
     def verdicts(self) -> dict[str, str]:
         """Returns the verdict on each setting."""
         return {name: self.claim.verdict(found) for name, found in self.findings.items()}
+
+    def trained(self, name: str) -> int:
+        """Returns how many runs of a setting there are, whether or not they have an effect."""
+        runs = self.results.runs.get((("setting", name),))
+        return 0 if runs is None else runs.sizes["seed"]
+
+    def failed(self) -> Counter[str]:
+        """Returns how many members of each setting failed, without those where none did."""
+        return Counter(dict(member.choice)["setting"] for member, _ in self.results.failures)

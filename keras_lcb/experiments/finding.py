@@ -63,6 +63,12 @@ class Finding:
         sign = self.direction or (math.copysign(1, self.effect.mean))
         return {name: _like(estimate, sign) for name, estimate in self.beside.items()}
 
+    @property
+    def contested(self) -> bool:
+        """Whether the other measures that contradict the verdict outnumber those with its sign."""
+        likes = list(self.agreement.values())
+        return self.sign != 0 and likes.count("−") > likes.count("+")
+
 
 def _like(estimate: Estimate, sign: float) -> str:
     p = estimate.p_differs()

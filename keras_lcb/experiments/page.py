@@ -1,4 +1,4 @@
-"""The page of results: in words, as one table, as figures, and how to contradict it."""
+"""The page of results: in words, as tables, as figures, and how to contradict it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from keras_lcb.experiments import rows, words
+from keras_lcb.experiments import rows, tables, words
 from keras_lcb.experiments.claim import Answer
 from keras_lcb.experiments.finding import Finding
 from keras_lcb.plotting.forest import ForestRow, plot_forest
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 NAME = "RESULTS.md"
 BESIDE = "results"  # the folder for figures and tables
-SIGNS = {1: "▲", -1: "▼", 0: "○"}
 
 
 def write_page(
@@ -40,8 +39,7 @@ def write_page(
     """
     beside = Path(out) / BESIDE
     beside.mkdir(parents=True, exist_ok=True)
-    tables = {"findings": rows.findings(answers), "rows": rows.raw(answers)}
-    for name, table in tables.items():
+    for name, table in {"findings": rows.findings(answers), "rows": rows.raw(answers)}.items():
         write_atomically(
             beside / f"{name}.csv", table.to_csv(index=False, float_format="%.5g").encode()
         )
@@ -56,113 +54,68 @@ def write_page(
 def _paragraphs(answers: Sequence[Answer], command: str, quick: bool) -> list[str]:
     return [
         "# What holds, where, and how much",
-        _opening(answers, command, quick),
+        _opening(answers, quick),
         *words.summary(answers),
         "## Claims and settings",
-        _legend(answers),
-        *_tables(answers),
-        f"All figures: [findings.csv]({BESIDE}/findings.csv), a row a claim and setting; "
-        f"[rows.csv]({BESIDE}/rows.csv), a row a seed and measure. Figures: "
-        + ", ".join(_figure_link(answer) for answer in answers if answer.findings)
-        + ".",
+        tables.glossary(answers, BESIDE),
+        f"{tables.LEGEND} {words.MEANINGS}",
+        *tables.tables(answers),
         *_failures(answers),
         "## How to contradict it",
         "Each command trains one claim's settings anew, with other seeds and one thing changed, "
         "and writes a page of its own:",
         "\n".join(f"    {challenge(answer)}" for answer in answers),
+        _making(answers, command),
     ]
 
 
-def _opening(answers: Sequence[Answer], command: str, quick: bool) -> str:
+def _opening(answers: Sequence[Answer], quick: bool) -> str:
     # Claims may share runs; each counts once.
-    took: dict[str, float] = {}
-    missing: dict[str, None] = {}
-    for answer in answers:
-        took |= answer.results.seconds
-        missing |= dict.fromkeys(member.key for member in answer.results.missing)
-    said = (
-        f"Made by `{command}` from {len(took):,} trainings, which took "
-        f"{_hours(sum(took.values()))} of processor time or less. The paper is Chen, "
-        'Yuille and Zhou, "Which Layer is Learning Faster?" (ICLR 2023). None of its numbers and '
-        "architectures was at hand: settings are our own choice, and what is compared is what it "
-        "claims in words."
-    )
+    missing = {member.key for answer in answers for member in answer.results.missing}
     if quick:
-        return f"**A quick study: a few small settings.** {said}"
+        return f"**A quick study: a few small settings.** {words.READING}"
     if missing:
         return (
-            f"**Not complete: {len(missing):,} trainings of the study were not run yet, so that "
-            f"intervals are wider, and verdicts fewer, than they will be.** {said}"
+            f"**Not complete: {len(missing):,} trainings were not run yet, so that there are fewer "
+            f"verdicts than there will be.** {words.READING}"
         )
-    return said
+    return words.READING
+
+
+def _making(answers: Sequence[Answer], command: str) -> str:
+    took: dict[str, float] = {}
+    for answer in answers:
+        took |= answer.results.seconds
+    return (
+        f"Made by `{command}` from {len(took):,} trainings, which took "
+        f"{_hours(sum(took.values()))} of processor time or less. None of the paper's numbers and "
+        "architectures was at hand: what is compared is what it claims in words. All results: "
+        f"[findings.csv]({BESIDE}/findings.csv), a row a claim and setting, and "
+        f"[rows.csv]({BESIDE}/rows.csv), a row a seed and measure."
+    )
 
 
 def _hours(seconds: float) -> str:
     return f"{seconds / 3600:.1f} hours" if seconds >= 3600 else f"{seconds / 60:.0f} minutes"
 
 
-def _legend(answers: Sequence[Answer]) -> str:
-    effects = "\n".join(
-        f"- *{answer.claim.name}*: {answer.claim.effect}. ▲ {answer.claim.above}, ▼ "
-        f"{answer.claim.below}, = {answer.claim.none}. {answer.claim.note}".rstrip()
-        for answer in answers
-        if answer.findings
-    )
-    return (
-        "Each cell: the effect, its 95 % t interval over seeds, the number of seeds n, and of the "
-        "other measures of the same thing how many clearly have the same sign (+), how many the "
-        "opposite (−). Signs are verdicts, corrected for the number of settings by Holm's method; "
-        "○ is no verdict: what was measured is compatible with both, or there are fewer than five "
-        "seeds. A verdict is about the layers of its setting: what differs in the same way in all "
-        "seeds need not be due to depth. *Loss* is the training loss where layers were looked "
-        "at.\n\n" + effects
-    )
-
-
-def _tables(answers: Sequence[Answer]) -> list[str]:
-    """Tables of settings by claims; claims that share settings stand in one."""
-    groups: list[list[Answer]] = []
-    for answer in (answer for answer in answers if answer.findings):
-        mates = [g for g in groups if set(g[0].findings) & set(answer.findings)]
-        if mates:
-            mates[0].append(answer)
-        else:
-            groups.append([answer])
-    return [_table(group) for group in groups]
-
-
-def _table(group: Sequence[Answer]) -> str:
-    settings = list(dict.fromkeys(name for answer in group for name in answer.findings))
-    head = ["setting", "loss", *(f"*{answer.claim.name}*" for answer in group)]
-    lines = [head, ["---"] * len(head)]
-    for name in settings:
-        found = [answer.findings.get(name) for answer in group]
-        loss = next((f.loss.mean for f in found if f is not None and f.loss.count), None)
-        lines.append([name, "" if loss is None else f"{loss:.2g}", *map(cell, found)])
-    lines.append(["**mean over settings**", "", *(cell(answer.pooled) for answer in group)])
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
-def cell(finding: Finding | None) -> str:
-    """Returns a finding as a cell of the table."""
-    if finding is None:
-        return ""
-    sign = "=" if finding.equivalent else SIGNS[finding.sign]
-    likes = list(finding.agreement.values())
-    agree = f" +{likes.count('+')} −{likes.count('−')} of {len(likes)}" if likes else ""
-    seeds = f" n {finding.effect.count}"
-    return f"{sign} {finding.scale.told(finding.effect)}{seeds}{agree}"
-
-
-def _figure_link(answer: Answer) -> str:
-    return f"[{answer.claim.name}]({BESIDE}/{answer.claim.name}.png)"
-
-
 def _failures(answers: Sequence[Answer]) -> list[str]:
-    failed = {str(member): error for a in answers for member, error in a.results.failures}
-    if not failed:
+    """Members that failed, once each, those of a setting with the same error in one line."""
+    known: set[str] = set()
+    seeds: dict[tuple[str, str], list[int]] = {}
+    for answer in answers:
+        for member, error in answer.results.failures:
+            if member.key not in known:
+                known.add(member.key)
+                what = f"{answer.claim.name}, {dict(member.choice)['setting']}"
+                seeds.setdefault((what, " ".join(error.split())), []).append(member.seed)
+    if not seeds:
         return []
-    return ["## Failed", "\n".join(f"- {member}: {error}" for member, error in failed.items())]
+    lines = (
+        f"- {what}, seed{'s' if len(own) > 1 else ''} {', '.join(map(str, sorted(own)))}: {error}"
+        for (what, error), own in seeds.items()
+    )
+    return ["## Failed", "\n".join(lines)]
 
 
 def challenge(answer: Answer) -> str:
@@ -197,4 +150,4 @@ def forest(answer: Answer) -> Figure:
 
 
 def _row(name: str, found: Finding) -> ForestRow:
-    return ForestRow(name, *found.scale.ends(found.effect), found.sign)
+    return ForestRow(name, *found.scale.ends(found.effect), found.sign, found.contested)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from keras_lcb.experiments.claim import Answer
+from keras_lcb.experiments.finding import Finding
 
 HOLDS, DEPENDS, FAILS, OPEN = (
     "Holds",
@@ -12,71 +13,133 @@ HOLDS, DEPENDS, FAILS, OPEN = (
     "Does not hold",
     "Open",
 )
-MEANINGS = {
-    HOLDS: "as claimed wherever there is a verdict, and in at least half of the settings",
-    DEPENDS: "as claimed in some settings, otherwise in others",
-    FAILS: "otherwise than claimed wherever there is a verdict, and in at least half of the "
-    "settings",
-    OPEN: "no verdict, or verdicts in less than half of the settings, all alike",
-}
+READING = (
+    'Claims of "Which Layer is Learning Faster?" (Chen, Yuille and Zhou, ICLR 2023) and our own, '
+    "in several settings (data, network, optimizer) over several seeds. Counted are sure verdicts; "
+    "those are *contested* that more of the other measures contradict than support. Means are over "
+    "settings: a ratio of 1, or a correlation of 0, is no effect."
+)
+MEANINGS = (
+    "A claim *holds* if the sure verdicts that are not contested are in at least half of its "
+    "settings, and all as claimed, and if its control holds, where it has one. It *does not hold* "
+    "if they are all otherwise, *depends on the setting* if there are both, and else is *open*."
+)
+_AS_CONTROL = {DEPENDS: "depends on the setting", FAILS: "does not hold", OPEN: "is open"}
 
 
 def outcome(answer: Answer) -> str:
-    """Returns which of the four a claim's verdicts amount to."""
-    verdicts = [verdict for verdict in answer.verdicts().values() if verdict != "inconclusive"]
-    as_claimed = sum(verdict in answer.claim.holds for verdict in verdicts)
-    otherwise = len(verdicts) - as_claimed
-    if as_claimed and otherwise:
+    """Returns which of the four a claim's verdicts amount to; those contested do not count."""
+    clear = _clear(answer)
+    as_claimed = len(_as_claimed(answer, clear))
+    if 0 < as_claimed < len(clear):
         return DEPENDS
-    enough = len(verdicts) * 2 >= len(answer.claim.settings)
-    if not verdicts or not enough:
+    if not clear or len(clear) * 2 < len(answer.claim.settings):
         return OPEN
     return HOLDS if as_claimed else FAILS
 
 
+def outcomes(answers: Sequence[Answer]) -> dict[str, str]:
+    """Returns the outcome of each claim by its name: none holds whose control does not."""
+    alone = {answer.claim.name: outcome(answer) for answer in answers}
+    return {
+        answer.claim.name: DEPENDS
+        if alone[answer.claim.name] == HOLDS and _lacks_control(answer, alone)
+        else alone[answer.claim.name]
+        for answer in answers
+    }
+
+
 def summary(answers: Sequence[Answer]) -> list[str]:
     """Returns paragraphs: what holds, what depends, what does not hold, what stays open."""
+    found = outcomes(answers)
     told = []
     for kind in (HOLDS, DEPENDS, FAILS, OPEN):
-        own = [sentence(answer) for answer in answers if outcome(answer) == kind]
+        own = [answer for answer in answers if found[answer.claim.name] == kind]
         if own:
-            told.append(f"**{kind}** ({MEANINGS[kind]}):\n\n" + "\n".join(f"- {s}" for s in own))
+            lines = (f"- {sentence(answer)}{_control(answer, found)}" for answer in own)
+            told.append(f"**{kind}**\n\n" + "\n".join(lines))
     return told
 
 
 def sentence(answer: Answer) -> str:
-    """Returns what was found on a claim."""
+    """Returns what was found on a claim: in how many settings, and how much on average."""
     claim = answer.claim
-    counted = _counted(answer.verdicts())
-    where = "; ".join(
-        f"{verdict} in {len(names)}{_listed(names) if verdict != 'inconclusive' else ''}"
-        for verdict, names in counted.items()
-    )
-    missing = len(claim.settings) - len(answer.findings)
-    unrun = f" {missing} of {len(claim.settings)} settings were not run yet." if missing else ""
-    if not answer.findings:
-        return f"{claim.says} ({_capital(claim.source)}.) Not run yet."
-    over = ""
-    if not answer.pooled.lacking:
-        mean = claim.scale.told(answer.pooled.effect)
-        over = f" {_capital(claim.effect)}, mean over settings: {mean}."
-    return f"{claim.says} ({_capital(claim.source)}.) {_capital(where)}.{over}{unrun}"
+    total = len(claim.settings)
+    counted = ", ".join(_verdicts(answer) + _lacking(answer))
+    said = f"{claim.says} Of {total} setting{'' if total == 1 else 's'}, {counted}"
+    if answer.pooled.lacking:
+        return f"{said}."
+    mean = f"mean {claim.scale.name.split()[-1]} {claim.scale.told(answer.pooled.effect)}"
+    sure = answer.pooled.sign or answer.pooled.equivalent
+    return f"{said}; {mean}{f' ({claim.verdict(answer.pooled)})' if sure else ''}."
 
 
-def _capital(text: str) -> str:
-    return text[0].upper() + text[1:]
+def _verdicts(answer: Answer) -> list[str]:
+    """In how many settings the verdict is as claimed, otherwise, or contested."""
+    clear = _clear(answer)
+    as_claimed = _as_claimed(answer, clear)
+    named = {
+        "as claimed": list(as_claimed),
+        "otherwise": [name for name in clear if name not in as_claimed],
+        "contested": [name for name, found in answer.findings.items() if found.contested],
+    }
+    few = outcome(answer) == OPEN  # so that where says little
+    told = [
+        f"{len(names)} {what}{'' if few else _where(names, answer.claim.settings)}"
+        for what, names in named.items()
+        if names
+    ]
+    return told or ["none sure"]
 
 
-def _counted(verdicts: Mapping[str, str]) -> dict[str, list[str]]:
-    """Settings by verdict, the most frequent first and "inconclusive" last."""
-    counted: dict[str, list[str]] = {}
-    for name, verdict in verdicts.items():
-        counted.setdefault(verdict, []).append(name)
-    order = sorted(counted, key=lambda verdict: (verdict == "inconclusive", -len(counted[verdict])))
-    return {verdict: counted[verdict] for verdict in order}
+def _lacking(answer: Answer) -> list[str]:
+    """How many settings have no run that tells anything, by what became of them."""
+    failed = answer.failed()
+    without = [name for name in answer.claim.settings if name not in answer.findings]
+    diverged = [
+        name for name, found in answer.findings.items() if found.lacking and not found.seeds
+    ]
+    told = {
+        "diverged": len(diverged),
+        "failed": sum(failed[name] > 0 for name in without),
+        "not run yet": sum(not failed[name] for name in without),
+    }
+    return [f"{count} {what}" for what, count in told.items() if count]
 
 
-def _listed(names: Sequence[str]) -> str:
-    most = 3
-    further = f" and {len(names) - most} more" if len(names) > most else ""
-    return f" ({'; '.join(names[:most])}{further})"
+def _clear(answer: Answer) -> dict[str, Finding]:
+    """Settings with a verdict that other measures do not contradict."""
+    return {
+        name: found
+        for name, found in answer.findings.items()
+        if (found.sign or found.equivalent) and not found.contested
+    }
+
+
+def _as_claimed(answer: Answer, found: Mapping[str, Finding]) -> dict[str, Finding]:
+    claim = answer.claim
+    return {name: own for name, own in found.items() if claim.verdict(own) in claim.holds}
+
+
+def _where(names: Sequence[str], settings: Mapping[str, object]) -> str:
+    """What the names of settings have in common, and not all the settings of the claim."""
+    if len(names) == len(settings):
+        return ""
+    if len(names) == 1:
+        return f" ({names[0]})"
+    shared = _shared(names) - _shared(list(settings))
+    return f" ({', '.join(part for part in names[0].split(', ') if part in shared)})" * bool(shared)
+
+
+def _shared(names: Sequence[str]) -> set[str]:
+    return set.intersection(*(set(name.split(", ")) for name in names))
+
+
+def _lacks_control(answer: Answer, found: Mapping[str, str]) -> bool:
+    return found.get(answer.claim.control, HOLDS) != HOLDS
+
+
+def _control(answer: Answer, found: Mapping[str, str]) -> str:
+    if not _lacks_control(answer, found):
+        return ""
+    return f" Its control, *{answer.claim.control}*, {_AS_CONTROL[found[answer.claim.control]]}."

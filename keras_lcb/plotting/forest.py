@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 # Colours of Okabe and Ito, which colour-blind people tell apart; shapes say the same.
 STYLES = {1: ("#0072B2", ">"), -1: ("#D55E00", "<"), 0: ("0.45", "o")}
 
+REACH = 10.0
+
 
 @dataclass(frozen=True)
 class ForestRow:
@@ -27,6 +29,7 @@ class ForestRow:
         low: Lower end of its interval.
         high: Upper end.
         sign: Of the effect by its verdict: +1, −1, or 0 for none.
+        contested: Whether other measures contradict the verdict: its mark is hollow.
     """
 
     name: str
@@ -34,6 +37,7 @@ class ForestRow:
     low: float
     high: float
     sign: int = 0
+    contested: bool = False
 
 
 def plot_forest(
@@ -47,6 +51,8 @@ def plot_forest(
     pooled: ForestRow | None = None,
 ) -> Axes:
     """Plots effects and intervals, a line a setting, and the mean over settings as a diamond.
+
+    On a logarithmic axis, very long intervals run out of the figure, so that others can be read.
 
     Args:
         rows: The settings, the first on top.
@@ -73,7 +79,8 @@ def plot_forest(
     for place, row in enumerate(rows):
         color, marker = STYLES[row.sign]
         ax.plot([row.low, row.high], [place, place], color=color, linewidth=1.8)
-        ax.plot(row.value, place, marker, color=color, markersize=7)
+        face = "white" if row.contested else color
+        ax.plot(row.value, place, marker, color=color, markerfacecolor=face, markersize=7)
     names = [row.name for row in rows]
     if pooled is not None:
         _diamond(pooled, len(rows), ax)
@@ -82,8 +89,17 @@ def plot_forest(
     ax.set_ylim(len(names) - 0.4, -0.6)
     ax.set_xlabel(effect)
     if logarithmic:
+        _limit([*rows, *([] if pooled is None else [pooled])], ax)
         _plain_ticks(ax)
     return ax
+
+
+def _limit(rows: Sequence[ForestRow], ax: Axes) -> None:
+    """Keeps the axis within ten times the largest effect, and a tenth of the smallest."""
+    values = np.array([row.value for row in rows if np.isfinite(row.value)])
+    if values.size:
+        low, high = ax.get_xlim()
+        ax.set_xlim(max(low, values.min() / REACH), min(high, values.max() * REACH))
 
 
 def _diamond(row: ForestRow, place: int, ax: Axes) -> None:
@@ -97,10 +113,12 @@ def _diamond(row: ForestRow, place: int, ax: Axes) -> None:
 
 
 def _plain_ticks(ax: Axes) -> None:
+    """Labels some six round numbers, whatever the range."""
     from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
     low, high = ax.get_xlim()
-    few = high / low > 20
-    ax.xaxis.set_major_locator(LogLocator(subs=(1, 3) if few else (1, 1.5, 2, 3, 5, 7)))
+    decades = np.log10(high / low)
+    subs = (1, 1.5, 2, 3, 5, 7) if decades < 1.3 else (1, 3) if decades < 3 else (1,)
+    ax.xaxis.set_major_locator(LogLocator(subs=subs, numticks=8))
     ax.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
     ax.xaxis.set_minor_formatter(NullFormatter())

@@ -57,3 +57,11 @@ def test_no_page_is_wider_than_the_screen(address, site, browser, width):  # noq
             too_wide.append(path.name)
     page.close()
     assert too_wide == []
+
+
+def test_the_results_are_four_screens(address, browser):  # noqa: F811
+    page = browser.new_page(viewport={"width": 1440, "height": 900})
+    page.goto(address + "RESULTS.html", wait_until="domcontentloaded")
+    screens = page.evaluate("document.documentElement.scrollHeight / innerHeight")
+    page.close()
+    assert screens <= 4
