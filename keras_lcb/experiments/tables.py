@@ -19,11 +19,11 @@ LEGEND = (
     "number of settings by Holm's method, are ▲ and ▼ as above, △ and ▽ where contested, = "
     "equivalent, ○ none: compatible with both, or fewer than five seeds. +a −b: of the other "
     "measures, a clearly have the same sign, b the opposite one. n: seeds, in the head of the "
-    "column, and where there are others; with “n 6 of 7”, a run has no effect, since it diverged "
-    "or layers lack the value that is compared. In the last row, n is settings, and the verdict "
-    "is not corrected. Loss: of training, in the leftmost claim of the row, where its layers were "
-    "looked at. A verdict is about the layers of its setting: what differs in the same way in all "
-    "seeds need not be due to depth."
+    "column, and where there are others; with “n 6 of 7”, a run has no effect, since it diverged, "
+    "learned nothing, or has layers without the value that is compared. In the last row, n is "
+    "settings, and the verdict is not corrected. Loss: of training, in the leftmost claim of the "
+    "row, where its layers were looked at. A verdict is about the layers of its setting: "
+    "what differs in the same way in all seeds need not be due to depth."
 )
 
 
@@ -34,8 +34,12 @@ def glossary(answers: Sequence[Answer], beside: str) -> str:
         claim = answer.claim
         name = f"[{claim.name}]({beside}/{claim.name}.png)" if answer.findings else claim.name
         lines.append([name, claim.effect, claim.above, claim.source])
-    notes = [f"*{a.claim.name}*: {a.claim.note}" for a in answers if a.claim.note]
-    return "\n\n".join([_markdown(lines), *([" ".join(notes)] if notes else [])])
+    notes: dict[str, list[str]] = {}
+    for answer in answers:
+        if answer.claim.note:
+            notes.setdefault(answer.claim.note, []).append(f"*{answer.claim.name}*")
+    told = " ".join(f"{', '.join(names)}: {note}" for note, names in notes.items())
+    return f"{_markdown(lines)}\n\n{told}" if told else _markdown(lines)
 
 
 def tables(answers: Sequence[Answer]) -> list[str]:

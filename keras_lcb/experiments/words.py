@@ -96,11 +96,9 @@ def _lacking(answer: Answer) -> list[str]:
     """How many settings have no run that tells anything, by what became of them."""
     failed = answer.failed()
     without = [name for name in answer.claim.settings if name not in answer.findings]
-    diverged = [
-        name for name, found in answer.findings.items() if found.lacking and not found.seeds
-    ]
+    nowhere = [name for name, found in answer.findings.items() if found.lacking and not found.seeds]
     told = {
-        "diverged": len(diverged),
+        "diverged or learned nothing": len(nowhere),
         "failed": sum(failed[name] > 0 for name in without),
         "not run yet": sum(not failed[name] for name in without),
     }

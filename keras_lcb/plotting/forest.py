@@ -114,11 +114,12 @@ def _diamond(row: ForestRow, place: int, ax: Axes) -> None:
 
 def _plain_ticks(ax: Axes) -> None:
     """Labels some six round numbers, whatever the range."""
-    from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
+    from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter
 
     low, high = ax.get_xlim()
     decades = np.log10(high / low)
     subs = (1, 1.5, 2, 3, 5, 7) if decades < 1.3 else (1, 3) if decades < 3 else (1,)
-    ax.xaxis.set_major_locator(LogLocator(subs=subs, numticks=8))
+    many = LogLocator(subs=subs, numticks=8)
+    ax.xaxis.set_major_locator(MaxNLocator(6) if decades < 0.5 else many)
     ax.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
     ax.xaxis.set_minor_formatter(NullFormatter())

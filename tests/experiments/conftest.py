@@ -1,4 +1,4 @@
-"""An engine that takes no time, to study studies with."""
+"""An engine that takes no time, to study studies with, and a claim about its runs."""
 
 from __future__ import annotations
 
@@ -6,10 +6,13 @@ import importlib
 import os
 import sys
 
+import numpy as np
 import pytest
 from joblib.externals.loky import get_reusable_executor
 
 from keras_lcb import experiments
+from keras_lcb.experiments.finding import finding
+from keras_lcb.experiments.scale import RATIO
 
 ENGINE = """
 import dataclasses, json, os, signal, time
@@ -68,3 +71,38 @@ def toy(tmp_path_factory):
 @pytest.fixture
 def study(toy):
     return experiments.Study("toy_engine:engine", toy.Settings(), {"size": (1.0, 5.0)}, (0, 1, 2))
+
+
+def size_to_ten(runs):
+    """Times as large as 10: seeds scatter."""
+    values = np.log(runs["distance"].isel(step=0, layer=0).values / 10 + 0.01)
+    return finding(values, runs["seed"].values.tolist(), RATIO)
+
+
+@pytest.fixture
+def claim(toy):
+    sizes = {"large": 100.0, "larger": 200.0, "small": 1.0, "missing": -1.0}
+    settings = {
+        name: experiments.Setting("toy_engine:engine", toy.Settings(size=size))
+        for name, size in sizes.items()
+    }
+    return experiments.Claim(
+        name="toys-are-large",
+        says="Toys are large.",
+        source="a child",
+        effect="size ÷ 10",
+        above="large",
+        below="small",
+        holds=("large",),
+        measure=size_to_ten,
+        scale=RATIO,
+        settings=settings,
+        seeds=5,
+        challenge="--set power=0",
+    )
+
+
+@pytest.fixture
+def answer(claim, tmp_path):
+    experiments.complete(claim.members(), tmp_path / "runs", jobs=1, progress=False)
+    return claim.answer(tmp_path / "runs")
