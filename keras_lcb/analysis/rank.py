@@ -22,10 +22,12 @@ class RankCorrelation:
         chance: For one run, the p-value of Kendall's test: the probability that two independent
             quantities have orders that agree or disagree at least as much. It is exact without
             ties. `None` for several runs.
+        layers_of_runs: How many layers each run's ρ is over: those where both are known.
     """
 
     spearman_of_runs: tuple[float, ...]
     chance: float | None = None
+    layers_of_runs: tuple[int, ...] = ()
 
     @property
     def spearman(self) -> float:
@@ -78,21 +80,23 @@ def rank_correlation(pairs: Sequence[tuple[np.ndarray, np.ndarray]]) -> RankCorr
         return RankCorrelation(())
     one, other = (np.array(values, dtype=float) for values in zip(*pairs, strict=True))
     chance = _chance(one[0], other[0]) if len(pairs) == 1 else None
-    return RankCorrelation(tuple(_spearman(one, other).tolist()), chance)
+    known = (~(np.isnan(one) | np.isnan(other))).sum(axis=1)
+    return RankCorrelation(tuple(_spearman(one, other).tolist()), chance, tuple(known.tolist()))
 
 
-def p_random_order(order: RankCorrelation, layers: int) -> float:
+def p_random_order(order: RankCorrelation, layers: int | Sequence[int]) -> float:
     """Returns the probability of a mean correlation this large if the layers had a random order.
 
     The correlation with a random order has mean 0 and variance 1 / (layers − 1), whatever the
     values and ties (Pitman, 1937). If each run draws its order anew, the mean over n runs is nearly
-    normal with 1/n of this variance. This test complements Student's t test, which compares the
-    mean with the scatter over runs. Few layers have few possible orders, and if all runs have the
-    same order by chance, there is no scatter at all.
+    normal with 1/n of this variance, or of its mean if runs have different numbers of layers. This
+    test complements Student's t test, which compares the mean with the scatter over runs. Few
+    layers have few possible orders, and if all runs have the same order by chance, there is no
+    scatter at all.
 
     Args:
         order: The rank correlations of the runs.
-        layers: The number of layers of each run.
+        layers: The number of layers: one for all runs, or one for each.
 
     Returns:
         The two-sided p-value.
@@ -101,8 +105,13 @@ def p_random_order(order: RankCorrelation, layers: int) -> float:
         >>> round(p_random_order(RankCorrelation((1.0, 1.0, 0.5, 1.0)), 3), 3)
         0.013
     """
-    runs = Estimate(order.spearman_of_runs).count
-    z = abs(order.spearman) * math.sqrt(runs * max(layers - 1, 0))
+    rho = np.array(order.spearman_of_runs, dtype=float)
+    over = np.broadcast_to(layers, rho.shape)[~np.isnan(rho)]
+    if not over.size:
+        return math.nan
+    if over.min() < 2:  # which are in no order
+        return 1.0
+    z = abs(order.spearman) * len(over) / math.sqrt((1 / (over - 1)).sum())
     return math.erfc(z / math.sqrt(2))
 
 

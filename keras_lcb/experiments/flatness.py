@@ -41,7 +41,6 @@ def by_depth(quantity: str, others: Mapping[str, str]) -> Callable[[xr.Dataset],
             seeds,
             RATIO,
             ranks=rank_correlation([(depth, own) for own in logs]),
-            layers=len(equal),
             beside=beside,
             loss=Estimate(tuple(runs["loss"].isel(step=-1).values.tolist())),
         )

@@ -181,7 +181,6 @@ def gradient_and_speed(runs: xr.Dataset) -> Finding:
         runs["seed"].values.tolist(),
         CORRELATION,
         ranks=ranks,
-        layers=len(equal),
         beside={name: Estimate(own.spearman_of_runs) for name, own in others.items()},
         loss=loss_at(runs, until),
     )
