@@ -31,6 +31,7 @@ class Finding:
         direction: +1 or −1 where the effect's sign is known otherwise; by default that of its
             mean.
         beside: The same effect by other measures, in which a sign means the same.
+        parts: What the effect is made of, or follows from, by name: no witnesses to it.
         loss: What the training loss was where the runs were looked at.
         lacking: Why there can be no verdict; mostly empty.
     """
@@ -42,6 +43,7 @@ class Finding:
     p_equivalent: float
     direction: int | None = None
     beside: Mapping[str, Estimate] = field(default_factory=dict)
+    parts: Mapping[str, Estimate] = field(default_factory=dict)
     loss: Estimate = Estimate(())
     lacking: str = ""
 

@@ -14,16 +14,20 @@ from keras_lcb.experiments.finding import Finding, finding
 from keras_lcb.experiments.scale import RATIO
 
 
-def by_depth(quantity: str, others: Mapping[str, str]) -> Callable[[xr.Dataset], Finding]:
+def by_depth(
+    quantity: str, others: Mapping[str, str], same: Mapping[str, str] | None = None
+) -> Callable[[xr.Dataset], Finding]:
     """Returns a measure: how many times as large a quantity is in the last layer as in the first.
 
     It is read from a trend of its logarithm over hidden layers of equal shape, mean over the
-    moments of training, which are parts of one run and so no tests of their own. Beside it stand
-    the moments one by one, all hidden layers, and related quantities.
+    moments of training, which are its parts, and no tests of their own. Beside it stand all hidden
+    layers, and related quantities.
 
     Args:
         quantity: A positive quantity of `engines.landscape.measure`.
         others: Words to related quantities.
+        same: Words to quantities that are nearly the same by definition. They do not confirm it,
+            and count as its parts.
     """
 
     def measure(runs: xr.Dataset) -> Finding:
@@ -32,9 +36,10 @@ def by_depth(quantity: str, others: Mapping[str, str]) -> Callable[[xr.Dataset],
         seeds = runs["seed"].values.tolist()
         logs = _logs(runs, quantity, equal)
         every = [str(name) for name in hidden["layer"].values]
-        beside = {moment: _ratio(_logs(runs, quantity, equal, [moment])) for moment in MOMENTS}
-        beside["all shapes"] = _ratio(_logs(runs, quantity, every))
-        beside |= {words: _ratio(_logs(runs, name, equal)) for words, name in others.items()}
+        parts = {moment: _ratio(_logs(runs, quantity, equal, [moment])) for moment in MOMENTS}
+        parts |= {w: _ratio(_logs(runs, name, equal)) for w, name in (same or {}).items()}
+        beside = {"all shapes": _ratio(_logs(runs, quantity, every))}
+        beside |= {w: _ratio(_logs(runs, name, equal)) for w, name in others.items()}
         depth = np.arange(len(equal))
         return finding(
             _ratio(logs).values,
@@ -42,6 +47,7 @@ def by_depth(quantity: str, others: Mapping[str, str]) -> Callable[[xr.Dataset],
             RATIO,
             ranks=rank_correlation([(depth, own) for own in logs]),
             beside=beside,
+            parts=parts,
             loss=Estimate(tuple(runs["loss"].isel(step=-1).values.tolist())),
         )
 
