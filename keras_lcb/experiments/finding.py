@@ -31,6 +31,7 @@ class Finding:
         direction: +1 or −1 where the effect's sign is known otherwise; by default that of its
             mean.
         beside: The same effect by other measures, in which a sign means the same.
+        parts: What the effect is made of, or follows from, by name: no witnesses to it.
         loss: What the training loss was where the runs were looked at.
         lacking: Why there can be no verdict; mostly empty.
     """
@@ -42,6 +43,7 @@ class Finding:
     p_equivalent: float
     direction: int | None = None
     beside: Mapping[str, Estimate] = field(default_factory=dict)
+    parts: Mapping[str, Estimate] = field(default_factory=dict)
     loss: Estimate = Estimate(())
     lacking: str = ""
 
@@ -83,7 +85,6 @@ def finding(
     scale: Scale,
     *,
     ranks: RankCorrelation | None = None,
-    layers: int = 0,
     **told: object,
 ) -> Finding:
     """Returns what the effects of several seeds say.
@@ -94,7 +95,6 @@ def finding(
         scale: Of the effect.
         ranks: The rank correlation that the effect stands for, if it is about an order of layers;
             layers in random order have to be unlikely to have as large a one.
-        layers: How many layers that is over.
         **told: What else to tell; see `Finding`.
 
     Example:
@@ -104,12 +104,14 @@ def finding(
     """
     effect = Estimate(tuple(float(value) for value in values))
     p_order = effect.p_differs()
+    layers = LAYERS_FOR_AN_ORDER
     if ranks is not None:
-        p_order = max(p_order, p_random_order(ranks, layers))
+        layers = max(ranks.layers_of_runs, default=0)
+        p_order = max(p_order, p_random_order(ranks, ranks.layers_of_runs))
     lacking = ""
     if effect.count < RUNS_FOR_A_VERDICT:
         lacking = f"{_counted(effect.count, 'seed')}; a verdict takes {RUNS_FOR_A_VERDICT}"
-    elif ranks is not None and layers < LAYERS_FOR_AN_ORDER:
+    elif layers < LAYERS_FOR_AN_ORDER:
         lacking = f"{_counted(layers, 'layer')}; an order takes {LAYERS_FOR_AN_ORDER}"
     found = Finding(scale, tuple(seeds), effect, p_order, effect.p_within(*scale.bounds))
     return dataclasses.replace(found, **{"lacking": lacking, **told})  # type: ignore[arg-type]
@@ -130,9 +132,7 @@ def order_finding(
 
     depths = np.broadcast_to(depth, values.shape)
     ranks = rank_correlation([(d, own) for d, own in zip(depths, values, strict=True)])
-    return finding(
-        ranks.spearman_of_runs, seeds, CORRELATION, ranks=ranks, layers=values.shape[1], **told
-    )
+    return finding(ranks.spearman_of_runs, seeds, CORRELATION, ranks=ranks, **told)
 
 
 def bias_finding(bias: ConvergenceBias, seeds: Sequence[int], **told: object) -> Finding:
@@ -149,7 +149,11 @@ def bias_finding(bias: ConvergenceBias, seeds: Sequence[int], **told: object) ->
         direction=None if bias.ratio.defined else direction,
         lacking=bias.lacking,
     )
-    return dataclasses.replace(found, **told)  # type: ignore[arg-type]
+    found = dataclasses.replace(found, **told)  # type: ignore[arg-type]
+    # Ranks count a layer that is late as the last one, however late: an effect that takes it as
+    # less may point the other way, and then nothing is clear.
+    opposed = found.direction is not None and found.effect.mean * found.direction <= 0
+    return dataclasses.replace(found, p_order=1.0) if opposed else found
 
 
 def corrected(findings: Mapping[str, Finding]) -> dict[str, Finding]:

@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-
-import pytest
-
-from keras_lcb import synthetic
 from keras_lcb.analysis.estimate import RUNS_FOR_A_VERDICT
 from keras_lcb.experiments import answering
 
@@ -25,15 +20,3 @@ def test_an_answer_has_a_verdict_for_each_setting_with_runs(answer):
     assert answer.verdicts() == {"large": "large", "larger": "large", "small": "small"}
     assert answer.pooled.effect.count == 3
     assert len(answer.results.failures) == 5
-
-
-def test_a_question_of_ones_own_changes_settings(claim):
-    changed = answering._changed(claim, {"power": 0})
-    assert {setting.config.power for setting in changed.settings.values()} == {0}
-    name, one = next(iter(claim.settings.items()))
-    lacking = dataclasses.replace(one, config=synthetic.Config())
-    mixed = dataclasses.replace(claim, settings={"other": lacking, name: one})
-    changed = answering._changed(mixed, {"power": 0}).settings
-    assert changed["other"] == lacking and changed[name].config.power == 0
-    with pytest.raises(ValueError, match="no setting 'powr'"):
-        answering._changed(claim, {"powr": 0})

@@ -35,6 +35,9 @@ FLATTER = Claim(
     measure=by_depth("filter_curvature", {"eigenvalue": "eigenvalue_per_parameter"}),
     scale=RATIO,
     settings=_settings(),
+    family="landscape",
+    note="Flatness, predictiveness and the rates that layers bear are nearly one quantity: the "
+    "verdicts on the three are corrected together.",
     challenge="--set batch_size=16",
 )
 PREDICTIVE = dataclasses.replace(
@@ -45,7 +48,7 @@ PREDICTIVE = dataclasses.replace(
     above="shallower more predictive",
     below="deeper more predictive",
     holds=("shallower more predictive",),
-    measure=by_depth("relative_gradient_change", {"smoothness": "smoothness"}),
+    measure=by_depth("relative_gradient_change", {}, same={"smoothness": "smoothness"}),
 )
 RATES = dataclasses.replace(
     FLATTER,
