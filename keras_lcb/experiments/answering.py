@@ -62,7 +62,7 @@ def results(
     asked = _chosen(declared_claims(sections, quick=quick), claims)
     if changes or factors:
         asked = [changed(claim, changes or {}, factors or {}) for claim in asked]
-    of_claim = {
+    of_claim: dict[str, Sequence[int]] = {
         claim.name: range(first_seed, first_seed + _count(claim, seeds, quick)) for claim in asked
     }
     Path(out).mkdir(parents=True, exist_ok=True)

@@ -9,8 +9,6 @@ from collections.abc import Mapping, Sequence
 from keras_lcb.experiments.claim import Answer, Claim
 from keras_lcb.experiments.finding import Finding, corrected
 
-Place = tuple[str, str]  # a claim's name and a setting's
-
 
 def answers(
     claims: Sequence[Claim],
@@ -29,7 +27,7 @@ def answers(
     """
     seeds = seeds or {}
     measured = [claim.measured(folder, seeds.get(claim.name)) for claim in claims]
-    families: dict[str, dict[Place, Finding]] = {}
+    families: dict[str, dict[tuple[str, str], Finding]] = {}
     for answer in measured:
         family = families.setdefault(answer.claim.family or answer.claim.name, {})
         family |= {(answer.claim.name, name): found for name, found in answer.findings.items()}

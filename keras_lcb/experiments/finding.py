@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import numpy as np
 
@@ -16,6 +17,8 @@ from keras_lcb.analysis.verdict import INCONCLUSIVE, LAYERS_FOR_AN_ORDER
 from keras_lcb.experiments.scale import CORRELATION, RATIO, Scale
 
 LEVEL = 0.05  # of all tests
+
+Place = TypeVar("Place", bound=Hashable)  # what a finding is about, such as the name of a setting
 
 
 @dataclass(frozen=True)
@@ -156,7 +159,7 @@ def bias_finding(bias: ConvergenceBias, seeds: Sequence[int], **told: object) ->
     return dataclasses.replace(found, p_order=1.0) if opposed else found
 
 
-def corrected(findings: Mapping[str, Finding]) -> dict[str, Finding]:
+def corrected(findings: Mapping[Place, Finding]) -> dict[Place, Finding]:
     """Returns findings with p-values corrected for their number by Holm's method.
 
     Settings without a verdict for want of seeds or layers are no tests, and do not count.
