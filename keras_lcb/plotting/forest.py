@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 # Colours of Okabe and Ito, which colour-blind people tell apart; shapes say the same.
 STYLES = {1: ("#0072B2", ">"), -1: ("#D55E00", "<"), 0: ("0.45", "o")}
 
-REACH = 10.0
+REACH = 3.0
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ def plot_forest(
 
 
 def _limit(rows: Sequence[ForestRow], ax: Axes) -> None:
-    """Keeps the axis within ten times the largest effect, and a tenth of the smallest."""
+    """Keeps the axis within `REACH` times the largest effect, and the smallest divided by it."""
     values = np.array([row.value for row in rows if np.isfinite(row.value)])
     if values.size:
         low, high = ax.get_xlim()
