@@ -38,9 +38,9 @@ FIRST = Claim(
     settings=on_images() | on_functions(),
     challenge="--scale learning_rate=0.5",
     note="Networks train to update 2T, and are looked at up to T, 800 on images and 4,000 on 1-D "
-    "functions, against where they end: another T may give another verdict. A layer "
-    "that is not half the way by T counts as if it were then, which makes effects smaller, and "
-    "such a setting cannot be equivalent.",
+    "functions, against where they end: another T may give another verdict. A layer is compared "
+    "with those of its shape. One that is not half the way by T counts as if it were then, which "
+    "mostly makes effects smaller, and such a setting cannot be equivalent.",
 )
 
 
@@ -86,6 +86,8 @@ BLOCKS = dataclasses.replace(
     says="Shallower blocks converge faster than deeper ones.",
     effect="time to half the distance, last block ÷ first",
     measure=time_to_half_of_blocks,
+    note="A block's distance is that of all its parameters together, with its normalization. What "
+    "this grouping changes is seen beside the column of single layers.",
 )
 
 
