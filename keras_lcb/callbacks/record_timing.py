@@ -95,6 +95,7 @@ class RecordTiming(keras.callbacks.Callback):
         if self._store is not None:
             self._store.clear()
         self._model: Any = None
+        self._seed_in_force: int | None = None  # of Keras, when the model was attached
         self._tap: Tap | None = None
         self._records: list[Record] = []
         self._rows: list[TrackedLayer] = []
@@ -136,6 +137,8 @@ class RecordTiming(keras.callbacks.Callback):
             self._tap.begin_training(force=False)  # the previous `fit` may have failed
         self._tap.follow(self.optimizer, in_fit=not self._in_loop)
         super().set_model(model)
+        if self._seed_in_force is None:
+            self._seed_in_force = internals.seed_in_force()
         # On JAX, `fit` has built the model by now: layers that are not built are never called.
         built_by_fit = keras.backend.backend() == "jax" and not self._in_loop
         if is_complete(model) or (built_by_fit and model.weights):

@@ -203,7 +203,7 @@ class Recorder(LoopTiming):
         unseen = {"step": self._unseen.sentence} if self._unseen.sentence else {}
         attributes = {
             "provisional": int(not self._ended),
-            "seed": internals.seed_in_force(),
+            "seed": self._seed_in_force,
             "keras_version": keras.__version__,
             "backend": keras.backend.backend(),
             "backend_version": _backend_version(),
