@@ -13,6 +13,7 @@ import numpy as np
 import xarray as xr
 
 from keras_lcb.analysis.curves import per_layer
+from keras_lcb.runs.received import check_run
 
 
 def normalized_distance(run: xr.Dataset) -> xr.DataArray:
@@ -36,6 +37,7 @@ def normalized_distance(run: xr.Dataset) -> xr.DataArray:
         >>> normalized_distance(run).values[:, 0]
         array([1.  , 0.25])
     """
+    check_run(run)
     if "normalized_distance" in run:
         values = run["normalized_distance"]
     elif "distance" in run:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 
-from keras_lcb.backend import internals
 from keras_lcb.callbacks.loop_timing import LoopTiming
 from keras_lcb.callbacks.rates import learning_rate, rate_of_each_layer
 from keras_lcb.callbacks.record_timing import LOCK, Record

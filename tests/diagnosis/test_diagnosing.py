@@ -87,7 +87,7 @@ def test_several_seeds_at_once_are_refused():
 
 
 def test_something_other_than_a_run_is_refused():
-    with pytest.raises(ValueError, match="as `collect` returns it; received dict"):
+    with pytest.raises(ValueError, match="received dict. Pass a callback's `results`"):
         lcb.diagnose({})
 
 
