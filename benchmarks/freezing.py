@@ -58,7 +58,7 @@ class Way:
 
 def group(layer: keras.Layer) -> str:
     """Returns the name of the part of the network to which a layer belongs."""
-    from keras_lcb.training.block_names import block_name
+    from keras_lcb.runs.block_names import block_name
 
     return f"group{GROUPS.get(block_name(layer.name), LAST_GROUP)}"
 

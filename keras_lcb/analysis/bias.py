@@ -10,10 +10,10 @@ import xarray as xr
 from keras_lcb.analysis.compared import (
     OTHER_SHAPE,
     compared_layers,
-    equal_layers,
     single_runs,
     usable,
 )
+from keras_lcb.analysis.comparison import Comparison, equal_layers
 from keras_lcb.analysis.convergence import (
     area_under_distance,
     time_to_fraction,
@@ -43,8 +43,9 @@ def convergence_bias(
             leaves out the last part of training, in which every layer necessarily arrives at its
             endpoint. Defaults to `None`: the whole run.
         roles: The roles of the layers to compare; `None` for all layers. If at least three of them
-            have kernels of equal shape, only those are compared. Defaults to hidden layers: the
-            head, normalization and embedding layers converge at other speeds for other reasons.
+            have kernels of equal shape, each layer is compared with those of its shape only.
+            `keras_lcb.analysis.comparison` describes the rule. Defaults to hidden layers: the head,
+            normalization and embedding layers converge at other speeds for other reasons.
         bounds: The lower and upper bound of the ratios that count as no difference, for the
             verdict "equivalent". Defaults to (0.9, 1.11).
 
@@ -75,29 +76,34 @@ def convergence_bias(
     until = None if until is None else float(until)  # also of an array with one number
     given = single_runs(runs)
     layers, left_out = compared_layers(given, roles)
-    equal, which = equal_layers(given[0], layers)
-    other = {name: OTHER_SHAPE for name in layers if name not in equal}
+    equal = equal_layers(given[0], layers)
+    other = {name: OTHER_SHAPE for name in layers if name not in equal.layers}
     used, notes = usable(given)
     curves = [remaining(run, DISTANCE, until) for run in used]
     beside = {
-        words: time_ratio(_times([remaining(run, name, until) for run in used], equal))
+        words: time_ratio(_times([remaining(run, name, until) for run in used], equal), equal)
         for name, words in _WORDS.items()
         if used and all(name in other_measures(run) for run in used)
     }
-    if len(equal) < len(layers):
-        beside["over layers of all shapes"] = time_ratio(_times(curves, layers))
+    every = Comparison.of_all(layers)
+    if len(set(equal.groups)) > 1 or len(equal.layers) < len(layers):
+        beside["over layers of all shapes"] = time_ratio(_times(curves, every))
     times = _times(curves, equal)
-    trend = "read from a trend over" if len(equal) > 1 else "over"
-    notes = [f"Ratios are {trend} {len(equal)} layers {which}.", *notes, *_grouping(given[0])]
+    trend = "read from a trend over" if len(equal.layers) > 1 else "over"
+    notes = [
+        f"Ratios are {trend} {len(equal.layers)} layers {equal.which}{_equally_deep(equal)}.",
+        *notes,
+        *_grouping(given[0]),
+    ]
     if until is not None:
         notes.append(f"Only updates up to {until:g} are compared; the endpoint is the final one.")
     return judged(
         times,
-        _values(area_under_distance, curves, equal),
-        tuple(equal),
+        _values(area_under_distance, curves, equal.layers),
+        equal,
         bounds,
         beside=beside,
-        never_half=tuple(np.array(equal)[np.isinf(times).any(axis=0)].tolist()),
+        never_half=tuple(np.array(equal.layers)[np.isinf(times).any(axis=0)].tolist()),
         left_out=other | left_out,
         notes=tuple([*notes, *_coarse(curves, times)]),
     )
@@ -110,10 +116,12 @@ _WORDS = {
 }
 
 
-def _times(curves: Sequence[xr.Dataset], layers: Sequence[str]) -> np.ndarray:
+def _times(curves: Sequence[xr.Dataset], compared: Comparison) -> np.ndarray:
     """Returns times to half (runs, layers); infinite for a layer that never came half the way."""
-    times = _values(time_to_fraction, curves, layers)
-    moved = _values(lambda run: run["normalized_distance"].notnull().any("step"), curves, layers)
+    times = _values(time_to_fraction, curves, compared.layers)
+    moved = _values(
+        lambda run: run["normalized_distance"].notnull().any("step"), curves, compared.layers
+    )
     return np.where(np.isnan(times) & (moved > 0), np.inf, times)
 
 
@@ -124,6 +132,11 @@ def _values(
 ) -> np.ndarray:
     found = [measure(run).sel(layer=list(layers)).values.astype(float) for run in curves]
     return np.array(found).reshape(len(curves), len(layers))
+
+
+def _equally_deep(compared: Comparison) -> str:
+    blocks = len(set(compared.places))
+    return f" in {blocks} blocks" if blocks < len(compared.layers) else ""
 
 
 def _grouping(run: xr.Dataset) -> list[str]:

@@ -15,9 +15,6 @@ NOT_FINITE = "not finite"
 NOT_RECORDED = "no distance recorded"
 OTHER_SHAPE = "another shape"
 
-_EQUAL_ONES = 3  # with so many layers of equal shape, only these are compared
-
-
 FIRST_NONFINITE = "first_nonfinite_update"  # an attribute; in stacked runs also along `seed`
 
 
@@ -153,29 +150,3 @@ def compared_layers(
     return [name for name in names if name not in left_out], {
         name: left_out[name] for name in names if name in left_out
     }
-
-
-def equal_layers(run: xr.Dataset, layers: Sequence[str]) -> tuple[list[str], str]:
-    """Chooses layers whose kernels have equal shapes, since their distances compare best.
-
-    Layers of different sizes may converge at different speeds for reasons other than depth.
-
-    Args:
-        run: A run. It may hold the shapes of kernels as `shape` along `layer`.
-        layers: The names of the layers to choose from, shallow first.
-
-    Returns:
-        The largest set of layers with equal shapes, and a description of it. Of several largest
-        sets, the one with the greatest difference in depth. If no three layers have equal shapes,
-        all layers and the reason.
-    """
-    if "shape" not in run.coords:
-        return list(layers), "of all shapes, since the run does not say the shapes of kernels"
-    groups: dict[str, list[int]] = {}
-    for place, name in enumerate(layers):
-        groups.setdefault(str(run["shape"].sel(layer=name).item()), []).append(place)
-    groups.pop("", None)  # no kernel
-    chosen = max(groups.values(), key=lambda own: (len(own), own[-1] - own[0]), default=[])
-    if len(chosen) < _EQUAL_ONES:
-        return list(layers), f"of all shapes, since no {_EQUAL_ONES} have kernels of equal shape"
-    return [layers[place] for place in chosen], "of equal shape"

@@ -21,7 +21,7 @@ class RankCorrelation:
         spearman_of_runs: Spearman's ρ of each run; NaN where it is not defined.
         chance: For one run, the p-value of Kendall's test: the probability that two independent
             quantities have orders that agree or disagree at least as much. It is exact without
-            ties. `None` for several runs.
+            ties and with one group. `None` for several runs.
     """
 
     spearman_of_runs: tuple[float, ...]
@@ -58,12 +58,16 @@ class RankCorrelation:
         return f"{self.spearman:+.2f} [{low:+.2f}, {high:+.2f}]"
 
 
-def rank_correlation(pairs: Sequence[tuple[np.ndarray, np.ndarray]]) -> RankCorrelation:
+def rank_correlation(
+    pairs: Sequence[tuple[np.ndarray, np.ndarray]], groups: Sequence[int] | None = None
+) -> RankCorrelation:
     """Computes the rank correlation of two quantities over layers, for each run.
 
     Args:
         pairs: For each run, two arrays with one value a layer. A layer is left out if one of its
             values is NaN. Infinity ranks above everything.
+        groups: The group of each layer. Ranks are those within a group, as a share of its size.
+            Defaults to `None`: all layers are in one group.
 
     Returns:
         The correlations. They are NaN with fewer than 3 layers, or if all values are equal.
@@ -77,8 +81,9 @@ def rank_correlation(pairs: Sequence[tuple[np.ndarray, np.ndarray]]) -> RankCorr
     if not pairs:
         return RankCorrelation(())
     one, other = (np.array(values, dtype=float) for values in zip(*pairs, strict=True))
-    chance = _chance(one[0], other[0]) if len(pairs) == 1 else None
-    return RankCorrelation(tuple(_spearman(one, other).tolist()), chance)
+    group_of = np.zeros(one.shape[1], int) if groups is None else np.array(groups)
+    chance = _chance(one[0], other[0], group_of) if len(pairs) == 1 else None
+    return RankCorrelation(tuple(_spearman(one, other, group_of).tolist()), chance)
 
 
 def p_random_order(order: RankCorrelation, layers: int) -> float:
@@ -106,16 +111,15 @@ def p_random_order(order: RankCorrelation, layers: int) -> float:
     return math.erfc(z / math.sqrt(2))
 
 
-def _spearman(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+def _spearman(one: np.ndarray, other: np.ndarray, groups: np.ndarray) -> np.ndarray:
     """Returns Spearman's ρ of each row: Pearson's r of the ranks; ties have their mean rank."""
-    from scipy.stats import rankdata  # heavy, and not needed by all who import this package
-
     known = ~(np.isnan(one) | np.isnan(other))
     found = np.full(len(one), math.nan)
     for pattern in np.unique(known, axis=0):
         rows = (known == pattern).all(axis=1)
-        first, second = (rankdata(values[np.ix_(rows, pattern)], axis=1) for values in (one, other))
-        first, second = (ranks - (pattern.sum() + 1) / 2 for ranks in (first, second))
+        first, second = (
+            _ranks(values[np.ix_(rows, pattern)], groups[pattern]) for values in (one, other)
+        )
         scale = np.sqrt((first**2).sum(axis=1) * (second**2).sum(axis=1))
         defined = (scale > 0) & (pattern.sum() >= _LAYERS)
         products = (first * second).sum(axis=1)
@@ -126,12 +130,23 @@ def _spearman(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     return found.round(12)
 
 
-def _chance(one: np.ndarray, other: np.ndarray) -> float:
-    from scipy.stats import kendalltau, rankdata
+def _ranks(values: np.ndarray, groups: np.ndarray) -> np.ndarray:
+    """Returns ranks within groups, centred, as shares of the sizes of the groups."""
+    from scipy.stats import rankdata  # heavy, and not needed by all who import this package
+
+    ranks = np.zeros(values.shape)
+    for group in set(groups.tolist()):
+        own = groups == group
+        ranks[:, own] = rankdata(values[:, own], axis=1) / (own.sum() + 1) - 0.5
+    return ranks
+
+
+def _chance(one: np.ndarray, other: np.ndarray, groups: np.ndarray) -> float:
+    from scipy.stats import kendalltau
 
     known = ~(np.isnan(one) | np.isnan(other))
     # Ranks, because SciPy's τ does not treat infinity as the largest value.
-    first, second = rankdata(one[known]), rankdata(other[known])
+    first, second = (_ranks(values[None, known], groups[known])[0] for values in (one, other))
     if len(first) < _LAYERS or np.ptp(first) == 0 or np.ptp(second) == 0:
         return math.nan
     return float(kendalltau(first, second).pvalue)

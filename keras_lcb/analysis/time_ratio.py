@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from keras_lcb.analysis.comparison import Comparison, within_groups
 from keras_lcb.analysis.estimate import Estimate, Interval
 
 
@@ -61,20 +62,23 @@ def _brackets(interval: Interval) -> str:
     return f" [{interval[0]:.2f}, {interval[1]:.2f}]"
 
 
-def time_ratio(times: np.ndarray) -> TimeRatio:
+def time_ratio(times: np.ndarray, comparison: Comparison | None = None) -> TimeRatio:
     """Computes the ratio of times of the last and the first layer, from a trend over depth.
 
-    In each run, a straight line is fitted by least squares to log(time) over the index of the
-    layer. The ratio is exp(slope · (layers − 1)). It uses the times of all layers, so it is less
-    noisy than the last layer's time divided by the first's. Both are equal if times grow by the
-    same factor from layer to layer.
+    In each run, a straight line is fitted by least squares to log(time) over the place of the
+    layer. The ratio is exp(slope · (last place − first place)). It uses the times of all layers, so
+    it is less noisy than the last layer's time divided by the first's. Both are equal if times grow
+    by the same factor from layer to layer. With several groups, such as layers of several shapes,
+    there is a line for each, and all have the same slope.
 
     Args:
         times: Positive times, (runs, layers), shallow layers first. A time that is infinite or NaN
             leaves its run without a ratio.
+        comparison: The places and groups of the layers. Defaults to `None`: each layer lies one
+            place deeper than the one before, and all are in one group.
 
     Returns:
-        The ratio. It is not defined for fewer than two layers.
+        The ratio. It is not defined if no group has layers in two places.
 
     Example:
         >>> ratio = time_ratio(np.array([[10.0, 20.0, 40.0], [10.0, 10.0, 10.0]]))
@@ -82,10 +86,12 @@ def time_ratio(times: np.ndarray) -> TimeRatio:
         ([4.0, 1.0], 2.0)
     """
     runs, layers = times.shape
-    place = np.arange(layers) - (layers - 1) / 2
+    comparison = comparison or Comparison.of_all([""] * layers)
     logs = np.full(runs, math.nan)
-    if layers > 1:
+    place = within_groups(np.array(comparison.places), comparison.groups)
+    if place.any():
         known = np.isfinite(times).all(axis=1)
-        logs[known] = np.log(times[known]) @ place * (layers - 1) / (place @ place)
+        span = comparison.places[-1] - comparison.places[0]
+        logs[known] = np.log(times[known]) @ place * span / (place @ place)
     # Rounded, so that a logarithm of exactly 0 does not differ from it by a rounding error.
     return TimeRatio(Estimate(tuple(logs.round(12).tolist())))

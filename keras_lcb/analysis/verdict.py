@@ -1,8 +1,9 @@
 """The verdict on the layer convergence bias: do shallow layers converge faster than deep ones?
 
 The size of the effect is the ratio of times to half the distance, of the last layer to the first,
-from a trend over hidden layers of equal shape (`time_ratio`). The runs, which differ in their
-seeds, are the sample: the mean ratio over runs has Student's t interval. There are four verdicts:
+from a trend over hidden layers, each compared with those of its shape (`equal_layers`,
+`time_ratio`). The runs, which differ in their seeds, are the sample: the mean ratio over runs has
+Student's t interval. There are four verdicts:
 
 - "equivalent": the ratio lies within bounds around 1. Two one-sided t tests at 5 % decide this,
   which is the same as a 90 % interval within the bounds. A difference within the bounds counts as
@@ -35,6 +36,7 @@ from typing import Any
 
 import numpy as np
 
+from keras_lcb.analysis.comparison import Comparison
 from keras_lcb.analysis.estimate import RUNS_FOR_A_VERDICT, Estimate
 from keras_lcb.analysis.rank import RankCorrelation, p_random_order, rank_correlation
 from keras_lcb.analysis.time_ratio import TimeRatio, time_ratio
@@ -156,7 +158,7 @@ class ConvergenceBias:
 def judged(
     times: np.ndarray,
     areas: np.ndarray,
-    layers: Sequence[str],
+    layers: Comparison | Sequence[str],
     bounds: tuple[float, float] = BOUNDS,
     **told: Any,
 ) -> ConvergenceBias:
@@ -166,7 +168,7 @@ def judged(
         times: Times to half the distance (runs, layers), shallow layers first; infinite for a
             layer that never came so far.
         areas: Areas under the normalised distance (runs, layers).
-        layers: The names of the layers.
+        layers: Which layers these are. If names are given, each is compared with all others.
         bounds: The bounds of the ratios that count as no difference. Defaults to (0.9, 1.11).
         **told: Further attributes of `ConvergenceBias`.
 
@@ -175,19 +177,23 @@ def judged(
         >>> judged(times, times / 100, ["first", "second", "third"]).verdict
         'shallower faster'
     """
-    ratio = time_ratio(times)
-    depth = np.arange(len(layers))
-    time_to_half, area = (rank_correlation([(depth, own) for own in v]) for v in (times, areas))
+    compared = layers if isinstance(layers, Comparison) else Comparison.of_all(layers)
+    ratio = time_ratio(times, compared)
+    depth = np.array(compared.places)
+    time_to_half, area = (
+        rank_correlation([(depth, own) for own in v], compared.groups) for v in (times, areas)
+    )
     over_runs = ratio.logs if ratio.defined else Estimate(time_to_half.spearman_of_runs)
-    typical = np.exp(np.log(times).mean(axis=0)) if len(times) else np.full(len(layers), np.nan)
+    unknown = np.full(len(compared.layers), np.nan)
+    typical = np.exp(np.log(times).mean(axis=0)) if len(times) else unknown
     return ConvergenceBias(
         ratio,
         time_to_half,
         area,
-        max(over_runs.p_differs(), p_random_order(time_to_half, len(layers))),
+        max(over_runs.p_differs(), p_random_order(time_to_half, compared.count)),
         ratio.p_within(*bounds),
         bounds,
-        tuple(layers),
+        compared.layers,
         tuple(typical.tolist()),
         **told,
     )

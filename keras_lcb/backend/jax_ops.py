@@ -21,6 +21,7 @@ except ImportError:  # JAX up to 0.8, and later ones would warn
 
 ACCUMULATOR_DTYPE = "float32"
 CAN_TRACE_ANEW = False  # whether a step can be traced again within an epoch
+END_OF_DATA = ()  # a step gets its batch, and so never ends for want of one
 
 _SMALL = 1 << 14  # tensors with up to so many entries are faster stacked than one by one
 
@@ -81,6 +82,11 @@ def _row_major(tensor: Any) -> Any:
 def read(variables: Sequence[keras.Variable]) -> list[Any]:
     """Returns the current values. JAX arrays never change, so no copies are needed."""
     return [v.value for v in variables]
+
+
+def after(tensors: Sequence[Any]) -> contextlib.AbstractContextManager[None]:
+    """Returns a context in which what is done waits until the tensors are known, as always."""
+    return contextlib.nullcontext()
 
 
 def have_values(variables: Sequence[keras.Variable]) -> bool:

@@ -23,6 +23,8 @@ def _backend_module() -> ModuleType:
 _module = _backend_module()
 ACCUMULATOR_DTYPE = _module.ACCUMULATOR_DTYPE
 CAN_TRACE_ANEW = _module.CAN_TRACE_ANEW
+END_OF_DATA = _module.END_OF_DATA
+after = _module.after
 squared_norms = _module.squared_norms
 squared_distances = _module.squared_distances
 read = _module.read

@@ -16,6 +16,9 @@ from keras_lcb.backend.alike import alike, order_of
 
 ACCUMULATOR_DTYPE = "float64"
 CAN_TRACE_ANEW = True  # whether a step can be traced again within an epoch
+# What a step raises if there is no further batch. What does not depend on the batch, such as adding
+# a constant, may have been done by then.
+END_OF_DATA = (tf.errors.OutOfRangeError,)
 
 _SMALL = 512  # tensors with up to so many entries are faster stacked than one by one
 _READING = ("ReadVariableOp", "ResourceGather")
@@ -35,6 +38,13 @@ def squared_distances(after: Sequence[Any], before: Sequence[Any]) -> Any:
 def read(variables: Sequence[keras.Variable]) -> list[Any]:
     """Returns the current values, which later assignments do not change."""
     return [_read(variable) for variable in variables]
+
+
+def after(tensors: Sequence[Any]) -> contextlib.AbstractContextManager[None]:
+    """Returns a context in which what is done waits until the tensors are known."""
+    parts = [t.values if isinstance(t, tf.IndexedSlices) else t for t in tensors]
+    # In a branch of `tf.cond`, tensors from outside would be waited for at its end only.
+    return tf.control_dependencies([tf.identity(part) for part in parts])
 
 
 def have_values(variables: Sequence[keras.Variable]) -> bool:

@@ -12,6 +12,7 @@ import torch
 
 ACCUMULATOR_DTYPE = "float64"
 CAN_TRACE_ANEW = True  # whether a step can be changed within an epoch
+END_OF_DATA = ()  # a step gets its batch, and so never ends for want of one
 _ROW = 256  # so many entries can be added up in float32 without a visible rounding error
 _LONG = 1 << 15  # longer tensors are added up in rows, which is faster than in float64
 
@@ -46,6 +47,11 @@ def squared_distances(after: Sequence[Any], before: Sequence[Any]) -> Any:
 def read(variables: Sequence[Any]) -> list[Any]:
     """Returns the current values, which later assignments do not change."""
     return [getattr(v, "value", v).detach().clone() for v in variables]
+
+
+def after(tensors: Sequence[Any]) -> contextlib.AbstractContextManager[None]:
+    """Returns a context in which what is done waits until the tensors are known, as always."""
+    return contextlib.nullcontext()
 
 
 def have_values(variables: Sequence[keras.Variable]) -> bool:

@@ -111,9 +111,11 @@ class RecordTiming(keras.callbacks.Callback):
         self._in_loop = False  # in the user's own loop, rather than in `fit`
         self._epochs = 0
         self._executions = 0  # calls of the compiled training step in this epoch
+        self._epoch_began_at = 0  # the update
         self._validated = 0, math.nan  # the update of the last validation, and its loss
         self._unseen = UnseenUpdates()
         self._clock = time.perf_counter()  # the moment that counts as wall time 0
+        self._kept_count: Any = None  # what the backup says on how updates are counted
         self._copied: Any = None  # in a copy: the run of the original callback
 
     # Keras' hooks.
@@ -184,6 +186,8 @@ class RecordTiming(keras.callbacks.Callback):
             self._tap.after_execution(self._after_execution)
         if not self._rows or self.every != "epoch":
             self._tap.open()
+        if not self._in_loop and (self.params or {}).get("steps") is None:
+            self._tap.data_may_run_out()
 
     def _follow_optimizers(self) -> None:
         """Sets whose updates count: the optimizers that all callbacks of this training follow."""
@@ -202,7 +206,7 @@ class RecordTiming(keras.callbacks.Callback):
         self._loss.begin_epoch()
         self._executions = 0
         if self.every != "epoch" and self._begun:
-            self._updates.at_execution(0)
+            self._epoch_began_at = self._updates.at_execution(0)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Takes a record if one is due."""
@@ -210,8 +214,9 @@ class RecordTiming(keras.callbacks.Callback):
         if not self._begun:
             self._begin_after_training()
         self._epochs += 1
-        self._loss.observe(logs.get("loss"), self._batches() or 1)
         step = self._updates.now()
+        self._loss.observe(logs.get("loss"), self._batches(step) or 1)
+        self._keep_count()
         self._validated = step, number(logs.get("val_loss"))
         self._look_for_unseen()
         due = self.every == "epoch" or "val_loss" in logs or step >= self._due()
@@ -275,8 +280,8 @@ class RecordTiming(keras.callbacks.Callback):
         elif self._records and self._failed and self._undone(step):
             self._forget_unrecorded()
         self._check_ahead(self._epochs)
-        if counted_anew and self._store is not None:
-            self._store.settle(self._identity(), self._updates.state())
+        if counted_anew:
+            self._keep_count()
         if not self._records or step > self._last_step():
             self._take(step)
         self._unseen.begin(self._model, self._rows)
@@ -296,14 +301,23 @@ class RecordTiming(keras.callbacks.Callback):
         step = self._updates.at_execution(self._executions)
         if step >= self._due():
             loss = logs.get("loss") if isinstance(logs, dict) else None
-            self._loss.observe(loss, self._batches())
+            self._loss.observe(loss, self._batches(step))
             self._take(step)
 
-    def _batches(self) -> int:
-        """Returns how many batches of this epoch are done, as far as Keras tells."""
-        done = self._executions * getattr(self._model, "steps_per_execution", 1)
+    def _batches(self, step: int) -> int:
+        """Returns how many batches of this epoch are done, as far as Keras and `step` tell.
+
+        If the length of the data is not known, the last execution may have had fewer batches than
+        the others. Then the updates tell how many there were.
+        """
+        at_once = getattr(self._model, "steps_per_execution", 1)
+        done = self._executions * at_once
         steps = (self.params or {}).get("steps")
-        return min(done, steps) if steps else done
+        if steps:
+            return min(done, steps)
+        made = (step - self._epoch_began_at) * self._updates.steps_per_update
+        fewer = at_once > 1 and len(self._updates.optimizers) == 1 and 0 < made < done
+        return made if fewer else done
 
     def _last_step(self) -> int:
         return self._records[-1]["step"]
@@ -368,6 +382,12 @@ class RecordTiming(keras.callbacks.Callback):
     def _keep(self, record: Record) -> None:
         if self._store is not None:
             self._store.append(record["step"], record)
+
+    def _keep_count(self) -> None:
+        count = self._updates.state()
+        if self._store is not None and count != self._kept_count:
+            self._store.settle(self._identity(), count)
+            self._kept_count = count
 
     def _identity(self) -> dict[str, Any]:
         """Returns what must be equal for a stored record to belong to this run."""

@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 
 from keras_lcb.analysis import Estimate, rank_correlation, time_ratio
-from keras_lcb.analysis.compared import equal_layers
+from keras_lcb.analysis.comparison import Comparison, equal_layers
 from keras_lcb.experiments.engines.landscape import MOMENTS, at_moment
 from keras_lcb.experiments.finding import Finding, finding
 from keras_lcb.experiments.scale import RATIO
@@ -28,20 +28,20 @@ def by_depth(quantity: str, others: Mapping[str, str]) -> Callable[[xr.Dataset],
 
     def measure(runs: xr.Dataset) -> Finding:
         hidden = runs.isel(layer=np.flatnonzero(runs["role"].values == "hidden")).sortby("depth")
-        equal, _ = equal_layers(hidden, [str(name) for name in hidden["layer"].values])
+        names = [str(name) for name in hidden["layer"].values]
+        equal, every = equal_layers(hidden, names), Comparison.of_all(names)
         seeds = runs["seed"].values.tolist()
         logs = _logs(runs, quantity, equal)
-        every = [str(name) for name in hidden["layer"].values]
-        beside = {moment: _ratio(_logs(runs, quantity, equal, [moment])) for moment in MOMENTS}
-        beside["all shapes"] = _ratio(_logs(runs, quantity, every))
-        beside |= {words: _ratio(_logs(runs, name, equal)) for words, name in others.items()}
-        depth = np.arange(len(equal))
+        beside = {moment: _ratio(runs, quantity, equal, [moment]) for moment in MOMENTS}
+        beside["all shapes"] = _ratio(runs, quantity, every)
+        beside |= {words: _ratio(runs, name, equal) for words, name in others.items()}
+        depth = np.array(equal.places)
         return finding(
-            _ratio(logs).values,
+            _ratio(runs, quantity, equal).values,
             seeds,
             RATIO,
-            ranks=rank_correlation([(depth, own) for own in logs]),
-            layers=len(equal),
+            ranks=rank_correlation([(depth, own) for own in logs], equal.groups),
+            layers=equal.count,
             beside=beside,
             loss=Estimate(tuple(runs["loss"].isel(step=-1).values.tolist())),
         )
@@ -50,13 +50,18 @@ def by_depth(quantity: str, others: Mapping[str, str]) -> Callable[[xr.Dataset],
 
 
 def _logs(
-    runs: xr.Dataset, quantity: str, layers: Sequence[str], moments: Sequence[str] = tuple(MOMENTS)
+    runs: xr.Dataset, quantity: str, compared: Comparison, moments: Sequence[str] = tuple(MOMENTS)
 ) -> np.ndarray:
     """Mean logarithm of a quantity over moments (seed, layer); NaN where it is not positive."""
-    found = [at_moment(runs, quantity, moment).sel(layer=list(layers)) for moment in moments]
+    found = [
+        at_moment(runs, quantity, moment).sel(layer=list(compared.layers)) for moment in moments
+    ]
     logs = [np.log(own.where(own > 0).transpose("seed", "layer").values) for own in found]
     return np.mean(logs, axis=0)
 
 
-def _ratio(logs: np.ndarray) -> Estimate:
-    return time_ratio(np.exp(logs)).logs
+def _ratio(
+    runs: xr.Dataset, quantity: str, compared: Comparison, *moments: Sequence[str]
+) -> Estimate:
+    """Each run's log ratio of a quantity, last to first layer."""
+    return time_ratio(np.exp(_logs(runs, quantity, compared, *moments)), compared).logs

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
 
 import numpy as np
 import xarray as xr
@@ -18,13 +17,14 @@ from keras_lcb.analysis import (
     time_ratio,
     time_to_fraction,
 )
-from keras_lcb.analysis.compared import compared_layers, equal_layers, has_diverged, single_runs
+from keras_lcb.analysis.compared import compared_layers, has_diverged, single_runs
+from keras_lcb.analysis.comparison import Comparison, equal_layers
 from keras_lcb.analysis.remaining import remaining
 from keras_lcb.experiments.engines.freezing import COST
 from keras_lcb.experiments.engines.midway import DISTANCE_TO_MIDWAY
-from keras_lcb.experiments.finding import Finding, bias_finding, finding, order_finding
+from keras_lcb.experiments.finding import Finding, bias_finding, finding
 from keras_lcb.experiments.scale import CORRELATION, RATIO
-from keras_lcb.training.block_names import block_name
+from keras_lcb.runs.block_names import block_name
 
 _MEASURES = {
     "angle_to_end": "angle",
@@ -64,54 +64,67 @@ def time_to_half(runs: xr.Dataset) -> Finding:
         return finding([], (), RATIO, lacking="every run diverged")
     until = half_way(runs)
     bias = convergence_bias(runs, until)
-    hidden, _ = compared_layers(single_runs(runs), ("hidden",))
+    hidden, equal = _hidden(runs)
     beside = {
-        words: _logs(runs, name, bias.layers, until)
-        for name, words in _MEASURES.items()
-        if name in runs
+        words: _logs(runs, name, equal, until) for name, words in _MEASURES.items() if name in runs
     }
-    if len(hidden) > len(bias.layers):
-        beside["all shapes"] = _logs(runs, "distance", hidden, until)
+    if len(set(equal.groups)) > 1 or len(hidden) > len(equal.layers):
+        beside["all shapes"] = _logs(runs, "distance", Comparison.of_all(hidden), until)
     if DISTANCE_TO_MIDWAY in runs:
         early = runs[[DISTANCE_TO_MIDWAY]].sel(step=slice(0, until))
         own_end = early.rename({DISTANCE_TO_MIDWAY: "distance"})
-        beside["end at T"] = _logs(own_end, "distance", bias.layers, None)
-    return _of_bias(bias, runs, beside)
+        beside["end at T"] = _logs(own_end, "distance", equal, None)
+    return _of_bias(bias, equal, runs, beside)
+
+
+def _hidden(runs: xr.Dataset) -> tuple[list[str], Comparison]:
+    """Returns all hidden layers, and those to compare."""
+    single = single_runs(runs)
+    hidden, _ = compared_layers(single, ("hidden",))
+    return hidden, equal_layers(single[0], hidden)
 
 
 def _of_bias(
-    bias: ConvergenceBias, runs: xr.Dataset, beside: dict[str, Estimate] | None = None
+    bias: ConvergenceBias, equal: Comparison, runs: xr.Dataset, beside: dict[str, Estimate]
 ) -> Finding:
     until = half_way(runs)
     seeds = runs["seed"].values.tolist()
-    effect = _logs(runs, "distance", bias.layers, until)
-    found = bias_finding(bias, seeds, effect=effect, beside=beside or {}, loss=loss_at(runs, until))
+    effect = _logs(runs, "distance", equal, until)
+    found = bias_finding(bias, seeds, effect=effect, beside=beside, loss=loss_at(runs, until))
     # Where some layer is not half the way by T, the tests of `convergence_bias` are of ranks only.
     p_effect = effect.p_differs()
     p_order = 1.0 if np.isnan(p_effect) else max(found.p_order, p_effect)
     return dataclasses.replace(found, p_order=p_order)
 
 
-def _logs(runs: xr.Dataset, measure: str, layers: Sequence[str], until: float | None) -> Estimate:
+def _logs(runs: xr.Dataset, measure: str, compared: Comparison, until: float | None) -> Estimate:
     """Each run's log ratio of times to half, last to first layer; at most `until`."""
     times, any_reached = [], False
     for run in single_runs(runs):
-        left = remaining(run, measure, until).sel(layer=list(layers))
+        left = remaining(run, measure, until).sel(layer=list(compared.layers))
         moved = left["normalized_distance"].notnull().any("step")
         end = float(left["step"].values[-1])
         reached = time_to_fraction(left)
         any_reached |= bool(reached.notnull().any())
         times.append(reached.fillna(end).where(moved).values)
-    return time_ratio(np.array(times) if any_reached else np.full_like(times, np.nan)).logs
+    known = np.array(times) if any_reached else np.full_like(times, np.nan)
+    return time_ratio(known, compared).logs
 
 
 def time_to_half_of_blocks(runs: xr.Dataset) -> Finding:
-    """Compares as `time_to_half` does, each block with its normalisation as one."""
+    """Compares as `time_to_half` does, each block with its normalization as one.
+
+    Blocks are compared with those whose kernels have the same shapes. So the layers before the
+    blocks, which resemble none, are left out; beside it stand all blocks, these included.
+    """
     runs = converged(runs)
     if not runs.sizes["seed"]:
         return finding([], (), RATIO, lacking="every run diverged")
     blocks = by_block(runs).assign(loss=runs["loss"])
-    return _of_bias(convergence_bias(blocks, half_way(runs)), blocks)
+    until = half_way(blocks)
+    every, equal = _hidden(blocks)
+    beside = {"all blocks": _logs(blocks, "distance", Comparison.of_all(every), until)}
+    return _of_bias(convergence_bias(blocks, until), equal, blocks, beside)
 
 
 def by_block(runs: xr.Dataset) -> xr.Dataset:
@@ -119,12 +132,18 @@ def by_block(runs: xr.Dataset) -> xr.Dataset:
     blocks = [block_name(str(name)) for name in runs["layer"].values]
     names = list(dict.fromkeys(blocks))
     members = [[place for place, own in enumerate(blocks) if own == name] for name in names]
-    squares = [(runs["distance"].isel(layer=own) ** 2).sum("layer") for own in members]
+    # A record that lacks a layer has no distance of its block.
+    squares = [
+        (runs["distance"].isel(layer=own) ** 2).sum("layer", skipna=False) for own in members
+    ]
     distance = (xr.concat(squares, "layer") ** 0.5).assign_coords(layer=names)
     roles = ["head" if "head" in runs["role"].values[own] else "hidden" for own in members]
+    shapes = [" ".join(sorted(runs["shape"].values[own])).strip() for own in members]
     grouped = distance.to_dataset(name="distance")
     return grouped.assign_coords(
-        role=("layer", roles), depth=("layer", np.arange(len(names)))
+        role=("layer", roles),
+        shape=("layer", shapes),
+        depth=("layer", np.arange(len(names))),
     ).assign_attrs(runs.attrs)
 
 
@@ -135,12 +154,18 @@ def cost_of_freezing(runs: xr.Dataset) -> Finding:
         for n, role in zip(runs["layer"].values, runs["role"].values, strict=True)
         if role == "hidden"
     ]
-    equal, _ = equal_layers(runs, hidden)
-    cost = runs[COST].sel(layer=equal).transpose("seed", "layer") - runs["loss"].isel(step=-1)
+    equal = equal_layers(runs, hidden)
+    of_equal = runs[COST].sel(layer=list(equal.layers)).transpose("seed", "layer")
+    cost = of_equal - runs["loss"].isel(step=-1)
     finite = np.isfinite(cost.values).all(axis=1)
     seeds = runs["seed"].values[finite].tolist()
     loss = Estimate(tuple(runs["loss"].isel(step=-1).values[finite].tolist()))
-    return order_finding(np.arange(len(equal)), cost.values[finite], seeds, loss=loss)
+    ranks = rank_correlation(
+        [(np.array(equal.places), own) for own in cost.values[finite]], equal.groups
+    )
+    return finding(
+        ranks.spearman_of_runs, seeds, CORRELATION, ranks=ranks, layers=equal.count, loss=loss
+    )
 
 
 def gradient_and_speed(runs: xr.Dataset) -> Finding:
@@ -155,11 +180,11 @@ def gradient_and_speed(runs: xr.Dataset) -> Finding:
         return finding([], (), CORRELATION, lacking="every run diverged")
     single = single_runs(runs)
     until = half_way(runs)
-    hidden, _ = compared_layers(single, ("hidden",))
-    equal, _ = equal_layers(single[0], hidden)
+    hidden, compared = _hidden(runs)
+    equal, groups = list(compared.layers), compared.groups
     seen = [run.sel(step=slice(0, until)) for run in single]
     whole = [(_norms(run.sel(layer=equal)), _speeds(run.sel(layer=equal))) for run in seen]
-    ranks = rank_correlation(whole)
+    ranks = rank_correlation(whole, groups)
     others = {
         "all shapes": rank_correlation(
             [(_norms(r), _speeds(r)) for r in (s.sel(layer=hidden) for s in seen)]
@@ -174,14 +199,15 @@ def gradient_and_speed(runs: xr.Dataset) -> Finding:
                     convergence_rate(run.sel(layer=equal), first, last).values,
                 )
                 for run in single
-            ]
+            ],
+            groups,
         )
     return finding(
         ranks.spearman_of_runs,
         runs["seed"].values.tolist(),
         CORRELATION,
         ranks=ranks,
-        layers=len(equal),
+        layers=compared.count,
         beside={name: Estimate(own.spearman_of_runs) for name, own in others.items()},
         loss=loss_at(runs, until),
     )

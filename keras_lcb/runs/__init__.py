@@ -4,6 +4,7 @@
   builds runs.
 - `storage`: `save_run` and `load_run`, which are safe with files from unknown sources.
 - `merging`: `collect`, which joins what several callbacks recorded.
+- `block_name`: the block that a layer belongs to, by the layer's name.
 - `example_run`: a run for trying things out.
 
 xarray is imported on first use only, since the callbacks import `schema` with the package.

@@ -68,6 +68,8 @@ class KerasOptimizer:
             internals.check("optimizer", part)
         self.optimizer = optimizer
         self._known: dict[int, tuple[int, Any, np.ndarray]] = {}  # cache of `_trains`
+        self._marked: dict[int, Any] = {}  # for each part, its steps at the last `mark`
+        self._not_made: dict[int, int] = {}  # for each part, updates that only Keras counts
 
     @property
     def parts(self) -> list[Any]:
@@ -86,7 +88,37 @@ class KerasOptimizer:
 
     def iterations(self) -> int:
         """Returns how many updates were applied; the largest number if parts differ."""
-        return max((_applied(part) for part in self.parts), default=0)
+        return max(
+            (self._applied(part, internals.steps_of(part)) for part in self.parts), default=0
+        )
+
+    @property
+    def not_made(self) -> int:
+        """How many updates Keras has counted that were not made; the largest number of a part."""
+        return max(self._not_made.values(), default=0)
+
+    def mark(self) -> None:
+        """Keeps the present count of each part on the device."""
+        self._marked = {id(part): ops.read([internals.steps_of(part)])[0] for part in self.parts}
+
+    def nothing_since_mark(self) -> None:
+        """Notes that updates which were counted since `mark` were not made.
+
+        A step on TensorFlow finds out within itself that there is no further batch. Keras' count,
+        which does not depend on the batch, may have grown by then. It is not set back, since
+        learning rate schedules and Adam use it: weights stay as they are without the callbacks.
+        """
+        for part in self.parts:
+            if id(part) in self._marked:
+                now, marked = internals.steps_of(part), self._marked[id(part)]
+                more = self._applied(part, now) - self._applied(part, marked)
+                self._not_made[id(part)] = self._not_made.get(id(part), 0) + more
+        self._marked = {}
+
+    def _applied(self, part: Any, steps: Any) -> int:
+        """Returns how many updates were applied after so many steps of a part of the optimizer."""
+        applied = int(ops.on_host(steps)) // (part.gradient_accumulation_steps or 1)
+        return applied - self._not_made.get(id(part), 0)
 
     def rates(self, rows: Sequence[TrackedLayer], alone: bool) -> np.ndarray:
         """Returns the current learning rate of each layer; NaN for layers it does not train.
@@ -154,11 +186,6 @@ class KerasOptimizer:
                 return apply(grads, trainable_variables)
 
         return apply_followed
-
-
-def _applied(part: Any) -> int:
-    steps = int(ops.on_host(internals.steps_of(part)))
-    return steps // (part.gradient_accumulation_steps or 1)
 
 
 @contextlib.contextmanager

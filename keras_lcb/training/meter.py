@@ -106,6 +106,17 @@ class Meter:
         chosen = [at for at, v in enumerate(variables) if id(v) in self._index]
         if not chosen:
             return
+        with ops.after(gradients):  # also what does not depend on them, such as counts
+            self._add(chosen, variables, gradients, before, after)
+
+    def _add(
+        self,
+        chosen: Sequence[int],
+        variables: Sequence[keras.Variable],
+        gradients: Sequence[Any],
+        before: Sequence[Any] | None,
+        after: Sequence[Any] | None,
+    ) -> None:
         places = [self._index[id(variables[at])] for at in chosen]
         numbers = self._spread(
             self._numbers(

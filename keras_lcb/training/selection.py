@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 import keras
 
-from keras_lcb.training.block_names import block_name
+from keras_lcb.runs.block_names import block_name
 from keras_lcb.training.layers import TrackedLayer
 
 LayerSelection = str | Sequence[str | keras.Layer] | Callable[[keras.Layer], str | None] | None
@@ -19,7 +19,7 @@ def select_layers(layers: Sequence[TrackedLayer], selection: LayerSelection) -> 
     Args:
         layers: The tracked layers of a model.
         selection: `None` for every layer; "blocks" for the blocks that the layers' names tell
-            (see `keras_lcb.training.block_names`); a sequence of names or Keras layers, each of
+            (see `keras_lcb.runs.block_names`); a sequence of names or Keras layers, each of
             which gives one row (see `matching`); or a function that takes a Keras layer and
             returns the name of its group, or `None` to leave the layer out.
 

@@ -74,6 +74,7 @@ class Tap:
         self._open, self._force = contextlib.ExitStack(), SharedContext(self._replace)
         self.is_open = self._held = self._prepared = self._of_model = False
         self._executed = False  # whether a step has run since the tap was opened
+        self._may_run_out = False  # whether a step may find that there is no further batch
 
     @property
     def model(self) -> keras.Model:
@@ -156,6 +157,16 @@ class Tap:
         """Registers a function to be called with the logs after each execution of the step."""
         if hook not in self._hooks:
             self._hooks.append(hook)
+
+    def data_may_run_out(self) -> None:
+        """Prepares for data whose length is not known, in the training that begins.
+
+        On TensorFlow, the last execution of a step in an epoch then finds no batch, and Keras may
+        count an update that is not made.
+        """
+        if ops.END_OF_DATA:
+            self._may_run_out = True
+            self.open()
 
     def before_first_update(
         self, attach: Callable[[], None], begin: Callable[[], None] | None = None
@@ -248,7 +259,7 @@ class Tap:
             self.readers, self._prepared = list(staying), False
         if self.scaling is not self._own_scaling:
             self.scaling, self._prepared = self._own_scaling, False
-        self._hooks = []
+        self._hooks, self._may_run_out = [], False
         leaving, self._leaving = self._leaving, []
         for leave in leaving:
             leave()
@@ -311,7 +322,7 @@ class Tap:
         function = self._function()
         with self._around(*args):
             if self._carried is None:
-                logs = result = function(*args)
+                logs = result = self._execute_on_data(function, *args)
             else:
                 logs, state = result = self._execute_on_jax(function, *args)
                 if self._hooks or self._held:
@@ -321,6 +332,18 @@ class Tap:
         for hook in list(self._hooks):
             hook(logs)
         return result
+
+    def _execute_on_data(self, function: Any, *args: Any) -> Any:
+        if not self._may_run_out:
+            return function(*args)
+        for optimizer in self.optimizers:
+            optimizer.mark()
+        try:
+            return function(*args)
+        except ops.END_OF_DATA:
+            for optimizer in self.optimizers:
+                optimizer.nothing_since_mark()
+            raise
 
     def _execute_on_jax(self, function: Any, state: Any, iterator: Any) -> Any:
         if self._held or not (self.meters or self.scaling):

@@ -24,6 +24,7 @@ class TorchOptimizer:
     """
 
     steps_per_update = 1
+    not_made = 0  # updates that are counted, though they were not made
 
     def __init__(self, optimizer: torch.optim.Optimizer) -> None:
         self.optimizer = optimizer

@@ -53,12 +53,15 @@ class UpdateCount:
 
     def state(self) -> dict[str, Any]:
         """Returns what another process needs to continue the count."""
-        return {"origin": self._origins or [0], "base": self._base}
+        # Another process reads Keras' own count, with the updates in it that were not made.
+        origins = [own + n for own, n in zip(self._origins or [0], self._not_made(), strict=False)]
+        return {"origin": origins, "base": self._base}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Continues the count of another process."""
-        origins = state["origin"]
-        self._origins = list(origins) if isinstance(origins, list) else [origins]
+        kept = state["origin"]
+        origins = list(kept) if isinstance(kept, list) else [kept]
+        self._origins = [own - n for own, n in zip(origins, self._not_made(), strict=False)]
         self._base = state["base"]
 
     def now(self) -> int:
@@ -105,6 +108,9 @@ class UpdateCount:
     def steps_per_update(self) -> int:
         """The number of batches per update; the smallest one if optimizers differ."""
         return min((optimizer.steps_per_update for optimizer in self.optimizers), default=1)
+
+    def _not_made(self) -> list[int]:
+        return [optimizer.not_made for optimizer in self.optimizers] or [0]
 
     def _iterations(self) -> list[int]:
         internals.sync_state(self._model)  # within an epoch, JAX holds the state elsewhere

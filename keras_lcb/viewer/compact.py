@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from keras_lcb.runs import schema
-from keras_lcb.training.block_names import block_name
+from keras_lcb.runs.block_names import block_name
 from keras_lcb.viewer.encoding import Precision, encoded
 from keras_lcb.viewer.events import as_json, events
 from keras_lcb.viewer.titles import title

@@ -265,9 +265,26 @@ def test_without_three_of_equal_shape_all_are_compared(seeds, shapes, said):
     assert said in str(bias)
 
 
-def test_of_as_large_sets_the_one_that_reaches_further_is_taken(seeds):
-    runs = with_shapes(seeds(5, rates=np.arange(9, 2, -1.0)), [*"aaabbcb", "head"])
-    assert convergence_bias(runs).layers == ("layer_3", "layer_4", "layer_6")
+def test_layers_are_compared_within_each_shape(seeds):
+    """Of each shape the deeper layer is slower, but the deeper shape is faster as a whole."""
+    runs = with_shapes(seeds(5, rates=[2.8, 1.7, 1.1, 9.0, 6.0, 5.0, 3.5]), [*"aaabbcbh"])
+    bias = convergence_bias(runs)
+    assert bias.layers == tuple(f"layer_{n}" for n in (0, 1, 2, 3, 4, 6))
+    assert bias.left_out == {"layer_5": "another shape", "layer_7": "head"}
+    assert "6 layers of 2 shapes, each compared with those of its own shape." in str(bias)
+    assert bias.verdict == "shallower faster"
+    assert bias.beside["over layers of all shapes"].value < 1
+
+
+def test_layers_of_a_block_count_as_equally_deep(seeds):
+    runs = []
+    for run in with_shapes(seeds(5, rates=[4.0, 8.0, 3.9, 7.8, 3.8, 7.6]), [*"aaaaaah"]):
+        names = [f"block{n}_{part}" for n in range(3) for part in ("query", "value")]
+        runs.append(run.assign_coords(layer=[*names, "head"]))
+    bias = convergence_bias(runs)
+    assert "6 layers of equal shape in 3 blocks." in str(bias)
+    logs = np.log(times_of(runs, bias.layers)).reshape(5, 3, 2).mean(axis=2)
+    np.testing.assert_allclose(np.log(bias.ratio.of_runs), logs[:, 2] - logs[:, 0])
 
 
 def test_groups_of_layers_are_said_to_be_groups(seeds):

@@ -5,7 +5,6 @@ import pytest
 
 from keras_lcb.analysis.compared import (
     compared_layers,
-    equal_layers,
     has_diverged,
     without_distance,
 )
@@ -65,17 +64,3 @@ def test_layers_are_compared_that_moved_in_all_runs_but_the_diverged(run_factory
     layers, left_out = compared_layers([diverged], ("hidden",))
     assert layers == []
     assert left_out == {"layer_0": "not finite", "layer_1": "not finite", "layer_2": "head"}
-
-
-def test_layers_of_equal_shape(run_factory):
-    run = run_factory(rates=np.arange(6.0, 0, -1)).assign_coords(shape=("layer", [*"abbabb"]))
-    names = [f"layer_{n}" for n in range(6)]
-    assert equal_layers(run, names) == (
-        ["layer_1", "layer_2", "layer_4", "layer_5"],
-        "of equal shape",
-    )
-    chosen, why = equal_layers(run, names[:4])
-    assert chosen == names[:4] and "no 3 have kernels of equal shape" in why
-    assert equal_layers(run, []) == ([], why)
-    chosen, why = equal_layers(run.drop_vars("shape"), names)
-    assert chosen == names and "does not say the shapes" in why

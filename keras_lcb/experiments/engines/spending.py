@@ -13,7 +13,7 @@ import xarray as xr
 
 from keras_lcb import vision
 from keras_lcb.runs import schema
-from keras_lcb.training.block_names import block_name
+from keras_lcb.runs.block_names import block_name
 from keras_lcb.training.layerwise_model import LayerwiseModel
 from keras_lcb.vision.experiment import compiled_model
 

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from keras_lcb.lab.views.layers import LayersView, Quantity
+from keras_lcb.runs.block_names import block_name
 from keras_lcb.runs.names import VARIABLES
-from keras_lcb.training.block_names import block_name
 from keras_lcb.viewer.compact import FORMAT, VERSION, evenly
 from keras_lcb.viewer.encoding import encoded
 from keras_lcb.viewer.events import as_json

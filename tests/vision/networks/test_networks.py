@@ -10,7 +10,7 @@ import pytest
 from sklearn.datasets import load_digits
 
 from keras_lcb import vision
-from keras_lcb.training.block_names import block_name
+from keras_lcb.runs.block_names import block_name
 from keras_lcb.vision import networks
 from tests.vision.networks.declared import declared
 

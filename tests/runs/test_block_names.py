@@ -8,7 +8,7 @@ import keras
 import pytest
 
 from keras_lcb import vision
-from keras_lcb.training.block_names import block_name
+from keras_lcb.runs.block_names import block_name
 
 
 @pytest.fixture(autouse=True)
