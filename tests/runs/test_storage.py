@@ -205,7 +205,7 @@ def test_folders_that_are_missing_or_in_the_way(saved, tmp_path):
     with pytest.raises(FileNotFoundError, match="none/run.nc.*folder does not exist"):
         save_run(run, tmp_path / "none" / "run.nc")
     (tmp_path / "taken").mkdir()
-    with pytest.raises(OSError, match="taken' could not be written: is a directory"):
+    with pytest.raises(OSError, match="taken' could not be written: is a directory. Give the name"):
         save_run(run, tmp_path / "taken")
     assert sorted(os.listdir(tmp_path)) == ["run.nc", "taken"]
 
