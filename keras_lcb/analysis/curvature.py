@@ -26,6 +26,7 @@ def eigenvalue_per_parameter(run: xr.Dataset) -> xr.DataArray:
         ValueError: If the run lacks them.
 
     Example:
+        >>> import xarray as xr
         >>> run = xr.Dataset(
         ...     {"scaled_eigenvalue": (("layer", "rank"), [[8.0], [600.0]])},
         ...     {"layer": ["small", "large"], "parameters": ("layer", [4, 300]), "rank": [1]},

@@ -29,6 +29,7 @@ def rms_over_run(run: xr.Dataset, name: str) -> xr.DataArray:
         ValueError: If the run does not hold this norm.
 
     Example:
+        >>> import xarray as xr
         >>> run = xr.Dataset(
         ...     {"gradient_norm": (("step", "layer"), [[float("nan")], [5.0], [1.0]])},
         ...     {"step": [0, 10, 40], "layer": ["dense"]},

@@ -30,6 +30,7 @@ def time_to_similarity(run: xr.Dataset, level: float = 0.9) -> xr.DataArray:
         ValueError: If the run holds no similarities, or `level` is not between 0 and 1.
 
     Example:
+        >>> import xarray as xr
         >>> run = xr.Dataset(
         ...     {"similarity": (("step", "layer"), [[0.8, 0.2], [1.0, 0.8], [1.0, 1.0]])},
         ...     {"step": [0, 10, 20], "layer": ["first", "second"]},

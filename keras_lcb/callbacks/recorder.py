@@ -59,6 +59,8 @@ class Recorder(LoopTiming):
         results: The run so far, an `xarray.Dataset`. It can be read at any time, from any thread.
 
     Example:
+    >>> import keras
+    >>> import numpy as np
     >>> import keras_lcb as lcb
     >>> class Sparsity(lcb.Recorder):
     ...     variables = {"sparsity": {"long_name": "share of weights near zero", "units": "1"}}

@@ -44,6 +44,7 @@ def collect(*callbacks: Any) -> xr.Dataset:
             differ, such as gradient norms.
 
     Example:
+        >>> from keras_lcb.runs import schema
         >>> step, over = {"step": [0, 10], "layer": ["dense"]}, ("step", "layer")
         >>> distances = schema.dataset({"distance": (over, [[2.0], [0.0]])}, step)
         >>> norms = schema.dataset({"gradient_norm": (over, [[float("nan")], [0.5]])}, step)

@@ -41,6 +41,7 @@ def save_run(run: xr.Dataset, path: str | os.PathLike[str]) -> None:
 
     Example:
         >>> import tempfile
+        >>> from keras_lcb.runs import schema
         >>> run = schema.dataset(
         ...     {"distance": (("step", "layer"), [[2.0], [0.0]])},
         ...     {"step": [0, 10], "layer": ["dense"]},
