@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import ast
 import os
+import shlex
 import signal
 import sys
 import tempfile
@@ -67,7 +68,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit code: 0, 1 for what `diagnose` was to fail on, 2 for what cannot be done as
         asked, 130 after Ctrl-C.
     """
-    options = _parser().parse_args(arguments)
+    given = sys.argv[1:] if arguments is None else [str(argument) for argument in arguments]
+    options = _parser().parse_args(given)
+    options.given = given
     try:
         return options.run(options) or 0
     except KeyboardInterrupt:
@@ -226,6 +229,7 @@ def _add_results(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
         help="put the paper's claims to the test, and write what holds",
         description="Trains the settings of each claim over seeds, and writes RESULTS.md: what "
         "holds, where, and how much. Goes on where it was left; all of it takes hours of one core.",
+        parents=[_where()],
     )
     results.add_argument("--quick", action="store_true", help="a few small settings: minutes")
     results.add_argument(
@@ -243,27 +247,43 @@ def _add_results(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
         type=_change,
         metavar="NAME=VALUE",
         dest="changes",
-        help="a setting to change, such as learning_rate=0.02; may be given several times",
+        help="a setting to change, such as batch_size=16; may be given several times",
     )
     results.add_argument(
+        "--scale",
+        action="append",
+        default=[],
+        type=_factor,
+        metavar="NAME=FACTOR",
+        dest="factors",
+        help="a setting to multiply, such as learning_rate=0.5, which differs from one optimizer "
+        "to another; may be given several times",
+    )
+    results.set_defaults(run=_results)
+
+
+def _where() -> argparse.ArgumentParser:
+    """Returns the arguments of `results` that change nothing of what is found."""
+    where = argparse.ArgumentParser(add_help=False)
+    where.add_argument(
         "--runs", metavar="FOLDER", type=Path, help="where all runs are kept (default: OUT/runs)"
     )
-    results.add_argument(
+    where.add_argument(
         "--out", metavar="FOLDER", type=Path, default=Path("results"), help="default: results"
     )
-    results.add_argument(
+    where.add_argument(
         "--page-only", action="store_true", help="run nothing: write the page on what is there"
     )
-    results.add_argument("--jobs", type=int, help="processes at a time (default: processors)")
-    results.add_argument(
+    where.add_argument("--jobs", type=int, help="processes at a time (default: processors)")
+    where.add_argument(
         "--backend",
         default="loky",
         metavar="NAME",
         help="where runs are made: loky, processes on this machine; dask or ray, a cluster. Keras' "
         "own backend is chosen by KERAS_BACKEND",
     )
-    results.add_argument("--address", help="of the cluster (default: one on this machine)")
-    results.set_defaults(run=_results)
+    where.add_argument("--address", help="of the cluster (default: one on this machine)")
+    return where
 
 
 def _add_common(parser: argparse.ArgumentParser, out: str) -> None:
@@ -300,6 +320,13 @@ def _change(text: str) -> tuple[str, object]:
         return name, ast.literal_eval(value)
     except (ValueError, SyntaxError):  # a word
         return name, value
+
+
+def _factor(text: str) -> tuple[str, float]:
+    name, factor = _change(text)
+    if isinstance(factor, bool) or not isinstance(factor, (int, float)):
+        raise argparse.ArgumentTypeError(f"{text!r} multiplies by no number: NAME=FACTOR")
+    return name, factor
 
 
 def _port(text: str) -> int:
@@ -377,8 +404,10 @@ def _results(options: argparse.Namespace) -> None:
         seeds=options.seeds,
         first_seed=options.first_seed,
         changes=dict(options.changes),
+        factors=dict(options.factors),
         quick=options.quick,
         page_only=options.page_only,
+        command=shlex.join(["keras-lcb", *_where().parse_known_args(options.given)[1]]),
         jobs=options.jobs,
         backend=options.backend,
         address=options.address,

@@ -2,18 +2,21 @@
 
 python -m benchmarks.gpu [--backend tensorflow|jax|torch] [--rounds 5] [--quick]
 
-Without `--backend`, each installed backend is measured in a process of its own. No part needs a
-network, and each prints its result as it ends, so that a run that is cut off still says something.
+Without `--backend`, each installed backend is measured in a process of its own, for at most
+`MINUTES` minutes in all. A backend that finds no accelerator is left out. No part needs a network,
+and each prints its result as it ends, so that a run that is cut off still says something.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import dataclasses
 import importlib.util
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
     import keras
 
 BACKENDS = ("jax", "torch", "tensorflow")
+MINUTES = 8
 CASES = ("layer Dense", "layer Conv2D", "layer LSTM", "transformer block")
 AT_MOST = {"MLP": 1.02, "ResNet-50": 1.01, "transformer": 1.01}
 # Products in full float32, as the weights in float64 that norms are compared with.
@@ -38,6 +42,9 @@ def main(arguments: list[str] | None = None) -> None:
     os.environ["KERAS_BACKEND"] = options.backend
     from benchmarks import machine
 
+    if not options.quick and not _has_accelerator(options.backend):
+        print(f"{options.backend}: left out, since it finds no accelerator", flush=True)
+        return
     print(machine.sentence(machine.describe()), flush=True)
     if options.quick:
         print("QUICK: tiny sizes, to show that the program runs; the times have no meaning")
@@ -55,12 +62,32 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
+def _has_accelerator(backend: str) -> bool:
+    if backend == "jax":
+        import jax
+
+        return any(device.platform != "cpu" for device in jax.devices())
+    if backend == "torch":
+        import torch
+
+        return bool(torch.accelerator.is_available())
+    import tensorflow as tf
+
+    return any(device.device_type != "CPU" for device in tf.config.list_physical_devices())
+
+
 def _each_backend(options: argparse.Namespace) -> None:
+    end = time.monotonic() + 60 * MINUTES
     for backend in filter(importlib.util.find_spec, BACKENDS):
         command = [sys.executable, "-m", "benchmarks.gpu", "--backend", backend]
         command += ["--rounds", str(options.rounds), *(["--quick"] if options.quick else [])]
         environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
-        ended = subprocess.run(command, env=environment, check=False).returncode
+        left = max(0.0, end - time.monotonic())
+        try:
+            ended = subprocess.run(command, env=environment, check=False, timeout=left).returncode
+        except subprocess.TimeoutExpired:
+            print(f"{backend}: cut off after {MINUTES} minutes in all", flush=True)
+            continue
         if ended:
             print(f"{backend}: ended with exit status {ended}", flush=True)
 
@@ -217,7 +244,11 @@ WORKLOADS = {"MLP": _mlp, "ResNet-50": _resnet, "transformer": _transformer}
 
 
 def _ratios(name: str, workload: Any, rounds: int, quick: bool) -> None:
-    """Times the ways to train one model in interleaved rounds, and prints a line for each."""
+    """Times the ways to train one model in interleaved rounds, and prints a line for each.
+
+    Records, which copy weights to the host, are taken between two epochs. They are told apart from
+    the steps: an epoch here has few steps.
+    """
     import keras_lcb as lcb
     from benchmarks.interleaved import Variant, ratio, time_variants
 
@@ -238,12 +269,16 @@ def _ratios(name: str, workload: Any, rounds: int, quick: bool) -> None:
         variants[way], data = Variant(model, callbacks), (x, y)
     assert data is not None
     timings = time_variants(variants, data, batch_size=batch_size, rounds=rounds, epochs=2)
+    steps = {
+        way: dataclasses.replace(own, epochs=own.epochs - own.hooks) for way, own in timings.items()
+    }
     for way in list(ways)[1:]:
-        found = ratio(timings[way], timings["plain fit"])
+        found = ratio(steps[way], steps["plain fit"])
         wanted = f" (wanted: {AT_MOST[name]})" if "plain" not in way else ""
+        between = 1e3 * float(np.median(timings[way].hooks[..., 0]))
         print(
-            f"{name}, {way}: {found.median:.3f} of plain fit, quartiles {found.lower:.3f} to "
-            f"{found.upper:.3f}{wanted}",
+            f"{name}, {way}: steps take {found.median:.3f} of plain fit, quartiles "
+            f"{found.lower:.3f} to {found.upper:.3f}{wanted}; between epochs {between:.1f} ms",
             flush=True,
         )
 

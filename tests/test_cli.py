@@ -189,6 +189,7 @@ def test_what_results_refuses(tmp_path, capfd):
         "no section '7'": ["--sections", "7"],
         "no claim 'deeper-first' here; there are shallower-first": ["--claims", "deeper-first"],
         "no setting 'depht'": ["--claims", "shallower-first", "--set", "depht=3"],
+        "`optimizer` is no number": ["--claims", "shallower-first", "--scale", "optimizer=2"],
         "one of dask, loky, ray": ["--quick", "--backend", "slurm"],
     }.items():
         assert words in _refusal(capfd, "results", "--out", tmp_path / "out", *wrong)
@@ -199,6 +200,22 @@ def test_changes_of_settings_are_numbers_or_words():
     assert dict(options.changes) == {"width": 8, "optimizer": "adam"}
     with pytest.raises(SystemExit):
         cli._parser().parse_args(["results", "--set", "width"])
+
+
+def test_settings_are_multiplied_by_numbers():
+    options = cli._parser().parse_args(["results", "--scale", "learning_rate=0.5"])
+    assert options.factors == [("learning_rate", 0.5)]
+    for wrong in ("learning_rate=half", "learning_rate=True", "learning_rate"):
+        with pytest.raises(SystemExit):
+            cli._parser().parse_args(["results", "--scale", wrong])
+
+
+def test_the_page_says_the_command_but_not_where_it_ran(tmp_path):
+    what = "--claims freezing-shallow-is-cheap --seeds 1 --set updates=40 --scale width=0.5".split()
+    where = ["--page-only", "--runs", tmp_path / "runs", "--out", tmp_path, "--jobs", "2"]
+    assert cli.main(["results", *what[:2], *where, *what[2:]]) == 0
+    text = (tmp_path / "RESULTS.md").read_text()
+    assert f"Made by `keras-lcb results {' '.join(what)}` from" in text and "--jobs" not in text
 
 
 def test_quick_results_are_a_page_with_honest_intervals(tmp_path):

@@ -284,12 +284,56 @@ my_explanation = ...
 exercises.explain("02.c", my_explanation)
 
 # %% [markdown]
+# ## What a layer passes on
+#
+# So far we have looked at weights. Another way is to look at what a layer makes of the data. Give the
+# network the same samples at each record, and compare what the layer passes on with what it passes on
+# after training. The callback `RepresentationSimilarity` does so. Its measure is linear CKA: 1 if the
+# two differ only by a rotation and a scale, and near 0 if they have nothing in common.
+#
+# This time there is something to learn.
+
+# %%
+keras.utils.set_random_seed(seed)
+x = np.random.default_rng(seed).normal(size=(512, 8)).astype("float32")
+y = np.sin(2 * x[:, :1]) + x[:, 1:2] * x[:, 2:3]
+names = [f"dense_{index}" for index in range(4)]
+model = keras.Sequential([keras.Input((8,))])
+for name in names:
+    model.add(keras.layers.Dense(32, activation="relu", name=name))
+model.add(keras.layers.Dense(1, name="readout"))
+model.compile(keras.optimizers.SGD(0.02, momentum=0.9), "mse")
+weights, passed_on = lcb.LayerConvergence(), lcb.RepresentationSimilarity(x[:256])
+model.fit(x, y, epochs=8 if SHORT else 60, verbose=0, callbacks=[weights, passed_on])
+both = lcb.collect(weights, passed_on)
+
+figure, (left, right) = plt.subplots(1, 2, figsize=(13, 4), layout="constrained")
+lcb.plotting.plot_convergence(both, left)
+lcb.plotting.plot_similarity(both, right)
+half_way = lcb.analysis.time_to_fraction(both).rename("updates to half the distance")
+similar = lcb.analysis.time_to_similarity(both).rename("updates to a similarity of 0.9")
+at_start = both.similarity[0].rename("similarity before training")
+for column in (half_way, similar, at_start):
+    print(column.name, column.sel(layer=names).values.round(2), sep=": ")
+
+# %% [markdown]
+# ### Explain · 02.d
+#
+# Look at the order of the four hidden layers in both figures, and at the similarity before training.
+# Do the two ways of measuring agree on which layer is first? What may make the first layer look
+# early on the right?
+
+# %%
+my_explanation = ...
+exercises.explain("02.d", my_explanation)
+
+# %% [markdown]
 # ## What to remember
 #
 # - The rate over a whole run is 1/T. Compare windows, times to a fraction of the way, or areas.
 # - The endpoint is a choice. Say which one you made.
 # - The distance between weights does not tell what the network computes. Always look at the loss as
-#   well.
+#   well, and if you can, at what the layers pass on.
 #
 # ## Further reading
 #
@@ -297,4 +341,7 @@ exercises.explain("02.c", my_explanation)
 # - S. Carbonnelle, C. De Vleeschouwer. *Layer rotation*, arXiv 1806.01603: an angle in place of a
 #   distance; it does not depend on the length of the weights. Two angles are recorded:
 #   `run.angle_to_end`, which goes with the distance, and `run.angle`, the angle to the start.
+# - S. Kornblith, M. Norouzi, H. Lee, G. Hinton. *Similarity of Neural Network Representations
+#   Revisited*, arXiv 1905.00414: CKA. M. Raghu and others: *SVCCA*, arXiv 1706.05806, which reports
+#   that representations converge from the bottom up.
 # - arXiv 2110.06256 and 2107.09133: weights that keep moving while the loss has settled.

@@ -22,10 +22,13 @@ class RankCorrelation:
         chance: For one run, the p-value of Kendall's test: the probability that two independent
             quantities have orders that agree or disagree at least as much. It is exact without
             ties and with one group. `None` for several runs.
+        layers_of_runs: How many layers each run's ρ is over, for tests of their order: those where
+            both quantities are known, less one for each group after the first.
     """
 
     spearman_of_runs: tuple[float, ...]
     chance: float | None = None
+    layers_of_runs: tuple[int, ...] = ()
 
     @property
     def spearman(self) -> float:
@@ -83,21 +86,23 @@ def rank_correlation(
     one, other = (np.array(values, dtype=float) for values in zip(*pairs, strict=True))
     group_of = np.zeros(one.shape[1], int) if groups is None else np.array(groups)
     chance = _chance(one[0], other[0], group_of) if len(pairs) == 1 else None
-    return RankCorrelation(tuple(_spearman(one, other, group_of).tolist()), chance)
+    rho = _spearman(one, other, group_of)
+    return RankCorrelation(tuple(rho.tolist()), chance, _counts(one, other, group_of))
 
 
-def p_random_order(order: RankCorrelation, layers: int) -> float:
+def p_random_order(order: RankCorrelation, layers: int | Sequence[int]) -> float:
     """Returns the probability of a mean correlation this large if the layers had a random order.
 
     The correlation with a random order has mean 0 and variance 1 / (layers − 1), whatever the
     values and ties (Pitman, 1937). If each run draws its order anew, the mean over n runs is nearly
-    normal with 1/n of this variance. This test complements Student's t test, which compares the
-    mean with the scatter over runs. Few layers have few possible orders, and if all runs have the
-    same order by chance, there is no scatter at all.
+    normal with 1/n of this variance, or of its mean if runs have different numbers of layers. This
+    test complements Student's t test, which compares the mean with the scatter over runs. Few
+    layers have few possible orders, and if all runs have the same order by chance, there is no
+    scatter at all.
 
     Args:
         order: The rank correlations of the runs.
-        layers: The number of layers of each run.
+        layers: The number of layers: one for all runs, or one for each.
 
     Returns:
         The two-sided p-value.
@@ -106,8 +111,13 @@ def p_random_order(order: RankCorrelation, layers: int) -> float:
         >>> round(p_random_order(RankCorrelation((1.0, 1.0, 0.5, 1.0)), 3), 3)
         0.013
     """
-    runs = Estimate(order.spearman_of_runs).count
-    z = abs(order.spearman) * math.sqrt(runs * max(layers - 1, 0))
+    rho = np.array(order.spearman_of_runs, dtype=float)
+    over = np.broadcast_to(layers, rho.shape)[~np.isnan(rho)]
+    if not over.size:
+        return math.nan
+    if over.min() < 2:  # which are in no order
+        return 1.0
+    z = abs(order.spearman) * len(over) / math.sqrt((1 / (over - 1)).sum())
     return math.erfc(z / math.sqrt(2))
 
 
@@ -139,6 +149,11 @@ def _ranks(values: np.ndarray, groups: np.ndarray) -> np.ndarray:
         own = groups == group
         ranks[:, own] = rankdata(values[:, own], axis=1) / (own.sum() + 1) - 0.5
     return ranks
+
+
+def _counts(one: np.ndarray, other: np.ndarray, groups: np.ndarray) -> tuple[int, ...]:
+    known = ~(np.isnan(one) | np.isnan(other))
+    return tuple(int(own.sum()) - max(len(set(groups[own].tolist())) - 1, 0) for own in known)
 
 
 def _chance(one: np.ndarray, other: np.ndarray, groups: np.ndarray) -> float:

@@ -42,9 +42,13 @@ def read(variables: Sequence[keras.Variable]) -> list[Any]:
 
 def after(tensors: Sequence[Any]) -> contextlib.AbstractContextManager[None]:
     """Returns a context in which what is done waits until the tensors are known."""
+    if tf.executing_eagerly():
+        return contextlib.nullcontext()
     parts = [t.values if isinstance(t, tf.IndexedSlices) else t for t in tensors]
     # In a branch of `tf.cond`, tensors from outside would be waited for at its end only.
-    return tf.control_dependencies([tf.identity(part) for part in parts])
+    graph = tf.compat.v1.get_default_graph()
+    own = [part if part.graph is graph else tf.identity(part) for part in parts]
+    return tf.control_dependencies([tf.group(own)])
 
 
 def have_values(variables: Sequence[keras.Variable]) -> bool:

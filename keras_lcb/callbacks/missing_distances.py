@@ -50,7 +50,7 @@ def why_missing(
         elif sketched and np.isnan(columns["angle_to_end"][:, place]).all():
             explain(row.name, _MIXED, "angle_to_end")
         if has_lora(row) and np.isnan(columns["effective_distance"][:, place]).all():
-            explain(row.name, _NOT_WHOLE, "effective_distance")
+            explain(row.name, _NOT_WHOLE if sketched else _NOT_FINITE, "effective_distance")
         if given is not None and given[place] is None:
             explain(row.name, "The reference does not hold this layer.", "distance")
         elif not np.isfinite(columns["distance"][0, place]):

@@ -28,11 +28,11 @@ class TrainingBackup(keras.callbacks.Callback):
 
     Run the same program again: `fit` begins with the state in the folder, at the right epoch. The
     state consists of the weights, the optimizer (and the others that are attributes of the model),
-    and the seeds of layers such as `Dropout` (on torch, of those that were given a seed). An
-    interrupted training therefore ends at the same weights as another, if the data come in the
-    same order (`shuffle=False`, or an order that depends on the epoch only). Not in the state are
-    other callbacks, such as the patience of `EarlyStopping`. The callbacks of this package have
-    `backup` for it; records after the restored epoch are dropped.
+    the states of stateful RNNs, and the seeds of layers such as `Dropout` (on torch, of those that
+    were given a seed). An interrupted training therefore ends at the same weights as another, if
+    the data come in the same order (`shuffle=False`, or an order that depends on the epoch only).
+    Not in the state are other callbacks, such as the patience of `EarlyStopping`. The callbacks of
+    this package have `backup` for it; records after the restored epoch are dropped.
 
     Each state is written to a new file, which gets its name only when it is whole, and carries a
     checksum. The newest two are kept, so that whenever the process is killed, a whole state is
@@ -144,9 +144,11 @@ class TrainingBackup(keras.callbacks.Callback):
         return sorted(path for path in self.folder.iterdir() if _NAME.fullmatch(path.name))
 
     def _restore(self, path: pathlib.Path, content: bytes) -> None:
-        outline, seeds = _read(content)
+        outline, further = _read(content)
         problem = None
-        if outline == _outline(self.model) and len(seeds) == len(_seeds(self.model)):
+        if outline == _outline(self.model) and list(map(np.shape, further)) == [
+            tuple(v.shape) for v in _further(self.model)
+        ]:
             problem = internals.load_state(self.model, io.BytesIO(content))
         else:
             problem = "its weights have other shapes"
@@ -156,7 +158,7 @@ class TrainingBackup(keras.callbacks.Callback):
                 "another folder for TrainingBackup, or delete that one. If an optimizer is not "
                 "built yet, call its `build(variables)` before `fit`."
             )
-        for variable, value in zip(_seeds(self.model), seeds, strict=True):
+        for variable, value in zip(_further(self.model), further, strict=True):
             variable.assign(value)
         internals.start_at(self.model, int(_NAME.fullmatch(path.name)[1]))  # type: ignore[index]
         self._restored = True
@@ -185,8 +187,8 @@ def _content(model: keras.Model) -> memoryview:
     with h5py.File(content, "r+") as file:
         group = file.create_group(_GROUP)
         group["outline"] = json.dumps(_outline(model))
-        for number, seed in enumerate(_seeds(model)):
-            group[f"seed_{number}"] = keras.ops.convert_to_numpy(seed)
+        for number, variable in enumerate(_further(model)):
+            group[f"state_{number}"] = keras.ops.convert_to_numpy(variable)
     return content.getbuffer()
 
 
@@ -196,15 +198,22 @@ def _read(content: bytes) -> tuple[Any, list[np.ndarray]]:
 
     with h5py.File(io.BytesIO(content), "r") as file:
         group = file[_GROUP]
-        seeds = [group[f"seed_{number}"][()] for number in range(len(group) - 1)]
-        return json.loads(group["outline"][()]), seeds
+        further = [group[f"state_{number}"][()] for number in range(len(group) - 1)]
+        return json.loads(group["outline"][()]), further
 
 
 def _outline(model: keras.Model) -> list[list[int]]:
     return [list(weights.shape) for weights in model.weights]
 
 
-def _seeds(model: keras.Model) -> list[keras.Variable]:
-    """Returns the states of random layers, which are no weights, and which Keras does not save."""
+def _further(model: keras.Model) -> list[keras.Variable]:
+    """Returns state that is no weights, and which Keras does not save.
+
+    It is the state of random layers, and that of stateful RNNs.
+    """
     known = {id(variable) for variable in (*model.weights, *model.metrics_variables)}
-    return [variable for variable in model.variables if id(variable) not in known]
+    layers = internals.flattened(model)
+    of_layers = keras.tree.flatten([getattr(layer, "states", None) for layer in layers])
+    states = [state for state in of_layers if isinstance(state, keras.Variable)]
+    found = {id(variable): variable for variable in (*model.variables, *states)}
+    return [variable for key, variable in found.items() if key not in known]

@@ -235,3 +235,15 @@ question(
         "It looks at the error on fresh data, not only at the curves.",
     ),
 )
+question(
+    "02.d",
+    model="They agree in part only. The first layer is the first to pass on nearly what it passes "
+    "on in the end, but it begins far ahead: it sees the data themselves, so even random weights "
+    "pass on something similar. What a deeper layer passes on also changes when the layers before "
+    "it change, though its own weights stay. One network is no proof of either order.",
+    criteria=(
+        "It compares the orders of the layers in both figures.",
+        "It uses the similarity before training.",
+        "It says that what a layer passes on depends on the layers before it.",
+    ),
+)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from keras_lcb.experiments.finding import Finding, corrected, over_settings
 from keras_lcb.experiments.grid import member_of
+from keras_lcb.experiments.learned import of_learned
 from keras_lcb.experiments.member import Member
 from keras_lcb.experiments.results import Results, load_members
 from keras_lcb.experiments.scale import Scale
@@ -47,6 +48,9 @@ class Claim:
         scale: Of the effect.
         settings: Name to what is trained. Verdicts are corrected for their number.
         seeds: How many of each the full study takes.
+        family: A name that it shares with claims that measure nearly the same, with which its
+            verdicts are corrected together. By default it is a family of its own.
+        unlearned: Whether runs that learned nothing count, too; see `learned`.
         challenge: What to change to contradict it: settings for the command line.
         none: The verdict where the effect is sure to be none.
         note: What one has to know to read the effect; sentences.
@@ -63,6 +67,8 @@ class Claim:
     scale: Scale
     settings: Mapping[str, Setting]
     seeds: int = 10
+    family: str = ""
+    unlearned: bool = False
     challenge: str = ""
     none: str = "equivalent"
     note: str = ""
@@ -80,12 +86,22 @@ class Claim:
         ]
 
     def answer(self, folder: str | os.PathLike[str], seeds: Sequence[int] | None = None) -> Answer:
-        """Returns what a folder's runs say of it."""
+        """Returns what a folder's runs say of it by itself; see `families` for several claims."""
+        found = self.measured(folder, seeds)
+        return dataclasses.replace(found, findings=corrected(found.findings))
+
+    def measured(
+        self, folder: str | os.PathLike[str], seeds: Sequence[int] | None = None
+    ) -> Answer:
+        """Returns what a folder's runs say, as if each setting were the only test."""
         results = load_members(self.members(seeds), folder)
         runs = {dict(choice)["setting"]: own for choice, own in results.runs.items()}
         # In the order in which they are declared.
-        findings = {name: self.measure(runs[name]) for name in self.settings if name in runs}
-        return Answer(self, corrected(findings), over_settings(findings, self.scale), results)
+        findings = {name: self._measured(runs[name]) for name in self.settings if name in runs}
+        return Answer(self, findings, over_settings(findings, self.scale), results)
+
+    def _measured(self, runs: xr.Dataset) -> Finding:
+        return self.measure(runs) if self.unlearned else of_learned(self.measure, runs, self.scale)
 
     def verdict(self, finding: Finding) -> str:
         """Returns a finding in words."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import numpy as np
 
@@ -16,6 +17,8 @@ from keras_lcb.analysis.verdict import INCONCLUSIVE, LAYERS_FOR_AN_ORDER
 from keras_lcb.experiments.scale import CORRELATION, RATIO, Scale
 
 LEVEL = 0.05  # of all tests
+
+Place = TypeVar("Place", bound=Hashable)  # what a finding is about, such as the name of a setting
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,7 @@ class Finding:
         direction: +1 or −1 where the effect's sign is known otherwise; by default that of its
             mean.
         beside: The same effect by other measures, in which a sign means the same.
+        parts: What the effect is made of, or follows from, by name: no witnesses to it.
         loss: What the training loss was where the runs were looked at.
         lacking: Why there can be no verdict; mostly empty.
     """
@@ -42,6 +46,7 @@ class Finding:
     p_equivalent: float
     direction: int | None = None
     beside: Mapping[str, Estimate] = field(default_factory=dict)
+    parts: Mapping[str, Estimate] = field(default_factory=dict)
     loss: Estimate = Estimate(())
     lacking: str = ""
 
@@ -77,7 +82,6 @@ def finding(
     scale: Scale,
     *,
     ranks: RankCorrelation | None = None,
-    layers: int = 0,
     **told: object,
 ) -> Finding:
     """Returns what the effects of several seeds say.
@@ -88,7 +92,6 @@ def finding(
         scale: Of the effect.
         ranks: The rank correlation that the effect stands for, if it is about an order of layers;
             layers in random order have to be unlikely to have as large a one.
-        layers: How many layers that is over.
         **told: What else to tell; see `Finding`.
 
     Example:
@@ -98,12 +101,14 @@ def finding(
     """
     effect = Estimate(tuple(float(value) for value in values))
     p_order = effect.p_differs()
+    layers = LAYERS_FOR_AN_ORDER
     if ranks is not None:
-        p_order = max(p_order, p_random_order(ranks, layers))
+        layers = max(ranks.layers_of_runs, default=0)
+        p_order = max(p_order, p_random_order(ranks, ranks.layers_of_runs))
     lacking = ""
     if effect.count < RUNS_FOR_A_VERDICT:
         lacking = f"{_counted(effect.count, 'seed')}; a verdict takes {RUNS_FOR_A_VERDICT}"
-    elif ranks is not None and layers < LAYERS_FOR_AN_ORDER:
+    elif layers < LAYERS_FOR_AN_ORDER:
         lacking = f"{_counted(layers, 'layer')}; an order takes {LAYERS_FOR_AN_ORDER}"
     found = Finding(scale, tuple(seeds), effect, p_order, effect.p_within(*scale.bounds))
     return dataclasses.replace(found, **{"lacking": lacking, **told})  # type: ignore[arg-type]
@@ -124,9 +129,7 @@ def order_finding(
 
     depths = np.broadcast_to(depth, values.shape)
     ranks = rank_correlation([(d, own) for d, own in zip(depths, values, strict=True)])
-    return finding(
-        ranks.spearman_of_runs, seeds, CORRELATION, ranks=ranks, layers=values.shape[1], **told
-    )
+    return finding(ranks.spearman_of_runs, seeds, CORRELATION, ranks=ranks, **told)
 
 
 def bias_finding(bias: ConvergenceBias, seeds: Sequence[int], **told: object) -> Finding:
@@ -143,10 +146,14 @@ def bias_finding(bias: ConvergenceBias, seeds: Sequence[int], **told: object) ->
         direction=None if bias.ratio.defined else direction,
         lacking=bias.lacking,
     )
-    return dataclasses.replace(found, **told)  # type: ignore[arg-type]
+    found = dataclasses.replace(found, **told)  # type: ignore[arg-type]
+    # Ranks count a layer that is late as the last one, however late: an effect that takes it as
+    # less may point the other way, and then nothing is clear.
+    opposed = found.direction is not None and found.effect.mean * found.direction <= 0
+    return dataclasses.replace(found, p_order=1.0) if opposed else found
 
 
-def corrected(findings: Mapping[str, Finding]) -> dict[str, Finding]:
+def corrected(findings: Mapping[Place, Finding]) -> dict[Place, Finding]:
     """Returns findings with p-values corrected for their number by Holm's method.
 
     Settings without a verdict for want of seeds or layers are no tests, and do not count.

@@ -14,16 +14,20 @@ from keras_lcb.experiments.finding import Finding, finding
 from keras_lcb.experiments.scale import RATIO
 
 
-def by_depth(quantity: str, others: Mapping[str, str]) -> Callable[[xr.Dataset], Finding]:
+def by_depth(
+    quantity: str, others: Mapping[str, str], same: Mapping[str, str] | None = None
+) -> Callable[[xr.Dataset], Finding]:
     """Returns a measure: how many times as large a quantity is in the last layer as in the first.
 
     It is read from a trend of its logarithm over hidden layers of equal shape, mean over the
-    moments of training, which are parts of one run and so no tests of their own. Beside it stand
-    the moments one by one, all hidden layers, and related quantities.
+    moments of training, which are its parts, and no tests of their own. Beside it stand all hidden
+    layers, and related quantities.
 
     Args:
         quantity: A positive quantity of `engines.landscape.measure`.
         others: Words to related quantities.
+        same: Words to quantities that are nearly the same by definition. They do not confirm it,
+            and count as its parts.
     """
 
     def measure(runs: xr.Dataset) -> Finding:
@@ -32,8 +36,9 @@ def by_depth(quantity: str, others: Mapping[str, str]) -> Callable[[xr.Dataset],
         equal, every = equal_layers(hidden, names), Comparison.of_all(names)
         seeds = runs["seed"].values.tolist()
         logs = _logs(runs, quantity, equal)
-        beside = {moment: _ratio(runs, quantity, equal, [moment]) for moment in MOMENTS}
-        beside["all shapes"] = _ratio(runs, quantity, every)
+        parts = {moment: _ratio(runs, quantity, equal, [moment]) for moment in MOMENTS}
+        parts |= {words: _ratio(runs, name, equal) for words, name in (same or {}).items()}
+        beside = {"all shapes": _ratio(runs, quantity, every)}
         beside |= {words: _ratio(runs, name, equal) for words, name in others.items()}
         depth = np.array(equal.places)
         return finding(
@@ -41,8 +46,8 @@ def by_depth(quantity: str, others: Mapping[str, str]) -> Callable[[xr.Dataset],
             seeds,
             RATIO,
             ranks=rank_correlation([(depth, own) for own in logs], equal.groups),
-            layers=equal.count,
             beside=beside,
+            parts=parts,
             loss=Estimate(tuple(runs["loss"].isel(step=-1).values.tolist())),
         )
 

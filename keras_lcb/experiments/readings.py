@@ -163,9 +163,7 @@ def cost_of_freezing(runs: xr.Dataset) -> Finding:
     ranks = rank_correlation(
         [(np.array(equal.places), own) for own in cost.values[finite]], equal.groups
     )
-    return finding(
-        ranks.spearman_of_runs, seeds, CORRELATION, ranks=ranks, layers=equal.count, loss=loss
-    )
+    return finding(ranks.spearman_of_runs, seeds, CORRELATION, ranks=ranks, loss=loss)
 
 
 def gradient_and_speed(runs: xr.Dataset) -> Finding:
@@ -207,7 +205,6 @@ def gradient_and_speed(runs: xr.Dataset) -> Finding:
         runs["seed"].values.tolist(),
         CORRELATION,
         ranks=ranks,
-        layers=compared.count,
         beside={name: Estimate(own.spearman_of_runs) for name, own in others.items()},
         loss=loss_at(runs, until),
     )

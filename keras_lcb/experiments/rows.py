@@ -47,7 +47,7 @@ def raw(answers: Sequence[Answer]) -> pd.DataFrame:
     rows = []
     for answer in answers:
         for setting, found in answer.findings.items():
-            measures = {"": found.effect, **found.beside}
+            measures = {"": found.effect, **found.parts, **found.beside}
             for measure, estimate in measures.items():
                 for seed, value in zip(found.seeds, estimate.values, strict=True):
                     told = answer.claim.scale.shown(value)

@@ -28,6 +28,7 @@ from keras_lcb.experiments.member import (
 from keras_lcb.experiments.results import Results, load
 
 _PATIENCE_SECONDS = 0.5  # between looks at what another process is at
+_LOSSES = 2  # passes in a row without a run that may end by an error that is no member's
 
 
 def run(study: Study, folder: str | os.PathLike[str], **options: Any) -> Results:
@@ -74,7 +75,9 @@ def complete(
     folder. Several processes, on several machines, may work in one folder: each member is run by
     one of them. A member that fails is listed with its error, and the others run on; another call
     tries it again. If a process is killed, for want of memory for example, the members that it was
-    at run again, one by one; a member whose process is killed twice is listed as failed.
+    at run again, one by one; a member whose process is killed twice is listed as failed. If
+    processes are killed while they start, before they are at any member, new ones are started; if
+    that happens three times without a run in between, their error is raised.
 
     Args:
         members: The members.
@@ -134,6 +137,7 @@ class _Work:
         self.threads = threads
         self.bar = bar
         self.attempt = uuid.uuid4().hex
+        self.lost = 0  # passes that ended by an error that is no member's, since the last run
         for member in members:  # what failed before is tried again
             failure_path(folder, member.key).unlink(missing_ok=True)
 
@@ -170,9 +174,11 @@ class _Work:
         try:
             pool(joblib.delayed(keras_lcb_worker.work)(*task) for task in tasks)
         except Exception:
+            before = len(self.pending)
             self._note()
             under_way = [member for member in self.pending if self._deaths(member)]
-            if not under_way:
+            self.lost = self.lost + 1 if not under_way and len(self.pending) == before else 0
+            if self.lost > _LOSSES:
                 raise
             return under_way
         self._note()

@@ -2,6 +2,7 @@
 
 import keras
 import numpy as np
+import pytest
 
 import keras_lcb as lcb
 from benchmarks import gpu
@@ -35,3 +36,17 @@ def test_each_way_is_compared_with_plain_fit(capsys):
     gpu._ratios("MLP", gpu._mlp, rounds=1, quick=True)
     told = capsys.readouterr().out.splitlines()
     assert len(told) == 4 and all("of plain fit" in line for line in told)
+    assert all("; between epochs " in line for line in told)
+
+
+@pytest.mark.skipif(gpu._has_accelerator(keras.backend.backend()), reason="needs none")
+def test_a_backend_without_an_accelerator_is_left_out(capsys):
+    gpu.main(["--backend", keras.backend.backend()])
+    assert "left out, since it finds no accelerator" in capsys.readouterr().out
+
+
+def test_a_backend_that_takes_too_long_is_cut_off(monkeypatch, capsys):
+    monkeypatch.setattr(gpu, "MINUTES", 0)
+    gpu.main([])
+    told = capsys.readouterr().out.splitlines()
+    assert told == [f"{each}: cut off after 0 minutes in all" for each in gpu.BACKENDS]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import pickle
 import warnings
 
@@ -533,3 +534,14 @@ def test_the_effective_kernel_of_a_lora_layer():
     assert expected[0] > 1e-2
     assert np.isnan(run.effective_distance.sel(layer="out")).all()
     assert run.parameters.sel(layer="a") == 3 * 2 + 2 * 4 + 4
+
+
+def test_why_a_diverged_lora_layer_has_no_effective_distance():
+    first = keras.layers.Dense(4, name="a")
+    model = keras.Sequential([keras.Input((3,)), first, keras.layers.Dense(1, name="out")])
+    first.enable_lora(2)
+    model.compile(keras.optimizers.SGD(1e30), "mse")
+    convergence = lcb.LayerConvergence()
+    fit(model, convergence, epochs=2)
+    missing = json.loads(convergence.results.attrs["missing"])
+    assert "not finite" in missing["effective_distance/a"]

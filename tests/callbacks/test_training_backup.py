@@ -68,7 +68,11 @@ def test_an_interrupted_training_ends_where_an_unbroken_one_does(optimizer, tmp_
     assert names(tmp_path) == [f"epoch_0000000{epoch}.weights.h5" for epoch in (1, 2)]
     anew = compiled(random_layers(), optimizer())
     train(anew, lcb.TrainingBackup(tmp_path), epochs=4)
-    for ours, expected in zip(anew.variables, whole.variables, strict=True):
+    assert_equal(anew, whole)
+
+
+def assert_equal(model, other):
+    for ours, expected in zip(model.variables, other.variables, strict=True):
         np.testing.assert_allclose(
             keras.ops.convert_to_numpy(ours),
             keras.ops.convert_to_numpy(expected),
@@ -76,6 +80,31 @@ def test_an_interrupted_training_ends_where_an_unbroken_one_does(optimizer, tmp_
             atol=1e-7,
             err_msg=expected.path,
         )
+
+
+def test_states_of_rnns_are_state(tmp_path):
+    """They go on from one batch to the next, and from one epoch to the next."""
+    random = np.random.default_rng(0)
+    x, y = random.normal(size=(16, 5, 3)), random.normal(size=(16, 2))
+
+    def new():
+        keras.utils.set_random_seed(1)
+        # On torch, Keras cannot train a stateful LSTM or GRU.
+        parts = [layers.SimpleRNN(4, stateful=True), layers.Dense(2)]
+        model = keras.Sequential([keras.Input((5, 3), batch_size=8), *parts])
+        return compiled(model, keras.optimizers.SGD(0.1))
+
+    def fit(model, *callbacks):
+        options = {"batch_size": 8, "epochs": 4, "shuffle": False, "verbose": 0}
+        model.fit(x, y, callbacks=[*callbacks], **options)
+
+    whole = new()
+    fit(whole)
+    with pytest.raises(KeyboardInterrupt):
+        fit(new(), lcb.TrainingBackup(tmp_path), StopsAt(2))
+    anew = new()
+    fit(anew, lcb.TrainingBackup(tmp_path))
+    assert_equal(anew, whole)
 
 
 def test_it_goes_on_at_the_right_epoch_once(tmp_path):

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import csv
-import dataclasses
 import re
 
 import numpy as np
 import pytest
 
-from keras_lcb import experiments, synthetic
+from keras_lcb import experiments
 from keras_lcb.analysis.estimate import RUNS_FOR_A_VERDICT
 from keras_lcb.experiments import answering, words
 from keras_lcb.experiments.finding import finding
@@ -116,15 +115,3 @@ def test_a_page_that_is_not_complete_says_so(claim, tmp_path):
     experiments.complete(claim.members([0]), tmp_path / "runs", jobs=1, progress=False)
     text = write_page([claim.answer(tmp_path / "runs")], tmp_path, command="c").read_text()
     assert "**Not complete: 16 trainings" in text and "○" in text and "▲ " not in text.split("|")[5]
-
-
-def test_a_question_of_ones_own_changes_settings(claim):
-    changed = answering._changed(claim, {"power": 0})
-    assert {setting.config.power for setting in changed.settings.values()} == {0}
-    name, one = next(iter(claim.settings.items()))
-    lacking = dataclasses.replace(one, config=synthetic.Config())
-    mixed = dataclasses.replace(claim, settings={"other": lacking, name: one})
-    changed = answering._changed(mixed, {"power": 0}).settings
-    assert changed["other"] == lacking and changed[name].config.power == 0
-    with pytest.raises(ValueError, match="no setting 'powr'"):
-        answering._changed(claim, {"powr": 0})

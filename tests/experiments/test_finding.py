@@ -63,11 +63,22 @@ def test_an_order_has_to_be_unlikely_among_random_ones():
     assert order_finding(np.arange(3), values[:, ::-1], SEEDS).sign == -1
 
 
+def test_layers_that_are_not_known_make_an_order_likelier():
+    """Runs with five known layers of eight are as likely to be in order as runs of five layers."""
+    values = np.arange(8.0) + np.zeros((6, 1))
+    values[:3, [1, 4, 6]] = np.nan
+    found = order_finding(np.arange(8), values, SEEDS)
+    deviation = math.sqrt(3 / 4 + 3 / 7) / 6
+    assert found.p_order == pytest.approx(math.erfc(1 / deviation / math.sqrt(2)))
+    values[:, :6] = np.nan
+    assert order_finding(np.arange(8), values, SEEDS).lacking == "0 seeds; a verdict takes 5"
+
+
 def test_two_layers_are_no_order():
     values = np.random.default_rng(0).normal(0, 0.1, (6, 2)) + [1.0, 2.0]
     ranks = rank_correlation([((0, 1), own) for own in values])
     ratios = np.log(values[:, 1] / values[:, 0])
-    found = finding(ratios, SEEDS, RATIO, ranks=ranks, layers=2)
+    found = finding(ratios, SEEDS, RATIO, ranks=ranks)
     assert found.lacking == "2 layers; an order takes 3" and found.sign == 0
 
 

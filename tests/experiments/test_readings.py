@@ -7,11 +7,12 @@ import pytest
 import scipy.stats
 import xarray as xr
 
+from keras_lcb.analysis import convergence_bias
 from keras_lcb.experiments import readings
 from keras_lcb.experiments.engines.midway import DISTANCE_TO_MIDWAY
 
 STEPS = np.arange(0, 201, 5)  # 2T = 200
-LAYERS = ["first", "second", "third", "fourth"]
+LAYERS = ["first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth"]
 
 
 def runs_of(rates, seeds=6, **variables):
@@ -66,11 +67,21 @@ def test_where_no_layer_is_half_the_way_by_the_middle_there_is_no_effect():
 
 
 def test_an_order_needs_an_interval_that_leaves_none_out():
-    """By ranks alone it would be one: the ratio of one seed goes far the other way."""
-    runs = runs_of([0.011, 0.0105, 0.0101, 0.001], seeds=8)
+    """By ranks alone it would be one: the ratio of one seed is far from those of the others."""
+    most = runs_of([0.010, 0.0088, 0.0077, 0.005], seeds=7)
+    other = runs_of([0.005, 0.012, 0.018, 0.028], seeds=8).isel(seed=[7])
+    runs = xr.concat([most, other], "seed")
     found = readings.time_to_half(runs)
-    low, high = found.effect.interval()
-    assert (low > 0) == (found.sign == 1)
+    assert convergence_bias(runs, 100).verdict == "shallower faster"
+    assert found.effect.interval()[0] < 0 < found.effect.mean and found.sign == 0
+
+
+def test_a_verdict_does_not_oppose_its_effect():
+    """By ranks, a first layer that is late is one of eight; its time weighs more than theirs."""
+    rates = [0.005, *(0.7 / np.arange(1, 8))]
+    found = readings.time_to_half(runs_of(rates))
+    assert convergence_bias(runs_of(rates), 100).verdict == "shallower faster"
+    assert found.effect.interval()[1] < 0 and found.sign == 0 and found.p_order == 1.0
 
 
 def test_the_endpoint_midway_is_looked_at_too():
@@ -136,7 +147,7 @@ def test_the_cost_of_freezing_is_ranked():
         },
         {
             "seed": range(6),
-            "layer": LAYERS,
+            "layer": LAYERS[:4],
             "role": ("layer", ["hidden"] * 4),
             "shape": ("layer", ["a", "b", "b", "b"]),
         },

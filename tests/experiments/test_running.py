@@ -10,10 +10,12 @@ import subprocess
 import sys
 import time
 
+import cloudpickle
 import pytest
 
 import keras_lcb as lcb
 from keras_lcb import experiments
+from keras_lcb.experiments import running
 from keras_lcb.experiments.member import failure_path, lock_path, result_path
 from keras_lcb.runs import schema
 
@@ -116,6 +118,40 @@ def test_a_killed_worker_costs_what_was_under_way(toy, tmp_path):
     assert len(results.runs) == 3 and not results.missing
     assert len(list(tmp_path.glob("2-0-*"))) == 2
     assert not list((tmp_path / "runs").glob("*.lock"))
+
+
+@pytest.fixture
+def stillborn(study, tmp_path, monkeypatch):
+    """Runs a member whose processes are killed so many times before they are at it."""
+    one = dataclasses.replace(study, grid={}, seeds=(0,))
+    failed = failure_path(tmp_path / "runs", one.members()[0].key)
+    marks = tmp_path / "marks"
+    marks.mkdir()
+
+    def run_after(deaths):
+        def killed():  # pickled by value, and without Keras: it starts at once
+            if len(list(marks.iterdir())) < deaths:
+                (marks / str(os.getpid())).write_text("")
+                os.kill(os.getpid(), signal.SIGKILL)
+            failed.write_text('{"error": "it was tried"}')
+
+        monkeypatch.setattr(running._Work, "_task", lambda *_: ({}, cloudpickle.dumps(killed)))
+        return run(one, tmp_path / "runs", jobs=2)
+
+    run_after.killed = lambda: len(list(marks.iterdir()))
+    return run_after
+
+
+def test_a_member_survives_workers_that_are_killed_before_they_are_at_it(stillborn):
+    results = stillborn(deaths=2)
+    assert [error for _, error in results.failures] == ["it was tried"]
+    assert stillborn.killed() == 2
+
+
+def test_workers_that_are_always_killed_as_they_start_end_the_study(stillborn):
+    with pytest.raises(Exception, match="terminated"):
+        stillborn(deaths=99)
+    assert stillborn.killed() == 3
 
 
 def test_two_processes_share_a_folder(toy, tmp_path):

@@ -21,7 +21,7 @@ class Counting:
     steps_per_update = 1
 
     def __init__(self, updates=0):
-        self.updates = updates
+        self.updates, self.not_made = updates, 0
 
     def iterations(self):
         return self.updates
@@ -88,6 +88,18 @@ def test_a_restored_count_goes_on():
     other.follow(model, [optimizer])
     other.restore(count.state())
     assert not other.begin() and other.now() == 5
+
+
+def test_another_process_restores_a_count_with_updates_that_were_not_made():
+    """There, only Keras' own count is known, which has them in it."""
+    count, other = UpdateCount(), UpdateCount()
+    model, optimizer = dense(NETWORK), Counting()
+    count.follow(model, [optimizer])
+    count.begin()
+    optimizer.updates, optimizer.not_made = 5, 2
+    other.follow(model, [Counting(5 + 2)])
+    other.restore(count.state())
+    assert count.now() == other.now() == 5
 
 
 def test_the_device_is_asked_only_where_a_record_may_be_due():

@@ -36,7 +36,7 @@ FIRST = Claim(
     measure=time_to_half,
     scale=RATIO,
     settings=on_images() | on_functions(),
-    challenge="--set learning_rate=0.02",
+    challenge="--scale learning_rate=0.5",
     note="Networks train to update 2T, and are looked at up to T against where they end. A layer "
     "that is not half the way by T counts as if it were then, which makes effects smaller, and "
     "such a setting cannot be equivalent.",

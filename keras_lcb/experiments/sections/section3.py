@@ -22,7 +22,7 @@ GRADIENTS = Claim(
     measure=gradient_and_speed,
     scale=CORRELATION,
     settings=on_images() | on_functions(),  # the runs of section 2
-    challenge="--set optimizer=rmsprop --set learning_rate=0.001",
+    challenge="--scale width=0.5",
 )
 
 

@@ -24,6 +24,10 @@ def _settings() -> dict[str, Setting]:
     }
 
 
+TOGETHER = (
+    "Flatness, predictiveness and the rates that layers bear are nearly one quantity: the verdicts "
+    "on the three are corrected together."
+)
 FLATTER = Claim(
     name="shallower-is-flatter",
     says="The loss around shallower layers is flatter.",
@@ -35,6 +39,8 @@ FLATTER = Claim(
     measure=by_depth("filter_curvature", {"eigenvalue": "eigenvalue_per_parameter"}),
     scale=RATIO,
     settings=_settings(),
+    family="landscape",
+    note=TOGETHER,
     challenge="--set batch_size=16",
 )
 PREDICTIVE = dataclasses.replace(
@@ -45,7 +51,7 @@ PREDICTIVE = dataclasses.replace(
     above="shallower more predictive",
     below="deeper more predictive",
     holds=("shallower more predictive",),
-    measure=by_depth("relative_gradient_change", {"smoothness": "smoothness"}),
+    measure=by_depth("relative_gradient_change", {}, same={"smoothness": "smoothness"}),
 )
 RATES = dataclasses.replace(
     FLATTER,
@@ -56,8 +62,8 @@ RATES = dataclasses.replace(
     below="shallower bears larger rates",
     holds=("shallower bears larger rates",),
     measure=by_depth("stable_learning_rate", {"2 / eigenvalue": "theory"}),
-    note="The search for the rate begins at 2 / eigenvalue, so that their agreement is in part "
-    "built in.",
+    note=f"{TOGETHER} The search for the rate begins at 2 / eigenvalue, so that their agreement is "
+    "in part built in.",
 )
 
 
