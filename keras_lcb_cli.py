@@ -218,7 +218,7 @@ def _add_synthetic(experiments: argparse._SubParsersAction[argparse.ArgumentPars
         synthetic.add_argument(f"--{name}", type=kind, help=meaning)
     synthetic.add_argument("--plain", action="store_true", help="layers do not add up")
     synthetic.add_argument("--periodic", action="store_true", help="the input on a circle")
-    synthetic.add_argument("--seeds", type=int, default=1, help="runs that differ in their seed")
+    synthetic.add_argument("--seeds", type=_count, default=1, help="runs that differ in their seed")
     _add_common(synthetic, "synthetic")
     synthetic.set_defaults(run=_run_synthetic)
 
@@ -228,7 +228,7 @@ def _add_results(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "results",
         help="put the paper's claims to the test, and write what holds",
         description="Trains the settings of each claim over seeds, and writes RESULTS.md: what "
-        "holds, where, and how much. Goes on where it was left; all of it takes a day of one core.",
+        "holds, where, and how much. Goes on where it was left; all of it takes hours of one core.",
         parents=[_where()],
     )
     results.add_argument("--quick", action="store_true", help="a few small settings: minutes")
@@ -236,7 +236,9 @@ def _add_results(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "--sections", nargs="+", metavar="N", help="sections to run: 2, 3, … (default: all)"
     )
     results.add_argument("--claims", nargs="+", metavar="NAME", help="claims to run, and no other")
-    results.add_argument("--seeds", type=int, help="of each setting (default: what a claim asks)")
+    results.add_argument(
+        "--seeds", type=_count, help="of each setting (default: what a claim asks)"
+    )
     results.add_argument("--first-seed", type=_seed, default=0, metavar="SEED", help="default: 0")
     results.add_argument(
         "--set",
@@ -304,6 +306,12 @@ def _seed(text: str) -> int:
     return int(text)
 
 
+def _count(text: str) -> int:
+    if not text.isdecimal() or not int(text):
+        raise argparse.ArgumentTypeError(f"expected a whole number, 1 or more; received {text!r}")
+    return int(text)
+
+
 def _change(text: str) -> tuple[str, object]:
     name, equals, value = text.partition("=")
     if not (name.isidentifier() and equals):
@@ -341,8 +349,9 @@ def _demo(options: argparse.Namespace) -> None:
 def _report(options: argparse.Namespace) -> None:
     with loading():
         import keras_lcb as lcb
+    run = lcb.load_run(options.path)
     out = options.out or options.path.with_suffix(".html")
-    lcb.write_report(lcb.load_run(options.path), out)
+    lcb.write_report(run, out)
     print(out)
 
 

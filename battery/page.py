@@ -31,7 +31,8 @@ _KILLED = (
 _DAMAGED = (
     "Saved runs are damaged, and `load_run` reads them in a process that a crash may end. Each "
     "file must be refused in a sentence, or read right. A file without the checksum of `save_run` "
-    "may come back changed, since nothing tells. `python -m battery.damage` repeats it."
+    "may be read with changed values, because nothing reveals the damage. "
+    "`python -m battery.damage` repeats it."
 )
 
 

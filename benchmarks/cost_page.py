@@ -9,8 +9,8 @@ from typing import Any
 INTRODUCTION = """\
 # What the callbacks cost, and how the cost grows
 
-Times are processor seconds of the fastest of several interleaved epochs, so that other programs on
-the machine count little; each size was measured in a process of its own. "Both callbacks" are
+Epochs with and without callbacks alternate; the tables show the fastest of each, in processor time.
+Each size was measured in a process of its own. "Both callbacks" are
 `LayerConvergence` and `GradientNorms`. `python -m benchmarks.cost` measures what is missing from
 [results/cost.json](results/cost.json) and writes this page. Costs on a GPU are not on it:
 `python -m benchmarks.gpu` prints them where there is one.
@@ -38,11 +38,14 @@ CHOICE = """\
 """
 
 
+DOTTED = "The dotted lines mark 5 % of an epoch, and the time without callbacks.\n"
+
+
 def write(kept: dict[str, Any], folder: pathlib.Path) -> pathlib.Path:
     """Writes the page and its figure, and returns the path of the page."""
     _draw(kept, folder / "images" / "cost.png")
     tables = [_parameters, _errors, _layers, _records, _reading]
-    parts = [INTRODUCTION, CHOICE, "![Cost of a step and of a record](images/cost.png)\n"]
+    parts = [INTRODUCTION, CHOICE, "![Cost of a step and of a record](images/cost.png)\n", DOTTED]
     parts += [table(kept) for table in tables]
     parts.append(f"Measured with {kept['machine']}.".replace("\n", ", on ") + "\n")
     path = folder / "COST.md"

@@ -37,7 +37,7 @@ show the size of what others report.
 
 The rows are in [freezing.jsonl](freezing.jsonl). To repeat it, or to add seeds:
 
-    python -m benchmarks.freezing --epochs {epochs} --only plain cubic weights \\
+    python -m benchmarks.freezing --epochs {epochs} --only cubic weights \\
         --out docs/results/freezing.jsonl --page docs/results/freezing.md
 """
 

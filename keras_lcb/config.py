@@ -83,14 +83,11 @@ def check_training(config: TrainingSettings) -> None:
             f"`updates` must be a multiple of `record_every`; received updates={config.updates} "
             f"and record_every={config.record_every}."
         )
-    if not (math.isfinite(config.learning_rate) and config.learning_rate > 0):
-        raise ValueError(
-            f"`learning_rate` must be a positive number; received {config.learning_rate}."
-        )
-    if not 0 <= config.momentum < 1:
-        raise ValueError(
-            f"`momentum` must be 0 or more, and less than 1; received {config.momentum}."
-        )
+    rate, momentum = config.learning_rate, config.momentum
+    if not (isinstance(rate, numbers.Real) and math.isfinite(rate) and rate > 0):
+        raise ValueError(f"`learning_rate` must be a positive number; received {rate!r}.")
+    if not (isinstance(momentum, numbers.Real) and 0 <= momentum < 1):
+        raise ValueError(f"`momentum` must be 0 or more, and less than 1; received {momentum!r}.")
     new_optimizer(config)
 
 

@@ -101,6 +101,7 @@ def test_no_file(tmp_path, capfd):
 
 def test_a_folder_for_a_file(tmp_path, capfd):
     assert str(tmp_path) in _refusal(capfd, "report", tmp_path)
+    assert "'.'" in _refusal(capfd, "report", ".")
 
 
 def test_damaged_files(run_file, capfd):
@@ -124,7 +125,8 @@ def test_unwritable_places(run_file, tmp_path, capfd):
     file.write_text("")
     assert "out.html" in _refusal(capfd, "report", run_file, "-o", file / "out.html")
     assert "out.html" in _refusal(capfd, "report", run_file, "-o", tmp_path / "no" / "out.html")
-    assert str(tmp_path) in _refusal(capfd, "report", run_file, "-o", tmp_path)
+    refused = _refusal(capfd, "report", run_file, "-o", tmp_path)
+    assert str(tmp_path) in refused and "Give the name of a file" in refused
     assert str(file) in _refusal(capfd, "demo", "--out", file)
     assert str(file) in _refusal(capfd, "demo", "--out", file / "below")
     if os.path.isdir("/proc"):  # where not even root may write
@@ -141,6 +143,13 @@ def test_wrong_arguments(arguments, capsys):
         cli.main(arguments)
     assert stopped.value.code == 2
     assert "usage: keras-lcb" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["run synthetic", "results"])
+def test_no_seed_is_refused_by_the_name_of_its_option(command, capsys):
+    with pytest.raises(SystemExit):
+        cli.main([*command.split(), "--seeds", "0"])
+    assert "--seeds: expected a whole number, 1 or more; received '0'" in capsys.readouterr().err
 
 
 def test_run_synthetic_writes_run_report_and_figures(tmp_path, capfd):
@@ -170,7 +179,6 @@ def test_what_run_synthetic_refuses(tmp_path, capfd):
         "Nyquist": ["--points", "40"],
         "depth": ["--depth", "99"],
         "adamm": ["--optimizer", "adamm"],
-        "needs a seed": ["--seeds", "0"],
         "did you mean 'sin'": ["--target", "sine(x)"],
     }.items():
         assert words in _refusal(capfd, "run", "synthetic", "--out", tmp_path, *wrong)
@@ -182,7 +190,6 @@ def test_what_results_refuses(tmp_path, capfd):
         "no claim 'deeper-first' here; there are shallower-first": ["--claims", "deeper-first"],
         "no setting 'depht'": ["--claims", "shallower-first", "--set", "depht=3"],
         "`optimizer` is no number": ["--claims", "shallower-first", "--scale", "optimizer=2"],
-        "`seeds` is how many": ["--seeds", "0"],
         "one of dask, loky, ray": ["--quick", "--backend", "slurm"],
     }.items():
         assert words in _refusal(capfd, "results", "--out", tmp_path / "out", *wrong)

@@ -20,7 +20,7 @@ def test_the_examples_run(examples, tmp_path, monkeypatch, capsys):
         exec(shorter.replace("epochs=8", "epochs=1, jobs=1, progress=False"), names)
     printed = capsys.readouterr().out
     assert "conv_5" in printed and "One run proves little" in printed
-    assert "width 8: " in printed and "width 32: " in printed
+    assert "width 16: " in printed and "width 64: " in printed
     assert (tmp_path / "report.html").stat().st_size > 10_000
     assert isinstance(names["layerwise"], keras.Model)
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 import numpy as np
 import xarray as xr
 
 from keras_lcb.analysis.convergence import normalized_distance
+from keras_lcb.runs.received import check_run
 
 NEVER_MOVED = "never moved"
 NOT_FINITE = "not finite"
@@ -34,9 +35,12 @@ def single_runs(runs: xr.Dataset | Sequence[xr.Dataset]) -> list[xr.Dataset]:
     Raises:
         ValueError: If there is no run, or the runs have no layers or different layers.
     """
+    if isinstance(runs, str) or not isinstance(runs, Iterable):
+        check_run(runs)
     given = [runs] if isinstance(runs, xr.Dataset) else list(runs)
     single: list[xr.Dataset] = []
     for run in given:
+        check_run(run)
         stacked = "seed" in run.dims
         if "step" in run.indexes and not run.indexes["step"].is_monotonic_increasing:
             run = run.sortby("step")

@@ -1,10 +1,10 @@
 """How fast each layer converges: Definition 2.1, times to a fraction, and areas under the curve.
 
 Let θ_l(t) be the parameters of layer l after t updates, and θ*_l its endpoint. Everything here is
-computed from the normalised distance d_l(t) = ‖θ_l(t) − θ*_l‖₂ / ‖θ_l(0) − θ*_l‖₂.
+computed from the normalized distance d_l(t) = ‖θ_l(t) − θ*_l‖₂ / ‖θ_l(0) − θ*_l‖₂.
 
 Every function takes one run, or runs stacked along `seed`, and returns one value for each layer
-(and seed). The value is NaN for a layer that never moved, since it has no normalised distance.
+(and seed). The value is NaN for a layer that never moved, since it has no normalized distance.
 """
 
 from __future__ import annotations
@@ -13,22 +13,24 @@ import numpy as np
 import xarray as xr
 
 from keras_lcb.analysis.curves import per_layer
+from keras_lcb.runs.received import check_run
 
 
 def normalized_distance(run: xr.Dataset) -> xr.DataArray:
-    """Returns the normalised distance d_l(t) of each layer.
+    """Returns the normalized distance d_l(t) of each layer.
 
     Args:
         run: A run with `normalized_distance`, or with `distance`, from which it is computed.
 
     Returns:
-        The normalised distance, with the dimensions of the run's variable; NaN where it is not
+        The normalized distance, with the dimensions of the run's variable; NaN where it is not
         finite.
 
     Raises:
         ValueError: If the run holds no distances or no records.
 
     Example:
+        >>> import xarray as xr
         >>> run = xr.Dataset(
         ...     {"distance": (("step", "layer"), [[4.0], [1.0]])},
         ...     {"step": [0, 10], "layer": ["dense"]},
@@ -36,6 +38,7 @@ def normalized_distance(run: xr.Dataset) -> xr.DataArray:
         >>> normalized_distance(run).values[:, 0]
         array([1.  , 0.25])
     """
+    check_run(run)
     if "normalized_distance" in run:
         values = run["normalized_distance"]
     elif "distance" in run:
@@ -72,6 +75,7 @@ def convergence_rate(run: xr.Dataset, t1: float, t2: float) -> xr.DataArray:
         ValueError: If t2 is not after t1, or one of them is outside the record.
 
     Example:
+        >>> import xarray as xr
         >>> run = xr.Dataset(
         ...     {"distance": (("step", "layer"), [[4.0, 4.0], [1.0, 3.0], [0.0, 0.0]])},
         ...     {"step": [0, 10, 20], "layer": ["first", "second"]},
@@ -114,6 +118,7 @@ def time_to_fraction(run: xr.Dataset, fraction: float = 0.5) -> xr.DataArray:
         ValueError: If `fraction` is not between 0 and 1.
 
     Example:
+        >>> import xarray as xr
         >>> run = xr.Dataset(
         ...     {"distance": (("step", "layer"), [[4.0, 4.0], [1.0, 3.0], [0.0, 0.0]])},
         ...     {"step": [0, 12, 24], "layer": ["first", "second"]},
@@ -143,7 +148,7 @@ def first_below(steps: np.ndarray, values: np.ndarray, level: float) -> float:
 
 
 def area_under_distance(run: xr.Dataset) -> xr.DataArray:
-    """Returns the mean of each layer's normalised distance over the record.
+    """Returns the mean of each layer's normalized distance over the record.
 
     It is the area under d by the trapezoid rule, divided by the length of the run in updates. It
     is near 0 for a layer that reaches its endpoint almost at once, and 0.5 for a layer that
@@ -156,6 +161,7 @@ def area_under_distance(run: xr.Dataset) -> xr.DataArray:
         The area of each layer; NaN for a layer without a distance at the first or last record.
 
     Example:
+        >>> import xarray as xr
         >>> run = xr.Dataset(
         ...     {"distance": (("step", "layer"), [[4.0, 4.0], [1.0, 3.0], [0.0, 0.0]])},
         ...     {"step": [0, 10, 20], "layer": ["first", "second"]},
@@ -171,7 +177,7 @@ def area_under_distance(run: xr.Dataset) -> xr.DataArray:
             return np.nan
         return np.sum((values[1:] + values[:-1]) / 2 * np.diff(steps)) / (last - first)
 
-    name = "area under the normalised distance"
+    name = "area under the normalized distance"
     return per_layer(area, distance, "area_under_distance", name, "1")
 
 

@@ -57,6 +57,7 @@ def corrected(found: Mapping[Setting, ConvergenceBias]) -> dict[Setting, Converg
         The same with corrected p-values. Some verdicts may thereby become "inconclusive".
 
     Example:
+        >>> import numpy as np
         >>> from keras_lcb.analysis.verdict import judged
         >>> times = np.array([[10, 20, 30], [10, 20, 31], [11, 20, 30], [10, 21, 30], [10, 20, 33]])
         >>> clear = judged(times, times / 100, ["first", "second", "third"])
@@ -66,6 +67,11 @@ def corrected(found: Mapping[Setting, ConvergenceBias]) -> dict[Setting, Converg
         >>> {name: bias.verdict for name, bias in verdicts.items()}
         {'sgd': 'shallower faster', 'adam': 'inconclusive'}
     """
+    if not isinstance(found, Mapping):
+        raise ValueError(
+            "`corrected` expects a dictionary from each setting to what `convergence_bias` "
+            f"returned for it; received {type(found).__name__}."
+        )
     orders = holm([bias.p_order for bias in found.values()])
     equivalences = holm([bias.p_equivalent for bias in found.values()])
     return {

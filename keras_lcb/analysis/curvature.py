@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import xarray as xr
 
+from keras_lcb.runs.received import check_run
+
 
 def eigenvalue_per_parameter(run: xr.Dataset) -> xr.DataArray:
     """Returns λ‖θ‖² / n: the largest eigenvalues times the mean square of a layer's n parameters.
@@ -24,6 +26,7 @@ def eigenvalue_per_parameter(run: xr.Dataset) -> xr.DataArray:
         ValueError: If the run lacks them.
 
     Example:
+        >>> import xarray as xr
         >>> run = xr.Dataset(
         ...     {"scaled_eigenvalue": (("layer", "rank"), [[8.0], [600.0]])},
         ...     {"layer": ["small", "large"], "parameters": ("layer", [4, 300]), "rank": [1]},
@@ -31,6 +34,7 @@ def eigenvalue_per_parameter(run: xr.Dataset) -> xr.DataArray:
         >>> eigenvalue_per_parameter(run).values[:, 0]
         array([2., 2.])
     """
+    check_run(run)
     if "scaled_eigenvalue" not in run or "parameters" not in run.coords:
         raise ValueError(
             "The run must hold `scaled_eigenvalue` and `parameters`. Measure them with "

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from keras_lcb.runs.received import check_run
+
 if TYPE_CHECKING:
     import xarray as xr
 
@@ -25,6 +27,7 @@ def carried(run: xr.Dataset) -> xr.DataArray:
     Raises:
         ValueError: If the run holds neither.
     """
+    check_run(run)
     name = "frequency_share" if "frequency_share" in run else "r2"
     if name not in run:
         raise ValueError(

@@ -11,6 +11,7 @@ from keras_lcb.analysis.compared import compared_layers, single_runs, usable
 from keras_lcb.analysis.convergence import normalized_distance, time_to_fraction
 from keras_lcb.analysis.curves import per_layer
 from keras_lcb.analysis.rank import RankCorrelation, rank_correlation
+from keras_lcb.runs.received import check_run
 
 
 def rms_over_run(run: xr.Dataset, name: str) -> xr.DataArray:
@@ -28,6 +29,7 @@ def rms_over_run(run: xr.Dataset, name: str) -> xr.DataArray:
         ValueError: If the run does not hold this norm.
 
     Example:
+        >>> import xarray as xr
         >>> run = xr.Dataset(
         ...     {"gradient_norm": (("step", "layer"), [[float("nan")], [5.0], [1.0]])},
         ...     {"step": [0, 10, 40], "layer": ["dense"]},
@@ -35,6 +37,7 @@ def rms_over_run(run: xr.Dataset, name: str) -> xr.DataArray:
         >>> rms_over_run(run, "gradient_norm").values ** 2  # (10 · 5² + 30 · 1²) / 40
         array([7.])
     """
+    check_run(run)
     if name not in run:
         raise ValueError(
             f"The run holds no '{name}'. Train with the callback GradientNorms, and collect it."

@@ -7,6 +7,7 @@ import xarray as xr
 
 from keras_lcb.analysis.convergence import first_below
 from keras_lcb.analysis.curves import per_layer
+from keras_lcb.runs.received import check_run
 
 
 def time_to_similarity(run: xr.Dataset, level: float = 0.9) -> xr.DataArray:
@@ -29,6 +30,7 @@ def time_to_similarity(run: xr.Dataset, level: float = 0.9) -> xr.DataArray:
         ValueError: If the run holds no similarities, or `level` is not between 0 and 1.
 
     Example:
+        >>> import xarray as xr
         >>> run = xr.Dataset(
         ...     {"similarity": (("step", "layer"), [[0.8, 0.2], [1.0, 0.8], [1.0, 1.0]])},
         ...     {"step": [0, 10, 20], "layer": ["first", "second"]},
@@ -36,6 +38,7 @@ def time_to_similarity(run: xr.Dataset, level: float = 0.9) -> xr.DataArray:
         >>> time_to_similarity(run).values
         array([ 5., 15.])
     """
+    check_run(run)
     if not 0 < level < 1:
         raise ValueError(f"`level` is a similarity between 0 and 1; received {level}.")
     if "similarity" not in run:

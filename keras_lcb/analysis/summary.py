@@ -15,6 +15,7 @@ from keras_lcb.analysis.gradients import rms_over_run
 from keras_lcb.analysis.layer_table import LayerTable
 from keras_lcb.analysis.remaining import other_measures, remaining
 from keras_lcb.analysis.similarity import time_to_similarity
+from keras_lcb.runs.received import check_run
 
 _FACTS = ("depth", "kind", "role", "parameters")
 
@@ -30,7 +31,7 @@ def summary(run: xr.Dataset) -> pd.DataFrame:
         for which the run holds values:
 
         - `depth`, `kind`, `role`, `parameters`;
-        - `time_to_half` (updates) and `area` of the normalised distance. If layers have no
+        - `time_to_half` (updates) and `area` of the normalized distance. If layers have no
           distance, `no_distance` says why: "never moved", "not finite" (training diverged), or
           "no distance recorded";
         - `time_to_half_angle_to_end`, `…_way_from_start` and `…_similarity`: the time to half
@@ -54,6 +55,7 @@ def summary(run: xr.Dataset) -> pd.DataFrame:
         ValueError: If the run holds no layers.
 
     Example:
+        >>> import xarray as xr
         >>> run = xr.Dataset(
         ...     {"distance": (("step", "layer"), [[4.0, 4.0], [1.0, 3.0], [0.0, 0.0]])},
         ...     {"step": [0, 12, 24], "layer": ["first", "second"], "depth": ("layer", [0, 1])},
@@ -64,6 +66,7 @@ def summary(run: xr.Dataset) -> pd.DataFrame:
         first       0           8.0  0.375
         second      1          16.0  0.625
     """
+    check_run(run)
     if "layer" not in run.coords:
         raise ValueError("The run holds no layers to summarise. Pass what `collect` returned.")
     layers = run["layer"].values.astype(object)

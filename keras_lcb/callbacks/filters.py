@@ -45,6 +45,8 @@ class Filters(Recorder):
     Cost: each record reads the kernels of the convolutions, and keeps at most 256 numbers of each.
 
     Example:
+    >>> import keras
+    >>> import numpy as np
     >>> layers = [keras.layers.Conv2D(4, 3, name="conv"), keras.layers.Flatten()]
     >>> model = keras.Sequential([keras.Input((5, 5, 1)), *layers])
     >>> model.compile("sgd", "mse")

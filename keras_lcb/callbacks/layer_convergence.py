@@ -91,6 +91,7 @@ class LayerConvergence(Recorder):
     Reference: Chen, Yuille & Zhou (2023), "Which Layer is Learning Faster?", Definition 2.1.
 
     Example:
+    >>> import keras
     >>> import numpy as np
     >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1, name="lin")])
     >>> model.compile("sgd", "mse")

@@ -83,6 +83,10 @@ class RecordTiming(keras.callbacks.Callback):
         """Returns the settings."""
         return {}
 
+    def _build_ahead(self) -> bool:
+        """Builds the model, if records cannot wait for the first step; returns whether it did."""
+        return False
+
     def _check_ahead(self, epoch: int) -> None:
         """Raises an error before training if the records cannot be taken."""
 
@@ -95,6 +99,7 @@ class RecordTiming(keras.callbacks.Callback):
         if self._store is not None:
             self._store.clear()
         self._model: Any = None
+        self._seed_in_force: int | None = None  # of Keras, when the model was attached
         self._tap: Tap | None = None
         self._records: list[Record] = []
         self._rows: list[TrackedLayer] = []
@@ -138,9 +143,11 @@ class RecordTiming(keras.callbacks.Callback):
             self._tap.begin_training(force=False)  # the previous `fit` may have failed
         self._tap.follow(self.optimizer, in_fit=not self._in_loop)
         super().set_model(model)
+        if self._seed_in_force is None:
+            self._seed_in_force = internals.seed_in_force()
         # On JAX, `fit` has built the model by now: layers that are not built are never called.
         built_by_fit = keras.backend.backend() == "jax" and not self._in_loop
-        if is_complete(model) or (built_by_fit and model.weights):
+        if is_complete(model) or (built_by_fit and model.weights) or self._build_ahead():
             self._attach()
 
     def _attach(self) -> None:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 
-from keras_lcb.backend import internals
 from keras_lcb.callbacks.loop_timing import LoopTiming
 from keras_lcb.callbacks.rates import learning_rate, rate_of_each_layer
 from keras_lcb.callbacks.record_timing import LOCK, Record
@@ -60,6 +59,8 @@ class Recorder(LoopTiming):
         results: The run so far, an `xarray.Dataset`. It can be read at any time, from any thread.
 
     Example:
+    >>> import keras
+    >>> import numpy as np
     >>> import keras_lcb as lcb
     >>> class Sparsity(lcb.Recorder):
     ...     variables = {"sparsity": {"long_name": "share of weights near zero", "units": "1"}}
@@ -203,7 +204,7 @@ class Recorder(LoopTiming):
         unseen = {"step": self._unseen.sentence} if self._unseen.sentence else {}
         attributes = {
             "provisional": int(not self._ended),
-            "seed": internals.seed_in_force(),
+            "seed": self._seed_in_force,
             "keras_version": keras.__version__,
             "backend": keras.backend.backend(),
             "backend_version": _backend_version(),

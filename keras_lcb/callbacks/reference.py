@@ -103,10 +103,13 @@ def _weights_in(model: keras.Model, path: pathlib.Path) -> list[np.ndarray]:
             model.load_weights(file, objects_to_skip=optimizers)
         return model.get_weights()
     except Exception as error:  # Keras, h5py and zipfile each raise their own
-        reason = str(error).strip().splitlines()
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+        # After a line that ends so, Keras writes the reason itself.
+        introduced = bool(lines) and lines[0].endswith(":")
+        reason = " ".join(lines[: 2 if introduced else 1]) or type(error).__name__
         raise ValueError(
             f"The file '{path}', received as `reference`, could not be read as weights of the "
-            f"model '{model.name}': {reason[0] if reason else type(error).__name__}"
+            f"model '{model.name}': {reason}"
         ) from error
     finally:
         # Keras' own way also restores other objects that the model holds, and what layers like

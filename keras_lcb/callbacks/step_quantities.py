@@ -64,6 +64,7 @@ class StepQuantities(Recorder):
             quantity cannot be traced.
 
     Example:
+    >>> import keras
     >>> import numpy as np
     >>> from keras_lcb.quantities import SignAgreement
     >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1, name="lin")])

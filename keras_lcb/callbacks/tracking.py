@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import keras
 
+from keras_lcb.callbacks.loop_timing import LoopTiming
 from keras_lcb.training.tap import tap_of
 
 if TYPE_CHECKING:
@@ -56,9 +57,10 @@ def track(model: keras.Model, *callbacks: Recorder, optimizer: Any = None) -> It
         A `Tracker`.
 
     Raises:
-        ValueError: If the model cannot be tracked, or no callback is given.
+        ValueError: If the model cannot be tracked, no callback is given, or one does not record.
 
     Example:
+    >>> import keras
     >>> import numpy as np
     >>> from keras_lcb import GradientNorms
     >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
@@ -75,6 +77,12 @@ def track(model: keras.Model, *callbacks: Recorder, optimizer: Any = None) -> It
         raise ValueError(
             "`track` received no callback. Pass at least one, for example LayerConvergence()."
         )
+    for callback in callbacks:
+        if not isinstance(callback, LoopTiming):
+            raise ValueError(
+                "`track` takes callbacks of keras_lcb that record, each as an argument of its own: "
+                f"`track(model, LayerConvergence(), GradientNorms())`; received {callback!r}."
+            )
     tap = tap_of(model)
     tap.close()  # a failed `fit` may have left it open
     try:

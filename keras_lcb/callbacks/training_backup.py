@@ -54,6 +54,7 @@ class TrainingBackup(keras.callbacks.Callback):
     Raises:
         ValueError: When training begins, if the model is not built, if the folder holds the state
             of another model, or if none of its states can be read.
+        NotADirectoryError: When training begins, if a file is in the place of the folder.
 
     Example:
         >>> import tempfile, keras, numpy as np
@@ -84,6 +85,12 @@ class TrainingBackup(keras.callbacks.Callback):
         """Restores the newest state that is whole, if there is one."""
         self._failed = False
         check_complete(self.model, "TrainingBackup")
+        there = next(path for path in (self.folder, *self.folder.parents) if path.exists())
+        if not there.is_dir():
+            raise NotADirectoryError(
+                f"TrainingBackup cannot make its folder '{self.folder}': '{there}' is a file. "
+                "Choose another folder."
+            )
         if ops.is_chief(self.model):
             remove_leftovers(self.folder, ".epoch_*.tmp", older_than=0)
         states = self._states()

@@ -7,7 +7,10 @@ import math
 from keras_lcb.diagnosis.finding import Advice
 
 _LEAST, _MOST = 1e-4, 1e4  # smallest and largest factor of an advice
-_MULTIPLIERS = "lcb.LayerwiseModel.from_model(model, learning_rate_multipliers={{{}}})"
+_MULTIPLIERS = (
+    "layerwise = lcb.LayerwiseModel.from_model(model, learning_rate_multipliers={{{}}}); "
+    "layerwise.compile(model.optimizer, model.loss)"
+)
 
 INITIALIZER = Advice(
     "initializer",

@@ -10,6 +10,7 @@ from keras_lcb.diagnosis.findings import Findings
 from keras_lcb.diagnosis.observed import Observed
 from keras_lcb.diagnosis.rule import CannotTell, Rule
 from keras_lcb.diagnosis.rules import rules
+from keras_lcb.runs.received import check_run
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -87,11 +88,9 @@ def diagnose(run: xr.Dataset, model: Any = None, data: Any = None) -> Findings:
 
 
 def _check(run: xr.Dataset, model: Any, data: Any) -> None:
-    if "layer" not in getattr(run, "dims", ()):
-        raise ValueError(
-            f"`run` must be a run with layers, as `collect` returns it; received "
-            f"{type(run).__name__}."
-        )
+    check_run(run)
+    if "layer" not in run.dims:
+        raise ValueError("`run` must be a run with layers, as `collect` returns it.")
     if "seed" in run.dims:
         raise ValueError(
             "`run` stacks several seeds, but a diagnosis examines one training. Pass "

@@ -7,7 +7,7 @@ import inspect
 import itertools
 import os
 import pickle
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,7 +50,7 @@ def study(
     folder: str | os.PathLike[str] = "study",
     **options: Any,
 ) -> Verdicts:
-    """Tells whether shallow layers of a model of one's own converge faster, over settings.
+    """Tells whether shallow layers of your own model converge faster, over settings.
 
     Each member trains for twice the epochs, and is looked at up to the middle, against where it
     ends: so no layer is at its endpoint just because training stops. It runs in a process of its
@@ -64,9 +64,9 @@ def study(
         data: `(x, y)`, two arrays; or a function without arguments, which each process calls,
             that returns these, or a data set as `fit` takes it. Arrays are sent along with each
             member: for large ones, let a function load them.
-        grid: Setting to the values that it takes. Defaults to none: one setting.
+        grid: A mapping from each setting to its values. Defaults to none: one setting.
         seeds: The seeds of each setting. A verdict takes five or more. Defaults to 0 to 4.
-        epochs: How many to look at. Defaults to 10.
+        epochs: The number of epochs to evaluate; each model trains twice as long. Defaults to 10.
         batch_size: Of arrays. Defaults to 32.
         folder: For the runs. They are found by the text of `build`, the values that it encloses,
             and the arguments: if you change what `build` calls, or a global variable that it
@@ -77,9 +77,10 @@ def study(
         A verdict for each setting, and the runs.
 
     Raises:
-        ValueError: If there is no seed, or no run succeeded.
+        ValueError: If there is no seed, a setting has no list of values, or no run succeeded.
 
     Example:
+        >>> import keras
         >>> import tempfile
         >>> import numpy as np
         >>> def build(seed, width):
@@ -95,6 +96,12 @@ def study(
         >>> found.biases["width 4"].verdict, found.biases["width 4"].lacking
         ('inconclusive', 'a verdict takes at least 5 seeds')
     """
+    for name, values in (grid or {}).items():
+        if isinstance(values, str) or not isinstance(values, Iterable):
+            raise ValueError(
+                f"`grid` must map each setting to a list of its values; received {values!r} for "
+                f"'{name}'. Write {{'{name}': [{values!r}]}}."
+            )
     members = list(_members(build, data, grid or {}, seeds, epochs, batch_size))
     if not members:
         raise ValueError("A study needs a seed, and a value for each setting of its grid.")

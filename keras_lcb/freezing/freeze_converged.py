@@ -86,6 +86,7 @@ class FreezeConverged(Recorder):
     the weights to the host, or runs a forward pass of `x`.
 
     Example:
+    >>> import numpy as np
     >>> import keras
     >>> names = ("a", "b", "c")
     >>> dense = [keras.layers.Dense(4, name=name) for name in names]

@@ -44,6 +44,7 @@ def fit_in_stages(
             layers.
 
     Example:
+    >>> import keras
     >>> import numpy as np
     >>> dense = [keras.layers.Dense(4, name=name) for name in ("a", "b", "c")]
     >>> model = keras.Sequential([keras.Input((2,)), *dense])

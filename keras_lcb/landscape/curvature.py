@@ -56,7 +56,7 @@ def curvature(
     passes of their products. The result `products` says how many products there were.
 
     Large curvature does not mean that a minimum is sharp in a useful sense: rescaling a layer
-    changes its curvature, even if a following ReLU or normalisation undoes the rescaling (Dinh et
+    changes its curvature, even if a following ReLU or normalization undoes the rescaling (Dinh et
     al., "Sharp Minima Can Generalize For Deep Nets", 2017). `scaled_eigenvalue` does not change
     under such a rescaling. It is a sum over parameters, and so it grows with their number. To
     compare layers of different sizes, use `analysis.eigenvalue_per_parameter` or
@@ -79,7 +79,7 @@ def curvature(
         sample_weight: Weights of the samples; `None` for a data set.
         steps: Number of batches to read from a data set. Defaults to `None`: all batches.
         loss: A loss to use instead of the compiled one, see `Objective`. Defaults to `None`.
-        training: Whether layers behave as in training: normalisation uses the statistics of the
+        training: Whether layers behave as in training: normalization uses the statistics of the
             data, and dropout is active. Defaults to `False`.
         batch_size: Largest number of samples processed at once, which bounds the memory. Defaults
             to 512.
@@ -106,6 +106,8 @@ def curvature(
             out of its range, or `Objective` refuses the model or the data.
 
     Example:
+    >>> import keras
+    >>> import numpy as np
     >>> inputs = keras.Input((2,))
     >>> model = keras.Model(inputs, keras.layers.Dense(1, use_bias=False, name="line")(inputs))
     >>> model.compile(loss="mse")  # its Hessian is 2xᵀx/n

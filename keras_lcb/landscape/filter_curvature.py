@@ -1,4 +1,4 @@
-"""Curvature along filter-normalised directions, which does not change if filters are rescaled."""
+"""Curvature along filter-normalized directions, which does not change if filters are rescaled."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def filter_curvature(
     seed: int = 0,
     progress: bool = False,
 ) -> xr.Dataset:
-    """Estimates how curved the loss is along random filter-normalised directions within layers.
+    """Estimates how curved the loss is along random filter-normalized directions within layers.
 
     The estimate is the mean of dᵀHd over random directions d, where H is the layer's block of the
     Hessian, and each filter of d has the norm of the layer's own filter
@@ -42,7 +42,7 @@ def filter_curvature(
     `loss_slice`. The expected value is Σ_f ‖w_f‖² tr(H_ff) / n_f, where w_f is a filter of the
     layer with n_f numbers.
 
-    The result does not change if a filter is rescaled and a following ReLU or normalisation undoes
+    The result does not change if a filter is rescaled and a following ReLU or normalization undoes
     the rescaling. Unlike λ‖θ‖², it does not grow merely because a layer has more inputs.
 
     The cost is one Hessian-vector product for each direction; all layers share its passes.
@@ -74,6 +74,8 @@ def filter_curvature(
     Nets"; the mean over them is an estimate in the manner of Hutchinson (1990).
 
     Example:
+    >>> import keras
+    >>> import numpy as np
     >>> inputs = keras.Input((2,))
     >>> model = keras.Model(inputs, keras.layers.Dense(1, use_bias=False, name="line")(inputs))
     >>> model.compile(loss="mse")  # its Hessian is 2xᵀx/n, here 4 times the identity

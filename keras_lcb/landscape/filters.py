@@ -30,7 +30,7 @@ def filter_axes(layer: keras.layers.Layer, variable: keras.Variable) -> tuple[in
 
     Returns:
         The axes. `None` if the variable has no filters to compare: biases, vectors, all variables
-        of a normalisation, and kernels whose filters hold only one number, as in a Dense layer
+        of a normalization, and kernels whose filters hold only one number, as in a Dense layer
         with one input. A random direction for one number w, scaled to the norm of w, is always
         w or −w.
 
@@ -81,7 +81,7 @@ def random_direction(
 
     Each filter d of a Gaussian direction becomes d·‖w‖/‖d‖, where w is the layer's filter (Li et
     al., "Visualizing the Loss Landscape of Neural Nets", 2018). In networks with ReLUs or
-    normalisation, filters can have another scale although the network computes the same function.
+    normalization, filters can have another scale although the network computes the same function.
     With these directions, such networks have the same picture. Variables without filters do not
     move.
 

@@ -58,7 +58,7 @@ class Objective:
             `loss(model, x, y, sample_weight, training)`, which returns the whole loss of a batch as
             a scalar tensor and may leave out all parameters but `model`. Such a function needs all
             samples in one chunk. Defaults to `None`: the compiled loss.
-        training: Whether layers behave as in training. Normalisation then uses the statistics of
+        training: Whether layers behave as in training. Normalization then uses the statistics of
             the data, and dropout draws its masks from the current seed states, the same masks in
             each evaluation. Defaults to `False`: as in evaluation.
         batch_size: Largest number of samples in a chunk. Defaults to 512.

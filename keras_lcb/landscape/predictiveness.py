@@ -85,6 +85,8 @@ def gradient_predictiveness(
             refuses the model or the data.
 
     Example:
+    >>> import keras
+    >>> import numpy as np
     >>> inputs = keras.Input((2,))
     >>> model = keras.Model(inputs, keras.layers.Dense(1, use_bias=False, name="line")(inputs))
     >>> model.compile(loss="mse")  # its Hessian is 2xᵀx/n: here the identity

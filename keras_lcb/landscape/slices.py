@@ -37,11 +37,11 @@ def loss_slice(
     batch_size: int = BATCH_SIZE,
     progress: bool = False,
 ) -> xr.Dataset:
-    """Computes the loss along filter-normalised random directions within one or all layers.
+    """Computes the loss along filter-normalized random directions within one or all layers.
 
     `keras_lcb.landscape.filters.random_direction` draws the directions. A position α = 1 moves each
     filter by a vector of its own norm, so that slices of different layers can be compared. Biases
-    and normalisation parameters do not move, nor do filters that hold only one number, as in a
+    and normalization parameters do not move, nor do filters that hold only one number, as in a
     Dense layer with one input: for one number, no direction is random.
 
     The cost is one evaluation of the loss over the data for each position: `directions * points`
@@ -65,7 +65,7 @@ def loss_slice(
         steps: Number of batches to read from a data set. Defaults to `None`: all batches.
         loss: A loss to use instead of the compiled one, see `Objective`. Defaults to `None`.
         training: Whether layers behave as in training. Defaults to `False`: as in evaluation, with
-            the current moving statistics of batch normalisation.
+            the current moving statistics of batch normalization.
         batch_size: Largest number of samples processed at once, which bounds the memory. Defaults
             to 512.
         progress: Whether to show a progress bar. Defaults to `False`.
@@ -80,6 +80,8 @@ def loss_slice(
     Source: Li et al. (2018), "Visualizing the Loss Landscape of Neural Nets".
 
     Example:
+    >>> import keras
+    >>> import numpy as np
     >>> inputs = keras.Input((2,))
     >>> model = keras.Model(inputs, keras.layers.Dense(1, use_bias=False, name="line")(inputs))
     >>> model.compile(loss="mse")
@@ -107,7 +109,7 @@ def loss_slice(
     count = 2 if directions == PLANE else int(directions)
     if not has_filters(row, weights):
         raise ValueError(
-            f"Received the layer '{row.name}', which has no filters to move. Biases, normalisation "
+            f"Received the layer '{row.name}', which has no filters to move. Biases, normalization "
             "parameters, filters that are zero and filters of a single number do not move. Choose "
             "another layer."
         )

@@ -93,6 +93,8 @@ def largest_stable_learning_rate(
             model or the data.
 
     Example:
+    >>> import keras
+    >>> import numpy as np
     >>> inputs = keras.Input((1,))
     >>> model = keras.Model(inputs, keras.layers.Dense(1, use_bias=False, name="line")(inputs))
     >>> model.compile(loss="mse")

@@ -49,7 +49,7 @@ def _showing(run: xr.Dataset) -> str:
     shows=("distance", "normalized_distance", "distance_standard_error"),
 )
 def plot_convergence(run: xr.Dataset, ax: Axes | None = None) -> list[Artist]:
-    """Plots each layer's normalised distance to its converged parameters along training.
+    """Plots each layer's normalized distance to its converged parameters along training.
 
     Every line starts at 1. A line that falls sooner belongs to a layer that converges sooner; the
     dotted line marks half the way. Sketched distances have a band of one standard error to each

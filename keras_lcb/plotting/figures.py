@@ -14,6 +14,8 @@ import pkgutil
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from keras_lcb.runs.received import check_run
+
 if TYPE_CHECKING:
     import xarray as xr
 
@@ -96,6 +98,7 @@ def figure(
     def declare(plot: Plot) -> Plot:
         @functools.wraps(plot)
         def checked(run: xr.Dataset, *args: Any, **kwargs: Any) -> Any:
+            check_run(run)
             lacking = declared.lacks(run)
             if lacking:
                 raise ValueError(
@@ -149,4 +152,5 @@ def figures_of(run: xr.Dataset) -> list[Figure]:
     >>> [figure.name for figure in figures_of(example_run(gradients=False))]
     ['convergence', 'loss']
     """
+    check_run(run)
     return [each for each in declared_figures() if each.fits(run)]

@@ -14,6 +14,7 @@ from keras_lcb.analysis.frequencies import carried
 from keras_lcb.plotting.contributions import plot_contributions
 from keras_lcb.plotting.frequency_error import plot_frequency_error
 from keras_lcb.plotting.frequency_maps import draw_map
+from keras_lcb.runs.received import check_run
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -45,6 +46,7 @@ def animate_frequencies(
     >>> path.stat().st_size > 1000
     True
     """
+    check_run(run)
     writer = _writer(Path(path), per_second)
     figure = Figure(figsize=(12, 4.2), dpi=80, layout="constrained")
     functions, shares, errors = figure.subplots(1, 3, width_ratios=(1.2, 1, 1))

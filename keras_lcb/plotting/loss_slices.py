@@ -41,6 +41,7 @@ def plot_loss_slices(
             not fit.
 
     Example:
+        >>> import numpy as np
         >>> import xarray as xr
         >>> alpha = np.linspace(-1.0, 1.0, 5)
         >>> loss = xr.DataArray([alpha**2, 2 * alpha**2], dims=("direction", "alpha"))

@@ -10,6 +10,7 @@ from keras_lcb.plotting.along_training import draw_layers, how_to_read
 from keras_lcb.plotting.extremes import least_and_most
 from keras_lcb.plotting.figures import Figure
 from keras_lcb.plotting.style import new_axes
+from keras_lcb.runs.received import check_run
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -53,6 +54,7 @@ def plot_quantity(run: xr.Dataset, name: str, ax: Axes | None = None) -> list[Ar
         >>> line.axes.get_ylabel()
         'share of signs kept'
     """
+    check_run(run)
     values = _values(run, name)
     ax = new_axes(ax)
     finite = values.values[np.isfinite(values.values)]

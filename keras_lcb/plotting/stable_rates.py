@@ -9,6 +9,7 @@ from matplotlib.lines import Line2D
 
 from keras_lcb.plotting.along_training import remark
 from keras_lcb.plotting.style import depths, is_dark, layer_colors, new_axes, short_name
+from keras_lcb.runs.received import check_run
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -40,6 +41,7 @@ def plot_stable_rates(run: xr.Dataset, ax: Axes | None = None) -> BarContainer:
     >>> len(plot_stable_rates(run))
     2
     """
+    check_run(run)
     if "learning_rate" not in run or "layer" not in run["learning_rate"].dims:
         raise ValueError(
             "The run holds no learning_rate of each layer. Compute it with "

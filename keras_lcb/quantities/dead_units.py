@@ -25,6 +25,7 @@ class DeadUnits(StepQuantity):
     Source: Lu et al. (2019), "Dying ReLU and initialization", for what makes units die.
 
     Example:
+    >>> import keras
     >>> import numpy as np
     >>> from keras_lcb import StepQuantities
     >>> never_on = keras.initializers.Constant(-9)

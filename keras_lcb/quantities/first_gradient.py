@@ -18,6 +18,7 @@ class FirstGradient(StepQuantity):
     Each record holds the same value. The cost is one number for each variable on the device.
 
     Example:
+    >>> import keras
     >>> import numpy as np
     >>> from keras_lcb import StepQuantities
     >>> layer = keras.layers.Dense(1, use_bias=False, kernel_initializer="ones", name="lin")

@@ -24,6 +24,7 @@ class GradientNoise(StepQuantity):
     large-batch training", with batches in place of samples.
 
     Example:
+    >>> import keras
     >>> import numpy as np
     >>> from keras_lcb import StepQuantities
     >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1, name="lin")])

@@ -18,6 +18,7 @@ class GradientNorm(StepQuantity):
     It costs one sum of squares for each variable and update.
 
     Example:
+    >>> import numpy as np
     >>> import keras
     >>> from keras_lcb import StepQuantities
     >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1, name="lin")])

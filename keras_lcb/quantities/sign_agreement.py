@@ -19,6 +19,7 @@ class SignAgreement(StepQuantity):
     each weight on the device, for the signs of the last gradient, and two sums in each update.
 
     Example:
+    >>> import keras
     >>> import numpy as np
     >>> from keras_lcb import StepQuantities
     >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1, name="lin")])

@@ -30,6 +30,7 @@ class StepQuantity:
         of_frozen: The value for a frozen layer, which has no updates. Defaults to NaN.
 
     Example:
+    >>> import keras
     >>> class MeanSize(StepQuantity):
     ...     name, long_name, units = "mean_size", "mean absolute gradient entry", "1"
     ...

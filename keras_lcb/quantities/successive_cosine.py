@@ -20,6 +20,7 @@ class SuccessiveCosine(StepQuantity):
     three sums of products in each update.
 
     Example:
+    >>> import keras
     >>> import numpy as np
     >>> from keras_lcb import StepQuantities
     >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1, name="lin")])

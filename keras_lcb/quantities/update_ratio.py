@@ -20,6 +20,7 @@ class UpdateRatio(StepQuantity):
     squares for each variable and update.
 
     Example:
+    >>> import numpy as np
     >>> import keras
     >>> import keras_lcb as lcb
     >>> model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, name="lin")])

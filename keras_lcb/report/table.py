@@ -21,7 +21,7 @@ _MEANINGS = {
     "hidden layers.",
     "parameters": "Number of trainable parameters.",
     "time_to_half": "Updates until half the distance to the end is left.",
-    "area": "Mean of the normalised distance over the run. The smaller it is, the sooner the layer "
+    "area": "Mean of the normalized distance over the run. The smaller it is, the sooner the layer "
     "came near its end.",
     "no_distance": "Why a layer has no distance: it never moved, or training diverged, so that "
     "its endpoint is not finite.",

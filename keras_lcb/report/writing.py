@@ -23,6 +23,7 @@ from keras_lcb.report.svg import palette
 from keras_lcb.report.table import facts, layer_table, settings_table
 from keras_lcb.runs import schema
 from keras_lcb.runs.atomic import write_atomically
+from keras_lcb.runs.received import check_run
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -69,6 +70,7 @@ def write_report(
 
 def page(run: xr.Dataset, title: str) -> str:
     """Returns the report as HTML."""
+    check_run(run)
     if not schema.is_run(run) or not run.sizes.get("layer"):
         raise ValueError(
             "A report needs a run with at least one layer. Pass a callback's `results`, or what "

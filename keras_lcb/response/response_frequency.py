@@ -83,6 +83,8 @@ class ResponseFrequency(ActivationRecorder):
     instead of the share.
 
     Example:
+    >>> import keras
+    >>> import numpy as np
     >>> model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(3, name="lin")])
     >>> model.compile("sgd", "mse")
     >>> x = np.linspace(0, 1, 64)[:, None]

@@ -23,6 +23,7 @@ def as_functions(targets: Any) -> np.ndarray:
         ValueError: If all functions are constant, so that they have no frequency.
 
     Example:
+    >>> import numpy as np
     >>> as_functions(np.array([2, 0, 2])).tolist()
     [[0.0, 1.0], [1.0, 0.0], [0.0, 1.0]]
     """

@@ -87,7 +87,10 @@ def _in_words(error: OSError, path: str | os.PathLike[str]) -> OSError:
         reason = "its folder does not exist"
     else:
         reason = (error.strerror or str(error)).lower()
-    sentence = f"'{os.fspath(path)}' could not be written: {reason}. An existing file is unchanged."
+    then = "An existing file is unchanged."
+    if isinstance(error, IsADirectoryError):
+        then = "Give the name of a file."
+    sentence = f"'{os.fspath(path)}' could not be written: {reason}. {then}"
     worded = type(error)(sentence)
     worded.errno = error.errno
     return worded

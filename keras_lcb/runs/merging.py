@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 # Values of different trainings differ by far more.
 _TOLERANCE = 1e-4
 
+# What callbacks with different `every` may see differently at the same step: a loss is the mean
+# since the previous record, and a callback may set the learning rate between two records.
+_DEPENDS_ON_RECORDS = ("loss", "learning_rate")
+
 
 def collect(*callbacks: Any) -> xr.Dataset:
     """Merges the results of callbacks that watched the same training.
@@ -33,12 +37,14 @@ def collect(*callbacks: Any) -> xr.Dataset:
         Its settings hold those of each callback.
 
     Raises:
-        ValueError: If there is nothing to collect, or the parts do not fit together: they have
-            different layers at the same depth, or different values of the same variable. If two
-            callbacks of one training have different `every`, values that cover the updates since
-            the previous record differ, such as gradient norms.
+        ValueError: If there is nothing to collect, or the parts do not fit together: they watched
+            trainings with different losses, seeds or optimizers, or they have different layers at
+            the same depth, or different values of the same variable. If two callbacks of one
+            training have different `every`, values that cover the updates since the previous record
+            differ, such as gradient norms.
 
     Example:
+        >>> from keras_lcb.runs import schema
         >>> step, over = {"step": [0, 10], "layer": ["dense"]}, ("step", "layer")
         >>> distances = schema.dataset({"distance": (over, [[2.0], [0.0]])}, step)
         >>> norms = schema.dataset({"gradient_norm": (over, [[float("nan")], [0.5]])}, step)
@@ -51,6 +57,7 @@ def collect(*callbacks: Any) -> xr.Dataset:
         raise ValueError("`collect` received nothing. Pass the callbacks that you passed to `fit`.")
     parts = [_results(callback) for callback in callbacks]
     _check_layers(parts)
+    _check_losses(parts)
     finest_first = sorted(parts, key=lambda part: -part.sizes.get("step", 0))
     index = _joined_index(parts)
     measured = dict.fromkeys(name for part in parts for name in part.data_vars)
@@ -109,6 +116,31 @@ def _check_layers(parts: list[xr.Dataset]) -> None:
                 )
 
 
+def _check_losses(parts: list[xr.Dataset]) -> None:
+    """Checks that the parts tell of one training, whose losses are the same for all callbacks.
+
+    Raises:
+        ValueError: If they do not.
+    """
+    for one, other in itertools.combinations(map(_losses, parts), 2):
+        for since, step in sorted(one.keys() & other.keys()):
+            found = one[since, step], other[since, step]
+            if abs(found[0] - found[1]) > _TOLERANCE * max(map(abs, found)):
+                raise ValueError(
+                    f"The callbacks watched different trainings: the mean loss from update {since} "
+                    f"to update {step} is {found[0]:.6g} in one and {found[1]:.6g} in another. Do "
+                    "not merge their runs."
+                )
+
+
+def _losses(part: xr.Dataset) -> dict[tuple[int, int], float]:
+    """Returns the mean loss between each record and the next, by the steps of the two."""
+    if "loss" not in part or part["loss"].dims != ("step",):
+        return {}
+    between = itertools.pairwise(part["step"].values.tolist())
+    return dict(zip(between, part["loss"].values.tolist()[1:], strict=True))
+
+
 def _joined_index(parts: list[xr.Dataset]) -> dict[Hashable, xr.DataArray]:
     import xarray as xr
 
@@ -142,8 +174,7 @@ def _joined_variable(
     aligned = [_on_index(values, index) for values in own]
     joined = aligned[0]
     for values in aligned[1:]:
-        # A loss is the mean since the last record, so it depends on how often records are taken.
-        if "layer" in values.dims:
+        if name not in _DEPENDS_ON_RECORDS:
             _check_agreement(name, joined, values, holders)
         joined = joined.fillna(values)
     return joined

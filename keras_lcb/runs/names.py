@@ -148,9 +148,9 @@ VARIABLES: dict[str, Quantity] = {
         "1",
         _LAYER_RANK,
     ),
-    "filter_curvature": Quantity("curvature along filter-normalised directions", "1", _LAYER),
+    "filter_curvature": Quantity("curvature along filter-normalized directions", "1", _LAYER),
     "filter_curvature_standard_error": Quantity(
-        "standard error of the curvature along filter-normalised directions", "1", _LAYER
+        "standard error of the curvature along filter-normalized directions", "1", _LAYER
     ),
     "products": Quantity("Hessian-vector products taken", "1", _LAYER),
     "trace": Quantity("trace of the Hessian block", "1", _LAYER),

@@ -13,6 +13,7 @@ import numpy as np
 
 from keras_lcb.runs import schema
 from keras_lcb.runs.atomic import write_atomically
+from keras_lcb.runs.received import check_run
 from keras_lcb.runs.seal import has_seal, is_intact, sealed
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ def save_run(run: xr.Dataset, path: str | os.PathLike[str]) -> None:
 
     Example:
         >>> import tempfile
+        >>> from keras_lcb.runs import schema
         >>> run = schema.dataset(
         ...     {"distance": (("step", "layer"), [[2.0], [0.0]])},
         ...     {"step": [0, 10], "layer": ["dense"]},
@@ -49,11 +51,10 @@ def save_run(run: xr.Dataset, path: str | os.PathLike[str]) -> None:
         ...     load_run(f"{folder}/run.nc").identical(run)
         True
     """
-    import xarray as xr
-
-    if not isinstance(run, xr.Dataset) or not schema.is_run(run):
+    check_run(run)
+    if not schema.is_run(run):
         raise ValueError(
-            f"`save_run` expects a run; received {type(run).__name__}. Pass a callback's "
+            "`save_run` expects a run, but received a dataset of something else. Pass a callback's "
             "`results`, or what `collect` returned."
         )
     try:

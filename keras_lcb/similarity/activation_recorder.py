@@ -8,6 +8,7 @@ import keras
 import numpy as np
 
 from keras_lcb.callbacks.recorder import Recorder
+from keras_lcb.landscape.building import build_on
 from keras_lcb.landscape.samples import read
 from keras_lcb.similarity.batches import mini_batches
 from keras_lcb.similarity.grams import GramReader
@@ -60,6 +61,10 @@ class ActivationRecorder(Recorder):
         if self._made is None or not self._made.is_current():
             self._made = GramReader(self._model, self._rows, self.layers)
         return self._made
+
+    def _build_ahead(self) -> bool:
+        build_on(self._model, self._data, type(self).__name__)
+        return True
 
     def attached(self) -> None:
         """Reads the layers once, so that errors come before training."""

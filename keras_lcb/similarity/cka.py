@@ -31,6 +31,7 @@ def hsic_vector(grams: Iterable[ArrayLike]) -> np.ndarray:
     dissimilarities".
 
     Example:
+    >>> import numpy as np
     >>> x = np.array([[0.0], [1.0], [2.0], [4.0]])
     >>> hsic_vector([x @ x.T]).round(3)
     array([ 1.179, -0.236, -0.943, -0.943, -0.236,  1.179])
@@ -79,6 +80,7 @@ def cka(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     arXiv 2010.15327.
 
     Example:
+    >>> import numpy as np
     >>> x = np.random.default_rng(0).normal(size=(8, 3))
     >>> turned = x[:, ::-1] * -2.0
     >>> one, other = (hsic_vector([each @ each.T]) for each in (x, turned))

@@ -33,6 +33,7 @@ def read_layers(
         A tuple of layers for each row.
 
     Example:
+    >>> from keras_lcb.training.selection import select_layers
     >>> from keras_lcb.training.layers import tracked_layers
     >>> from keras_lcb.vision import build_resnet
     >>> model = build_resnet((8, 8, 1), classes=2, depths=(1,), width=2)

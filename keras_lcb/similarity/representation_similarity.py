@@ -67,6 +67,7 @@ class RepresentationSimilarity(ActivationRecorder):
     Uncovering How Neural Network Representations Vary with Width and Depth", arXiv 2010.15327.
 
     Example:
+    >>> import numpy as np
     >>> import keras
     >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(3, name="lin")])
     >>> model.compile("sgd", "mse")

@@ -66,7 +66,7 @@ def decompose(model: keras.Model, x: ArrayLike) -> xr.DataArray:
 
     Raises:
         ValueError: If the output is not such a sum: in a plain network, with a read-out that is
-            normalised or not linear, or with several outputs.
+            normalized or not linear, or with several outputs.
 
     Example:
         >>> from keras_lcb.synthetic.networks import build_network
@@ -135,8 +135,8 @@ def _refusal(model: keras.Model, source: Call) -> str:
     if _normalizes(source):
         return (
             f"The input of the read-out must be a sum of the layers' outputs; the read-out of "
-            f"'{model.name}' received normalised features ('{source.layer.name}'), which are not "
-            "the sum of separate parts. Normalise inside the residual blocks instead."
+            f"'{model.name}' received normalized features ('{source.layer.name}'), which are not "
+            "the sum of separate parts. Normalize inside the residual blocks instead."
         )
     return (
         f"The input of the read-out must be a sum of the layers' outputs; the read-out of "
@@ -161,7 +161,7 @@ def _terms(tensor: keras.KerasTensor) -> list[keras.KerasTensor]:
 
 
 def _dense_behind(tensor: keras.KerasTensor) -> keras.layers.Layer:
-    """Returns the Dense layer behind a tensor, possibly before an activation or normalisation."""
+    """Returns the Dense layer behind a tensor, possibly before an activation or normalization."""
     source = call_behind(tensor)
     while not isinstance(source.layer, keras.layers.Dense) and len(source.inputs) == 1:
         source = call_behind(source.inputs[0])

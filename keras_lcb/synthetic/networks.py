@@ -36,7 +36,7 @@ def build_network(
         initializer: Initializer of the kernels: any that Keras knows, with biases of zero, as in
             Keras; or `"fan_in"`, for kernels and biases uniform in ±1/√(inputs of the layer), as
             in PyTorch. Defaults to `"glorot_uniform"`.
-        normalization: `"batch"` or `"layer"` for a normalisation between the kernel and the
+        normalization: `"batch"` or `"layer"` for a normalization between the kernel and the
             activation of each hidden layer. Defaults to `None`.
         period: If given, the network receives (cos 2πx/period, sin 2πx/period) instead of x, and so
             is periodic. Compare with it to see the effect of the borders of the domain. Defaults

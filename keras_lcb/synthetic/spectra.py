@@ -247,6 +247,7 @@ def time_to_learn(error: xr.DataArray, threshold: float = 0.5) -> xr.DataArray:
         ValueError: If there is no dimension `step`, or the threshold is not positive.
 
     Example:
+        >>> import xarray as xr
         >>> error = xr.DataArray(
         ...     [[1.0, 1.0], [0.4, 0.9], [0.1, 0.8]],
         ...     dims=("step", "frequency"),

@@ -93,8 +93,10 @@ def check_built(model: keras.Model) -> None:
     """Checks that the variables of a model exist.
 
     Raises:
-        ValueError: If the model has no variables.
+        ValueError: If it is no Keras model, or has no variables.
     """
+    if not isinstance(model, keras.Model):
+        raise ValueError(f"Expected a Keras model, but received {model!r}.")
     if not model.weights:
         raise ValueError(
             f"The model '{model.name}' is not built: its variables do not exist yet. Start a "

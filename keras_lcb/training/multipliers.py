@@ -169,6 +169,11 @@ class LearningRateMultipliers(MutableMapping[str, float]):
         return np.array([id(layer) in members for layer in layers])
 
     def _checked(self, factors: Mapping[str, float]) -> dict[str, float]:
+        if not isinstance(factors, Mapping):
+            raise ValueError(
+                "`learning_rate_multipliers` must map names of layers to factors, such as "
+                f"{{'conv_0': 0.1}}; received {factors!r}."
+            )
         for name, factor in factors.items():
             if (
                 not isinstance(factor, numbers.Real)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import keras
 
@@ -11,6 +11,8 @@ from keras_lcb.runs.block_names import block_name
 from keras_lcb.training.layers import TrackedLayer
 
 LayerSelection = str | Sequence[str | keras.Layer] | Callable[[keras.Layer], str | None] | None
+
+_CHOICES = "`layers` must be None, 'blocks', a list of names or layers, or a function;"
 
 
 def select_layers(layers: Sequence[TrackedLayer], selection: LayerSelection) -> list[TrackedLayer]:
@@ -36,15 +38,16 @@ def select_layers(layers: Sequence[TrackedLayer], selection: LayerSelection) -> 
         for layer in layers:
             groups.setdefault(block_name(layer.name), []).append(layer)
     elif isinstance(selection, str):
-        raise ValueError(
-            "`layers` must be None, 'blocks', a list of names or layers, or a function; received "
-            f"{selection!r}. Did you mean layers=['{selection}']?"
-        )
+        near = difflib.get_close_matches(selection, ["blocks"])
+        meant = f"layers='{near[0]}'" if near else f"layers=['{selection}']"
+        raise ValueError(f"{_CHOICES} received {selection!r}. Did you mean {meant}?")
     elif callable(selection) and not isinstance(selection, keras.Layer):
         for layer in layers:
             group = selection(layer.layers[0])
             if group is not None:
                 groups.setdefault(str(group), []).append(layer)
+    elif isinstance(selection, keras.Layer) or not isinstance(selection, Iterable):
+        raise ValueError(f"{_CHOICES} received {selection!r}.")
     else:
         for wanted in selection:
             members = matching(layers, wanted)
@@ -74,6 +77,11 @@ def matching(layers: Sequence[TrackedLayer], wanted: str | keras.Layer) -> list[
     Raises:
         ValueError: If there is no such layer.
     """
+    if not isinstance(wanted, str | keras.Layer):
+        raise ValueError(
+            f"A layer must be given by its name or as a Keras layer; received {wanted!r}. The "
+            f"layers of the model are: {_listing(layers)}."
+        )
     if isinstance(wanted, keras.Layer):
         found = [layer for layer in layers if _is_within(layer, wanted)]
         if not found:

@@ -114,9 +114,13 @@ def _numbers_of_one(
     gradient = keras.KerasTensor(tuple(variable.shape), keras.backend.floatx())
     weights = (like, like) if quantity.needs_weights else (None, None)
     given = tuple(keras.KerasTensor(*_kind(value)) for value in state)
-    new, numbers = _called(
-        quantity, internals.output_spec, quantity.update, given, gradient, *weights
-    )
+    returned = _called(quantity, internals.output_spec, quantity.update, given, gradient, *weights)
+    if not (_is_several(returned) and len(returned) == 2 and all(map(_is_several, returned))):
+        raise ValueError(
+            f"`update` of the quantity {name} must return the new state and the numbers to add up, "
+            "each as a tuple: `return state, (number,)`."
+        )
+    new, numbers = returned
     if list(map(_kind, new)) != list(map(_kind, given)):
         raise ValueError(
             f"`update` of the quantity {name} must return a state of the same shapes and dtypes "
@@ -134,6 +138,10 @@ def _numbers_of_one(
             "none."
         )
     return len(numbers)
+
+
+def _is_several(values: Any) -> bool:
+    return isinstance(values, tuple | list)
 
 
 def _kind(tensor: Any) -> tuple[tuple[int, ...], str]:

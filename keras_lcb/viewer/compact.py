@@ -73,6 +73,7 @@ def compact(
         ValueError: If `run` is no run, holds no layers or no records.
 
     Example:
+        >>> from keras_lcb.runs import schema
         >>> run = schema.dataset(
         ...     {"distance": (("step", "layer"), [[2.0], [0.0]])},
         ...     {"step": [0, 10], "layer": ["dense"], "depth": [0]},

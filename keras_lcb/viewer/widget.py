@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 import anywidget
 import traitlets
 
+from keras_lcb.runs.received import check_run
 from keras_lcb.viewer.bundle import path
 from keras_lcb.viewer.compact import compact
 
@@ -90,6 +91,8 @@ class Viewer(anywidget.AnyWidget):
 
 
 def _forms(run: Shown) -> list[dict[str, Any]]:
+    if not isinstance(run, Mapping):
+        check_run(run)
     alone = hasattr(run, "data_vars") or "format" in run
     runs = {"": run} if alone else dict(run.items())
     if not runs:

@@ -31,6 +31,11 @@ def test_tests_that_could_not_be_made_do_not_count():
     assert holm([]) == [] and np.isnan(holm([np.nan])).all()
 
 
+def test_a_list_of_verdicts_is_refused():
+    with pytest.raises(ValueError, match="a dictionary from each setting .* received list"):
+        corrected([study(1.2, 0.1, 0)])
+
+
 def study(ratio, noise, seed):
     times = np.geomspace(1, ratio, 5) * np.random.default_rng(seed).lognormal(0, noise, (6, 5))
     return judged(times, times, list("abcde"))

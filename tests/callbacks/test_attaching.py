@@ -175,6 +175,41 @@ def test_an_unbuilt_model_whose_optimizer_nobody_knows_of(eager):
     assert (named.results.distance[0] > 0).all()
 
 
+def recorders_with_samples():
+    return {
+        "similarity": lcb.RepresentationSimilarity(X),
+        "response": lcb.ResponseFrequency(X, cutoffs=[0.3]),
+        "sharpness": lcb.LayerSharpness(X, Y),
+        "predictiveness": lcb.GradientPredictiveness(X, Y),
+    }
+
+
+@pytest.mark.parametrize(
+    ("make", "names"),
+    [(sequential, ("response", "sharpness")), (Unbuilt, ("similarity", "predictiveness"))],
+)
+def test_callbacks_with_samples_build_a_model_that_fit_would_build(make, names):
+    def train(*callbacks):
+        model = compiled(make, lambda: keras.optimizers.SGD(0.05), run_eagerly=False)
+        return weights(fit(model, *callbacks, epochs=1))
+
+    recorders = [recorders_with_samples()[name] for name in names]
+    for one, other in zip(train(*recorders), train(), strict=True):
+        np.testing.assert_array_equal(one, other)
+    for each in recorders:
+        assert each.results.step.values.tolist() == [0, 4]
+        assert each.results.sizes["layer"] >= 2
+
+
+@on_tensorflow
+def test_samples_on_which_a_model_cannot_be_built():
+    model = compiled(sequential, lambda: keras.optimizers.SGD(0.05))
+    model.layers[0].input_spec = keras.layers.InputSpec(ndim=4)
+    for recorder in recorders_with_samples().values():
+        with pytest.raises(ValueError, match="could not be built by a call .* Build the model"):
+            fit(model, recorder)
+
+
 # Several optimizers.
 
 

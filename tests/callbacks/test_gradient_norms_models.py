@@ -86,7 +86,7 @@ def test_several_outputs_and_a_shared_layer(fast_mode):
     check(run, expected)
 
 
-def test_convolution_normalisation_and_recurrence(fast_mode):
+def test_convolution_normalization_and_recurrence(fast_mode):
     """Against differences of Keras' own loss: loose, for they are in single precision."""
     keras.utils.set_random_seed(0)
     block = keras.Sequential(

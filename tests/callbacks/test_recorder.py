@@ -98,6 +98,17 @@ def test_a_run_says_what_it_was_made_with():
     assert attributes["seed"] == 3
 
 
+def test_trainings_with_other_seeds_are_not_collected():
+    convergence, gradients = lcb.LayerConvergence(), lcb.GradientNorms(every=3)
+    model = compiled(dense("a", "b"))
+    train(model, convergence)
+    keras.utils.set_random_seed(4)
+    train(model, gradients)
+    assert (convergence.results.attrs["seed"], gradients.results.attrs["seed"]) == (3, 4)
+    with pytest.raises(ValueError, match="different trainings: their seed is 3 and 4"):
+        lcb.collect(convergence, gradients)
+
+
 def test_no_epoch_is_no_record():
     convergence = lcb.LayerConvergence()
     train(compiled(dense("a", "b")), convergence, epochs=0)

@@ -419,6 +419,8 @@ def raises(self, state, gradient, before, after):
 BAD = {
     "an error": (raises, "Bad cannot be measured"),
     "no update": (lcb.StepQuantity.update, "Bad cannot be measured.*method `update`"),
+    "no pair": (lambda self, s, gradient, b, a: gradient, r"`return state, \(number,\)`"),
+    "no numbers": (lambda self, s, gradient, b, a: (s, keras.ops.sum(gradient)), "each as a tuple"),
     "no number": (lambda *_: ((), ()), "must return at least one number"),
     "a tensor": (lambda self, s, gradient, b, a: ((), (gradient,)), "must return scalars"),
     "a state": (lambda *_: ((1.0,), (1.0,)), "the same shapes and dtypes as `init`"),

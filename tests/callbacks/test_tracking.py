@@ -296,6 +296,10 @@ def test_there_must_be_something_to_track():
     with pytest.raises(ValueError, match="received no callback"):
         with track(dense(NETWORK)):
             pass
+    for wrong in ([LayerConvergence()], keras.callbacks.History()):
+        with pytest.raises(ValueError, match="each as an argument of its own: .* received"):
+            with track(dense(NETWORK), wrong):
+                pass
 
 
 def test_a_model_without_an_optimizer():

@@ -48,6 +48,16 @@ def optimizers():
         yield "averaging", lambda: keras.optimizers.Adam(0.05, use_ema=True)
 
 
+@pytest.mark.parametrize("place", ["file", "file/state"])
+def test_a_file_in_the_place_of_the_folder_is_refused_before_training(tmp_path, place):
+    (tmp_path / "file").write_text("in the way")
+    model = compiled(random_layers())
+    before = model.get_weights()
+    with pytest.raises(NotADirectoryError, match="file' is a file. Choose another folder"):
+        train(model, lcb.TrainingBackup(tmp_path / place))
+    np.testing.assert_array_equal(model.get_weights()[0], before[0])
+
+
 @pytest.mark.parametrize("optimizer", [each for _, each in optimizers()], ids=dict(optimizers()))
 def test_an_interrupted_training_ends_where_an_unbroken_one_does(optimizer, tmp_path):
     whole = compiled(random_layers(), optimizer())

@@ -44,7 +44,7 @@ def test_a_run_without_a_quantity_says_who_records_it():
 def test_a_run_that_is_too_short_says_so():
     findings = lcb.diagnose(training(records=3))
     assert "too short" in findings.untold["not ended"]
-    assert "too few losses" in findings.untold["learning rate too large"]
+    assert "finite losses, but the rule needs 12" in findings.untold["learning rate too large"]
 
 
 def test_rules_that_need_the_end_wait_for_it():
@@ -87,7 +87,7 @@ def test_several_seeds_at_once_are_refused():
 
 
 def test_something_other_than_a_run_is_refused():
-    with pytest.raises(ValueError, match="as `collect` returns it; received dict"):
+    with pytest.raises(ValueError, match="received dict. Pass a callback's `results`"):
         lcb.diagnose({})
 
 

@@ -116,5 +116,10 @@ def test_functions_of_this_file_reach_other_processes(tmp_path):
 def test_refused_questions(tmp_path):
     with pytest.raises(ValueError, match="needs a seed"):
         ask(tmp_path, seeds=[])
-    with pytest.raises(ValueError, match="has to return a compiled Keras model; it returned None"):
+    with pytest.raises(ValueError, match="must return a compiled Keras model; it returned None"):
         ask(tmp_path, builder=lambda seed, width: None, seeds=[0])
+    with pytest.raises(ValueError, match="must return a compiled .*Sequential.*`model.compile"):
+        ask(tmp_path, builder=lambda seed, width: keras.Sequential(), seeds=[0])
+    for wrong in (3, "relu"):
+        with pytest.raises(ValueError, match=f"its values; received {wrong!r} for 'width'"):
+            ask(tmp_path, grid={"width": wrong}, seeds=[0])

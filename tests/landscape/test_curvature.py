@@ -273,7 +273,7 @@ def _gradient_at(objective, row, moved):
     return np.concatenate([keras.ops.convert_to_numpy(g).ravel() for g in found])
 
 
-def test_mode_decides_the_statistics_of_normalisation():
+def test_mode_decides_the_statistics_of_normalization():
     model, x, y = image_model()
     model.get_layer("norm").moving_variance.assign(np.full(4, 9.0))
     evaluation = curvature(model, x, y, layers=["conv"], trace_samples=0)

@@ -1,4 +1,4 @@
-"""Curvature along filter-normalised directions, against Hessians that are known."""
+"""Curvature along filter-normalized directions, against Hessians that are known."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Filter-normalised directions, against the definition on the output axes of each layer."""
+"""Filter-normalized directions, against the definition on the output axes of each layer."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ CASES = {
     "lstm": (layers.LSTM(3), SERIES, {"kernel": (1,), "recurrent_kernel": (1,)}),
     "gru": (layers.GRU(3), SERIES, {"kernel": (1,), "recurrent_kernel": (1,)}),
     "embedding": (layers.Embedding(7, 3), TOKENS, {"embeddings": (0,)}),
-    "normalisation": (layers.LayerNormalization(axis=(1, 2)), SERIES, {}),
-    "batch normalisation": (layers.BatchNormalization(), SERIES, {}),
+    "normalization": (layers.LayerNormalization(axis=(1, 2)), SERIES, {}),
+    "batch normalization": (layers.BatchNormalization(), SERIES, {}),
 }
 
 

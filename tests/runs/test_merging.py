@@ -154,6 +154,24 @@ def test_parts_that_do_not_fit_together(run_factory):
         collect(stacked)
 
 
+def test_different_trainings_are_told_by_their_losses():
+    def losses(steps, values, **others):
+        return part(steps, loss=values, **others)
+
+    one = losses([0, 10, 20], [np.nan, 8.005, 7.907], distance=np.ones((3, 2)))
+    other = losses([0, 10, 20], [np.nan, 8.362, 8.145], gradient_norm=np.ones((3, 2)))
+    with pytest.raises(
+        ValueError, match=r"trainings: .* from update 0 to update 10 is 8\.005 in one and 8\.362"
+    ):
+        collect(one, other)
+    later = losses([10, 20, 30], [0.5, 7.907 + 1e-6, 7.5], gradient_norm=np.ones((3, 2)))
+    assert collect(one, later).loss.values[-1] == 7.5  # the first loss of a part may cover less
+    broken = losses([0, 10, 20], [np.nan, np.nan, np.inf])
+    assert collect(broken, broken).identical(broken)
+    with pytest.raises(ValueError, match="different values of 'validation_loss'"):
+        collect(part([0, 5], validation_loss=[1, 2]), part([0, 5], validation_loss=[1, 3]))
+
+
 def test_different_times_of_records_are_named_as_a_cause():
     fine = part(
         [0, 3, 6], {"settings": {"A": {"every": 3}}}, gradient_norm=[[0, 0], [1, 2], [3, 4]]

@@ -108,8 +108,8 @@ def network(*, last=None, head=None, added=True):
     [
         (lambda: networks.build_network(3, 4), "must be a sum"),
         (lambda: network(added=False), "must be a sum"),
-        (lambda: network(last=keras.layers.LayerNormalization()), "received normalised features"),
-        (lambda: network(last=keras.layers.BatchNormalization()), "received normalised features"),
+        (lambda: network(last=keras.layers.LayerNormalization()), "received normalized features"),
+        (lambda: network(last=keras.layers.BatchNormalization()), "received normalized features"),
         (lambda: network(last=keras.layers.ReLU()), "must be a sum"),
         (lambda: network(head=keras.layers.Dense(1, "tanh")), "must be linear"),
         (lambda: network(head=keras.layers.Dense(2)), "one unit"),
@@ -133,8 +133,8 @@ def test_an_output_that_is_no_sum_is_refused(build, says):
         decompose(build(), X)
 
 
-def test_one_normalised_hidden_layer_is_refused_too():
+def test_one_normalized_hidden_layer_is_refused_too():
     inputs = keras.Input((1,))
     hidden = keras.layers.LayerNormalization()(keras.layers.Dense(4)(inputs))
-    with pytest.raises(ValueError, match="normalised"):
+    with pytest.raises(ValueError, match="normalized"):
         decompose(keras.Model(inputs, keras.layers.Dense(1)(hidden)), X)

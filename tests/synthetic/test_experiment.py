@@ -120,6 +120,7 @@ def test_a_function_is_trained_on_but_does_not_come_back_from_json():
         ({"record_every": 0}, "record_every"),
         ({"optimizer": "adamm"}, "adamm"),
         ({"learning_rate": 0.0}, "learning_rate"),
+        ({"learning_rate": "abc"}, "learning_rate.*'abc'"),
         ({"momentum": 1.0}, "momentum"),
         ({"seed": -1}, "seed"),
     ],

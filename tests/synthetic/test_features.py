@@ -31,7 +31,7 @@ def test_features_follow_the_weights():
     assert not any(values.any() for values in features.layer_features(model, X).values())
 
 
-def test_normalised_features_are_those_after_the_activation():
+def test_normalized_features_are_those_after_the_activation():
     model = networks.build_network(2, 8, normalization="layer", initializer="fan_in")
     values = features.layer_features(model, X)
     assert list(values) == ["layer_0", "layer_1"]

@@ -296,6 +296,11 @@ def test_a_layer_that_is_added_later_is_seen():
 # What is refused.
 
 
+def test_what_is_no_model():
+    with pytest.raises(ValueError, match="Expected a Keras model, but received 'm'"):
+        tracked_layers("m")
+
+
 def test_an_unbuilt_model():
     with pytest.raises(ValueError, match=r"not built.*keras.Input\(shape\)"):
         check_built(keras.Sequential([layers.Dense(2)]))

@@ -44,7 +44,7 @@ def make_tanh(cls=LayerwiseModel, dtype=None, **options):
 
 
 def make_mixed(cls, **options):
-    """Batch normalisation and dropout: what a second forward pass could disturb."""
+    """Batch normalization and dropout: what a second forward pass could disturb."""
     keras.utils.set_random_seed(3)
     inputs = keras.Input((4,))
     signal = keras.layers.Dense(8, "tanh", name="first")(inputs)
@@ -99,7 +99,7 @@ def logged(history, name):
 def test_trains_bit_for_bit_as_a_plain_model(options):
     x, y = mixed_data()
     weights, logs = [], []
-    # TensorFlow's graph optimizer rounds the gradients of batch normalisation in one way or
+    # TensorFlow's graph optimizer rounds the gradients of batch normalization in one way or
     # another, depending on who reads them.
     eagerly = keras.backend.backend() == "tensorflow"
     for cls, chosen in ((keras.Model, {}), (LayerwiseModel, options)):
@@ -709,3 +709,10 @@ def test_from_model_refuses_what_it_cannot_take_over(cls, sentence):
 def test_from_model_refuses_unbuilt_models():
     with pytest.raises(ValueError, match="is not built"):
         LayerwiseModel.from_model(keras.Sequential([keras.layers.Dense(1)]))
+    with pytest.raises(ValueError, match="Expected a Keras model, but received 'm'"):
+        LayerwiseModel.from_model("m")
+
+
+def test_multipliers_without_names_are_refused():
+    with pytest.raises(ValueError, match=r"must map names of layers to factors.* \[0.1\]"):
+        Net(3, learning_rate_multipliers=[0.1])

@@ -55,10 +55,24 @@ def test_unknown_names_get_the_nearest(chain):
         select_layers(chain, ["haed"])
     with pytest.raises(ValueError, match=r"Did you mean layers=\['head'\]"):
         select_layers(chain, "head")
+    with pytest.raises(ValueError, match=r"received 'blok'. Did you mean layers='blocks'\?"):
+        select_layers(chain, "blok")
     with pytest.raises(ValueError, match="selects no layer"):
         select_layers(chain, lambda layer: None)
     with pytest.raises(ValueError, match="selects no layer"):
         select_layers(chain, [])
+
+
+@pytest.mark.parametrize("wrong", [3, layers.Dense(1, name="lone")])
+def test_what_selects_no_layers(chain, wrong):
+    with pytest.raises(ValueError, match="must be None, 'blocks', a list .* received"):
+        select_layers(chain, wrong)
+
+
+@pytest.mark.parametrize("wrong", [0, ["head"], None])
+def test_what_is_no_layer(chain, wrong):
+    with pytest.raises(ValueError, match="by its name or as a Keras layer; received .* The layers"):
+        select_layers(chain, [wrong])
 
 
 # What a name stands for.

@@ -40,7 +40,10 @@ def _look(seen: Observed) -> Iterator[Finding]:
     what = _what(seen, evidence)
     if not what:
         if "rise over fall of the loss" not in evidence:
-            raise CannotTell("The run holds too few losses that are finite.")
+            raise CannotTell(
+                f"The run holds {np.isfinite(seen.loss).sum()} finite losses, but the rule needs "
+                f"{_RECORDS}. Record more often (`every=`), or train longer."
+            )
         return
     evidence |= stability(seen)
     beyond = evidence.get("curvature over largest stable curvature", 0.0) > 1

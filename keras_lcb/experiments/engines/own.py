@@ -56,8 +56,11 @@ def run(build: Callable[..., keras.Model], data: Any, config: Config) -> xr.Data
     keras.utils.clear_session(free_memory=False)
     keras.utils.set_random_seed(config.seed)
     model = build(seed=config.seed, **config.settings)
-    if not isinstance(model, keras.Model) or model.optimizer is None:
-        raise ValueError(f"`build` has to return a compiled Keras model; it returned {model!r}.")
+    if not isinstance(model, keras.Model) or not getattr(model, "optimizer", None):
+        raise ValueError(
+            f"`build` must return a compiled Keras model; it returned {model!r}. Call "
+            "`model.compile(optimizer, loss)` in it."
+        )
     given = data() if callable(data) else data
     x, y, batch_size = (*given, config.batch_size) if _are_arrays(given) else (given, None, None)
     epochs = 2 * config.epochs

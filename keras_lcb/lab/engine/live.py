@@ -72,7 +72,7 @@ def _evenly(count: int) -> list[int]:
 
 
 def distances(records: Sequence[Record], layers: int) -> np.ndarray:
-    """Returns the normalised distances of the records to the last one."""
+    """Returns the normalized distances of the records to the last one."""
     found = np.empty((len(records), layers))
     with np.errstate(all="ignore"):
         for layer in range(layers):

@@ -44,7 +44,7 @@ class LayersView:
         updates: The planned number of updates.
         steps: The updates at which records were taken.
         distance_steps: The updates at which `distance` is known.
-        distance: The normalised distance to the newest or final endpoint (distance_steps, layers).
+        distance: The normalized distance to the newest or final endpoint (distance_steps, layers).
         gradient: The RMS gradient norms (steps, layers); NaN at the start.
         loss: The mean training loss before each record (steps).
         provisional: Whether the training continues, so that the endpoint is not final.

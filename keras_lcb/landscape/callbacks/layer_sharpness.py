@@ -63,7 +63,7 @@ class LayerSharpness(LossRecorder):
         steps: Number of batches to read from a data set. Defaults to `None`: all batches.
         loss: A loss to use instead of the compiled one, see `keras_lcb.landscape.Objective`.
             Defaults to `None`.
-        training: Whether layers behave as in training: normalisation uses the statistics of the
+        training: Whether layers behave as in training: normalization uses the statistics of the
             data, and dropout is active. Defaults to `False`: as in evaluation.
         batch_size: Largest number of samples processed at once, which bounds the memory. Defaults
             to 512.
@@ -82,6 +82,7 @@ class LayerSharpness(LossRecorder):
             the model has no loss.
 
     Example:
+    >>> import numpy as np
     >>> import keras
     >>> keras.utils.set_random_seed(0)
     >>> hidden, head = keras.layers.Dense(4, "tanh", name="a"), keras.layers.Dense(1, name="b")

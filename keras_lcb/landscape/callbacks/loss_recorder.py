@@ -79,6 +79,12 @@ class LossRecorder(Recorder):
             self._made_of = made_of
         return self._made
 
+    def _build_ahead(self) -> bool:
+        from keras_lcb.landscape.building import build_on
+
+        build_on(self._model, self._data, type(self).__name__)
+        return True
+
     def attached(self) -> None:
         """Checks that the model can be measured."""
         _ = self._objective  # raises its errors before training begins

@@ -302,7 +302,7 @@ def test_if_the_others_hardly_moved_any_more_their_rates_are_raised():
     assert '{"first": 100, "third": 100, "head": 100}' in advice.code
 
 
-def test_weights_that_grow_in_front_of_a_normalisation():
+def test_weights_that_grow_in_front_of_a_normalization():
     def grow(arrays):
         arrays["parameter_norm"][:, [0, 2]] *= np.linspace(1, 8, 21)[:, None]
 
