@@ -18,10 +18,6 @@ import keras_lcb as lcb
 ROOMS = ["keras_lcb", *(f"keras_lcb.{room.name}" for room in pkgutil.iter_modules(lcb.__path__))]
 
 
-# Their examples use `np`, `xr` or `ForestRow` without an import.
-NOT_YET = ("convergence_bias", "rank_correlation", "time_ratio", "plot_forest")
-
-
 def public(is_of_kind):
     """Returns the names in `__all__` of the package and its rooms, for things of a kind."""
     found = []
@@ -52,8 +48,7 @@ def test_it_has_an_example_that_is_run(thing):
 def test_its_example_runs_where_it_is_copied_to(thing):
     """It imports what it uses, but for the public names of the package and of its own room."""
     room = importlib.import_module(".".join(thing.__module__.split(".")[:2]))
-    if thing.__name__ not in NOT_YET:
-        assert not used_without_import(thing) - {*dir(builtins), *lcb.__all__, *room.__all__}
+    assert not used_without_import(thing) - {*dir(builtins), *lcb.__all__, *room.__all__}
 
 
 def used_without_import(thing):

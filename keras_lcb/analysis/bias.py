@@ -58,6 +58,8 @@ def convergence_bias(
             not within the run, or the bounds do not enclose 1.
 
     Example:
+        >>> import numpy as np
+        >>> import xarray as xr
         >>> steps = np.arange(0, 101, 5)
         >>> def run(seed):
         ...     rates = [0.2, 0.1, 0.05] * np.random.default_rng(seed).lognormal(0, 0.2, 3)

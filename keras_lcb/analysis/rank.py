@@ -76,6 +76,7 @@ def rank_correlation(
         The correlations. They are NaN with fewer than 3 layers, or if all values are equal.
 
     Example:
+        >>> import numpy as np
         >>> depth, time = np.arange(4), np.array([5.0, 7.0, 6.0, np.inf])
         >>> correlation = rank_correlation([(depth, time)])
         >>> round(correlation.spearman, 2), round(correlation.chance, 2)

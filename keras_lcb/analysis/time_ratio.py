@@ -81,6 +81,7 @@ def time_ratio(times: np.ndarray, comparison: Comparison | None = None) -> TimeR
         The ratio. It is not defined if no group has layers in two places.
 
     Example:
+        >>> import numpy as np
         >>> ratio = time_ratio(np.array([[10.0, 20.0, 40.0], [10.0, 10.0, 10.0]]))
         >>> [round(value, 2) for value in ratio.of_runs], round(ratio.value, 2)
         ([4.0, 1.0], 2.0)

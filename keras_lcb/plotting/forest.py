@@ -67,6 +67,7 @@ def plot_forest(
         The axes.
 
     Example:
+        >>> from keras_lcb.plotting.forest import ForestRow
         >>> rows = [ForestRow("sgd", 1.3, 1.1, 1.5, 1), ForestRow("adam", 0.9, 0.7, 1.2)]
         >>> ax = plot_forest(rows, effect="ratio", none=1.0, logarithmic=True)
     """
