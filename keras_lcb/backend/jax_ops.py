@@ -84,8 +84,8 @@ def read(variables: Sequence[keras.Variable]) -> list[Any]:
     return [v.value for v in variables]
 
 
-def after(tensors: Sequence[Any]) -> contextlib.AbstractContextManager[None]:
-    """Returns a context in which what is done waits until the tensors are known, as always."""
+def after(tensor: Any) -> contextlib.AbstractContextManager[None]:
+    """Returns a context in which what is done waits until a tensor is known, as always."""
     return contextlib.nullcontext()
 
 

@@ -40,15 +40,9 @@ def read(variables: Sequence[keras.Variable]) -> list[Any]:
     return [_read(variable) for variable in variables]
 
 
-def after(tensors: Sequence[Any]) -> contextlib.AbstractContextManager[None]:
-    """Returns a context in which what is done waits until the tensors are known."""
-    if tf.executing_eagerly():
-        return contextlib.nullcontext()
-    parts = [t.values if isinstance(t, tf.IndexedSlices) else t for t in tensors]
-    # In a branch of `tf.cond`, tensors from outside would be waited for at its end only.
-    graph = tf.compat.v1.get_default_graph()
-    own = [part if part.graph is graph else tf.identity(part) for part in parts]
-    return tf.control_dependencies([tf.group(own)])
+def after(tensor: Any) -> contextlib.AbstractContextManager[None]:
+    """Returns a context in which what is done waits until a tensor is known."""
+    return tf.control_dependencies([tensor])
 
 
 def have_values(variables: Sequence[keras.Variable]) -> bool:

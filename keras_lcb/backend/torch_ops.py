@@ -49,8 +49,8 @@ def read(variables: Sequence[Any]) -> list[Any]:
     return [getattr(v, "value", v).detach().clone() for v in variables]
 
 
-def after(tensors: Sequence[Any]) -> contextlib.AbstractContextManager[None]:
-    """Returns a context in which what is done waits until the tensors are known, as always."""
+def after(tensor: Any) -> contextlib.AbstractContextManager[None]:
+    """Returns a context in which what is done waits until a tensor is known, as always."""
     return contextlib.nullcontext()
 
 

@@ -106,27 +106,21 @@ class Meter:
         chosen = [at for at, v in enumerate(variables) if id(v) in self._index]
         if not chosen:
             return
-        with ops.after(gradients):  # also what does not depend on them, such as counts
-            self._add(chosen, variables, gradients, before, after)
-
-    def _add(
-        self,
-        chosen: Sequence[int],
-        variables: Sequence[keras.Variable],
-        gradients: Sequence[Any],
-        before: Sequence[Any] | None,
-        after: Sequence[Any] | None,
-    ) -> None:
         places = [self._index[id(variables[at])] for at in chosen]
-        numbers = self._spread(
-            self._numbers(
-                places,
-                [gradients[at] for at in chosen],
-                None if before is None else [before[at] for at in chosen],
-                None if after is None else [after[at] for at in chosen],
-            ),
+        numbers, states = self._numbers(
             places,
+            [gradients[at] for at in chosen],
+            None if before is None else [before[at] for at in chosen],
+            None if after is None else [after[at] for at in chosen],
         )
+        # If there turns out to be no batch, nothing may have been counted.
+        with ops.after(numbers):
+            for variable, value in states:
+                variable.assign(value)
+            self._add_up(places, self._spread(numbers, places))
+
+    def _add_up(self, places: Sequence[int], numbers: Any) -> None:
+        """Adds numbers (numbers, all places) to the sums, and counts an update."""
         total = ops.accumulate(self._sums, numbers)
         # Once a sum is not finite, it stays so. Thus counting finite sums counts the updates
         # before the first non-finite one.
@@ -154,10 +148,11 @@ class Meter:
 
     def _numbers(
         self, places: Sequence[int], gradients: Sequence[Any], before: Any, after: Any
-    ) -> Any:
-        """Returns the numbers of all quantities, a tensor of shape (numbers, places)."""
+    ) -> tuple[Any, list[tuple[keras.Variable, Any]]]:
+        """Returns the numbers of all quantities (numbers, places), and the values of new states."""
         dense = None
         columns: list[Any] = []
+        assigned: list[tuple[keras.Variable, Any]] = []
         for slot in self.slots:
             quantity = slot.quantity
             if not quantity.takes_sparse:
@@ -172,10 +167,9 @@ class Meter:
                 [self._layer_of[place] for place in places],
             )
             for variables, values in zip(states, new, strict=True):
-                for variable, value in zip(variables, values, strict=True):
-                    variable.assign(value)
+                assigned.extend(zip(variables, values, strict=True))
             columns.extend(keras.ops.cast(column, ops.ACCUMULATOR_DTYPE) for column in numbers)
-        return keras.ops.stack(columns)
+        return keras.ops.stack(columns), assigned
 
     def _spread(self, values: Any, places: Sequence[int]) -> Any:
         """Returns a column for each variable: those given at their places, zeros elsewhere."""
