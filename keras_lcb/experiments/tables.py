@@ -15,16 +15,16 @@ MARK = "†"
 MEAN = "mean over settings"
 WIDEST = 3  # claims side by side
 LEGEND = (
-    "Cells: the verdict, the effect, its 95 % t interval over seeds. Verdicts are ▲ and ▼ as above, "
-    "△ and ▽ where contested, = equivalent, ○ none. They are corrected for the number of settings by "
-    "Holm's method, and take five seeds; intervals are not corrected, so that one without 'no "
-    "effect' in it may be no verdict. +a −b: of the other "
-    "measures, a clearly have the same sign, b the opposite one. n: seeds, in the head of the "
-    "column, and where there are others; with “n 6 of 7”, a run has no effect, since it diverged, "
-    "learned nothing, or has layers without the value that is compared. In the last row, n is "
-    "settings, and the verdict is not corrected. Loss: of training, in the leftmost claim of the "
-    "row, where its layers were looked at. A verdict is about the layers of its setting: "
-    "what differs in the same way in all seeds need not be due to depth."
+    "Cells: the verdict, the effect, its 95 % t interval over seeds. Verdicts are ▲ and ▼ as "
+    "above, △ and ▽ where contested, = equivalent, ○ none. They are corrected for the number of "
+    "settings by Holm's method, and take five seeds; intervals are not corrected, so that one "
+    "without 'no effect' in it may be no verdict. +a −b: of the other measures, a clearly have "
+    "the same sign, b the opposite one. n: seeds, in the head of the column, and where there are "
+    "others; with “n 6 of 7”, a run has no effect, since it diverged, learned nothing, or has "
+    "layers without the value that is compared. In the last row, n is settings, and the verdict "
+    "is not corrected. Loss: of training, in the leftmost claim of the row, where its layers were "
+    "looked at. A verdict is about the layers of its setting: what differs in the same way in all "
+    "seeds need not be due to depth."
 )
 
 
