@@ -55,15 +55,15 @@ seed = 0
 # ### Exercise 02.1 · ★★ work it out
 #
 # Write a function that takes such records (an array with one row for each record and one column for
-# each parameter) and returns the normalised distance of each record: ‖θ(t) − θ\*‖ / ‖θ(0) − θ\*‖.
+# each parameter) and returns the normalized distance of each record: ‖θ(t) − θ\*‖ / ‖θ(0) − θ\*‖.
 
 
 # %%
-def normalised_distance(weights):
+def normalized_distance(weights):
     return ...
 
 
-exercises.check("02.1", normalised_distance if normalised_distance(np.eye(2)) is not ... else ...)
+exercises.check("02.1", normalized_distance if normalized_distance(np.eye(2)) is not ... else ...)
 
 # %% [markdown]
 # ## Definition 2.1
@@ -75,7 +75,7 @@ exercises.check("02.1", normalised_distance if normalised_distance(np.eye(2)) is
 #
 # ### Exercise 02.2 · ★★ work it out
 #
-# Write it as a function of the normalised distance. `steps` and `distance` are arrays of the same
+# Write it as a function of the normalized distance. `steps` and `distance` are arrays of the same
 # length; `t1` and `t2` are two of the steps.
 
 

@@ -55,7 +55,7 @@ seed = 0
 # | residual, momentum | dense, residual | three sines | SGD with momentum |
 # | residual, Adam | dense, residual | three sines | Adam |
 # | images, SGD | convolutions | digits | SGD |
-# | images, SGD, batch norm | convolutions with batch normalisation | digits | SGD |
+# | images, SGD, batch norm | convolutions with batch normalization | digits | SGD |
 #
 # ## Predict
 #
@@ -251,10 +251,10 @@ exercises.explain("06.b", my_explanation)
 # A verdict near its threshold depends on the seeds, and on the update at which training was stopped:
 # try 1,500 updates in place of 2,000.
 #
-# ## Does batch normalisation only mislead the measure?
+# ## Does batch normalization only mislead the measure?
 #
-# With batch normalisation, the order of the layers is reversed. Is this a fact about learning, or does
-# the distance mislead here? There is a reason to ask. Batch normalisation divides by the size of what
+# With batch normalization, the order of the layers is reversed. Is this a fact about learning, or does
+# the distance mislead here? There is a reason to ask. Batch normalization divides by the size of what
 # it receives. If all weights of the layer before it are made ten times as large, the network computes
 # the same. The next cell tries it.
 
@@ -362,7 +362,7 @@ exercises.check("06.4", ...)
 #   counterexamples above do not refute a tendency; they show its limits.
 # - In vision transformers, layers were seen to change in step with each other, unlike those of residual
 #   convolutional networks (arXiv 2405.17377).
-# - Normalisation makes the length of the weights arbitrary. Then neither "near" nor "flat" is a property
+# - Normalization makes the length of the weights arbitrary. Then neither "near" nor "flat" is a property
 #   of the function alone (Dinh et al. 2017).
 #
 # ## Further reading

@@ -60,7 +60,7 @@ def single_runs(runs: xr.Dataset | Sequence[xr.Dataset]) -> list[xr.Dataset]:
 
 
 def without_distance(run: xr.Dataset) -> dict[str, str]:
-    """Returns the layers without a normalised distance, and why they have none.
+    """Returns the layers without a normalized distance, and why they have none.
 
     A layer that never moved has an initial distance of 0, by which nothing can be divided. If
     training diverged, the endpoint is NaN, and so is every distance to it.

@@ -58,7 +58,7 @@ class ConvergenceBias:
     Attributes:
         ratio: The ratio of the times to half the distance, of the last layer to the first.
         time_to_half: The rank correlation of depth and time to half the distance.
-        area: The rank correlation of depth and area under the normalised distance.
+        area: The rank correlation of depth and area under the normalized distance.
         p_order: The p-value of "there is no order". It is the larger one of two: that of the t
             test of the ratio (or of the rank correlation with the time to half, if the ratio is
             not defined), and that of the test against random orders.
@@ -167,7 +167,7 @@ def judged(
     Args:
         times: Times to half the distance (runs, layers), shallow layers first; infinite for a
             layer that never came so far.
-        areas: Areas under the normalised distance (runs, layers).
+        areas: Areas under the normalized distance (runs, layers).
         layers: Which layers these are. If names are given, each is compared with all others.
         bounds: The bounds of the ratios that count as no difference. Defaults to (0.9, 1.11).
         **told: Further attributes of `ConvergenceBias`.

@@ -116,9 +116,9 @@ question(
 )
 question(
     "06.c",
-    model="After a normalisation the length of the weights has no effect on the output, so a "
+    model="After a normalization the length of the weights has no effect on the output, so a "
     "distance may grow or shrink for no reason that matters. The angle does not see length. Here "
-    "both give the same order of the layers, so the reverse order with batch normalisation cannot "
+    "both give the same order of the layers, so the reverse order with batch normalization cannot "
     "be explained by the length of the weights alone.",
     criteria=(
         "It says why the distance may mislead here.",

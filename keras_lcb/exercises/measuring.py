@@ -15,12 +15,12 @@ from keras_lcb.exercises.explaining import question
 from keras_lcb.exercises.lab_runs import require
 
 
-def _normalised(weights: np.ndarray) -> np.ndarray:
+def _normalized(weights: np.ndarray) -> np.ndarray:
     away = np.linalg.norm(weights - weights[-1], axis=1)
     return away / away[0]
 
 
-def _not_normalised(weights: np.ndarray) -> np.ndarray:
+def _not_normalized(weights: np.ndarray) -> np.ndarray:
     return np.linalg.norm(weights - weights[-1], axis=1)
 
 
@@ -30,7 +30,7 @@ def _from_the_start(weights: np.ndarray) -> np.ndarray:
 
 
 def _squared(weights: np.ndarray) -> np.ndarray:
-    return _normalised(weights) ** 2
+    return _normalized(weights) ** 2
 
 
 @exercise(
@@ -49,10 +49,10 @@ def _distance(answer: Any) -> Grade:
     return answers.function(
         answer,
         cases,
-        _normalised,
+        _normalized,
         right="It starts at 1 and ends at 0 for every layer.",
         slips=(
-            (_not_normalised, "This is the distance; it is not yet divided by that at the start."),
+            (_not_normalized, "This is the distance; it is not yet divided by that at the start."),
             (_from_the_start, "This is the way from the start; wanted is the way still to go."),
             (_squared, "This is the square of what is wanted: a norm has a root."),
         ),
@@ -94,7 +94,7 @@ def _own_rate(answer: Any) -> Grade:
             ),
             (
                 lambda s, d, a, b: _rate(s, d, a, b) / d[0],
-                "Almost: this distance is normalised already.",
+                "Almost: this distance is normalized already.",
             ),
         ),
     )

@@ -58,7 +58,7 @@ def run() -> xr.Dataset:
     )
 
 
-def normalised(weights):
+def normalized(weights):
     return np.linalg.norm(weights - weights[-1], axis=1) / np.linalg.norm(weights[0] - weights[-1])
 
 
@@ -91,7 +91,7 @@ CASES = {
     "02.1": (
         "",
         [
-            normalised,
+            normalized,
             lambda w: (
                 np.array([np.sqrt(((r - w[-1]) ** 2).sum()) for r in w])
                 / np.sqrt(((w[0] - w[-1]) ** 2).sum())
@@ -99,10 +99,10 @@ CASES = {
         ],
         {
             (lambda w: np.linalg.norm(w - w[-1], axis=1)): "divided by that at the start",
-            (lambda w: normalised(w) ** 2): "square",
+            (lambda w: normalized(w) ** 2): "square",
             (lambda w: 1 / 0): "ZeroDivisionError",
-            (lambda w: normalised(w)[1:]): "shape",
-            (lambda w: normalised(w) + 0.01): "differ",
+            (lambda w: normalized(w)[1:]): "shape",
+            (lambda w: normalized(w) + 0.01): "differ",
             3: "pass its name",
         },
     ),

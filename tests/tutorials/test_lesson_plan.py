@@ -65,7 +65,7 @@ def test_answers_that_are_functions_are_right():
     given = {"np": np}
     exec(code, given)
     for name, function in [
-        ("02.1", "normalised_distance"),
+        ("02.1", "normalized_distance"),
         ("02.2", "convergence_rate"),
         ("04.2", "limit"),
     ]:

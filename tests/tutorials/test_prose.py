@@ -129,7 +129,7 @@ def test_05_a_straight_line_leaks():
 
 def test_06_distance_and_angle_agree_about_the_reversal():
     by = r"last / first layer by distance ([\d.]+) \[.*\], by angle ([\d.]+)"
-    plain, normalised = [tuple(map(float, found)) for found in re.findall(by, said_in("06"))]
-    assert min(plain) > 1 > max(normalised)
+    plain, normalized = [tuple(map(float, found)) for found in re.findall(by, said_in("06"))]
+    assert min(plain) > 1 > max(normalized)
     assert "both give the same order" in model("06.c")
     assert "the order of the layers is reversed" in prose_of("06")
