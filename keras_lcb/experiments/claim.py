@@ -139,5 +139,5 @@ class Answer:
         return 0 if runs is None else runs.sizes["seed"]
 
     def failed(self) -> Counter[str]:
-        """Returns how many members of each setting failed, without those where none did."""
+        """Returns how many members failed, for each setting in which any did."""
         return Counter(dict(member.choice)["setting"] for member, _ in self.results.failures)

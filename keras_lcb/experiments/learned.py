@@ -1,4 +1,4 @@
-"""Which runs learned something: the layers of others cannot tell which of them learns first."""
+"""Finds the runs that learned something. In the others, no layer can have learned first."""
 
 from __future__ import annotations
 

@@ -120,7 +120,7 @@ def _as_claimed(answer: Answer, found: Mapping[str, Finding]) -> dict[str, Findi
 
 
 def _where(names: Sequence[str], settings: Mapping[str, object]) -> str:
-    """What the names of settings have in common, and not all the settings of the claim."""
+    """What the names of these settings have in common that not all names of the claim have."""
     if len(names) == len(settings):
         return ""
     if len(names) == 1:

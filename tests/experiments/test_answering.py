@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pandas as pd
 import pytest
 
 from keras_lcb import experiments
 from keras_lcb.experiments import answering
-from keras_lcb.experiments.claim import Claim
 from keras_lcb.experiments.finding import finding
 from keras_lcb.experiments.scale import RATIO
 
@@ -18,21 +19,10 @@ def measure(runs):
 
 
 @pytest.fixture
-def results(toy, tmp_path, monkeypatch):
+def results(toy, claim, tmp_path, monkeypatch):
     """Runs toys in place of the declared claims; returns the seeds that the page is about."""
-    claim = Claim(
-        name="toys-are-large",
-        says="Toys are large.",
-        source="a child",
-        effect="size",
-        above="large",
-        below="small",
-        holds=("large",),
-        measure=measure,
-        scale=RATIO,
-        settings={"one": experiments.Setting("toy_engine:engine", toy.Settings())},
-        seeds=3,
-    )
+    settings = {"one": experiments.Setting("toy_engine:engine", toy.Settings())}
+    claim = dataclasses.replace(claim, measure=measure, settings=settings, seeds=3)
     monkeypatch.setattr(answering, "declared_claims", lambda *_, **__: {claim.name: claim})
 
     def run(**asked):

@@ -1,4 +1,4 @@
-"""Claims that measure nearly the same are tested together, and what they are made of apart."""
+"""Claims that measure nearly the same thing are corrected together for their number of tests."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import pytest
 from keras_lcb import experiments
 from keras_lcb.analysis import Estimate
 from keras_lcb.experiments import rows
-from keras_lcb.experiments.claim import Claim
 from keras_lcb.experiments.families import answers
 from keras_lcb.experiments.finding import finding
 from keras_lcb.experiments.scale import RATIO
@@ -24,25 +23,13 @@ def measure(runs):
 
 
 @pytest.fixture
-def first(toy, tmp_path):
+def first(toy, claim, tmp_path):
     sizes = {"small": 1.0, "smaller": 0.5}
     settings = {
         name: experiments.Setting("toy_engine:engine", toy.Settings(size=size))
         for name, size in sizes.items()
     }
-    claim = Claim(
-        name="first",
-        says="Toys are large.",
-        source="a child",
-        effect="size",
-        above="large",
-        below="small",
-        holds=("large",),
-        measure=measure,
-        scale=RATIO,
-        settings=settings,
-        seeds=5,
-    )
+    claim = dataclasses.replace(claim, name="first", measure=measure, settings=settings)
     experiments.complete(claim.members(range(6)), tmp_path, jobs=1, progress=False)
     return claim
 
