@@ -95,7 +95,7 @@ def _places(layers: Sequence[str]) -> tuple[int, ...]:
 
 
 def within_groups(values: np.ndarray, groups: Sequence[int]) -> np.ndarray:
-    """Returns values (…, layers) minus the mean of each layer's group."""
+    """Subtracts from each value (…, layers) the mean over the group of its layer."""
     centred = np.array(values, dtype=float)
     for group in set(groups):
         own = np.flatnonzero(np.array(groups) == group)

@@ -207,9 +207,9 @@ def _outline(model: keras.Model) -> list[list[int]]:
 
 
 def _further(model: keras.Model) -> list[keras.Variable]:
-    """Returns state that is no weights, and which Keras does not save.
+    """Returns the variables that belong to a training, but that Keras does not save.
 
-    It is the state of random layers, and that of stateful RNNs.
+    They are the states of random layers and of stateful RNNs.
     """
     known = {id(variable) for variable in (*model.weights, *model.metrics_variables)}
     layers = internals.flattened(model)

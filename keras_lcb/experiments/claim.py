@@ -89,7 +89,7 @@ class Claim:
         ]
 
     def answer(self, folder: str | os.PathLike[str], seeds: Sequence[int] | None = None) -> Answer:
-        """Returns what a folder's runs say of it by itself; see `families` for several claims."""
+        """Returns what a folder's runs say of this claim alone. See `families` for several."""
         found = self.measured(folder, seeds)
         return dataclasses.replace(found, findings=corrected(found.findings))
 

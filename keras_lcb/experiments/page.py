@@ -100,7 +100,7 @@ def _hours(seconds: float) -> str:
 
 
 def _failures(answers: Sequence[Answer]) -> list[str]:
-    """Members that failed, once each, those of a setting with the same error in one line."""
+    """Lists each failed member once. Members of a setting with the same error share a line."""
     known: set[str] = set()
     seeds: dict[tuple[str, str], list[int]] = {}
     for answer in answers:

@@ -24,7 +24,7 @@ def command(run: xr.Dataset) -> str | None:
 def code(run: xr.Dataset) -> str:
     """Returns Python code that makes the run again, or records such a run of the user's model."""
     known = schema.settings(run)
-    # Engines of studies take what a run does not hold, such as the function that builds a model.
+    # A study's engine needs what the run does not hold, such as the function that builds the model.
     if not known.get("engine", "keras_lcb.experiments").startswith("keras_lcb.experiments"):
         return _experiment(known["engine"], json.dumps(known.get("Config", {})))
     recorders = {_variable(name): call for name, call in _calls(run).items()}

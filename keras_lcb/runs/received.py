@@ -1,4 +1,4 @@
-"""What a function that takes a run says if it received something else."""
+"""The error of functions that take a run, if they receive something else."""
 
 from __future__ import annotations
 

@@ -145,7 +145,7 @@ def _is_several(values: Any) -> bool:
 
 
 def _kind(tensor: Any) -> tuple[tuple[int, ...], str]:
-    """Returns shape and dtype; for a Python number, () and the name of its type."""
+    """Returns the shape and dtype of a tensor, or () and the type's name of a Python number."""
     if not hasattr(tensor, "dtype"):
         return (), type(tensor).__name__
     return tuple(tensor.shape), keras.backend.standardize_dtype(tensor.dtype)
