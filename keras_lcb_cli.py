@@ -274,6 +274,13 @@ def _where() -> argparse.ArgumentParser:
     where.add_argument(
         "--page-only", action="store_true", help="run nothing: write the page on what is there"
     )
+    where.add_argument(
+        "--earlier",
+        metavar="FOLDER",
+        type=Path,
+        help="where an earlier RESULTS.md is, such as docs: what the tables beside it tell of a "
+        "setting is taken as it stands, instead of running it again",
+    )
     where.add_argument("--jobs", type=int, help="processes at a time (default: processors)")
     where.add_argument(
         "--backend",
@@ -407,6 +414,7 @@ def _results(options: argparse.Namespace) -> None:
         factors=dict(options.factors),
         quick=options.quick,
         page_only=options.page_only,
+        earlier=options.earlier,
         command=shlex.join(["keras-lcb", *_where().parse_known_args(options.given)[1]]),
         jobs=options.jobs,
         backend=options.backend,

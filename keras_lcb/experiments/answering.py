@@ -9,7 +9,9 @@ from typing import Any
 
 from keras_lcb.experiments.changing import changed
 from keras_lcb.experiments.claim import Claim
+from keras_lcb.experiments.earlier import Earlier, read_earlier
 from keras_lcb.experiments.families import answers
+from keras_lcb.experiments.member import Member
 from keras_lcb.experiments.page import write_page
 from keras_lcb.experiments.running import complete
 from keras_lcb.experiments.section import claims as declared_claims
@@ -29,6 +31,7 @@ def results(
     factors: Mapping[str, float] | None = None,
     quick: bool = False,
     page_only: bool = False,
+    earlier: str | os.PathLike[str] | None = None,
     command: str = "keras-lcb results",
     **options: Any,
 ) -> Path:
@@ -48,6 +51,8 @@ def results(
         factors: By what to multiply settings, by name; after `changes`.
         quick: Whether to run small settings only.
         page_only: Whether to run nothing, and write the page on what is there.
+        earlier: The folder of an earlier page. What the tables beside it tell of a setting counts
+            as it stands if the folder lacks some of its runs, and these are not run again.
         command: What the page says it was made by.
         **options: Those of `running.complete`.
 
@@ -55,8 +60,8 @@ def results(
         The page.
 
     Raises:
-        ValueError: If there is no such section, claim or setting, or a setting cannot have such a
-            value.
+        ValueError: If there is no such section, claim or setting, a setting cannot have such a
+            value, or there is no earlier page.
         OSError: If a folder cannot be written.
     """
     asked = _chosen(declared_claims(sections, quick=quick), claims)
@@ -66,15 +71,23 @@ def results(
         claim.name: range(first_seed, first_seed + _count(claim, seeds, quick)) for claim in asked
     }
     Path(out).mkdir(parents=True, exist_ok=True)
+    before = None if earlier is None else read_earlier(earlier)
     if not page_only:
-        members = [m for claim in asked for m in claim.members(of_claim[claim.name])]
+        members = [m for claim in asked for m in _members(claim, of_claim[claim.name], before)]
         complete(members, runs, **options)
     if claims is not None or changes or factors or first_seed:
         told, looked_at = asked, of_claim
     else:
         told = list(declared_claims(quick=quick).values())
         looked_at = {c.name: _together(range(c.seeds), of_claim.get(c.name, ())) for c in told}
-    return write_page(answers(told, runs, looked_at), out, command=command, quick=quick)
+    return write_page(answers(told, runs, looked_at, before), out, command=command, quick=quick)
+
+
+def _members(claim: Claim, seeds: Sequence[int], before: Earlier | None) -> list[Member]:
+    """Returns the members to run: those of settings that nothing was found out about before."""
+    if before is None:
+        return claim.members(seeds)
+    return before.answer(claim, seeds).results.missing
 
 
 def _together(declared: Sequence[int], asked: Sequence[int]) -> Sequence[int]:

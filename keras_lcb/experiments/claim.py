@@ -101,7 +101,9 @@ class Claim:
         runs = {dict(choice)["setting"]: own for choice, own in results.runs.items()}
         # In the order in which they are declared.
         findings = {name: self._measured(runs[name]) for name in self.settings if name in runs}
-        return Answer(self, findings, over_settings(findings, self.scale), results)
+        trained = {name: own.sizes["seed"] for name, own in runs.items()}
+        pooled = over_settings(findings, self.scale)
+        return Answer(self, findings, pooled, results, trained, uncorrected=findings)
 
     def _measured(self, runs: xr.Dataset) -> Finding:
         return self.measure(runs) if self.unlearned else of_learned(self.measure, runs, self.scale)
@@ -122,22 +124,26 @@ class Answer:
         findings: For each setting that has runs, what they say, corrected for their number.
         pooled: The mean over settings.
         results: The runs themselves, and which failed or are missing.
+        trained: For each setting, how many runs there are, whether or not they have an effect.
+        uncorrected: The findings as if each setting were the only test.
     """
 
     claim: Claim
     findings: Mapping[str, Finding]
     pooled: Finding
     results: Results
+    trained: Mapping[str, int]
+    uncorrected: Mapping[str, Finding]
 
     def verdicts(self) -> dict[str, str]:
         """Returns the verdict on each setting."""
         return {name: self.claim.verdict(found) for name, found in self.findings.items()}
 
-    def trained(self, name: str) -> int:
-        """Returns how many runs of a setting there are, whether or not they have an effect."""
-        runs = self.results.runs.get((("setting", name),))
-        return 0 if runs is None else runs.sizes["seed"]
-
     def failed(self) -> Counter[str]:
         """Returns how many members failed, for each setting in which any did."""
-        return Counter(dict(member.choice)["setting"] for member, _ in self.results.failures)
+        return Counter(setting_of(member) for member, _ in self.results.failures)
+
+
+def setting_of(member: Member) -> str:
+    """Returns the name of the setting of a claim that a member belongs to."""
+    return str(dict(member.choice)["setting"])

@@ -7,6 +7,7 @@ import os
 from collections.abc import Mapping, Sequence
 
 from keras_lcb.experiments.claim import Answer, Claim
+from keras_lcb.experiments.earlier import Earlier, fuller
 from keras_lcb.experiments.finding import Finding, corrected
 
 
@@ -14,6 +15,7 @@ def answers(
     claims: Sequence[Claim],
     folder: str | os.PathLike[str],
     seeds: Mapping[str, Sequence[int]] | None = None,
+    earlier: Earlier | None = None,
 ) -> list[Answer]:
     """Returns what a folder's runs say of claims.
 
@@ -24,9 +26,14 @@ def answers(
         claims: The claims.
         folder: Where the runs are.
         seeds: The seeds of a claim's runs, by its name; by default those that it declares.
+        earlier: What was found earlier, for settings whose runs are not all there.
     """
-    seeds = seeds or {}
-    measured = [claim.measured(folder, seeds.get(claim.name)) for claim in claims]
+    of_claim = {claim.name: (seeds or {}).get(claim.name) for claim in claims}
+    measured = [claim.measured(folder, of_claim[claim.name]) for claim in claims]
+    if earlier is not None:
+        measured = [
+            fuller(now, earlier.answer(now.claim, of_claim[now.claim.name])) for now in measured
+        ]
     families: dict[str, dict[tuple[str, str], Finding]] = {}
     for answer in measured:
         family = families.setdefault(answer.claim.family or answer.claim.name, {})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 from keras_lcb.experiments import rows, tables, words
 from keras_lcb.experiments.claim import Answer
 from keras_lcb.experiments.finding import Finding
+from keras_lcb.experiments.rows import BESIDE
 from keras_lcb.plotting.forest import ForestRow, plot_forest
 from keras_lcb.runs.atomic import write_atomically
 
@@ -17,7 +19,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 NAME = "RESULTS.md"
-BESIDE = "results"  # the folder for figures and tables
 
 
 def write_page(
@@ -39,9 +40,9 @@ def write_page(
     """
     beside = Path(out) / BESIDE
     beside.mkdir(parents=True, exist_ok=True)
-    for name, table in {"findings": rows.findings(answers), "rows": rows.raw(answers)}.items():
+    for name, table in rows.tables(answers).items():
         write_atomically(
-            beside / f"{name}.csv", table.to_csv(index=False, float_format="%.5g").encode()
+            beside / f"{name}.csv", table.to_csv(index=False).encode()
         )
     for answer in answers:
         if answer.findings:
@@ -83,15 +84,16 @@ def _opening(answers: Sequence[Answer], quick: bool) -> str:
 
 
 def _making(answers: Sequence[Answer], command: str) -> str:
-    took: dict[str, float] = {}
-    for answer in answers:
-        took |= answer.results.seconds
+    took = {member.key: seconds for answer in answers for member, seconds in answer.results.made}
+    known = [seconds for seconds in took.values() if not math.isnan(seconds)]
+    which = "which" if len(known) == len(took) else f"{len(known):,} of which"
+    time = f", {which} took {_hours(sum(known))} of processor time or less" if known else ""
     return (
-        f"Made by `{command}` from {len(took):,} trainings, which took "
-        f"{_hours(sum(took.values()))} of processor time or less. None of the paper's numbers and "
+        f"Made by `{command}` from {len(took):,} trainings{time}. None of the paper's numbers and "
         "architectures was at hand: what is compared is what it claims in words. All results: "
-        f"[findings.csv]({BESIDE}/findings.csv), a row a claim and setting, and "
-        f"[rows.csv]({BESIDE}/rows.csv), a row a seed and measure."
+        f"[findings.csv]({BESIDE}/findings.csv), a row a claim and setting, "
+        f"[rows.csv]({BESIDE}/rows.csv), a row a seed and measure, and "
+        f"[trainings.csv]({BESIDE}/trainings.csv)."
     )
 
 

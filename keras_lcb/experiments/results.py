@@ -6,7 +6,7 @@ import functools
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from keras_lcb.analysis.compared import FIRST_NONFINITE
@@ -31,13 +31,14 @@ class Results:
             without the seeds that failed or are missing.
         failures: The members that failed, each with its error.
         missing: The members that were not run yet.
-        seconds: The processor time that each run took, by the key of its member.
+        made: The members that have a run, each with the processor time in seconds that it took, or
+            NaN if that is not known.
     """
 
     runs: dict[Choice, xr.Dataset]
     failures: list[tuple[Member, str]]
     missing: list[Member]
-    seconds: dict[str, float] = field(default_factory=dict)
+    made: list[tuple[Member, float]]
 
 
 def load(study: Study, folder: str | os.PathLike[str]) -> Results:
@@ -63,12 +64,11 @@ def load(study: Study, folder: str | os.PathLike[str]) -> Results:
 def load_members(members: Sequence[Member], folder: str | os.PathLike[str]) -> Results:
     """Loads what a folder holds of some members; see `load`."""
     runs: dict[Choice, list[xr.Dataset]] = {}
-    failures, missing = [], []
-    seconds: dict[str, float] = {}
+    failures, missing, made = [], [], []
     for member in members:
         if result_path(folder, member.key).exists():
             one = _checked(member, folder)
-            seconds[member.key] = _seconds(one)
+            made.append((member, _seconds(one)))
             runs.setdefault(member.choice, []).append(one.expand_dims(seed=[member.seed]))
         elif failure_path(folder, member.key).exists():
             told = json.loads(failure_path(folder, member.key).read_text())
@@ -76,7 +76,7 @@ def load_members(members: Sequence[Member], folder: str | os.PathLike[str]) -> R
         else:
             missing.append(member)
     together = {choice: stacked(own) for choice, own in runs.items()}
-    return Results(together, failures, missing, seconds)
+    return Results(together, failures, missing, made)
 
 
 def _seconds(run: xr.Dataset) -> float:

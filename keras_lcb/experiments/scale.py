@@ -42,6 +42,12 @@ class Scale:
         told = math.exp(effect) if self.logarithmic else effect
         return min(max(told, -self.limit), self.limit) if abs(told) > self.limit else told
 
+    def kept(self, told: float) -> float:
+        """Returns an effect as it is kept, from how it is told; the inverse of `shown`."""
+        if not self.logarithmic:
+            return told
+        return -math.inf if told == 0 else math.log(told)
+
     def told(self, estimate: Estimate) -> str:
         """Returns an estimate in figures, with its 95 % interval where there is one."""
         if math.isnan(estimate.mean):

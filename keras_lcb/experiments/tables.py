@@ -126,7 +126,7 @@ def _reason(found: Finding) -> str:
 
 
 def _seeds(answer: Answer, name: str) -> list[str]:
-    count, trained = answer.findings[name].effect.count, answer.trained(name)
+    count, trained = answer.findings[name].effect.count, answer.trained[name]
     if count < trained:
         return [f"n {count} of {trained}"]
     return [] if count == _usual(answer) else [f"n {count}"]
