@@ -274,6 +274,9 @@ points = lcb.plotting.plot_rate_vs_gradient(run, axes)
 # %% [markdown]
 # In the scatter, each point is a layer. Further right means a larger gradient (on a logarithmic
 # axis), higher means faster. The points are not far apart in height: compare them with 0.
+#
+# A layer with more weights mostly has a larger gradient. So the correlation beneath the title is
+# over the filled points only: the convolutions that have as many weights as one another.
 
 # %%
 found = lcb.analysis.gradient_rate_correlation(run)

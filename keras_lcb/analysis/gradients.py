@@ -8,6 +8,7 @@ import numpy as np
 import xarray as xr
 
 from keras_lcb.analysis.compared import compared_layers, single_runs, usable
+from keras_lcb.analysis.comparison import equal_layers
 from keras_lcb.analysis.convergence import normalized_distance, time_to_fraction
 from keras_lcb.analysis.curves import per_layer
 from keras_lcb.analysis.rank import RankCorrelation, rank_correlation
@@ -67,6 +68,10 @@ def gradient_rate_correlation(
     the correlation would be reliably positive. Chen, Yuille and Zhou (ICLR 2023, section 3) claim
     that it is not.
 
+    A layer with more parameters mostly has a larger gradient norm, whatever its speed. So each
+    layer is compared with those whose kernels have its shape; if no three layers have equal shapes,
+    or the run does not say them, all layers are compared.
+
     Args:
         runs: A run, runs stacked along `seed`, or a list of runs of one network.
         roles: The roles of the layers to compare; `None` for all. Defaults to hidden layers.
@@ -85,10 +90,11 @@ def gradient_rate_correlation(
     """
     single = single_runs(runs)
     layers, _ = compared_layers(single, roles)
+    compared = equal_layers(single[0], layers)
     pairs = []
     for run in usable(single)[0]:
-        run = run.sel(layer=layers)
+        run = run.sel(layer=list(compared.layers))
         moved = normalized_distance(run).notnull().any("step")
         speed = (1.0 / time_to_fraction(run).fillna(np.inf)).where(moved)
         pairs.append((rms_over_run(run, "gradient_norm").values, speed.values))
-    return rank_correlation(pairs)
+    return rank_correlation(pairs, compared.groups)

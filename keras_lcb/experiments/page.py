@@ -41,9 +41,7 @@ def write_page(
     beside = Path(out) / BESIDE
     beside.mkdir(parents=True, exist_ok=True)
     for name, table in rows.tables(answers).items():
-        write_atomically(
-            beside / f"{name}.csv", table.to_csv(index=False).encode()
-        )
+        write_atomically(beside / f"{name}.csv", table.to_csv(index=False).encode())
     for answer in answers:
         if answer.findings:
             forest(answer).savefig(beside / f"{answer.claim.name}.png", dpi=90)

@@ -9,6 +9,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
 from keras_lcb.analysis.compared import compared_layers, single_runs
+from keras_lcb.analysis.comparison import Comparison, equal_layers
 from keras_lcb.analysis.convergence import normalized_distance, time_to_fraction
 from keras_lcb.analysis.gradients import gradient_rate_correlation, rms_over_run
 from keras_lcb.plotting.along_training import remark, remarks_on
@@ -29,7 +30,8 @@ _NEAR = 30
 def _showing(run: xr.Dataset) -> str:
     return (
         "Scatter chart: one point a layer, its speed of convergence against its gradient norm. "
-        f"Spearman's rank correlation over hidden layers: {gradient_rate_correlation(run)}."
+        f"Spearman's rank correlation over hidden layers {_compared(run).which}: "
+        f"{gradient_rate_correlation(run)}."
     )
 
 
@@ -46,9 +48,9 @@ def plot_rate_vs_gradient(run: xr.Dataset, ax: Axes | None = None) -> list[PathC
     The speed is the reciprocal of the time to half the distance, or 0 for a layer that never came
     so far. The gradient norm is the root mean square over the run. Section 3 of Chen, Yuille and
     Zhou, "Which Layer is Learning Faster?" (ICLR 2023), claims no reliable positive correlation
-    between the two. The rank correlation over the hidden layers is given beneath the title; the
-    points of other layers are hollow. Of runs stacked over seeds, the mean is drawn, with a small
-    point for each seed.
+    between the two. The rank correlation over hidden layers of equal shape is given beneath the
+    title, see `analysis.gradient_rate_correlation`; the points of layers that it is not over are
+    hollow. Of runs stacked over seeds, the mean is drawn, with a small point for each seed.
 
     Args:
         run: A run with `distance` and `gradient_norm`, recorded by `LayerConvergence` and
@@ -83,18 +85,23 @@ def plot_rate_vs_gradient(run: xr.Dataset, ax: Axes | None = None) -> list[PathC
     else:
         ax.xaxis.set_minor_formatter(NullFormatter())
     colors = layer_colors(run, is_dark(ax))
-    compared, _ = compared_layers(single_runs(run), ("hidden",))
-    filled = [str(name) in compared for name in run["layer"].values]
+    compared = _compared(run)
+    filled = [str(name) in compared.layers for name in run["layer"].values]
     points = _points(norms, speeds, colors, filled, ax)
     _name(run, points[0], colors, ax)
     if not all(filled) and any(filled):
         _legend(ax)
     ax.margins(0.12)
     ax.set_ylim(bottom=min(0.0, ax.get_ylim()[0]))  # or a small difference would look large
-    said = [*_correlation(run, len(compared)), *remarks_on(run, speeds)]
+    said = [*_correlation(run, compared), *remarks_on(run, speeds)]
     remark(ax, "Speed of convergence against gradient norm", said)
     ax.set(xlabel="RMS gradient norm over the run", ylabel="1 / updates to half the distance")
     return points
+
+
+def _compared(run: xr.Dataset) -> Comparison:
+    single = single_runs(run)
+    return equal_layers(single[0], compared_layers(single, ("hidden",))[0])
 
 
 def _speed(run: xr.Dataset) -> xr.DataArray:
@@ -136,15 +143,16 @@ def _name(run: xr.Dataset, points: PathCollection, colors: list[str], ax: Axes) 
 
 def _legend(ax: Axes) -> None:
     color = ax.xaxis.label.get_color()
-    hidden = Line2D([], [], color=color, marker="o", linestyle="", label="hidden")
-    others = Line2D(
-        [], [], color=color, marker="o", linestyle="", fillstyle="none", label="other, not compared"
+    filled = Line2D([], [], color=color, marker="o", linestyle="", label="compared")
+    hollow = Line2D(
+        [], [], color=color, marker="o", linestyle="", fillstyle="none", label="not compared"
     )
-    ax.legend(handles=[hidden, others], fontsize="small", frameon=False, loc="best")
+    ax.legend(handles=[filled, hollow], fontsize="small", frameon=False, loc="best")
 
 
-def _correlation(run: xr.Dataset, layers: int) -> list[str]:
+def _correlation(run: xr.Dataset, compared: Comparison) -> list[str]:
     found = gradient_rate_correlation(run)
     if np.isnan(found.spearman):
         return ["No rank correlation, which needs at least 3 hidden layers with different values."]
-    return [f"Rank correlation over {layers} hidden layers (Spearman): {found}."]
+    over = f"{len(compared.layers)} hidden layers {compared.which}"
+    return [f"Rank correlation (Spearman) over {over}: {found}."]

@@ -47,6 +47,19 @@ def test_correlation_of_norm_and_speed(run_factory):
     assert gradient_rate_correlation([falling, other]).spearman_interval == (-1.0, -1.0)
 
 
+def test_layers_are_compared_with_those_of_their_shape(run_factory):
+    """In each shape, larger norms are faster; over both, the larger shape is slower."""
+    run = run_factory(rates=(1.0, 2.0, 3.0, 10.0, 20.0, 30.0))
+    norms = [10.0, 20.0, 30.0, 1.0, 2.0, 3.0]
+    run["gradient_norm"][1:] = norms
+    assert gradient_rate_correlation(run, roles=None).spearman == pytest.approx(
+        scipy.stats.spearmanr(norms, [1, 2, 3, 10, 20, 30])[0]
+    )
+    run = run.assign_coords(shape=("layer", [*"aaabbb"]))
+    found = gradient_rate_correlation(run, roles=None)
+    assert (found.spearman, found.layers_of_runs) == (1.0, (5,))
+
+
 def test_copies_and_runs_that_diverged_do_not_count(run_factory):
     run = run_factory(rates=(9.0, 7.0, 5.0, 3.0, 1.0))
     broken = run.copy(deep=True).assign_attrs(first_nonfinite_update=10)

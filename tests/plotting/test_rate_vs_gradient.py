@@ -24,16 +24,21 @@ def test_points_are_norms_and_speeds_worked_out_by_hand(run_factory, ax):
 def test_the_rank_correlation_is_told(run_factory, ax):
     run = run_factory(rates=(4.0, 3.0, 2.0, 1.0))  # norms rise with depth, speeds fall
     plot_rate_vs_gradient(run, ax)
-    assert "3 hidden layers (Spearman): -1.00" in texts(ax)
+    assert "(Spearman) over 3 hidden layers of all shapes" in texts(ax).replace("\n", " ")
+    assert ": -1.00." in texts(ax)
 
 
 def test_layers_that_are_not_compared_are_hollow(run_factory, ax):
-    (points,) = plot_rate_vs_gradient(run_factory(), ax)
-    assert [len(face) and face[3] for face in points.get_facecolors()] == [1, 1, 0]
+    """Those that are not hidden, and those whose shape no other has."""
+    run = run_factory(rates=(5.0, 4.0, 3.0, 2.0, 1.0))
+    shapes = ["1×8", "8×8", "8×8", "8×8", "8×1"]
+    (points,) = plot_rate_vs_gradient(run.assign_coords(shape=("layer", shapes)), ax)
+    assert [len(face) and face[3] for face in points.get_facecolors()] == [0, 1, 1, 1, 0]
     assert [text.get_text() for text in ax.get_legend().get_texts()] == [
-        "hidden",
-        "other, not compared",
+        "compared",
+        "not compared",
     ]
+    assert "over 3 hidden layers of equal shape: " in texts(ax).replace("\n", " ")
 
 
 def test_too_few_layers_have_no_correlation_but_points(run_factory, ax):
