@@ -8,6 +8,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from keras_lcb.backend import internals
 from keras_lcb.landscape.host_search import Request
 
 
@@ -22,7 +23,8 @@ def block_products(
         outer.watch(own)
         with tf.GradientTape(watch_accessed_variables=False) as inner:
             inner.watch(own)
-            value = loss(*own)
+            with internals.replaced(tf.nn, {"moments": _moments}):
+                value = loss(*own)
         found = inner.gradient(value, own, unconnected_gradients="zero")
         # Embeddings have sparse gradients; here all become dense.
         gradients = [tf.convert_to_tensor(gradient) for gradient in found]
@@ -46,6 +48,21 @@ def block_products(
         ]
 
     return [[gradients[place] for place in block] for block in blocks], products
+
+
+def _moments(
+    x: Any, axes: Any, shift: Any = None, keepdims: bool = False, name: str | None = None
+) -> tuple[Any, Any]:
+    """Returns mean and variance, as `tf.nn.moments` does, for normalization layers.
+
+    In TensorFlow's own, the variance takes the mean for a constant. This leaves the first
+    derivative as it is, and makes the second one wrong.
+    """
+    exact = tf.cast(x, tf.float32) if x.dtype == tf.float16 else x
+    mean = tf.reduce_mean(exact, axes, keepdims=True)
+    variance = tf.reduce_mean(tf.math.squared_difference(exact, mean), axes, keepdims=keepdims)
+    mean = mean if keepdims else tf.squeeze(mean, axes)
+    return tf.cast(mean, x.dtype), tf.cast(variance, x.dtype)
 
 
 class _Stateful(Exception):

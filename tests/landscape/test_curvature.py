@@ -248,10 +248,38 @@ def attention_model():
     return model, x, y[:, 0, :2]
 
 
+def normalized_model(layer):
+    keras.utils.set_random_seed(1)
+    ends = [keras.Input((3,)), layers.Dense(8, name="first"), layer, layers.Activation("gelu")]
+    model = keras.Sequential([*ends, layers.Dense(4, name="head")])
+    model.compile("adam", "mse")
+    random = np.random.default_rng(0)
+    return model, random.normal(size=(6, 3)), random.normal(size=(6, 4))
+
+
 @pytest.mark.parametrize("build", [image_model, sequence_model, attention_model])
 def test_products_are_differences_of_gradients(build):
-    model, x, y = build()
-    objective = Objective(model, x, y)
+    check_products(*build())
+
+
+@pytest.mark.parametrize(
+    ("layer", "training"),
+    [
+        (layers.LayerNormalization(name="norm"), False),
+        (layers.GroupNormalization(2, name="norm"), False),
+        (layers.UnitNormalization(name="norm"), False),
+        (layers.BatchNormalization(name="norm"), True),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, layers.Layer) else "",
+)
+def test_statistics_of_the_batch_have_second_derivatives(layer, training):
+    """In TensorFlow's own moments, the variance takes the mean for a constant."""
+    check_products(*normalized_model(layer), training=training)
+
+
+def check_products(model, x, y, training=False):
+    """Compares products with the Hessian with differences of gradients."""
+    objective = Objective(model, x, y, training=training)
     random = np.random.default_rng(0)
     products = BlockProducts(objective, objective.layers)
     vectors = [random.normal(size=size) for size in products.sizes]
