@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from keras_lcb.experiments.answering import results
+from keras_lcb.experiments.rows import TABLES
 from keras_lcb.experiments.section import claims
 
 ROOT = Path(__file__).parents[1]
@@ -36,6 +38,16 @@ def test_the_table_says_what_the_csv_says():
     assert len(ratios) > 5
     for row in ratios.itertuples():
         assert f"{row.effect:.2f} [{row.low:.2f}, {row.high:.2f}]" in told
+
+
+def test_the_page_is_what_its_tables_tell_of_the_declared_settings(tmp_path):
+    """Without a single run: whoever changes words, claims or settings has to write it anew."""
+    docs = PAGE.parent
+    again = results(tmp_path, tmp_path / "runs", earlier=docs, page_only=True)
+    assert again.read_text() == TEXT
+    for name in TABLES:
+        table = f"results/{name}.csv"
+        assert (tmp_path / table).read_text() == (docs / table).read_text(), table
 
 
 def test_it_is_short():
