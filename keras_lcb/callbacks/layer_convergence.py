@@ -77,9 +77,10 @@ class LayerConvergence(Recorder):
             have an `effective_distance` between the kernels that they compute with. Sketches have
             a `distance_standard_error`. The run also holds `loss`, the mean over the batches since
             the previous record (where records are taken within an epoch, a smaller last batch
-            counts as a whole one), `validation_loss`, and `learning_rate` (step, or step and layer
-            if layers differ). During training, distances are measured to the newest weights, and
-            `attrs["provisional"]` is 1.
+            counts as a whole one; if a `train_step` of your own reports the loss of its batch and
+            no mean, that of the last batch), `validation_loss`, and `learning_rate` (step, or step
+            and layer if layers differ). During training, distances are measured to the newest
+            weights, and `attrs["provisional"]` is 1.
 
     Raises:
         ValueError: Before training, if the model is not compiled, a layer is unknown, the

@@ -5,6 +5,12 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import keras
+
+from keras_lcb.backend import internals
+
+_ROUNDING = 1e-4  # of a running mean that was computed twice
+
 
 class MeanLoss:
     """Computes the mean training loss since the last call of `take`.
@@ -13,9 +19,16 @@ class MeanLoss:
     sum, and the difference of two such sums is the sum over the batches between them. A smaller
     last batch of an epoch counts as a whole one. Over whole epochs, the mean equals the one that
     Keras reports.
+
+    A training step of the user's own may report the loss of its batch instead. Then the loss that
+    was observed last stands for all batches since the last call of `take`.
+
+    Args:
+        running: Whether running means are reported; see `is_running_mean`.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, running: bool = True) -> None:
+        self.running = running
         self.batches = 0  # seen in this epoch
         self._sum = 0.0
         self._weight = 0
@@ -27,7 +40,10 @@ class MeanLoss:
         self._observed = 0.0, 0
 
     def observe(self, mean: Any, batches: int) -> None:
-        """Adds a running mean, over the first `batches` batches of the epoch."""
+        """Adds what is reported after the first `batches` batches of the epoch."""
+        if not self.running:
+            self._sum, self._weight = number(mean), 1
+            return
         before, seen = self._observed
         if batches > seen:
             total = number(mean) * batches
@@ -40,6 +56,21 @@ class MeanLoss:
         mean = self._sum / self._weight if self._weight else math.nan
         self._sum, self._weight = 0.0, 0
         return mean
+
+
+def is_running_mean(loss: Any, model: keras.Model) -> bool:
+    """Returns whether a reported loss is the result of a metric, which is a mean over the epoch.
+
+    Call it within an epoch: validation resets the metrics. On several devices, whose means are
+    averaged, the answer is always yes.
+    """
+    strategy = getattr(model, "distribute_strategy", None)
+    if getattr(strategy, "num_replicas_in_sync", 1) > 1:
+        return True
+    internals.sync_state(model)
+    means = [float(m.result()) for m in model.metrics if isinstance(m, keras.metrics.Mean)]
+    value = number(loss)
+    return math.isnan(value) or any(abs(m - value) <= _ROUNDING * abs(value) for m in means)
 
 
 def number(value: Any) -> float:

@@ -11,7 +11,8 @@ import numpy as np
 def rate_of_each_layer(rates: list[np.ndarray], used: list[bool]) -> np.ndarray:
     """Returns the learning rate of each layer at each record, an array (records, layers).
 
-    If several optimizers train a layer, the first of them that made updates counts.
+    If several optimizers train a layer, the first of them that made updates counts. The first
+    record is taken before any update has shown what each optimizer trains; the next record tells.
 
     Args:
         rates: For each record, an array (optimizers, layers), NaN where an optimizer does not
@@ -19,6 +20,8 @@ def rate_of_each_layer(rates: list[np.ndarray], used: list[bool]) -> np.ndarray:
         used: For each optimizer, whether it made updates.
     """
     chosen = []
+    if len(rates) > 1 and rates[0].shape == rates[1].shape:
+        rates = [np.where(np.isnan(rates[1]), np.nan, rates[0]), *rates[1:]]
     for record in rates:
         of_used = [row for row, is_used in zip(record, used, strict=False) if is_used]
         of_used = of_used or list(record)

@@ -13,7 +13,7 @@ import numpy as np
 
 from keras_lcb.backend import internals, ops
 from keras_lcb.callbacks.backup import Backup
-from keras_lcb.callbacks.mean_loss import MeanLoss, number
+from keras_lcb.callbacks.mean_loss import MeanLoss, is_running_mean, number
 from keras_lcb.callbacks.unseen_updates import UnseenUpdates
 from keras_lcb.training.layers import (
     TrackedLayer,
@@ -92,7 +92,7 @@ class RecordTiming(keras.callbacks.Callback):
 
     def _forget_unrecorded(self) -> None:
         """Discards what was measured since the last record."""
-        self._loss = MeanLoss()
+        self._loss = MeanLoss(self._loss.running)
 
     def reset(self) -> None:
         """Forgets everything recorded, on disk too, so that the next `fit` begins a new run."""
@@ -173,6 +173,7 @@ class RecordTiming(keras.callbacks.Callback):
         """Starts the clock, and joins the training step if that is needed."""
         self._failed = self._training  # the previous `fit` did not reach its end
         self._training, self._ended, self._begun = True, False, False
+        self._loss.running = True
         self._start_clock()
         self._take_part()
 
@@ -301,7 +302,10 @@ class RecordTiming(keras.callbacks.Callback):
         step = self._updates.at_execution(self._executions)
         if step >= self._due():
             loss = logs.get("loss") if isinstance(logs, dict) else None
-            self._loss.observe(loss, self._batches(step))
+            batches = self._batches(step)
+            if self._loss.running and batches > 1:  # of one batch, both are the same
+                self._loss.running = is_running_mean(loss, self._model)
+            self._loss.observe(loss, batches)
             self._take(step)
 
     def _batches(self, step: int) -> int:
@@ -330,7 +334,7 @@ class RecordTiming(keras.callbacks.Callback):
         if self.needs_weights:
             internals.sync_state(self._model)
         optimizers = self._updates.optimizers
-        rates = [each.rates(self._rows, alone=len(optimizers) == 1) for each in optimizers]
+        rates = [each.rates(self._rows) for each in optimizers]
         record = {
             "step": step,
             "epoch": self._epochs,

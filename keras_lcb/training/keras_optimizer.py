@@ -68,6 +68,7 @@ class KerasOptimizer:
             internals.check("optimizer", part)
         self.optimizer = optimizer
         self._known: dict[int, tuple[int, Any, np.ndarray]] = {}  # cache of `_trains`
+        self._updated: dict[int, set[int]] = {}  # for each part, the ids of what it has updated
         self._marked: dict[int, Any] = {}  # for each part, its steps at the last `mark`
         self._not_made: dict[int, int] = {}  # for each part, updates that only Keras counts
 
@@ -120,31 +121,28 @@ class KerasOptimizer:
         applied = int(ops.on_host(steps)) // (part.gradient_accumulation_steps or 1)
         return applied - self._not_made.get(id(part), 0)
 
-    def rates(self, rows: Sequence[TrackedLayer], alone: bool) -> np.ndarray:
+    def rates(self, rows: Sequence[TrackedLayer]) -> np.ndarray:
         """Returns the current learning rate of each layer; NaN for layers it does not train.
 
-        Args:
-            rows: The layers.
-            alone: Whether no other optimizer is followed. Then this one trains all layers, also
-                if it is not built yet.
+        An optimizer that is not built yet may train all layers.
         """
         rates = np.full(len(rows), math.nan)
-        parts = self.parts
-        for part in parts:
-            rate = float(ops.on_host(part.learning_rate))
-            if alone and len(parts) == 1 and not part.built:
-                rates[:] = rate
-            rates[self._trains(part, rows)] = rate
+        for part in self.parts:
+            trains = self._trains(part, rows) if part.built else slice(None)
+            rates[trains] = float(ops.on_host(part.learning_rate))
         return rates
 
     def _trains(self, part: Any, rows: Sequence[TrackedLayer]) -> np.ndarray:
-        """Returns for each layer whether a part of the optimizer trains it."""
-        variables = internals.variables_trained_by(part)
+        """Returns for each layer whether a part of the optimizer trains it.
+
+        It may be built with more variables than it then updates, so its updates tell if any of them
+        has been followed.
+        """
+        ids = self._updated.get(id(part)) or {id(v) for v in internals.variables_trained_by(part)}
         known = self._known.get(id(part))
-        if known is None or known[0] != len(variables) or known[1] is not rows:
-            ids = {id(variable) for variable in variables}
+        if known is None or known[0] != len(ids) or known[1] is not rows:
             trained = [any(id(v) in ids for v in row.variables) for row in rows]
-            known = self._known[id(part)] = len(variables), rows, np.array(trained, bool)
+            known = self._known[id(part)] = len(ids), rows, np.array(trained, bool)
         return known[2]
 
     @contextlib.contextmanager
@@ -166,7 +164,7 @@ class KerasOptimizer:
                 stand_ins = {"apply": self._apply_in_parts(inner, receiver, scaling)}
                 stack.enter_context(internals.replaced(inner, stand_ins))
             else:
-                stack.enter_context(_followed(inner, receiver, scaling))
+                stack.enter_context(self._followed(inner, receiver, scaling))
             yield
 
     def _apply_in_parts(self, composite: Any, receiver: Receiver, scaling: Scaling | None) -> Any:
@@ -182,29 +180,36 @@ class KerasOptimizer:
                 composite.built = True
             with contextlib.ExitStack() as stack:
                 for part in self.parts:
-                    stack.enter_context(_followed(part, receiver, scaling))
+                    stack.enter_context(self._followed(part, receiver, scaling))
                 return apply(grads, trainable_variables)
 
         return apply_followed
 
-
-@contextlib.contextmanager
-def _followed(part: Any, receiver: Receiver, scaling: Scaling | None) -> Iterator[None]:
-    """Follows one optimizer that is not composite."""
-    reduced = ops.Reduced(part)
-    apply, stand_ins = part.apply, dict(reduced.stand_ins)
-    if scaling is not None:
-        apply = scaling.around(part, apply)
-        stand_ins |= scaling.stand_ins(part)
-    stand_ins["apply"] = _measured(part, apply, receiver, reduced)
-    with internals.replaced(part, stand_ins):
-        yield
+    @contextlib.contextmanager
+    def _followed(self, part: Any, receiver: Receiver, scaling: Scaling | None) -> Iterator[None]:
+        """Follows one optimizer that is not composite."""
+        reduced = ops.Reduced(part)
+        apply, stand_ins = part.apply, dict(reduced.stand_ins)
+        if scaling is not None:
+            apply = scaling.around(part, apply)
+            stand_ins |= scaling.stand_ins(part)
+        updated = self._updated.setdefault(id(part), set())
+        stand_ins["apply"] = _measured(part, apply, receiver, reduced, updated)
+        with internals.replaced(part, stand_ins):
+            yield
 
 
 def _measured(
-    part: Any, apply: Callable[..., Any], receiver: Receiver, reduced: ops.Reduced
+    part: Any,
+    apply: Callable[..., Any],
+    receiver: Receiver,
+    reduced: ops.Reduced,
+    updated: set[int],
 ) -> Callable[..., Any]:
-    """Returns a replacement for `apply` that also reports the update to the receiver."""
+    """Returns a replacement for `apply` that also reports the update to the receiver.
+
+    It adds the ids of the variables that are updated to `updated`.
+    """
 
     def apply_and_measure(grads: Any, trainable_variables: Any = None) -> Any:
         grads = list(grads)
@@ -218,6 +223,7 @@ def _measured(
             if gradient is not None and not internals.is_overwritten_by_gradient(variable)
         ]
         variables = [variable for variable, _ in reached]
+        updated.update(map(id, variables))
         receiver.before_update()
         if not (receiver.measures and variables):
             return apply(grads, trainable_variables)

@@ -42,7 +42,7 @@ class TorchOptimizer:
         """Returns how many updates the optimizer has made since it was first followed."""
         return self._steps
 
-    def rates(self, rows: Sequence[TrackedLayer], alone: bool) -> np.ndarray:
+    def rates(self, rows: Sequence[TrackedLayer]) -> np.ndarray:
         """Returns the current learning rate of each layer; NaN for layers it does not train."""
         rates = np.full(len(rows), math.nan)
         for group in self.optimizer.param_groups:

@@ -259,6 +259,18 @@ def test_each_layer_is_followed_with_its_own_optimizer(where):
 
 
 @not_on_jax
+def test_an_optimizer_that_is_built_with_all_variables_trains_those_that_it_updates():
+    """`MirroredStrategy` builds so. At step 0, no update has shown yet what each trains."""
+    model, gradients = pair(), lcb.GradientNorms()
+    for optimizer in model.get_optimizers():
+        optimizer.build(model.trainable_variables)
+    fit_pair(model, gradients)
+    rate = gradients.results.learning_rate
+    for layers, expected in ((["disc/d1", "disc/d2"], 0.2), (["gen/g1", "gen/g2"], 0.05)):
+        np.testing.assert_allclose(rate.sel(layer=layers), expected, rtol=1e-6)
+
+
+@not_on_jax
 def test_several_updates_a_batch():
     model = pair(disc_steps=2)
     every = lcb.LayerConvergence(every=3)

@@ -1,0 +1,61 @@
+"""What `loss` is in a run: a mean since the last record, if Keras knows one."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+
+import keras_lcb as lcb
+from tests.modes import BACKEND
+
+X = np.random.default_rng(0).normal(size=(20, 3)).astype("float32")
+Y = np.random.default_rng(1).normal(size=(20, 1)).astype("float32")
+
+pytestmark = pytest.mark.skipif(
+    BACKEND == "jax", reason="on JAX, the loss is known within the trace of the gradient only"
+)
+
+
+class Reporting(keras.Sequential):
+    """Reports the loss of each batch, or a mean of its own."""
+
+    def __init__(self, mean):
+        super().__init__([keras.Input((3,)), keras.layers.Dense(1, name="d")])
+        self.mean = keras.metrics.Mean(name="total") if mean else None
+
+    def compute_loss(self, *args, **kwargs):
+        self.of_batch = super().compute_loss(*args, **kwargs)
+        return self.of_batch
+
+    def train_step(self, data):
+        super().train_step(data)
+        if self.mean is None:
+            return {"loss": self.of_batch, "other": 0.0}
+        self.mean.update_state(self.of_batch)
+        return {"loss": self.mean.result(), "other": 0.0}
+
+
+def losses(mean):
+    """Trains 5 batches an epoch; returns what was reported for each batch, and the run."""
+    keras.utils.set_random_seed(0)
+    model = Reporting(mean)
+    model.compile(keras.optimizers.SGD(0.1), "mse")
+    reported = []
+    watch = keras.callbacks.LambdaCallback(
+        on_train_batch_end=lambda batch, logs: reported.append(float(logs["loss"]))
+    )
+    convergence = lcb.LayerConvergence(every=2)
+    model.fit(X, Y, 4, 2, verbose=0, shuffle=False, callbacks=[convergence, watch])
+    return reported, convergence.results.loss.sel(step=[2, 4, 6, 8, 10]).values
+
+
+def test_the_loss_of_each_batch_is_no_running_mean():
+    reported, recorded = losses(mean=False)
+    np.testing.assert_allclose(recorded, np.array(reported)[[1, 3, 5, 7, 9]], rtol=1e-6)
+
+
+def test_a_mean_by_another_name_is_a_running_mean():
+    each, _ = losses(mean=False)
+    _, recorded = losses(mean=True)
+    np.testing.assert_allclose(recorded, np.reshape(each, (5, 2)).mean(axis=1), rtol=1e-4)
