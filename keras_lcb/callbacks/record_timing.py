@@ -107,7 +107,7 @@ class RecordTiming(keras.callbacks.Callback):
         self._missing: dict[str, str] = {}
         self._training = self._ended = self._begun = self._failed = False
         self._updates = UpdateCount()
-        self._loss = MeanLoss()
+        self._loss: MeanLoss = MeanLoss()
         self._in_loop = False  # in the user's own loop, rather than in `fit`
         self._epochs = 0
         self._executions = 0  # calls of the compiled training step in this epoch
