@@ -39,6 +39,11 @@ class MeanLoss:
         self.batches = 0
         self._observed = 0.0, 0
 
+    def forget(self) -> None:
+        """Forgets all that was observed since the last call of `take`, and in this epoch."""
+        self.begin_epoch()
+        self.take()
+
     def observe(self, mean: Any, batches: int) -> None:
         """Adds what is reported after the first `batches` batches of the epoch."""
         if not self.running:

@@ -92,7 +92,7 @@ class RecordTiming(keras.callbacks.Callback):
 
     def _forget_unrecorded(self) -> None:
         """Discards what was measured since the last record."""
-        self._loss = MeanLoss(self._loss.running)
+        self._loss.forget()
 
     def reset(self) -> None:
         """Forgets everything recorded, on disk too, so that the next `fit` begins a new run."""
@@ -107,7 +107,7 @@ class RecordTiming(keras.callbacks.Callback):
         self._missing: dict[str, str] = {}
         self._training = self._ended = self._begun = self._failed = False
         self._updates = UpdateCount()
-        self._loss: MeanLoss = MeanLoss()
+        self._loss = MeanLoss()
         self._in_loop = False  # in the user's own loop, rather than in `fit`
         self._epochs = 0
         self._executions = 0  # calls of the compiled training step in this epoch
