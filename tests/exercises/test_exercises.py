@@ -137,7 +137,11 @@ CASES = {
     ),
     "03.1": ("", [1], {10: "as far to go", 0.1: "as far to go", True: "number"}),
     "03.2": ("", [4], {1: "equally long", 0.25: "other way", 2: "root", -4: "sign"}),
-    "03.3": ("", [1.5, "3/2"], {1.75: "where b ends", 1: "way of a", 3.25: "alone", 2: "too"}),
+    "03.3": (
+        "",
+        [1.5, "3/2", "1½"],
+        {1.75: "where b ends", 1: "way of a", 3.25: "alone", 2: "too"},
+    ),
     "03.4": ("run", ["b"], {"a": "not a", "head": "not one of"}),
     # Gradient norms 1 4 2 3 against speeds 1/5, 1/25, 1/15, 1/27: the correlation is negative.
     "03.5": ("run", [-1], {1: "sign", 0: "too"}),
