@@ -144,7 +144,7 @@ def forest(answer: Answer) -> Figure:
     ax.set_title(claim.says, loc="left", wrap=True, fontsize="medium")
     bottom, top = ax.get_ylim()
     ax.set_ylim(bottom, top - 0.5)  # room for what either side means
-    size = ax.xaxis.label.get_size()
+    size = ax.xaxis.label.get_fontsize()
     ax.text(0, 1.0, f"◂ {claim.below}", transform=ax.transAxes, va="top", fontsize=size)
     ax.text(1, 1.0, f"{claim.above} ▸", transform=ax.transAxes, va="top", ha="right", fontsize=size)
     return figure

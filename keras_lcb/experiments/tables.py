@@ -17,15 +17,14 @@ WIDEST = 3  # claims side by side
 LEGEND = (
     "Cells: the verdict, the effect, its 95 % t interval over seeds. Verdicts: ▲ and ▼ as above, △ "
     "and ▽ if contested, = equivalent, ○ none. They take five seeds, and are corrected for the "
-    "number of settings by Holm's method; intervals are not, so that one without 'no effect' in it "
-    "may be no verdict. +a −b: of the other measures, as many as the head of the column says, a "
-    "clearly have the same sign, b the opposite one. n: seeds, in the head, and in cells that have "
-    "another number; with “n 6 of 7”, a run diverged, learned nothing, or has layers without the "
-    "value that is compared. In the last row, n is settings, and the verdict is not corrected. "
-    "Loss: of training, in the leftmost claim of the row, where its layers were compared. Figures: "
-    "the grey band counts as no effect, hollow marks are contested, the diamond is the mean over "
-    "settings, and intervals with arrowheads go on. What differs in the same way in all seeds need "
-    "not be due to depth."
+    "number of settings (Holm); intervals are not, so one without 'no effect' in it may be no "
+    "verdict. +a −b: of the other measures, a clearly have the same sign, b the opposite one. n: "
+    "seeds, in the head, and in cells with another number; with “n 6 of 7”, a run diverged, "
+    "learned nothing, or lacks what is compared. In the last row, n is settings, and the verdict "
+    "is not corrected. Loss: of training, in the leftmost claim of the row, where its layers were "
+    "compared. Figures: the grey band counts as no effect, hollow marks are contested, the diamond "
+    "is the mean over settings, and intervals with arrowheads go on. What differs in the same way "
+    "in all seeds need not be due to depth."
 )
 
 
