@@ -9,11 +9,13 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
+TEXT = (ROOT / "CONTRIBUTING.md").read_text()
 SHOWN = re.findall(
-    r"[Ss]ave (?:it|this one) as\s+`(keras_lcb/[\w/]+\.py)`:\n\n```python\n(.*?)```",
-    (ROOT / "CONTRIBUTING.md").read_text(),
+    r"(?:[Ss]ave (?:it|this one) as|Add it to)\s+`(keras_lcb/[\w/]+\.py)`:\n\n```python\n(.*?)```",
+    TEXT,
     flags=re.DOTALL,
 )
+ADDED_TO = {"depth"}  # files that there are; the others are new
 USES = {
     "mean_size": """
         quantity = lcb.StepQuantities(lcb.quantities.MeanSize())
@@ -61,6 +63,28 @@ USES = {
         assert "Training lowers the loss. Of 2 settings, 2 as claimed" in text
         assert "keras-lcb results --claims training-helps --first-seed 100 --set" in text
         assert (page.parent / "results" / "training-helps.png").exists()
+
+        from keras_lcb import synthetic
+        from keras_lcb.experiments.results import stacked
+        from keras_lcb.experiments.sections.section7 import loss_that_is_left
+        runs = [
+            synthetic.run(synthetic.Config(depth=3, updates=60, record_every=20, **changes))
+            for changes in [{"seed": 0}, {"seed": 1, "learning_rate": 1e6}, {"seed": 2}]
+        ]
+        known = [float(np.log(run.loss[-1] / run.loss[1])) for run in (runs[0], runs[2])]
+        apart = [run.expand_dims(seed=[seed]) for seed, run in enumerate(runs)]
+        found = loss_that_is_left(stacked(apart))
+        assert found.seeds == (0, 2)
+        np.testing.assert_allclose(found.effect.values, known, rtol=1e-5)
+        assert loss_that_is_left(stacked(apart[1:2])).lacking == "every run diverged"
+    """,
+    "depth": """
+        from keras_lcb import exercises
+        assert exercises.names()[4] == "01.5"
+        assert exercises.check("01.5", ...).right is None
+        assert exercises.check("01.5", "1/6").right
+        assert "number of orders" in exercises.check("01.5", 6).said
+        assert exercises.hint("01.5", 2).startswith("Hint 2 of 2: 3 · 2 · 1 orders")
     """,
 }
 
@@ -74,8 +98,9 @@ def test_what_is_added_is_found(name, tmp_path):
     subprocess.run(
         ["cp", "-r", ROOT / "keras_lcb", ROOT / "keras_lcb_worker.py", tmp_path], check=True
     )
-    assert not (tmp_path / path).exists()
-    (tmp_path / path).write_text(code)
+    assert (tmp_path / path).exists() == (name in ADDED_TO)
+    with open(tmp_path / path, "a") as file:
+        file.write(f"\n\n{code}" if name in ADDED_TO else code)
     lines = [line[8:] for line in USES[name].splitlines()]
     head = "import keras, numpy as np, keras_lcb as lcb\nfrom keras_lcb.runs import example_run\n"
     found = subprocess.run(
@@ -87,3 +112,14 @@ def test_what_is_added_is_found(name, tmp_path):
         check=False,
     )
     assert found.returncode == 0, found.stderr[-3000:]
+
+
+def test_an_exercise_is_asked_as_those_of_the_notebooks_are():
+    """Two cells, of which the title and the check are as tests/tutorials wants them."""
+    (shown,) = re.findall(r"```python\n(# %% \[markdown\]\n.*?)```", TEXT, flags=re.DOTALL)
+    (number,) = re.findall(r'@exercise\(\n    "(\d\d\.\d)"', TEXT)
+    text = (ROOT / "tutorials" / "01_which_layer_learns_first.py").read_text()
+    levels = set(re.findall(r"(?m)^# ### Exercise \d\d\.\d · (.+)$", text))
+    ((titled, level),) = re.findall(r"(?m)^# ### Exercise (\d\d\.\d) · (.+)$", shown)
+    assert titled == number and level in levels
+    assert shown.endswith(f'\n\n# %%\nexercises.check("{number}", ...)\n')

@@ -163,9 +163,9 @@ if early is not None:
 # largest stable rates should fall from the first layer to the last. Compare the last two columns of
 # the table. Do they agree?
 #
-# This is the surprise of this notebook: early in training, the rate that a layer really bears may be a
-# quarter of 2/λ or half as much again, and its order over the layers is another one. We come back to this under "Does theory
-# hold?".
+# This is the surprise of this notebook: early in training, the rate that a layer really bears is
+# between a quarter of 2/λ and one and a half times 2/λ, and its order over the layers is another
+# one. We come back to this under "Does theory hold?".
 #
 # ## Early, middle, late
 

@@ -10,7 +10,7 @@ import xarray as xr
 from keras_lcb.exercises import answers
 from keras_lcb.exercises.checking import Grade, exercise
 from keras_lcb.exercises.explaining import question
-from keras_lcb.exercises.lab_runs import require
+from keras_lcb.exercises.lab_runs import OF_THE_LABS, require
 
 
 @exercise(
@@ -87,7 +87,7 @@ def _chance(answer: Any) -> Grade:
     ),
 )
 def _first_of_ten(answer: Any, run: xr.Dataset) -> Grade:
-    require(run, depth=10, learning_rate=0.01)
+    require(run, depth=10, learning_rate=0.01, **OF_THE_LABS)
     return _first(answer, run)
 
 

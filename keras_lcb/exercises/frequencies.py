@@ -111,8 +111,8 @@ def _times(run: xr.Dataset) -> dict[int, float]:
 )
 def _slower(answer: Any, run: xr.Dataset, slow: xr.Dataset) -> Grade:
     made = settings_of(run)
-    same = {name: made[name] for name in ("depth", "seed", "updates")}
-    require(slow, learning_rate=made["learning_rate"] / 4, **same)
+    others = {k: value for k, value in made.items() if k not in ("learning_rate", "record_every")}
+    require(slow, learning_rate=made["learning_rate"] / 4, **others)
     before, after = (_times(one).get(10, math.nan) for one in (run, slow))
     if not math.isfinite(after / before):
         raise NoAnswer("Wave number 10 is not learned in both runs. Train longer.")

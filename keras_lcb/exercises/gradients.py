@@ -12,7 +12,7 @@ from keras_lcb.analysis import gradient_rate_correlation, rms_over_run
 from keras_lcb.exercises import answers
 from keras_lcb.exercises.checking import Grade, NoAnswer, exercise
 from keras_lcb.exercises.explaining import question
-from keras_lcb.exercises.lab_runs import require
+from keras_lcb.exercises.lab_runs import OF_THE_LABS, require
 
 
 @exercise(
@@ -127,7 +127,7 @@ def _sign(answer: Any, run: xr.Dataset) -> Grade:
     ),
 )
 def _fastest_and_largest(answer: Any, run: xr.Dataset) -> Grade:
-    require(run, depth=10, learning_rate=0.01)
+    require(run, depth=10, learning_rate=0.01, **OF_THE_LABS)
     times = answers.half_way(run)
     first = [layer for layer, time in times.items() if time == min(times.values())]
     expected = {"fastest": first, "largest gradient": [_steepest(run)]}

@@ -12,7 +12,7 @@ from keras_lcb.analysis import convergence_rate
 from keras_lcb.exercises import answers, reading
 from keras_lcb.exercises.checking import Grade, NoAnswer, exercise
 from keras_lcb.exercises.explaining import question
-from keras_lcb.exercises.lab_runs import require
+from keras_lcb.exercises.lab_runs import OF_THE_LABS, require
 
 
 def _normalized(weights: np.ndarray) -> np.ndarray:
@@ -186,7 +186,7 @@ def _exponential(answer: Any) -> Grade:
     ),
 )
 def _spread(answer: Any, run: xr.Dataset) -> Grade:
-    require(run, learning_rate=0.02, depth=5)
+    require(run, learning_rate=0.02, depth=5, **OF_THE_LABS)
     times = answers.half_way(run).values()
     first, last = min(times), max(times)
     if not math.isfinite(last):

@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 
 _MOST = 1000  # elements of an answer that are read; an iterator may have no end
+_MIXED = re.compile(r"([+-]?)\s*(\d+)\s+(\d+)\s*/\s*(\d+)")  # 1 3/4
+_FRACTION = re.compile(r"([+-]?)(\d*)([¼-¾⅐-⅞])")  # ½ or 1¾
 _THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}(,\d{3})+(\.\d+)?")
 
 
@@ -31,7 +33,7 @@ def number(answer: Any) -> float | None:
     """Returns an answer as a number, `None` if it is none.
 
     Numbers may be Python's or those of any library, text, or alone in a list or an array. Text may
-    be a fraction, a percentage or have a comma.
+    be a fraction (also a mixed one, such as 1¾ or 1 3/4), a percentage or have a comma.
 
     Example:
         >>> [number(text) for text in ("1/4", "25 %", "¼", "0,25", "2,000", "two")]
@@ -115,12 +117,16 @@ def _alone(answer: Any) -> Any:
 
 
 def _from_text(text: str) -> float:
-    text = text.strip().strip("'\"").replace("−", "-").replace("_", "").replace(" ", "")
+    text = text.strip().strip("'\"").replace("−", "-").replace("_", "").strip()
     if text.endswith("%"):
         return _from_text(text[:-1]) / 100
-    sign = -1.0 if text.startswith("-") else 1.0
-    if len(text.lstrip("+-")) == 1 and not text.lstrip("+-").isascii():
-        return sign * unicodedata.numeric(text.lstrip("+-"))  # such as ½
+    if (mixed := _MIXED.fullmatch(text)) and int(mixed[3]) < int(mixed[4]):
+        sign, whole, above, below = mixed.groups()
+        return float(f"{sign}1") * (int(whole) + int(above) / int(below))
+    text = text.replace(" ", "")
+    if fraction := _FRACTION.fullmatch(text):
+        sign, whole, part = fraction.groups()
+        return float(f"{sign}1") * (float(whole or 0) + unicodedata.numeric(part))
     above, bar, below = text.partition("/")
     if bar:
         return _from_text(above) / _from_text(below)

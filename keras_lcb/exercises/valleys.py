@@ -10,7 +10,7 @@ import xarray as xr
 from keras_lcb.exercises import answers
 from keras_lcb.exercises.checking import Grade, NoAnswer, exercise
 from keras_lcb.exercises.explaining import question
-from keras_lcb.exercises.lab_runs import require
+from keras_lcb.exercises.lab_runs import OF_THE_LABS, require
 
 
 def _largest_eigenvalue(hessian: np.ndarray) -> float:
@@ -100,7 +100,7 @@ def _rescaled(answer: Any) -> Grade:
     ),
 )
 def _bears_most(answer: Any, run: xr.Dataset) -> Grade:
-    require(run, depth=3, learning_rate=0.01)
+    require(run, depth=3, learning_rate=0.01, **OF_THE_LABS)
     layers = answers.hidden_layers(run)
     if "stable_learning_rate" not in run:
         raise NoAnswer("This run has no stable learning rates. Pass the run of the lab above.")

@@ -38,8 +38,9 @@ def changed(claim: Claim, values: Mapping[str, Any], factors: Mapping[str, float
         settings[_name(list(same), taken)] = next(iter(same.values()))
     said = [f"{name} = {value}" for name, value in values.items()]
     said += [f"{name} × {factor:g}" for name, factor in factors.items()]
-    note = f"{claim.note} Here with {', '.join(said)}, whatever a setting is called.".lstrip()
-    return dataclasses.replace(claim, settings=settings, note=note)
+    new_claim = dataclasses.replace(claim, settings=settings)
+    note = f"{new_claim.noted} Here with {', '.join(said)}, whatever a setting is called.".lstrip()
+    return dataclasses.replace(new_claim, note=note)
 
 
 def _fields(setting: Setting) -> set[str]:

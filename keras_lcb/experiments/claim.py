@@ -54,7 +54,8 @@ class Claim:
         unlearned: Whether runs that learned nothing count, too; see `learned`.
         challenge: What to change to contradict it: settings for the command line.
         none: The verdict where the effect is sure to be none.
-        note: What one has to know to read the effect; sentences.
+        note: What one has to know to read the effect, sentences; or a function of the settings that
+            returns these. Read it from `noted`.
         control: Name of a claim that has to hold too, for this one to hold.
     """
 
@@ -73,8 +74,13 @@ class Claim:
     unlearned: bool = False
     challenge: str = ""
     none: str = "equivalent"
-    note: str = ""
+    note: str | Callable[[Mapping[str, Setting]], str] = ""
     control: str = ""
+
+    @property
+    def noted(self) -> str:
+        """What one has to know to read the effect in the settings of this claim."""
+        return self.note if isinstance(self.note, str) else self.note(self.settings)
 
     def members(self, seeds: Sequence[int] | None = None) -> list[Member]:
         """Returns all members, settings running fastest, so that all have the first seeds early."""

@@ -85,7 +85,7 @@ def _making(answers: Sequence[Answer], command: str) -> str:
     took = {member.key: seconds for answer in answers for member, seconds in answer.results.made}
     known = [seconds for seconds in took.values() if not math.isnan(seconds)]
     which = "which" if len(known) == len(took) else f"{len(known):,} of which"
-    time = f", {which} took {_hours(sum(known))} of processor time or less" if known else ""
+    time = f", {which} took at most {_hours(sum(known))} of processor time" if known else ""
     return (
         f"Made by `{command}` from {len(took):,} trainings{time}. None of the paper's numbers and "
         "architectures was at hand: what is compared is what it claims in words. All results: "
@@ -130,7 +130,7 @@ def forest(answer: Answer) -> Figure:
 
     claim = answer.claim
     lines = [_row(name, found) for name, found in answer.findings.items()]
-    figure = Figure(figsize=(8, 1.3 + 0.3 * len(lines)), layout="constrained")
+    figure = Figure(figsize=(8, 1.45 + 0.3 * len(lines)), layout="constrained")
     ax = figure.subplots()
     plot_forest(
         lines,
@@ -142,10 +142,11 @@ def forest(answer: Answer) -> Figure:
         pooled=_row("mean over settings", answer.pooled) if len(lines) > 1 else None,
     )
     ax.set_title(claim.says, loc="left", wrap=True, fontsize="medium")
-    ax.text(0, 1.0, f"◂ {claim.below}", transform=ax.transAxes, va="top", fontsize="small")
-    ax.text(
-        1, 1.0, f"{claim.above} ▸", transform=ax.transAxes, va="top", ha="right", fontsize="small"
-    )
+    bottom, top = ax.get_ylim()
+    ax.set_ylim(bottom, top - 0.5)  # room for what either side means
+    size = ax.xaxis.label.get_fontsize()
+    ax.text(0, 1.0, f"◂ {claim.below}", transform=ax.transAxes, va="top", fontsize=size)
+    ax.text(1, 1.0, f"{claim.above} ▸", transform=ax.transAxes, va="top", ha="right", fontsize=size)
     return figure
 
 

@@ -29,15 +29,26 @@ class Section:
 def known_sections() -> dict[str, Section]:
     """Returns all sections by name: those of the files in `keras_lcb/experiments/sections`.
 
+    Raises:
+        ValueError: If two of them have the same name.
+
     Example:
         >>> list(known_sections())
         ['2', '3', '4', '5', '6']
     """
     from keras_lcb.experiments import sections as folder
 
-    names = sorted(found.name for found in pkgutil.iter_modules(folder.__path__))
-    modules = (importlib.import_module(f"{folder.__name__}.{name}") for name in names)
-    return {module.SECTION.name: module.SECTION for module in modules}
+    found: dict[str, Section] = {}
+    files: dict[str, str] = {}
+    for file in sorted(found.name for found in pkgutil.iter_modules(folder.__path__)):
+        section = importlib.import_module(f"{folder.__name__}.{file}").SECTION
+        if section.name in found:
+            raise ValueError(
+                f"Both {files[section.name]}.py and {file}.py declare a section {section.name!r}. "
+                "Give one of them another name."
+            )
+        found[section.name], files[section.name] = section, file
+    return found
 
 
 def claims(names: Sequence[str] | None = None, *, quick: bool = False) -> dict[str, Claim]:
@@ -48,7 +59,7 @@ def claims(names: Sequence[str] | None = None, *, quick: bool = False) -> dict[s
         quick: Whether to take their small settings.
 
     Raises:
-        ValueError: If there is no such section.
+        ValueError: If there is no such section, or two sections or claims have the same name.
 
     Example:
         >>> list(claims(["3"]))
@@ -58,5 +69,14 @@ def claims(names: Sequence[str] | None = None, *, quick: bool = False) -> dict[s
     for name in names or ():
         if name not in known:
             raise ValueError(f"There is no section {name!r}; there are {', '.join(known)}.")
-    chosen = [known[name] for name in (known if names is None else names)]
-    return {claim.name: claim for section in chosen for claim in section.claims(quick)}
+    found: dict[str, Claim] = {}
+    sections: dict[str, str] = {}
+    for name in dict.fromkeys(known if names is None else names):
+        for claim in known[name].claims(quick):
+            if claim.name in found:
+                raise ValueError(
+                    f"There are two claims {claim.name!r}, in section {sections[claim.name]!r} and "
+                    f"in section {name!r}. Give one of them another name."
+                )
+            found[claim.name], sections[claim.name] = claim, name
+    return found

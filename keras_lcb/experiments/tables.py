@@ -15,16 +15,16 @@ MARK = "†"
 MEAN = "mean over settings"
 WIDEST = 3  # claims side by side
 LEGEND = (
-    "Cells: the verdict, the effect, its 95 % t interval over seeds. Verdicts are ▲ and ▼ as "
-    "above, △ and ▽ where contested, = equivalent, ○ none. They are corrected for the number of "
-    "settings by Holm's method, and take five seeds; intervals are not corrected, so that one "
-    "without 'no effect' in it may be no verdict. +a −b: of the other measures, a clearly have "
-    "the same sign, b the opposite one. n: seeds, in the head of the column, and where there are "
-    "others; with “n 6 of 7”, a run has no effect, since it diverged, learned nothing, or has "
-    "layers without the value that is compared. In the last row, n is settings, and the verdict "
+    "Cells: the verdict, the effect, its 95 % t interval over seeds. Verdicts: ▲ and ▼ as above, △ "
+    "and ▽ if contested, = equivalent, ○ none. They take five seeds, and are corrected for the "
+    "number of settings (Holm); intervals are not, so one without 'no effect' in it may be no "
+    "verdict. +a −b: of the other measures, a clearly have the same sign, b the opposite one. n: "
+    "seeds, in the head, and in cells with another number; with “n 6 of 7”, a run diverged, "
+    "learned nothing, or lacks what is compared. In the last row, n is settings, and the verdict "
     "is not corrected. Loss: of training, in the leftmost claim of the row, where its layers were "
-    "looked at. A verdict is about the layers of its setting: what differs in the same way in all "
-    "seeds need not be due to depth."
+    "compared. Figures: the grey band counts as no effect, hollow marks are contested, the diamond "
+    "is the mean over settings, and intervals with arrowheads go on. What differs in the same way "
+    "in all seeds need not be due to depth."
 )
 
 
@@ -37,8 +37,8 @@ def glossary(answers: Sequence[Answer], beside: str) -> str:
         lines.append([name, claim.effect, claim.above, claim.source])
     notes: dict[str, list[str]] = {}
     for answer in answers:
-        if answer.claim.note:
-            notes.setdefault(answer.claim.note, []).append(f"*{answer.claim.name}*")
+        if answer.claim.noted:
+            notes.setdefault(answer.claim.noted, []).append(f"*{answer.claim.name}*")
     told = " ".join(f"{', '.join(names)}: {note}" for note, names in notes.items())
     return f"{_markdown(lines)}\n\n{told}" if told else _markdown(lines)
 
@@ -88,7 +88,7 @@ def _loss(group: Sequence[Answer], name: str) -> str:
 
 def _head(answer: Answer) -> str:
     beside = max((len(found.beside) for found in answer.findings.values()), default=0)
-    others = f", {beside} other{'s' if beside > 1 else ''}" if beside else ""
+    others = f" · {beside} other measure{'s' if beside > 1 else ''}" if beside else ""
     return f"*{answer.claim.name}* n {_usual(answer)}{others}"
 
 

@@ -15,14 +15,14 @@ HOLDS, DEPENDS, FAILS, OPEN = (
 )
 READING = (
     'Claims of "Which Layer is Learning Faster?" (Chen, Yuille and Zhou, ICLR 2023) and our own, '
-    "in several settings (data, network, optimizer) over several seeds. Counted are sure verdicts; "
-    "those are *contested* that more of the other measures contradict than support. Means are over "
-    "settings: a ratio of 1, or a correlation of 0, is no effect."
+    "in several settings (data, network, optimizer) over several seeds. Counted are sure verdicts. "
+    "A verdict is *contested* if more of the other measures contradict it than support it. Means "
+    "are over settings: a ratio of 1, or a correlation of 0, is no effect."
 )
 MEANINGS = (
     "A claim *holds* if the sure verdicts that are not contested are in at least half of its "
-    "settings, and all as claimed, and if its control holds, where it has one. It *does not hold* "
-    "if they are all otherwise, *depends on the setting* if there are both, and else is *open*."
+    "settings, and all as claimed. It *does not hold* if they are all otherwise, *depends on the "
+    "setting* if there are both, or if it would hold but its control does not, and else is *open*."
 )
 _AS_CONTROL = {DEPENDS: "depends on the setting", FAILS: "does not hold", OPEN: "is open"}
 

@@ -52,7 +52,8 @@ def plot_forest(
 ) -> Axes:
     """Plots effects and intervals, a line a setting, and the mean over settings as a diamond.
 
-    On a logarithmic axis, very long intervals run out of the figure, so that others can be read.
+    On a logarithmic axis, very long intervals run out of the figure, so that others can be read;
+    they end in an arrowhead there.
 
     Args:
         rows: The settings, the first on top.
@@ -89,18 +90,51 @@ def plot_forest(
     ax.set_yticks(range(len(names)), names)
     ax.set_ylim(len(names) - 0.4, -0.6)
     ax.set_xlabel(effect)
+    drawn = [*rows, *([] if pooled is None else [pooled])]
     if logarithmic:
-        _limit([*rows, *([] if pooled is None else [pooled])], ax)
+        _limit(drawn, none, ax)
         _plain_ticks(ax)
+    _tick_at(none, ax)
+    for place, row in enumerate(drawn):
+        _arrowheads(row, place, ax)
     return ax
 
 
-def _limit(rows: Sequence[ForestRow], ax: Axes) -> None:
-    """Keeps the axis within `REACH` times the largest effect, and the smallest divided by it."""
+def _limit(rows: Sequence[ForestRow], none: float, ax: Axes) -> None:
+    """Keeps the axis within `REACH` times the largest effect, and the smallest divided by it.
+
+    The line of no effect stays within.
+    """
     values = np.array([row.value for row in rows if np.isfinite(row.value)])
     if values.size:
         low, high = ax.get_xlim()
-        ax.set_xlim(max(low, values.min() / REACH), min(high, values.max() * REACH))
+        lowest, highest = (
+            min(values.min() / REACH, none / 1.1),
+            max(values.max() * REACH, none * 1.1),
+        )
+        ax.set_xlim(max(low, lowest), min(high, highest))
+
+
+def _arrowheads(row: ForestRow, place: int, ax: Axes) -> None:
+    """Draws where an interval goes on beyond the frame."""
+    color, _ = STYLES[row.sign]
+    low, high = ax.get_xlim()
+    for edge, beyond in ((low, row.low < low), (high, row.high > high)):
+        if beyond and np.isfinite(row.value):
+            arrow = {"arrowstyle": "->", "color": color, "linewidth": 1.8, "mutation_scale": 14}
+            ends = {"shrinkA": 0, "shrinkB": 0}
+            ax.annotate("", (edge, place), (row.value, place), arrowprops=arrow | ends)
+
+
+def _tick_at(value: float, ax: Axes) -> None:
+    """Sees to it that a value has a tick, if need be in place of the one that is nearest."""
+    low, high = sorted(ax.get_xlim())
+    ticks = ax.get_xticks()
+    ticks = ticks[(ticks >= low) & (ticks <= high)]
+    if not ticks.size or np.isclose(ticks, value, rtol=1e-9, atol=1e-12 * (high - low)).any():
+        return
+    away = np.abs(np.log(ticks / value) if ax.get_xscale() == "log" else ticks - value)
+    ax.set_xticks(np.sort(np.append(np.delete(ticks, away.argmin()), value)))
 
 
 def _diamond(row: ForestRow, place: int, ax: Axes) -> None:

@@ -16,6 +16,7 @@ from hypothesis.extra import numpy as arrays
 
 from keras_lcb import exercises
 from keras_lcb.exercises.checking import exercise
+from keras_lcb.exercises.lab_runs import OF_THE_LABS
 from keras_lcb.runs import schema
 
 STEPS = np.array([0, 10, 20, 30, 40])
@@ -127,8 +128,8 @@ CASES = {
         [(0, 10), [0, 20], "0, 20", np.array([0, 20])],
         {(0, 40): "not twice", (5, 50): "within", 3: "pair"},
     ),
-    # Half-way at 5, 25, 15 and, between 0.8 at 30 and 0 at 40, at 33.75.
-    "02.6": ("fast", [6.75, 7], {5 / 33.75: "other way", 28.75: "difference", 2: "too small"}),
+    # Half-way at 5, 25, 15 and, between 0.8 at 30 and 0 at 40, at 33.75; each times 50.
+    "02.6": ("fast", [6.75, 7], {5 / 33.75: "other way", 1437.5: "difference", 2: "too small"}),
     "02.5": (
         "",
         [100 * math.log(2), 69.3],
@@ -136,7 +137,11 @@ CASES = {
     ),
     "03.1": ("", [1], {10: "as far to go", 0.1: "as far to go", True: "number"}),
     "03.2": ("", [4], {1: "equally long", 0.25: "other way", 2: "root", -4: "sign"}),
-    "03.3": ("", [1.5, "3/2"], {1.75: "where b ends", 1: "way of a", 3.25: "alone", 2: "too"}),
+    "03.3": (
+        "",
+        [1.5, "3/2", "1½"],
+        {1.75: "where b ends", 1: "way of a", 3.25: "alone", 2: "too"},
+    ),
     "03.4": ("run", ["b"], {"a": "not a", "head": "not one of"}),
     # Gradient norms 1 4 2 3 against speeds 1/5, 1/25, 1/15, 1/27: the correlation is negative.
     "03.5": ("run", [-1], {1: "sign", 0: "too"}),
@@ -180,11 +185,12 @@ CASES = {
     ),
     "05.2": ("", [1], {100: "per cent", 4: "too large"}),
     "05.3": ("carrier", ["c"], {"a": "not a", "z": "not one of"}),
-    # Wave number 10 is at ½ at update 15 of run: from 0.9 at 10 to 0.1 at 20; 45 in the slow one.
+    # Wave number 10 is at ½ at update 15 of run, from 0.9 at 10 to 0.1 at 20, and at 45 of the slow
+    # one; each times 50.
     "05.5": (
         "quarter",
         [3, 3.1],
-        {4: "need not", 1 / 3: "other way", 45: "divide", 2: "too small"},
+        {4: "need not", 1 / 3: "other way", 2250: "divide", 2: "too small"},
     ),
     "06.1": ("found", [2], {3: "too large", 0: "too small"}),
     "06.2": ("", [0.125], {1 / 3: "multiply", 0.25: "either sign", 0.375: "exactly one"}),
@@ -225,13 +231,12 @@ def evidence(kind: str, run: xr.Dataset) -> dict:
 def made(run: xr.Dataset, **settings) -> xr.Dataset:
     """The run as if a lab had made it with these settings."""
     config = {
-        **{"depth": 5, "learning_rate": 0.01, "residual": False, "optimizer": "momentum"},
-        **{"updates": int(run.step[-1]), "seed": 0, "width": 64},
-        **settings,
+        **{"depth": 5, "learning_rate": 0.01, "seed": 0, "batch_size": 128},
+        **{"record_every": 20, **OF_THE_LABS, **settings},
     }
     # Both experiments of 05.5 are of equally many updates; here their steps are stretched.
-    config["updates"] = min(config["updates"], 40)
-    return run.assign_attrs(settings=json.dumps({"Config": config}))
+    stretched = run.assign_coords(step=run.step * (OF_THE_LABS["updates"] // 40))
+    return stretched.assign_attrs(settings=json.dumps({"Config": config}))
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -251,6 +256,36 @@ def test_wrong_answers_are_wrong_and_told_why(name, run):
         assert verdict.right is False, (answer, verdict)
         assert word in verdict.said and verdict.said, (answer, verdict)
         assert f'exercises.hint("{name}")' in repr(verdict)
+
+
+OTHER_SETTINGS = {
+    "target": {"kind": "Expression", "formula": "sin(x)"},
+    "width": 8,
+    "residual": True,
+    "activation": "sigmoid",
+    "optimizer": "adam",
+    "updates": 500,
+}
+
+
+@pytest.mark.parametrize("name", ["01.4", "02.6", "03.6", "04.4", "05.5"])
+@pytest.mark.parametrize("setting", OTHER_SETTINGS)
+def test_a_run_of_the_lab_with_any_other_setting_does_not_count(name, setting, run):
+    kind, (answer, *_), _ = CASES[name]
+    given = evidence(kind, run)
+    last = "slow" if name == "05.5" else "run"
+    config = schema.settings(given[last])["Config"] | {setting: OTHER_SETTINGS[setting]}
+    other = given[last].assign_attrs(settings=json.dumps({"Config": config}))
+    verdict = exercises.check(name, answer, **given | {last: other})
+    assert verdict.right is None and "The lab's last run has" in verdict.said, verdict
+
+
+def test_the_slow_run_of_exercise_05_5_differs_from_the_other_in_the_rate_alone(run):
+    given = evidence("quarter", run)
+    config = schema.settings(given["slow"])["Config"]
+    for change, right in [({"record_every": 7}, True), ({"batch_size": 16}, None)]:
+        slow = given["slow"].assign_attrs(settings=json.dumps({"Config": config | change}))
+        assert exercises.check("05.5", 3, run=given["run"], slow=slow).right is right
 
 
 NOTHING_MEANT = [

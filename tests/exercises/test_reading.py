@@ -24,6 +24,13 @@ from keras_lcb.exercises import reading
         *(("0,5", 0.5), ("2,000", 2000), ("1,234.5", 1234.5), ("12_000", 12000), ("1e-3", 0.001)),
         *(
             ("½", 0.5),
+            ("1½", 1.5),
+            ("-2 ¾", -2.75),
+            ("1 1/2", 1.5),
+            ("- 1 3 / 4", -1.75),
+            ("1 200/3", 400),  # a space for thousands
+            ("⅓", 1 / 3),
+            ("12½ %", 0.125),
             ("-¼", -0.25),
             ("−3", -3),
             ("'4'", 4),
@@ -37,7 +44,25 @@ def test_numbers(typed, value):
 
 
 @pytest.mark.parametrize(
-    "typed", ["", "two", "1/0", "1/", "%", "x1", True, np.True_, 1j, [1, 2], np.ones(2), {}, len]
+    "typed",
+    [
+        "",
+        "two",
+        "1/0",
+        "1/",
+        "1²",
+        "½1",
+        "1 1/",
+        "%",
+        "x1",
+        True,
+        np.True_,
+        1j,
+        [1, 2],
+        np.ones(2),
+        {},
+        len,
+    ],
 )
 def test_what_is_no_number(typed):
     assert reading.number(typed) is None

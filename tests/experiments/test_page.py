@@ -9,7 +9,7 @@ import re
 import pytest
 
 from keras_lcb import experiments
-from keras_lcb.experiments.page import write_page
+from keras_lcb.experiments.page import forest, write_page
 from keras_lcb.experiments.scale import RATIO
 
 
@@ -51,3 +51,16 @@ def test_failures_of_each_claim_are_listed_once(answer, tmp_path):
         "- other, missing, seed 0",
     ]
     assert failed[1].endswith(": OSError: disk full")
+
+
+def test_what_either_side_of_a_figure_means_can_be_read(answer):
+    figure = forest(answer)
+    (ax,) = figure.axes
+    figure.draw_without_rendering()
+    left, right = (text for text in ax.texts if text.get_text())
+    assert (left.get_text(), right.get_text()) == ("◂ small", "large ▸")
+    first_row = ax.transData.transform((1.0, 0.0))[1]
+    mark = 3.5 * figure.dpi / 72  # half its height
+    for side in (left, right):
+        assert side.get_fontsize() == ax.xaxis.label.get_fontsize()
+        assert side.get_window_extent().y0 > first_row + mark

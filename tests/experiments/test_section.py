@@ -11,22 +11,42 @@ import pytest
 
 from keras_lcb import experiments
 from keras_lcb.experiments import sections as folder
+from keras_lcb.experiments.changing import changed
 from keras_lcb.experiments.grid import imported
 from keras_lcb.experiments.section import claims, known_sections
 
 
 @pytest.fixture
 def extra(tmp_path, monkeypatch):
-    """A section in a folder of its own, as one would add it to the package's."""
-    source = inspect.getsource(importlib.import_module(f"{folder.__name__}.section3"))
-    (tmp_path / "section9.py").write_text(source.replace('Section("3"', 'Section("9"'))
-    monkeypatch.setattr(folder, "__path__", [*folder.__path__, str(tmp_path)])
-    yield
+    """Adds a section like section 3, with some changes, as one would add it to the package's."""
+
+    def add(**changes):
+        source = inspect.getsource(importlib.import_module(f"{folder.__name__}.section3"))
+        source = source.replace('Section("3"', f'Section("{changes["section"]}"')
+        source = source.replace('name="gradients-are-not-speed"', f'name="{changes["claim"]}"')
+        (tmp_path / "section9.py").write_text(source)
+        monkeypatch.setattr(folder, "__path__", [*folder.__path__, str(tmp_path)])
+
+    yield add
     sys.modules.pop(f"{folder.__name__}.section9", None)
 
 
 def test_a_file_is_a_section(extra):
+    extra(section="9", claim="gradients-are-speed")
     assert list(known_sections()) == ["2", "3", "4", "5", "6", "9"]
+    assert list(claims(["9", "9"])) == ["gradients-are-speed"]
+
+
+def test_two_sections_of_one_name_are_refused(extra):
+    extra(section="3", claim="gradients-are-speed")
+    with pytest.raises(ValueError, match="Both section3.py and section9.py declare a section '3'"):
+        known_sections()
+
+
+def test_two_claims_of_one_name_are_refused(extra):
+    extra(section="9", claim="shallower-first")
+    with pytest.raises(ValueError, match="'shallower-first', in section '2' and in section '9'"):
+        claims()
 
 
 @pytest.mark.parametrize("quick", [False, True])
@@ -59,6 +79,19 @@ def test_quick_settings_are_smaller():
         whole = [setting.config for setting in claims()[name].settings.values()]
         for small in (setting.config for setting in claim.settings.values()):
             assert small.updates < min(own.updates for own in whole if type(own) is type(small))
+
+
+@pytest.mark.parametrize(
+    ("quick", "changes", "told"),
+    [
+        (False, {}, "up to update T, 800 on images and 4,000 on 1-D functions; distances"),
+        (True, {}, "up to update T, 200 on images and 500 on 1-D functions; distances"),
+        (False, {"updates": 600}, "up to update T, 300 on images and 300 on 1-D functions; dist"),
+    ],
+)
+def test_a_note_tells_the_updates_of_its_own_settings(quick, changes, told):
+    claim = claims(["2"], quick=quick)["shallower-first"]
+    assert told in (changed(claim, changes, {}) if changes else claim).noted
 
 
 def test_networks_that_are_the_same_before_training_count_once():

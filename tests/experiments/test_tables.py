@@ -64,6 +64,18 @@ def test_a_note_that_claims_share_is_told_once(answer):
     assert "| [two](in/two.png) | size ÷ 10 | large | a child |" in told
 
 
+def test_the_head_of_a_column_does_not_count_measures_as_seeds(answer):
+    beside = contradicted(answer.findings["small"])
+    changed = dataclasses.replace(answer, findings=answer.findings | {"small": beside})
+    assert tables._head(changed) == "*toys-are-large* n 5 · 3 other measures"
+
+
+def test_the_legend_explains_the_figures():
+    (figures,) = [part for part in tables.LEGEND.split(". ") if part.startswith("Figures: ")]
+    for drawn in ("grey band", "hollow marks", "diamond", "arrowheads"):
+        assert drawn in figures
+
+
 def test_why_there_is_no_verdict_in_spite_of_seeds_is_told_below(answer):
     alike = dataclasses.replace(answer.findings["small"], lacking="toys are alike")
     changed = dataclasses.replace(answer, findings=answer.findings | {"small": alike})

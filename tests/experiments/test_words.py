@@ -66,6 +66,8 @@ def test_none_holds_whose_control_does_not(answer):
     assert words.outcomes([asked])["toys-are-large"] == words.HOLDS  # its control is not asked
     assert words.outcomes([asked, control])["toys-are-large"] == words.DEPENDS
     assert "Its control, *weighed*, is open." in words.summary([asked, control])[0]
+    depends = words.MEANINGS.split("*depends on the setting*")[1]
+    assert "if it would hold but its control does not" in depends
 
 
 def test_settings_are_told_by_what_they_share():

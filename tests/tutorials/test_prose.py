@@ -106,7 +106,7 @@ def test_04_stable_rates_are_far_from_theory_early_only():
     ratios = re.findall(r"after ([\d,]+) updates: .* from ([\d.]+) to ([\d.]+)", said_in("04"))
     (_, low, high), *later = ratios
     assert float(low) < 0.3 and 1.4 < float(high) < 1.6
-    assert "a quarter of 2/λ or half as much again" in prose_of("04")
+    assert "between a quarter of 2/λ and one and a half times 2/λ" in prose_of("04")
     assert all(0.9 < float(low) <= float(high) < 1.1 for _, low, high in later) and len(later) == 2
     assert "Later the ratio is close to 1." in prose_of("04")
 

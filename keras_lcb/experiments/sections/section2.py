@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
 from keras_lcb import vision
@@ -25,6 +26,22 @@ from keras_lcb.experiments.readings import (
 from keras_lcb.experiments.scale import CORRELATION, RATIO
 from keras_lcb.experiments.section import Section
 
+
+def _compared_up_to(settings: Mapping[str, Setting]) -> str:
+    """Returns what one has to know of T in these settings to read the effect."""
+    lengths: dict[str, None] = {}  # in their order, each once
+    for setting in settings.values():
+        kind = "images" if isinstance(setting.config, vision.Config) else "1-D functions"
+        lengths[f"{setting.config.updates // 2:,} on {kind}"] = None
+    return (
+        "Networks train for 2T updates. Layers are compared up to update T, "
+        f"{' and '.join(lengths)}; distances are to the weights at update 2T. Another T may give "
+        "another verdict. A layer is compared with those of its shape. One that is not half the "
+        "way by T counts as if it were then, which mostly makes effects smaller; such a setting "
+        "cannot be equivalent."
+    )
+
+
 FIRST = Claim(
     name="shallower-first",
     says="Shallower layers converge faster than deeper ones.",
@@ -37,10 +54,7 @@ FIRST = Claim(
     scale=RATIO,
     settings=on_images() | on_functions(),
     challenge="--scale learning_rate=0.5",
-    note="Networks train to update 2T, and are looked at up to T, 800 on images and 4,000 on 1-D "
-    "functions, against where they end: another T may give another verdict. A layer is compared "
-    "with those of its shape. One that is not half the way by T counts as if it were then, which "
-    "mostly makes effects smaller, and such a setting cannot be equivalent.",
+    note=_compared_up_to,
 )
 
 

@@ -63,8 +63,9 @@ UNTRAINED = dataclasses.replace(
     },
     measure=by_depth_untrained,
     holds=("equivalent", "deeper lower"),
-    note="Of networks that differ in the optimizer only, which are the same before training, those "
-    "that train with Adam: they learn most of the wave numbers that are compared.",
+    note="Networks that differ only in the optimizer are the same before training. So only those "
+    "that later train with Adam are used, since they learn most of the wave numbers that are "
+    "compared.",
     control="",
 )
 LOW_FIRST = Claim(
