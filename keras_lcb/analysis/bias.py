@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -75,7 +76,7 @@ def convergence_bias(
         raise ValueError(
             f"`bounds` must be a number between 0 and 1 and a number above 1; received {bounds}."
         )
-    until = None if until is None else float(until)  # also of an array with one number
+    until = None if until is None else _update(until)
     given = single_runs(runs)
     layers, left_out = compared_layers(given, roles)
     equal = equal_layers(given[0], layers)
@@ -109,6 +110,16 @@ def convergence_bias(
         left_out=other | left_out,
         notes=tuple([*notes, *_coarse(curves, times)]),
     )
+
+
+def _update(until: Any) -> float:
+    try:
+        return float(until)  # also of an array with one number
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            "`until` must be a number of updates, such as 500, or None for the whole run; received "
+            f"{until!r}."
+        ) from error
 
 
 _WORDS = {
@@ -161,6 +172,6 @@ def _coarse(curves: Sequence[xr.Dataset], times: np.ndarray) -> list[str]:
         if len(steps) > 1 and (own < steps[1]).any():
             return [
                 "Some layers came half the way before the first record after the start, so their "
-                "times are imprecise. Record more often (every=…)."
+                "times are imprecise. Record more often."
             ]
     return []

@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
-from keras_lcb.analysis.curves import per_layer
+from keras_lcb.analysis.curves import first_and_last, per_layer
 from keras_lcb.runs.received import check_run
 
 
@@ -39,17 +39,17 @@ def normalized_distance(run: xr.Dataset) -> xr.DataArray:
         array([1.  , 0.25])
     """
     check_run(run)
-    if "normalized_distance" in run:
-        values = run["normalized_distance"]
-    elif "distance" in run:
-        start = run["distance"].isel(step=0, drop=True)
-        values = run["distance"] / start.where(start > 0)
-    else:
+    held = [name for name in ("normalized_distance", "distance") if name in run]
+    if not held:
         raise ValueError(
             "The run holds no distances. Train with the callback LayerConvergence, and collect it."
         )
+    values = run[held[0]]
     if not values.sizes["step"]:
         raise ValueError("The run holds no records yet. Train the model first.")
+    if held[0] == "distance":
+        start, _ = first_and_last(values)
+        values = values / start.where(start > 0)
     return values.where(np.isfinite(values))
 
 
@@ -69,10 +69,10 @@ def convergence_rate(run: xr.Dataset, t1: float, t2: float) -> xr.DataArray:
         t2: The end of the window, in updates.
 
     Returns:
-        The rate of each layer, per update.
+        The rate of each layer, per update; NaN for a seed whose record does not hold the window.
 
     Raises:
-        ValueError: If t2 is not after t1, or one of them is outside the record.
+        ValueError: If t2 is not after t1, or one of them is outside the record of all seeds.
 
     Example:
         >>> import xarray as xr
@@ -86,9 +86,9 @@ def convergence_rate(run: xr.Dataset, t1: float, t2: float) -> xr.DataArray:
         array([0.05, 0.05])
     """
     distance = normalized_distance(run)
-    first, last = _record(distance)
     if not t1 < t2:
         raise ValueError(f"`t1` must be smaller than `t2`; received t1={t1} and t2={t2}.")
+    first, last = _reach(distance)
     if t1 < first or t2 > last:
         raise ValueError(
             f"The window must lie within the run, from update {first:g} to {last:g}; received "
@@ -170,22 +170,20 @@ def area_under_distance(run: xr.Dataset) -> xr.DataArray:
         array([0.375, 0.625])
     """
     distance = normalized_distance(run)
-    first, last = _record(distance)
 
     def area(steps: np.ndarray, values: np.ndarray) -> float:
-        if first == last or (steps[0], steps[-1]) != (first, last):
+        if len(steps) == 1:
             return np.nan
-        return np.sum((values[1:] + values[:-1]) / 2 * np.diff(steps)) / (last - first)
+        return np.sum((values[1:] + values[:-1]) / 2 * np.diff(steps)) / (steps[-1] - steps[0])
 
     name = "area under the normalized distance"
-    return per_layer(area, distance, "area_under_distance", name, "1")
+    areas = per_layer(area, distance, "area_under_distance", name, "1")
+    first, last = first_and_last(distance)
+    return areas.where(first.notnull() & last.notnull())
 
 
-def _record(distance: xr.DataArray) -> tuple[float, float]:
-    """Returns the first and last step at which any layer has a distance.
-
-    A run that several callbacks recorded may have more steps than distances.
-    """
+def _reach(distance: xr.DataArray) -> tuple[float, float]:
+    """Returns the first and last step at which any layer has a distance, in any seed."""
     others = [dim for dim in distance.dims if dim != "step"]
     recorded = distance["step"].values[distance.notnull().any(others).values]
     steps = recorded if len(recorded) else distance["step"].values

@@ -1,4 +1,4 @@
-"""Reduces the curve of each layer to one number."""
+"""Reads numbers from the curve of each layer."""
 
 from __future__ import annotations
 
@@ -50,3 +50,28 @@ def per_layer(
         keep_attrs=False,
     )
     return result.rename(name).assign_attrs(long_name=long_name, units=units)
+
+
+def first_and_last(curves: xr.DataArray) -> tuple[xr.DataArray, xr.DataArray]:
+    """Returns the values at the first and the last record at which any layer has a value.
+
+    A run that several callbacks recorded may have more steps than this, and so may each of several
+    runs that are stacked along `seed`. The records of each seed are found by themselves.
+
+    Args:
+        curves: Values along `step`, `layer` and optionally `seed`, with at least one step.
+
+    Example:
+        >>> values = [[float("nan"), 3.0, 2.0], [4.0, 1.0, float("nan")]]
+        >>> curves = xr.DataArray(
+        ...     [values], {"layer": ["a"], "seed": [0, 1], "step": [0, 10, 20]}
+        ... )
+        >>> first, last = first_and_last(curves)
+        >>> first.values[0], last.values[0]
+        (array([3., 4.]), array([2., 1.]))
+    """
+    recorded = curves.notnull().any("layer")
+    first = recorded.argmax("step")
+    last = recorded.sizes["step"] - 1 - recorded.isel(step=slice(None, None, -1)).argmax("step")
+    at_first, at_last = (curves.isel(step=place).reset_coords(drop=True) for place in (first, last))
+    return at_first, at_last

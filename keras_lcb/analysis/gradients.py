@@ -10,7 +10,6 @@ import xarray as xr
 from keras_lcb.analysis.compared import compared_layers, single_runs, usable
 from keras_lcb.analysis.comparison import equal_layers
 from keras_lcb.analysis.convergence import normalized_distance, time_to_fraction
-from keras_lcb.analysis.curves import per_layer
 from keras_lcb.analysis.rank import RankCorrelation, rank_correlation
 from keras_lcb.runs.received import check_run
 
@@ -43,17 +42,32 @@ def rms_over_run(run: xr.Dataset, name: str) -> xr.DataArray:
         raise ValueError(
             f"The run holds no '{name}'. Train with the callback GradientNorms, and collect it."
         )
-    start = float(run["step"].values[0]) if run.sizes["step"] else 0.0
-
-    def rms(steps: np.ndarray, values: np.ndarray) -> float:
-        updates = np.diff(steps, prepend=start)
-        if not updates.sum():
-            return np.nan
-        return np.sqrt(np.sum(updates * values**2) / updates.sum())
-
     norm = run[name]
+    steps = norm["step"].values.astype(float)
+
+    def rms(values: np.ndarray) -> np.ndarray:
+        known = np.isfinite(values)
+        # A record covers the updates since the record before, in which a layer may have been
+        # frozen. At the records of other callbacks, no layer has a value.
+        recorded = known.any(axis=1)
+        updates = np.diff(steps[recorded], prepend=steps[:1])
+        weights = updates[:, None] * known[recorded]
+        squares = np.where(known, values, 0.0)[recorded] ** 2
+        counts = weights.sum(axis=0)
+        counts[counts == 0] = np.nan
+        return np.sqrt((weights * squares).sum(axis=0) / counts)
+
+    result = xr.apply_ufunc(
+        rms,
+        norm,
+        input_core_dims=[["step", "layer"]],
+        output_core_dims=[["layer"]],
+        vectorize=True,
+        output_dtypes=[float],
+        keep_attrs=False,
+    )
     words = f"RMS {name.replace('_', ' ')} over the run"
-    return per_layer(rms, norm, name, words, norm.attrs.get("units", "1"))
+    return result.rename(name).assign_attrs(long_name=words, units=norm.attrs.get("units", "1"))
 
 
 def gradient_rate_correlation(
@@ -93,8 +107,10 @@ def gradient_rate_correlation(
     compared = equal_layers(single[0], layers)
     pairs = []
     for run in usable(single)[0]:
-        run = run.sel(layer=list(compared.layers))
         moved = normalized_distance(run).notnull().any("step")
         speed = (1.0 / time_to_fraction(run).fillna(np.inf)).where(moved)
-        pairs.append((rms_over_run(run, "gradient_norm").values, speed.values))
+        # Over all layers first: some record may have norms of other layers only.
+        norms = rms_over_run(run, "gradient_norm")
+        own = {"layer": list(compared.layers)}
+        pairs.append((norms.sel(own).values, speed.sel(own).values))
     return rank_correlation(pairs, compared.groups)

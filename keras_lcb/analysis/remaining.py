@@ -8,6 +8,7 @@ import numpy as np
 import xarray as xr
 
 from keras_lcb.analysis.convergence import normalized_distance
+from keras_lcb.analysis.curves import first_and_last
 
 DISTANCE = "distance"
 
@@ -62,7 +63,7 @@ def other_measures(run: xr.Dataset) -> list[str]:
 
 
 def _relative_to_start(left: xr.DataArray) -> xr.DataArray:
-    start = left.dropna("step", how="all").isel(step=slice(1)).max("step")
+    start, _ = first_and_last(left)
     return left / start.where(start > 0)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from keras_lcb.plotting.along_training import draw_layers, how_to_read
 from keras_lcb.plotting.extremes import least_and_most
-from keras_lcb.plotting.figures import Figure
+from keras_lcb.plotting.figures import Figure, figures_of
 from keras_lcb.plotting.style import new_axes
 from keras_lcb.runs.received import check_run
 
@@ -102,5 +102,9 @@ def _values(run: xr.Dataset, name: str) -> xr.DataArray:
     drawn = [str(each) for each in run.data_vars if is_quantity(run[each])]
     if name not in drawn:
         held = f"Choose one of: {', '.join(drawn)}." if drawn else "It holds no such quantities."
-        raise ValueError(f"The run holds no quantity '{name}' of layers along training. {held}")
+        own = [each.plot.__name__ for each in figures_of(run) if name in each.shows]
+        drawn_by = f" '{name}' is drawn by {' and '.join(own)}." if own else ""
+        raise ValueError(
+            f"The run holds no quantity '{name}' of layers along training.{drawn_by} {held}"
+        )
     return run[name]

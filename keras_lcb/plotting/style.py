@@ -109,9 +109,20 @@ def axis_label(quantity: xr.DataArray) -> str:
 
 
 def new_axes(ax: Axes | None) -> Axes:
-    """Returns `ax`; if it is `None`, the axes of a new pyplot figure, which notebooks show."""
-    if ax is not None:
+    """Returns `ax`; if it is `None`, the axes of a new pyplot figure, which notebooks show.
+
+    Raises:
+        ValueError: If `ax` is something else, such as an array of axes.
+    """
+    from matplotlib.axes import Axes
+
+    if isinstance(ax, Axes):
         return ax
+    if ax is not None:
+        raise ValueError(
+            f"`ax` must be one Matplotlib Axes; received {type(ax).__name__}. Of several axes, "
+            "pass one, such as axes[0]."
+        )
     from matplotlib import pyplot
 
     return pyplot.subplots(layout="constrained")[1]

@@ -75,9 +75,11 @@ def _results(callback: Any) -> xr.Dataset:
 
     results = callback if isinstance(callback, xr.Dataset) else getattr(callback, "results", None)
     if not isinstance(results, xr.Dataset):
+        several = isinstance(callback, list | tuple)
         raise ValueError(
             "`collect` expects callbacks such as LayerConvergence, or runs; received "
             f"{type(callback).__name__}, which has no run as its `results`."
+            f"{' Write `collect(c, g)` instead of `collect([c, g])`.' if several else ''}"
         )
     if "seed" in results.dims:
         raise ValueError(

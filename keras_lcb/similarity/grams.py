@@ -90,9 +90,9 @@ class GramReader:
                 f"to read activations: {plain_reason(error)}"
             ) from error
         self._refuse_unreadable()
-        return np.stack([keras.ops.convert_to_numpy(gram) for gram in grams])
+        return np.stack([_on_host(*gram) for gram in grams])
 
-    def _traced(self, values: Sequence[Any], x: Any) -> list[Any]:
+    def _traced(self, values: Sequence[Any], x: Any) -> list[tuple[Any, Any]]:
         samples = keras.tree.flatten(x)[0].shape[0]
         outputs = _Outputs(self._members)
         options = {"training": False} if internals.takes_training(self._model) else {}
@@ -103,22 +103,23 @@ class GramReader:
                 self._model(x, **options)
             return [self._gram(place, outputs, samples) for place in range(len(self._names))]
 
-    def _gram(self, place: int, outputs: _Outputs, samples: int) -> Any:
+    def _gram(self, place: int, outputs: _Outputs, samples: int) -> tuple[Any, Any]:
         name = self._names[place]
+        unknown = keras.ops.full((samples, samples), math.nan), keras.ops.ones(())
         tensors = outputs.of_row(place)
         if tensors is None:
             self._unreadable[name] = _LOOP
-            return keras.ops.full((samples, samples), math.nan)
+            return unknown
         rows = [t for t in tensors if len(t.shape) and t.shape[0] == samples]
         if not rows:
             shapes = " and ".join(str(tuple(t.shape)) for t in tensors)
             self.unread[name] = _NOT_A_SAMPLE.format(shapes) if tensors else _NEVER
-            return keras.ops.full((samples, samples), math.nan)
+            return unknown
         try:
             return gram_matrix(rows)
         except Exception as error:  # its class differs between backends
             self._unreadable[name] = plain_reason(error)
-            return keras.ops.full((samples, samples), math.nan)
+            return unknown
 
     def _refuse_unreadable(self) -> None:
         if not self._unreadable:
@@ -168,29 +169,47 @@ class _Outputs:
         return self._last.get(place, (0, []))[1]
 
 
-def gram_matrix(tensors: Sequence[Any]) -> Any:
-    """Returns X Xᵀ, (samples, samples). X holds all tensors side by side, minus their mean.
+def gram_matrix(tensors: Sequence[Any]) -> tuple[Any, Any]:
+    """Returns X Xᵀ / s², (samples, samples), and s, the largest magnitude in X; 1 if X is zero.
 
-    A feature that is the same for all samples counts as zero, in spite of rounding errors.
+    X holds all tensors side by side, minus their mean. A feature that is the same for all samples
+    counts as zero, in spite of rounding errors.
 
     Args:
         tensors: Floating point tensors whose first axis is that of the samples.
     """
     double = any(_dtype(t) == "float64" for t in tensors)
+    deviations = [_deviation(t, "float64" if double else "float32") for t in tensors]
+    # Products of very large or very small numbers would be infinite or zero in this type.
+    scale: Any = 0.0
+    for deviation in deviations:
+        scale = keras.ops.maximum(scale, keras.ops.max(keras.ops.abs(deviation), initial=0.0))
+    scale = keras.ops.where(scale > 0, scale, keras.ops.ones_like(scale))
     total: Any = 0.0
-    for tensor in tensors:
-        samples = tensor.shape[0]
-        x = keras.ops.cast(tensor, "float64" if double else "float32")
-        x = keras.ops.reshape(x, (samples, math.prod(tensor.shape[1:])))
-        deviation = x - keras.ops.mean(x, axis=0, keepdims=True)
-        # Sums, because maxima do not pass on NaN on every backend.
-        varied, size = (
-            keras.ops.sum(keras.ops.abs(part), axis=0, keepdims=True) for part in (deviation, x)
-        )
-        same = varied <= _ROUNDING * size
-        deviation = keras.ops.where(same, keras.ops.zeros_like(deviation), deviation)
-        total = total + keras.ops.matmul(deviation, keras.ops.transpose(deviation))
-    return total
+    for deviation in deviations:
+        scaled = deviation / scale
+        total = total + keras.ops.matmul(scaled, keras.ops.transpose(scaled))
+    return total, scale
+
+
+def _deviation(tensor: Any, dtype: str) -> Any:
+    samples = tensor.shape[0]
+    x = keras.ops.cast(tensor, dtype)
+    x = keras.ops.reshape(x, (samples, math.prod(tensor.shape[1:])))
+    deviation = x - keras.ops.mean(x, axis=0, keepdims=True)
+    # Sums, because maxima do not pass on NaN on every backend.
+    varied, size = (
+        keras.ops.sum(keras.ops.abs(part), axis=0, keepdims=True) for part in (deviation, x)
+    )
+    same = varied <= _ROUNDING * size
+    return keras.ops.where(same, keras.ops.zeros_like(deviation), deviation)
+
+
+def _on_host(gram: Any, scale: Any) -> np.ndarray:
+    """Returns X Xᵀ in float64, so that the matrices of several batches have one scale."""
+    scaled, by = (keras.ops.convert_to_numpy(part).astype("float64") for part in (gram, scale))
+    with np.errstate(over="ignore", invalid="ignore"):  # then it is infinite, or NaN
+        return scaled * by**2
 
 
 def _floating(outputs: Any) -> list[Any]:

@@ -30,11 +30,14 @@ class _Decomposition:
 
     Attributes:
         layers: Names of the layers.
-        forward: A model that outputs the part of each layer.
+        places: For each part, the place of its layer. A layer that is called several times has
+            several parts.
+        forward: A model that outputs the parts.
         readout: The read-out.
     """
 
     layers: tuple[str, ...]
+    places: tuple[int, ...]
     forward: keras.Model
     readout: keras.layers.Dense
 
@@ -98,12 +101,13 @@ def contributions(model: keras.Model, x: ArrayLike) -> tuple[list[str], np.ndarr
     kernel = _values(parts.readout.kernel)[:, 0]
     outputs = keras.tree.flatten(parts.forward.predict_on_batch(column))
     # Not `@`: BLAS would start its threads, which compete with the training for the cores.
-    members = [np.einsum("nu,u->n", features, kernel) for features in outputs]
-    layers = list(parts.layers)
-    if parts.readout.use_bias:
-        members.append(np.full(len(column), _values(parts.readout.bias)[0]))
-        layers.append(READOUT_BIAS)
-    return layers, np.stack(members)
+    members = np.zeros((len(parts.layers), len(column)))
+    for place, features in zip(parts.places, outputs, strict=True):
+        members[place] += np.einsum("nu,u->n", features, kernel)
+    if not parts.readout.use_bias:
+        return list(parts.layers), members
+    bias = np.full((1, len(column)), _values(parts.readout.bias)[0])
+    return [*parts.layers, READOUT_BIAS], np.concatenate([members, bias])
 
 
 def _decomposition(model: keras.Model) -> _Decomposition:
@@ -124,8 +128,11 @@ def _decomposition(model: keras.Model) -> _Decomposition:
     source = call_behind(terms[0])
     if len(terms) == 1 and (len(hidden) > 1 or _normalizes(source)):
         raise ValueError(_refusal(model, source))
+    behind = [_dense_behind(term) for term in terms]
+    layers = list({id(layer): layer for layer in behind}.values())
     return _Decomposition(
-        layers=tuple(_dense_behind(term).name for term in terms),
+        layers=tuple(layer.name for layer in layers),
+        places=tuple(next(n for n, own in enumerate(layers) if own is layer) for layer in behind),
         forward=forward_model(model, terms),
         readout=readout,
     )

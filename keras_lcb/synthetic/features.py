@@ -32,8 +32,9 @@ def layer_features(model: keras.Model, x: ArrayLike) -> dict[str, np.ndarray]:
     """Returns the features that each hidden layer passes to the next layer, in evaluation mode.
 
     In a plain network, these are the activations of the layer. In a residual network, they are the
-    sum of the outputs up to this layer. The cost is one forward pass. It is compiled at the first
-    call, and kept as long as the model exists.
+    sum of the outputs up to this layer. If a layer is called several times, its last call counts.
+    The cost is one forward pass. It is compiled at the first call, and kept as long as the model
+    exists.
 
     Args:
         model: A chain of Dense layers: a network of `build_network`, or a similar one.

@@ -233,6 +233,8 @@ def test_until_looks_at_the_beginning_only(run_factory):
     for outside in (0, 120, 500, float("nan")):
         with pytest.raises(ValueError, match="between the first and the last record"):
             convergence_bias(runs, until=outside)
+    with pytest.raises(ValueError, match="`until` must be a number of updates.* received 'half'"):
+        convergence_bias(runs, until="half")
 
 
 def test_hidden_layers_of_equal_shape_are_compared(seeds):

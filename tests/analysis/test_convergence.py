@@ -161,6 +161,22 @@ def test_stacked_seeds(run_factory):
             np.testing.assert_array_equal(together.sel(seed=seed), measure(member))
 
 
+def test_stacked_seeds_of_unequal_length(run_factory):
+    """Each has its own first and last record, whether another callback recorded more or not."""
+    long, short = run_factory(), run_factory(rates=(1, 3, 5), steps=range(0, 81, 8))
+    late = run_factory(steps=range(4, 85, 8)).drop_vars("normalized_distance")
+    members = [long.drop_vars("normalized_distance"), short.drop_vars("normalized_distance"), late]
+    members[0]["distance"][-1, 1] = np.nan  # has no area
+    stacked = xr.concat(members, xr.Variable("seed", [5, 6, 7]), join="outer")
+    for measure in (time_to_fraction, area_under_distance, lambda r: convergence_rate(r, 8, 50)):
+        together = measure(stacked.reindex(step=range(120)))
+        for seed, member in zip((5, 6, 7), members, strict=True):
+            np.testing.assert_array_equal(together.sel(seed=seed), measure(member))
+    assert area_under_distance(stacked).isnull().sum() == 1
+    ends = convergence_rate(stacked, 8, 90)  # after the last record of two of them
+    np.testing.assert_array_equal(ends.isnull().all("layer"), [False, True, True])
+
+
 def test_runs_without_distances(run_factory):
     run = run_factory()
     with pytest.raises(ValueError, match="LayerConvergence"):

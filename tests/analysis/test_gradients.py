@@ -1,5 +1,7 @@
 """Norms over a run against the updates that they summarise, and their correlation with speed."""
 
+import itertools
+
 import numpy as np
 import pytest
 import scipy.stats
@@ -25,6 +27,23 @@ def test_records_give_the_rms_of_all_updates(gaps, seed):
     np.testing.assert_allclose(rms_over_run(run, "gradient_norm"), expected)
     finer = run.reindex(step=np.arange(steps[-1] + 1))  # another callback's records in between
     np.testing.assert_allclose(rms_over_run(finer, "gradient_norm"), expected)
+
+
+def test_updates_in_which_a_layer_was_frozen_do_not_count():
+    """For each seed by itself; the seeds and another callback have records at other updates."""
+    each = np.random.default_rng(0).uniform(0, 5, (2, 40, 2))
+    each[:, 10:30, 1] = np.nan  # frozen
+    members, expected = [], np.sqrt(np.nanmean(each**2, axis=1))
+    for values, steps in zip(each, ([0, 10, 20, 30, 40], [0, 5, 10, 30, 35, 40]), strict=True):
+        records = [np.sqrt((values[a:b] ** 2).mean(0)) for a, b in itertools.pairwise(steps)]
+        run = xr.Dataset(
+            {"gradient_norm": (("step", "layer"), [[np.nan] * 2, *records])},
+            {"step": steps, "layer": ["a", "b"]},
+        )
+        members.append(run.reindex(step=sorted({*steps, 7, 33})))
+    found = rms_over_run(xr.concat(members, "seed", join="outer"), "gradient_norm")
+    np.testing.assert_allclose(found.transpose("seed", "layer"), expected)
+    np.testing.assert_allclose(rms_over_run(members[0], "gradient_norm"), expected[0])
 
 
 def test_a_layer_without_gradients_has_no_norm(run_factory):
@@ -58,6 +77,15 @@ def test_layers_are_compared_with_those_of_their_shape(run_factory):
     run = run.assign_coords(shape=("layer", [*"aaabbb"]))
     found = gradient_rate_correlation(run, roles=None)
     assert (found.spearman, found.layers_of_runs) == (1.0, (5,))
+
+
+def test_norms_of_compared_layers_that_were_all_frozen(run_factory):
+    run = run_factory(rates=(4.0, 3.0, 2.0, 1.0), steps=(0, 10, 30, 40))
+    frozen, norms = [np.nan] * 3, [[4.0, 1.0, 2.0], [1.0, 3.0, 2.0]]
+    run["gradient_norm"][1:, :3] = [norms[0], frozen, norms[1]]  # the head is not frozen
+    expected = np.sqrt(np.mean(np.square(norms), axis=0))
+    found = gradient_rate_correlation(run).spearman
+    assert found == pytest.approx(scipy.stats.spearmanr(expected, [3, 2, 1])[0])
 
 
 def test_copies_and_runs_that_diverged_do_not_count(run_factory):

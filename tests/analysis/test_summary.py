@@ -8,6 +8,7 @@ import xarray as xr
 from keras_lcb.analysis.convergence import area_under_distance, time_to_fraction
 from keras_lcb.analysis.gradients import rms_over_run
 from keras_lcb.analysis.summary import summary
+from keras_lcb.experiments import results
 
 
 def test_one_row_a_layer(run_factory):
@@ -79,6 +80,25 @@ def test_seeds_have_mean_and_spread(run_factory):
     np.testing.assert_allclose(table.time_to_half, times.mean(0))
     np.testing.assert_allclose(table.time_to_half_std, times.std(0, ddof=1))
     assert table.kind.tolist() == ["Dense"] * 3 and "depth_std" not in table
+
+
+def test_seeds_of_unequal_length_have_mean_and_spread(run_factory):
+    """Three runs of 100 updates and two of 80: each column is over the values of each run."""
+    ends = (100, 100, 100, 80, 80)
+    runs = [
+        run_factory(rates=(9 + n, 6, 3), steps=range(0, end + 1, 10)) for n, end in enumerate(ends)
+    ]
+    runs = [run.assign(similarity=1 - 0.5 * run.normalized_distance) for run in runs]
+    told = [run.expand_dims(seed=[n]) for n, run in enumerate(runs)]
+    each = np.array([summary(run).select_dtypes("number") for run in runs])
+    found = summary(results.stacked(told))
+    columns = summary(runs[0]).select_dtypes("number").columns
+    np.testing.assert_allclose(found[columns], each.mean(0))
+    spread = [name for name in columns if name not in ("depth", "parameters")]
+    places = [columns.get_loc(name) for name in spread]
+    np.testing.assert_allclose(
+        found[[f"{name}_std" for name in spread]], each.std(0, ddof=1)[:, places], atol=1e-12
+    )
 
 
 def test_times_by_other_measures(run_factory):

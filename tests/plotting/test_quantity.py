@@ -62,5 +62,5 @@ def test_numbers_of_each_update(run):
 def test_what_cannot_be_drawn_is_named(run):
     with pytest.raises(ValueError, match=r"no quantity 'sings'.*Choose one of: .*signs"):
         plot_quantity(run, "sings")
-    with pytest.raises(ValueError, match="no quantity 'loss'"):
+    with pytest.raises(ValueError, match="no quantity 'loss' .* 'loss' is drawn by plot_loss"):
         plot_quantity(run, "loss")

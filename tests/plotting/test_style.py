@@ -3,8 +3,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
 
-from keras_lcb.plotting.style import axis_label, depth_colors, short_name
+from keras_lcb import plotting
+from keras_lcb.plotting.style import axis_label, depth_colors, new_axes, short_name
 
 
 def luminance(color):
@@ -33,6 +35,14 @@ def test_short_names_are_short_and_printable(name, limit):
     short = short_name(name, limit)
     assert len(short) <= limit
     assert short.isprintable()
+
+
+def test_an_array_of_axes_is_refused(run_factory):
+    axes = Figure().subplots(2)
+    for name in ("plot_convergence", "plot_loss", "plot_gradient_norms", "plot_rate_vs_gradient"):
+        with pytest.raises(ValueError, match=r"one Matplotlib Axes; received ndarray.* axes\[0\]"):
+            getattr(plotting, name)(run_factory(), axes)
+    assert new_axes(axes[0]) is axes[0]
 
 
 def test_short_names_tell_layers_apart():

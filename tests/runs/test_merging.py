@@ -133,6 +133,8 @@ def test_nothing_to_collect():
         collect("LayerConvergence")
     with pytest.raises(ValueError, match="SimpleNamespace, which has no run"):
         collect(SimpleNamespace(results={"distance": 1}))
+    with pytest.raises(ValueError, match=r"received list, .* Write `collect\(c, g\)`"):
+        collect([part([0]), part([0])])
 
 
 def test_parts_that_do_not_fit_together(run_factory):

@@ -204,6 +204,20 @@ def test_features_that_do_not_vary_count_as_zero():
     assert np.isnan(reader_of(model)(samples(3))).all()
 
 
+@pytest.mark.parametrize("size", [1e-30, 1e30])
+def test_very_large_and_very_small_activations(size):
+    """Float32 does not hold their products. Each batch has its own largest activation."""
+    model = keras.Sequential([keras.Input((3,)), layers.Dense(4, name="a")])
+    kernel = np.random.default_rng(1).normal(size=(3, 4)).astype("float32")
+    reader = reader_of(model)
+    for x in (samples(3), 9 * samples(3)):
+        model.set_weights([kernel, np.zeros(4)])
+        usual = reader(x)
+        model.set_weights([size * kernel, np.zeros(4)])
+        np.testing.assert_allclose(reader(x) / size**2, usual, rtol=1e-4, atol=1e-5 * usual.max())
+        check(model, x, {"a": model(x)})
+
+
 def test_rows_without_activations_are_named():
     class Idle(keras.Model):
         def __init__(self):

@@ -92,6 +92,25 @@ def test_a_sum_built_by_hand_is_read_too():
     np.testing.assert_allclose(parts.sum("layer"), predict(model), atol=1e-5)
 
 
+def test_a_layer_that_is_called_twice_has_the_sum_of_its_parts():
+    inputs = keras.Input((1,))
+    shared, out = keras.layers.Dense(4, "tanh", name="shared"), keras.layers.Dense(1, name="out")
+    once = keras.layers.Dense(4, name="first")(inputs)
+    twice = once + shared(once)
+    model = keras.Model(inputs, out(twice + shared(twice)))
+    first, kernel, weights = (
+        model.get_layer(name).get_weights()[0] for name in ("first", "shared", "out")
+    )
+    h = X @ first  # all biases are 0
+    added = np.tanh(h @ kernel)
+    expected = added + np.tanh((h + added) @ kernel)
+    parts = decompose(model, X)
+    assert parts.layer.values.tolist() == ["first", "shared", "readout_bias"]
+    np.testing.assert_allclose(parts.sel(layer="first"), (h @ weights)[:, 0], atol=1e-5)
+    np.testing.assert_allclose(parts.sel(layer="shared"), (expected @ weights)[:, 0], atol=1e-5)
+    np.testing.assert_allclose(parts.sum("layer"), predict(model), atol=1e-5)
+
+
 def network(*, last=None, head=None, added=True):
     """A residual network with something else at its end."""
     inputs = keras.Input((1,))

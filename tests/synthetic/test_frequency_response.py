@@ -72,6 +72,25 @@ def test_the_read_out_has_no_part_of_its_own_and_the_run_says_why():
     assert "bias is constant" in missing["frequency_share/readout"]
 
 
+def test_a_layer_that_is_called_twice_counts_with_both_calls():
+    inputs = keras.Input((1,))
+    shared = keras.layers.Dense(8, "tanh", name="shared")
+    h = keras.layers.Dense(8, "tanh", name="first")(inputs)
+    h = h + shared(h)
+    model = keras.Model(inputs, keras.layers.Dense(1, name="out")(h + shared(h)))
+    model.compile("sgd", "mse")
+    response = lcb.FrequencyResponse(X, target=TARGET, functions=True)
+    model.fit(X, TARGET(X), verbose=0, callbacks=[response])
+    last = response.results.isel(step=-1)
+    parts = last.contribution.sum("layer")
+    np.testing.assert_allclose(parts, keras.ops.convert_to_numpy(model(X))[:, 0], atol=1e-5)
+    wanted = fourier(TARGET(X)[:, 0])
+    share = (fourier(last.contribution.sel(layer="shared").values) * wanted.conj()).real / abs(
+        wanted
+    ) ** 2
+    np.testing.assert_allclose(last.frequency_share.sel(layer="shared"), share, atol=1e-5)
+
+
 def test_shares_miss_one_by_no_more_than_the_error():
     response = lcb.FrequencyResponse(X, target=TARGET)
     trained(True, response)
