@@ -15,6 +15,7 @@ import numpy as np
 
 from keras_lcb.backend import internals, ops
 from keras_lcb.callbacks.completeness import check_complete
+from keras_lcb.callbacks.order import callbacks_before
 from keras_lcb.runs.atomic import remove_leftovers, write_atomically
 from keras_lcb.runs.seal import is_intact, sealed
 
@@ -33,6 +34,9 @@ class TrainingBackup(keras.callbacks.Callback):
     the data come in the same order (`shuffle=False`, or an order that depends on the epoch only).
     Not in the state are other callbacks, such as the patience of `EarlyStopping`. The callbacks of
     this package have `backup` for it; records after the restored epoch are dropped.
+
+    Put this callback before those that change the weights at the end of an epoch, such as
+    `SwapEMAWeights(swap_on_epoch=True)`: it keeps the weights as they are when Keras calls it.
 
     Each state is written to a new file, which gets its name only when it is whole, and carries a
     checksum. The newest two are kept, so that whenever the process is killed, a whole state is
@@ -54,7 +58,8 @@ class TrainingBackup(keras.callbacks.Callback):
 
     Raises:
         ValueError: When training begins, if the model is not built, if the folder holds the state
-            of another model, or if none of its states can be read.
+            of another model, if none of its states can be read, or if
+            `SwapEMAWeights(swap_on_epoch=True)` comes before this callback.
         NotADirectoryError: When training begins, if a file is in the place of the folder.
 
     Example:
@@ -86,6 +91,7 @@ class TrainingBackup(keras.callbacks.Callback):
         """Restores the newest state that is whole, if there is one."""
         self._failed = False
         check_complete(self.model, "TrainingBackup")
+        _check_order(self)
         there = next(path for path in (self.folder, *self.folder.parents) if path.exists())
         if not there.is_dir():
             raise NotADirectoryError(
@@ -180,6 +186,20 @@ class TrainingBackup(keras.callbacks.Callback):
                 stacklevel=2,
             )
         self._failed = True
+
+
+def _check_order(backup: TrainingBackup) -> None:
+    """Refuses averages that are in the weights' place when a state is written.
+
+    Only the process that has swapped them in knows that they are to be swapped out again.
+    """
+    for earlier in callbacks_before(backup):
+        if isinstance(earlier, keras.callbacks.SwapEMAWeights) and earlier.swap_on_epoch:
+            raise ValueError(
+                "TrainingBackup comes after SwapEMAWeights(swap_on_epoch=True) in the list of "
+                "callbacks, so it would keep the averages in place of the weights. Put "
+                "TrainingBackup before it."
+            )
 
 
 def _content(model: keras.Model) -> memoryview:

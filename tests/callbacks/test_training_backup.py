@@ -140,6 +140,14 @@ def test_a_state_without_the_exact_weights_of_lora_is_refused(tmp_path, monkeypa
         train(compiled(with_lora()), lcb.TrainingBackup(tmp_path))
 
 
+def test_averages_in_the_place_of_weights_are_refused_before_training(tmp_path):
+    model = compiled(dense("a", "b"), keras.optimizers.Adam(0.05, use_ema=True))
+    swap = keras.callbacks.SwapEMAWeights(swap_on_epoch=True)
+    with pytest.raises(ValueError, match="Put TrainingBackup before it"):
+        train(model, swap, lcb.TrainingBackup(tmp_path))
+    assert int(model.optimizer.iterations) == 0
+
+
 def test_states_of_rnns_are_state(tmp_path):
     """They go on from one batch to the next, and from one epoch to the next."""
     random = np.random.default_rng(0)
