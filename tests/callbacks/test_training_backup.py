@@ -148,6 +148,25 @@ def test_averages_in_the_place_of_weights_are_refused_before_training(tmp_path):
     assert int(model.optimizer.iterations) == 0
 
 
+@pytest.mark.skipif(BACKEND == "jax", reason="a second `fit` with EMA fails in Keras itself")
+def test_records_go_on_where_averages_replace_weights_between_updates(tmp_path):
+    """The weights at the end of an epoch are not those of the last record, at the same update."""
+
+    def fit(folder, *callbacks):
+        options = {"use_ema": True, "ema_overwrite_frequency": 2, "gradient_accumulation_steps": 3}
+        model = compiled(dense("a", "b"), keras.optimizers.Adam(0.01, **options))
+        convergence = lcb.LayerConvergence(every=3, backup=folder)
+        backup = lcb.TrainingBackup(folder / "state")
+        train(model, convergence, backup, *callbacks, epochs=4, batches=5)
+        return convergence.results
+
+    with pytest.raises(KeyboardInterrupt):
+        fit(tmp_path / "broken", StopsAt(2))
+    resumed, whole = fit(tmp_path / "broken"), fit(tmp_path / "whole")
+    assert resumed.step.values.tolist() == whole.step.values.tolist() == [0, 3, 6]
+    np.testing.assert_allclose(resumed.distance, whole.distance, rtol=1e-5, atol=1e-6)
+
+
 def test_states_of_rnns_are_state(tmp_path):
     """They go on from one batch to the next, and from one epoch to the next."""
     random = np.random.default_rng(0)
