@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 import functools
 import io
+import itertools
 import json
 import os
 import pathlib
@@ -97,6 +98,13 @@ class Backup:
         """Deletes all records."""
         self._do(self._clear)
 
+    def move_aside(self) -> pathlib.Path:
+        """Gives the folder of the records another name, which is returned."""
+        names = (self.folder.with_name(f"{self.folder.name}_{n}") for n in itertools.count(1))
+        aside = next(path for path in names if not path.exists())
+        self._do(functools.partial(self._move, aside))
+        return aside
+
     def _do(self, action: Callable[[], None]) -> None:
         """Does what could not be done so far, and then `action`, or keeps them for later."""
         if not self.writes:
@@ -145,6 +153,9 @@ class Backup:
         for path in self._files():
             if int(path.stem) > step:
                 path.unlink()
+
+    def _move(self, aside: pathlib.Path) -> None:
+        self.folder.rename(aside)
 
     def _clear(self) -> None:
         (self.folder / _SETTINGS).unlink(missing_ok=True)

@@ -414,7 +414,11 @@ class LayerConvergence(Recorder):
         then = record.get("parameter_norm")
         if then is None:
             then = norms(self._kept_in([record])[0])
-        return bool(np.allclose(now, then, rtol=1e-5, equal_nan=True)) or record["step"] < step
+        if record["step"] < step or np.allclose(now, then, rtol=1e-5, equal_nan=True):
+            return True
+        # A new model at update 0 is more likely to be another one.
+        moving = any(each.moves_between_updates for each in self._updates.optimizers)
+        return moving and step > 0
 
     def _restored(self, records: list[Record]) -> None:
         first = records[0]

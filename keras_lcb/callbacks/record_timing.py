@@ -414,10 +414,10 @@ class RecordTiming(keras.callbacks.Callback):
             self._continue()
         else:
             self._updates.restore(fresh)
-            store.clear()
+            aside = store.move_aside()
             warnings.warn(
                 f"The backup in '{store.folder}' does not end at the weights with which this model "
-                "begins. The backup was deleted, and a new run begins there.",
+                f"begins. The backup is moved to '{aside}', and a new run begins.",
                 stacklevel=2,
             )
 

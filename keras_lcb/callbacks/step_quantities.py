@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import math
 import os
 import warnings
@@ -11,6 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_lcb.callbacks.order import callbacks_before
 from keras_lcb.callbacks.recorder import Record, Recorder
 from keras_lcb.quantities import StepQuantity
 from keras_lcb.runs import schema
@@ -335,7 +335,7 @@ def _warn_of_earlier_loggers(callback: StepQuantities) -> None:
     """Warns if loggers write an epoch's logs before this callback has added to them."""
     earlier = [
         type(other).__name__
-        for other in _callbacks_before(callback)
+        for other in callbacks_before(callback)
         if isinstance(other, _LOGGERS) or type(other).__module__.split(".")[0] in _LOGGING_PACKAGES
     ]
     name = type(callback).__name__
@@ -345,18 +345,3 @@ def _warn_of_earlier_loggers(callback: StepQuantities) -> None:
             f"will not write what {name} logs. Put {name} first.",
             stacklevel=2,
         )
-
-
-def _callbacks_before(callback: keras.callbacks.Callback) -> list[keras.callbacks.Callback]:
-    """Returns the callbacks that Keras calls before this one.
-
-    Keras does not tell a callback which list it belongs to. But the list calls `set_model`, so it
-    is found among the callers.
-    """
-    frame = inspect.currentframe()
-    while frame is not None:
-        caller = frame.f_locals.get("self")
-        if isinstance(caller, keras.callbacks.CallbackList) and callback in caller.callbacks:
-            return caller.callbacks[: caller.callbacks.index(callback)]
-        frame = frame.f_back
-    return []

@@ -15,6 +15,7 @@ import numpy as np
 
 from keras_lcb.backend import internals, ops
 from keras_lcb.callbacks.completeness import check_complete
+from keras_lcb.callbacks.order import callbacks_before
 from keras_lcb.runs.atomic import remove_leftovers, write_atomically
 from keras_lcb.runs.seal import is_intact, sealed
 
@@ -34,6 +35,9 @@ class TrainingBackup(keras.callbacks.Callback):
     Not in the state are other callbacks, such as the patience of `EarlyStopping`. The callbacks of
     this package have `backup` for it; records after the restored epoch are dropped.
 
+    Put this callback before those that change the weights at the end of an epoch, such as
+    `SwapEMAWeights(swap_on_epoch=True)`: it keeps the weights as they are when Keras calls it.
+
     Each state is written to a new file, which gets its name only when it is whole, and carries a
     checksum. The newest two are kept, so that whenever the process is killed, a whole state is
     there. (`keras.callbacks.BackupAndRestore` overwrites its file in place.) Where the disk is full
@@ -41,7 +45,8 @@ class TrainingBackup(keras.callbacks.Callback):
 
     The cost at the end of each epoch is that of `model.save_weights`, with the state once in memory
     and waiting until it is on the disk; and on the disk two states, three for a moment. With Adam,
-    a state takes three times as much as the weights. Nothing is done within an epoch.
+    a state takes three times as much as the weights. Layers with LoRA, and others whose weights
+    Keras does not save as they are, are kept twice. Nothing is done within an epoch.
 
     Args:
         folder: Where to keep the states. It is made if it does not exist, and must not be that of
@@ -53,7 +58,8 @@ class TrainingBackup(keras.callbacks.Callback):
 
     Raises:
         ValueError: When training begins, if the model is not built, if the folder holds the state
-            of another model, or if none of its states can be read.
+            of another model, if none of its states can be read, or if
+            `SwapEMAWeights(swap_on_epoch=True)` comes before this callback.
         NotADirectoryError: When training begins, if a file is in the place of the folder.
 
     Example:
@@ -85,6 +91,7 @@ class TrainingBackup(keras.callbacks.Callback):
         """Restores the newest state that is whole, if there is one."""
         self._failed = False
         check_complete(self.model, "TrainingBackup")
+        _check_order(self)
         there = next(path for path in (self.folder, *self.folder.parents) if path.exists())
         if not there.is_dir():
             raise NotADirectoryError(
@@ -145,20 +152,22 @@ class TrainingBackup(keras.callbacks.Callback):
 
     def _restore(self, path: pathlib.Path, content: bytes) -> None:
         outline, further = _read(content)
-        problem = None
-        if outline == _outline(self.model) and list(map(np.shape, further)) == [
-            tuple(v.shape) for v in _further(self.model)
-        ]:
-            problem = internals.load_state(self.model, io.BytesIO(content))
+        ours = _further(self.model)
+        if outline != _outline(self.model):
+            problem: str | None = "its weights have other shapes"
+        elif [list(value.shape) for value in further] != [list(each.shape) for each in ours]:
+            problem = "its seeds or states are others"
+            if _saved_otherwise(self.model):
+                problem += ", or an older version wrote it, without the exact weights of LoRA"
         else:
-            problem = "its weights have other shapes"
+            problem = internals.load_state(self.model, io.BytesIO(content))
         if problem is not None:
             raise ValueError(
-                f"'{path}' holds the state of another model or optimizer ({problem}). Choose "
+                f"'{path}' does not hold the state of this model and optimizer ({problem}). Choose "
                 "another folder for TrainingBackup, or delete that one. If an optimizer is not "
                 "built yet, call its `build(variables)` before `fit`."
             )
-        for variable, value in zip(_further(self.model), further, strict=True):
+        for variable, value in zip(ours, further, strict=True):
             variable.assign(value)
         internals.start_at(self.model, int(_NAME.fullmatch(path.name)[1]))  # type: ignore[index]
         self._restored = True
@@ -179,6 +188,20 @@ class TrainingBackup(keras.callbacks.Callback):
         self._failed = True
 
 
+def _check_order(backup: TrainingBackup) -> None:
+    """Refuses averages that are in the weights' place when a state is written.
+
+    Only the process that has swapped them in knows that they are to be swapped out again.
+    """
+    for earlier in callbacks_before(backup):
+        if isinstance(earlier, keras.callbacks.SwapEMAWeights) and earlier.swap_on_epoch:
+            raise ValueError(
+                "TrainingBackup comes after SwapEMAWeights(swap_on_epoch=True) in the list of "
+                "callbacks, so it would keep the averages in place of the weights. Put "
+                "TrainingBackup before it."
+            )
+
+
 def _content(model: keras.Model) -> memoryview:
     """Returns a model's state as an HDF5 file, which `model.load_weights` can read, too."""
     import h5py
@@ -188,7 +211,9 @@ def _content(model: keras.Model) -> memoryview:
         group = file.create_group(_GROUP)
         group["outline"] = json.dumps(_outline(model))
         for number, variable in enumerate(_further(model)):
-            group[f"state_{number}"] = keras.ops.convert_to_numpy(variable)
+            value = keras.ops.convert_to_numpy(variable)
+            # HDF5 does not know types such as bfloat16, whose values float32 holds exactly.
+            group[f"state_{number}"] = value.astype("f4") if value.dtype.kind == "V" else value
     return content.getbuffer()
 
 
@@ -207,13 +232,32 @@ def _outline(model: keras.Model) -> list[list[int]]:
 
 
 def _further(model: keras.Model) -> list[keras.Variable]:
-    """Returns the variables that belong to a training, but that Keras does not save.
+    """Returns the variables of a training whose values Keras' file does not hold.
 
-    They are the states of random layers and of stateful RNNs.
+    They are the states of random layers and of stateful RNNs, and the weights that Keras does not
+    save as they are.
     """
     known = {id(variable) for variable in (*model.weights, *model.metrics_variables)}
+    known -= set(map(id, _saved_otherwise(model)))
     layers = internals.flattened(model)
     of_layers = keras.tree.flatten([getattr(layer, "states", None) for layer in layers])
     states = [state for state in of_layers if isinstance(state, keras.Variable)]
     found = {id(variable): variable for variable in (*model.variables, *states)}
     return [variable for key, variable in found.items() if key not in known]
+
+
+def _saved_otherwise(model: keras.Model) -> list[keras.Variable]:
+    """Returns the weights of layers that do not simply save and load their variables.
+
+    With LoRA, for example, Keras saves W + s·A·B in place of W, and sets A and B to zero when it
+    loads that.
+    """
+    found = []
+    for layer in (model, *internals.flattened(model)):
+        saved: dict[str, Any] = {}
+        layer.save_own_variables(saved)
+        own, ids = internals.own_weights(layer), {id(value) for value in saved.values()}
+        themselves = all(id(variable) in ids for variable in own)
+        if not (themselves and internals.is_of_keras(layer.load_own_variables)):
+            found += own
+    return found

@@ -87,6 +87,18 @@ class KerasOptimizer:
         """The number of batches per update; the smallest one if parts differ."""
         return min((p.gradient_accumulation_steps or 1 for p in self.parts), default=1)
 
+    @property
+    def moves_between_updates(self) -> bool:
+        """Whether weights change with batches that are only accumulated.
+
+        Keras overwrites weights with their average after each batch, if the next update is one at
+        which they are to be overwritten.
+        """
+        return any(
+            part.gradient_accumulation_steps and part.use_ema and part.ema_overwrite_frequency
+            for part in self.parts
+        )
+
     def iterations(self) -> int:
         """Returns how many updates were applied; the largest number if parts differ."""
         return max(

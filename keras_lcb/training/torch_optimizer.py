@@ -24,6 +24,7 @@ class TorchOptimizer:
     """
 
     steps_per_update = 1
+    moves_between_updates = False
     not_made = 0  # updates that are counted, though they were not made
 
     def __init__(self, optimizer: torch.optim.Optimizer) -> None:

@@ -121,15 +121,18 @@ def test_an_overflow_that_was_not_foreseen_can_be_resumed(tmp_path):
     assert (run.distance_standard_error[0] > 0).any()
 
 
-def test_a_record_that_ends_elsewhere_is_begun_anew(tmp_path):
+def test_a_record_that_ends_elsewhere_is_moved_aside_and_begun_anew(tmp_path):
     copies_of_the_run(compiled(dense("a", "b")), tmp_path)
     other = compiled(dense("a", "b"))
     other.set_weights([weights + 0.1 for weights in other.get_weights()])
-    convergence = lcb.LayerConvergence(backup=tmp_path)
-    with pytest.warns(UserWarning, match="does not end at the weights"):
-        train(other, convergence, epochs=1)
-    assert convergence.results.step.values.tolist() == [0, 2]
-    assert steps_in(tmp_path / "LayerConvergence") == [0, 2]
+    for name in ("LayerConvergence_1", "LayerConvergence_2"):
+        convergence = lcb.LayerConvergence(backup=tmp_path)
+        with pytest.warns(UserWarning, match=f"does not end at the weights.*moved to '.*{name}'"):
+            train(other, convergence, epochs=1)
+        assert convergence.results.step.values.tolist() == [0, 2]
+        assert steps_in(tmp_path / "LayerConvergence") == [0, 2]
+        other = compiled(other)  # at update 0, but with other weights
+    assert steps_in(tmp_path / "LayerConvergence_1") == [0, 2, 4, 6]
 
 
 def test_reset_empties_the_folder(tmp_path):
@@ -222,7 +225,7 @@ def test_on_a_full_disk_training_goes_on_and_what_is_missing_is_written_later(
 
 
 def test_in_a_folder_that_is_read_only_nothing_of_another_run_is_mixed_in(tmp_path, monkeypatch):
-    """An old record that could not be deleted goes before a new one is written."""
+    """An old record that could not be moved aside is, before a new one is written."""
     copies_of_the_run(compiled(dense("a", "b")), tmp_path)
     other = compiled(dense("a", "b"))
     other.set_weights([weights + 0.1 for weights in other.get_weights()])
@@ -231,7 +234,7 @@ def test_in_a_folder_that_is_read_only_nothing_of_another_run_is_mixed_in(tmp_pa
     def refuse(*arguments, **options):
         raise OSError(errno.EROFS, os.strerror(errno.EROFS))
 
-    for name in ("unlink", "mkdir"):
+    for name in ("rename", "mkdir"):
         monkeypatch.setattr(pathlib.Path, name, refuse)
     with pytest.warns(UserWarning, match="read-only file system.*training goes on"):
         train(other, convergence, epochs=1)
@@ -240,6 +243,7 @@ def test_in_a_folder_that_is_read_only_nothing_of_another_run_is_mixed_in(tmp_pa
     monkeypatch.undo()
     train(other, convergence, epochs=1)
     assert steps_in(tmp_path / "LayerConvergence") == [0, 2, 4]
+    assert steps_in(tmp_path / "LayerConvergence_1") == [0, 2, 4, 6]
     assert convergence.results.step.values.tolist() == [0, 2, 4]
 
 

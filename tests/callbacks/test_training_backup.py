@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import keras_lcb as lcb
+from keras_lcb.callbacks import training_backup
 from keras_lcb.runs import atomic
 from tests.callbacks.tiny import compiled, data, dense, train
 from tests.modes import BACKEND
@@ -80,6 +81,90 @@ def assert_equal(model, other):
             atol=1e-7,
             err_msg=expected.path,
         )
+
+
+class Rounded(layers.Layer):
+    """Saves its weights with less precision than they have."""
+
+    def build(self, shape):
+        self.scale = self.add_weight(shape=(shape[-1],), initializer="ones")
+
+    def call(self, x):
+        return self.scale * x
+
+    def save_own_variables(self, store):
+        store["0"] = keras.ops.cast(self.scale, "float16")
+
+
+def with_lora(mode=None, dtype=None):
+    keras.utils.set_random_seed(3)
+    first, head = layers.Dense(4, "tanh", dtype=dtype), layers.Dense(2, trainable=False)
+    model = keras.Sequential([keras.Input((6,)), first, head])
+    if mode:
+        first.quantize(mode)
+    first.enable_lora(2)
+    return model
+
+
+def rounded():
+    keras.utils.set_random_seed(3)
+    return keras.Sequential([keras.Input((6,)), Rounded(), layers.Dense(2)])
+
+
+SAVED_OTHERWISE = {
+    "lora": with_lora,
+    "int8": lambda: with_lora("int8"),
+    "bfloat16": lambda: with_lora(dtype="bfloat16"),
+    "rounded": rounded,
+}
+
+
+@pytest.mark.parametrize("new", SAVED_OTHERWISE.values(), ids=SAVED_OTHERWISE)
+def test_weights_that_are_saved_otherwise_go_on_exactly(new, tmp_path):
+    def fit(*callbacks):
+        model = compiled(new(), keras.optimizers.SGD(0.1, momentum=0.9))
+        train(model, *callbacks, epochs=4)
+        return [keras.ops.convert_to_numpy(variable) for variable in model.variables]
+
+    with pytest.raises(KeyboardInterrupt):
+        fit(lcb.TrainingBackup(tmp_path), StopsAt(2))
+    for ours, expected in zip(fit(lcb.TrainingBackup(tmp_path)), fit(), strict=True):
+        np.testing.assert_array_equal(ours, expected)
+
+
+def test_a_state_without_the_exact_weights_of_lora_is_refused(tmp_path, monkeypatch):
+    with monkeypatch.context() as older:
+        older.setattr(training_backup, "_saved_otherwise", lambda model: [])
+        train(compiled(with_lora()), lcb.TrainingBackup(tmp_path, delete_after=False))
+    with pytest.raises(ValueError, match="older version wrote it, without the exact weights"):
+        train(compiled(with_lora()), lcb.TrainingBackup(tmp_path))
+
+
+def test_averages_in_the_place_of_weights_are_refused_before_training(tmp_path):
+    model = compiled(dense("a", "b"), keras.optimizers.Adam(0.05, use_ema=True))
+    swap = keras.callbacks.SwapEMAWeights(swap_on_epoch=True)
+    with pytest.raises(ValueError, match="Put TrainingBackup before it"):
+        train(model, swap, lcb.TrainingBackup(tmp_path))
+    assert int(model.optimizer.iterations) == 0
+
+
+@pytest.mark.skipif(BACKEND == "jax", reason="a second `fit` with EMA fails in Keras itself")
+def test_records_go_on_where_averages_replace_weights_between_updates(tmp_path):
+    """The weights at the end of an epoch are not those of the last record, at the same update."""
+
+    def fit(folder, *callbacks):
+        options = {"use_ema": True, "ema_overwrite_frequency": 2, "gradient_accumulation_steps": 3}
+        model = compiled(dense("a", "b"), keras.optimizers.Adam(0.01, **options))
+        convergence = lcb.LayerConvergence(every=3, backup=folder)
+        backup = lcb.TrainingBackup(folder / "state")
+        train(model, convergence, backup, *callbacks, epochs=4, batches=5)
+        return convergence.results
+
+    with pytest.raises(KeyboardInterrupt):
+        fit(tmp_path / "broken", StopsAt(2))
+    resumed, whole = fit(tmp_path / "broken"), fit(tmp_path / "whole")
+    assert resumed.step.values.tolist() == whole.step.values.tolist() == [0, 3, 6]
+    np.testing.assert_allclose(resumed.distance, whole.distance, rtol=1e-5, atol=1e-6)
 
 
 def test_states_of_rnns_are_state(tmp_path):
@@ -183,11 +268,11 @@ def test_the_state_of_another_model_is_refused_before_it_is_read(tmp_path):
     kept(tmp_path)
     other = compiled(dense("a", "b", "c"))
     weights = other.get_weights()
-    with pytest.raises(ValueError, match="state of another model or optimizer.*other shapes"):
+    with pytest.raises(ValueError, match="not hold the state of this model.*other shapes"):
         fitted(other, lcb.TrainingBackup(tmp_path), epochs=3)
     for now, before in zip(other.get_weights(), weights, strict=True):
         np.testing.assert_array_equal(now, before)
-    with pytest.raises(ValueError, match="another model or optimizer .*Skipping"):
+    with pytest.raises(ValueError, match="state of this model and optimizer .*Skipping"):
         sgd = compiled(dense("a", "b"), keras.optimizers.SGD(0.1))
         fitted(sgd, lcb.TrainingBackup(tmp_path), epochs=3)
 
