@@ -23,20 +23,18 @@ class MeanLoss:
     A training step of the user's own may report the loss of its batch instead. Then the loss that
     was observed last stands for all batches since the last call of `take`.
 
-    Args:
+    Attributes:
         running: Whether running means are reported; see `is_running_mean`.
     """
 
-    def __init__(self, running: bool = True) -> None:
-        self.running = running
-        self.batches = 0  # seen in this epoch
+    def __init__(self) -> None:
+        self.running = True
         self._sum = 0.0
         self._weight = 0
         self._observed = 0.0, 0  # sum over the epoch so far, and its batches
 
     def begin_epoch(self) -> None:
         """Starts a new epoch, in which Keras begins a new running mean."""
-        self.batches = 0
         self._observed = 0.0, 0
 
     def forget(self) -> None:
