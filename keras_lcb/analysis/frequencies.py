@@ -16,7 +16,7 @@ def carried(run: xr.Dataset) -> xr.DataArray:
     """Returns how much of each frequency each layer carries, averaged over seeds.
 
     Layers without values are left out. R² is measured at some records only; at the others, the
-    last measured value is repeated.
+    last measured value of each seed is repeated, also after the end of a shorter training.
 
     Args:
         run: A run with `frequency_share` (of a residual network) or `r2` (of a plain one).
@@ -36,8 +36,10 @@ def carried(run: xr.Dataset) -> xr.DataArray:
         )
     values = run[name]
     if name == "r2":
-        known = values.notnull().any([dim for dim in values.dims if dim != "step"])
-        values = values.isel(step=_last_known(known.values)).assign_coords(step=run["step"])
+        known = values.notnull().any(["layer", "frequency"])  # for each seed by itself
+        places = np.apply_along_axis(_last_known, known.get_axis_num("step"), known.values)
+        values = values.drop_vars("step").isel(step=known.variable.copy(data=places))
+        values = values.assign_coords(step=run["step"])
     values = values.mean("seed", keep_attrs=True) if "seed" in values.dims else values
     own = values.notnull().any(["step", "frequency"])
     return values.isel(layer=own.values).rename(name)

@@ -10,6 +10,7 @@ import xarray as xr
 from matplotlib.figure import Figure
 from PIL import Image
 
+from keras_lcb.analysis.frequencies import carried
 from keras_lcb.plotting import (
     animate_frequencies,
     plot_contributions,
@@ -102,6 +103,19 @@ def test_errors_have_a_line_for_each_frequency(residual, ax):
     assert [line.get_label() for line in lines] == ["k = 1", "k = 3"]
     np.testing.assert_array_equal(lines[1].get_ydata(), residual.frequency_error[:, 1])
     ax.figure.draw_without_rendering()
+
+
+def test_seeds_that_were_probed_at_different_records_have_the_mean_of_their_last_values():
+    over, coords = ("step", "layer", "frequency"), {"layer": ["a"], "frequency": [1]}
+    nan = np.nan
+    probed = [[0.25, 0.5, nan, 1.0], [0.5, nan, 0.75, nan]]  # the second one is shorter
+    runs = [
+        xr.Dataset({"r2": (over, np.reshape(own, (4, 1, 1)))}, {"step": [0, 10, 20, 30], **coords})
+        for own in probed
+    ]
+    expected = [(0.25 + 0.5) / 2, (0.5 + 0.5) / 2, (0.5 + 0.75) / 2, (1.0 + 0.75) / 2]
+    np.testing.assert_array_equal(carried(xr.concat(runs, "seed"))[:, 0, 0], expected)
+    np.testing.assert_array_equal(carried(runs[0])[:, 0, 0], [0.25, 0.5, 0.5, 1.0])
 
 
 def test_seeds_have_their_mean(residual, ax):
