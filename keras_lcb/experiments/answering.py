@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from keras_lcb.experiments.changing import changed
-from keras_lcb.experiments.claim import Claim
+from keras_lcb.experiments.claim import Claim, setting_of
 from keras_lcb.experiments.earlier import Earlier, read_earlier
 from keras_lcb.experiments.families import answers
 from keras_lcb.experiments.member import Member
@@ -52,7 +52,8 @@ def results(
         quick: Whether to run small settings only.
         page_only: Whether to run nothing, and write the page on what is there.
         earlier: The folder of an earlier page. What the tables beside it tell of a setting counts
-            as it stands if the folder lacks some of its runs, and these are not run again.
+            as it stands where `runs` holds fewer of its runs. A setting that they tell all of is
+            not run again.
         command: What the page says it was made by.
         **options: Those of `running.complete`.
 
@@ -84,10 +85,12 @@ def results(
 
 
 def _members(claim: Claim, seeds: Sequence[int], before: Earlier | None) -> list[Member]:
-    """Returns the members to run: those of settings that nothing was found out about before."""
+    """Returns the members to run: all of each setting that lacked any before."""
+    members = claim.members(seeds)
     if before is None:
-        return claim.members(seeds)
-    return before.answer(claim, seeds).results.missing
+        return members
+    lacked = {setting_of(member) for member in before.answer(claim, seeds).results.missing}
+    return [member for member in members if setting_of(member) in lacked]
 
 
 def _together(declared: Sequence[int], asked: Sequence[int]) -> Sequence[int]:

@@ -6,6 +6,7 @@ import csv
 import dataclasses
 import math
 import os
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,23 +42,23 @@ class Earlier:
     def answer(self, claim: Claim, seeds: Sequence[int] | None = None) -> Answer:
         """Returns what was found on a claim, uncorrected.
 
-        A setting counts if all of its trainings, with the settings that are declared now, and no
-        others were in what was found on it. Of a setting that does not, all are missing.
+        A setting counts if what was found on it is from trainings with the settings and seeds that
+        are asked for now, and from no others. Of a setting that does not, all are missing.
 
         Args:
             claim: The claim.
             seeds: The seeds of its runs; by default those that it declares.
         """
-        members = claim.members(seeds)
-        of_setting: dict[str, list[str]] = {name: [] for name in claim.settings}
-        for member in members:
-            of_setting[setting_of(member)].append(member.key)
-        known = {name for name, keys in of_setting.items() if self._knows(claim.name, name, keys)}
-        told = [(m, self.trainings[m.key]) for m in members if setting_of(m) in known]
+        asked = claim.members(seeds)
+        told = [(m, self.trainings[m.key]) for m in asked if m.key in self.trainings]
+        made = Counter(setting_of(member) for member, row in told if not row["error"])
+        known = {n for n in claim.settings if made[n] == self._trained((claim.name, n))}
+        told = [(member, row) for member, row in told if setting_of(member) in known]
+        keys = {member.key for member, _ in told}
         results = Results(
             runs={},
             failures=[(member, row["error"]) for member, row in told if row["error"]],
-            missing=[member for member in members if setting_of(member) not in known],
+            missing=[member for member in asked if member.key not in keys],
             made=[(member, _number(row["seconds"])) for member, row in told if not row["error"]],
         )
         places = {
@@ -66,15 +67,13 @@ class Earlier:
             if name in known and (claim.name, name) in self.findings
         }
         findings = {name: self._finding(place, claim.scale) for name, place in places.items()}
-        trained = {name: int(self.findings[place]["trained"]) for name, place in places.items()}
+        trained = {name: self._trained(place) for name, place in places.items()}
         pooled = over_settings(findings, claim.scale)
         return Answer(claim, findings, pooled, results, trained, uncorrected=findings)
 
-    def _knows(self, claim: str, setting: str, keys: Sequence[str]) -> bool:
-        if not all(key in self.trainings for key in keys):
-            return False
-        made = sum(not self.trainings[key]["error"] for key in keys)
-        return made == int(self.findings.get((claim, setting), {"trained": "0"})["trained"])
+    def _trained(self, place: Place) -> int:
+        """Returns from how many trainings something was found."""
+        return int(self.findings.get(place, {"trained": "0"})["trained"])
 
     def _finding(self, place: Place, scale: Scale) -> Finding:
         row, measures = self.findings[place], self._measures(place, scale)
@@ -125,14 +124,16 @@ def read_earlier(page: str | os.PathLike[str]) -> Earlier:
 
 
 def fuller(now: Answer, before: Answer) -> Answer:
-    """Returns an answer with what was found before on settings for which only now runs are missing.
+    """Returns an answer with what was found before on settings for which more runs are missing now.
 
     Args:
         now: What runs say of a claim, uncorrected.
         before: What `Earlier.answer` returns of it.
     """
-    lacking = {setting_of(member) for member in now.results.missing}
-    taken = lacking - {setting_of(member) for member in before.results.missing}
+    lacking, lacked = (
+        Counter(setting_of(member) for member in answer.results.missing) for answer in (now, before)
+    )
+    taken = {name for name, count in lacking.items() if lacked[name] < count}
     source = {name: before if name in taken else now for name in now.claim.settings}
     findings = {n: of.findings[n] for n, of in source.items() if n in of.findings}
     return dataclasses.replace(
@@ -144,7 +145,8 @@ def fuller(now: Answer, before: Answer) -> Answer:
         results=Results(
             runs=now.results.runs,
             failures=_either(now.results.failures, before.results.failures, taken),
-            missing=[m for m in now.results.missing if setting_of(m) not in taken],
+            missing=[m for m in now.results.missing if setting_of(m) not in taken]
+            + [m for m in before.results.missing if setting_of(m) in taken],
             made=_either(now.results.made, before.results.made, taken),
         ),
     )

@@ -114,6 +114,17 @@ def test_what_was_found_on_other_trainings_does_not_count(page, claim, change):
     assert not found.findings and len(found.results.missing) == len(seeds)
 
 
+def test_a_setting_that_lacks_runs_is_told_from_what_there_was(page, claim, tmp_path):
+    """Two of five runs were there when the page was written, and one is now."""
+    run(of_setting(claim, "large", [0, 1]), tmp_path / "two")
+    write_page(answers([claim], tmp_path / "two" / "runs"), tmp_path / "two", command="c")
+    run(of_setting(claim, "large", [2]), page)
+    before = read_earlier(tmp_path / "two").answer(claim)
+    both = fuller(claim.measured(page / "runs"), before)
+    assert both.findings["large"].seeds == (0, 1) and both.trained == {"large": 2}
+    assert len(both.results.made) == 2 and len(both.results.missing) == 18
+
+
 def test_what_was_found_is_not_run_again(page, claim, monkeypatch):
     few = {name: claim.settings[name] for name in ("large", "small")}
     monkeypatch.setattr(
