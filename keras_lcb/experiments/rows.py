@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from keras_lcb.experiments.claim import Answer
+from keras_lcb.experiments.claim import Answer, setting_of
 from keras_lcb.experiments.finding import Finding
 from keras_lcb.experiments.member import Member
 
@@ -103,8 +103,10 @@ def trainings(answers: Sequence[Answer]) -> pd.DataFrame:
         outcomes: list[tuple[Member, float | str, str]]
         outcomes = [(m, seconds, "") for m, seconds in answer.results.made]
         outcomes += [(m, "", error) for m, error in answer.results.failures]
+        order = list(answer.claim.settings)
+        outcomes.sort(key=lambda outcome: (order.index(setting_of(outcome[0])), outcome[0].seed))
         for member, *outcome in outcomes:
-            where = (answer.claim.name, dict(member.choice)["setting"], member.seed)
+            where = (answer.claim.name, setting_of(member), member.seed)
             rows.setdefault(member.key, (*where, member.key, *outcome))
     columns = ["claim", "setting", "seed", "key", "seconds", "error"]
     return pd.DataFrame(list(rows.values()), columns=columns)
