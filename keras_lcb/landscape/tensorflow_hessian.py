@@ -30,11 +30,18 @@ def block_products(
         gradients = [tf.convert_to_tensor(gradient) for gradient in found]
 
     def product(block: Sequence[int], vector: Sequence[Any]) -> list[Any]:
-        return outer.gradient(
-            [gradients[place] for place in block],
-            [own[place] for place in block],
-            output_gradients=list(vector),
-        )
+        try:
+            return outer.gradient(
+                [gradients[place] for place in block],
+                [own[place] for place in block],
+                output_gradients=list(vector),
+            )
+        except LookupError as error:
+            raise ValueError(
+                f"TensorFlow cannot differentiate an operation of the model twice ({error}), as "
+                "curvature needs. Compute it from other operations, such as x / (1 + abs(x)) in "
+                "place of softsign, or use Keras on JAX or torch."
+            ) from error
 
     def products(vectors: Sequence[Sequence[Any]], active: Any) -> list[list[Any]]:
         multiply = [functools.partial(product, block) for block in blocks]

@@ -277,6 +277,15 @@ def test_statistics_of_the_batch_have_second_derivatives(layer, training):
     check_products(*normalized_model(layer), training=training)
 
 
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="only TensorFlow lacks any")
+def test_an_operation_without_a_second_derivative_is_named():
+    model, x, y = normalized_model(layers.Activation("softsign", name="soft"))
+    with pytest.raises(ValueError, match="twice .*SoftsignGrad.*abs"):
+        curvature(model, x, y, layers=["first"])
+    own = layers.Lambda(lambda x: x / (1 + keras.ops.abs(x)), name="soft")
+    assert curvature(*normalized_model(own), layers=["first"]).eigenvalue.notnull().all()
+
+
 def check_products(model, x, y, training=False):
     """Compares products with the Hessian with differences of gradients."""
     objective = Objective(model, x, y, training=training)
