@@ -24,11 +24,12 @@ class MeanLoss:
     was observed last stands for all batches since the last call of `take`.
 
     Attributes:
-        running: Whether running means are reported; see `is_running_mean`.
+        running: Whether running means are reported, see `is_running_mean`; `None` if that is not
+            known yet.
     """
 
     def __init__(self) -> None:
-        self.running = True
+        self.running: bool | None = None
         self._sum = 0.0
         self._weight = 0
         self._observed = 0.0, 0  # sum over the epoch so far, and its batches
@@ -44,7 +45,7 @@ class MeanLoss:
 
     def observe(self, mean: Any, batches: int) -> None:
         """Adds what is reported after the first `batches` batches of the epoch."""
-        if not self.running:
+        if self.running is False:
             self._sum, self._weight = number(mean), 1
             return
         before, seen = self._observed

@@ -173,7 +173,7 @@ class RecordTiming(keras.callbacks.Callback):
         """Starts the clock, and joins the training step if that is needed."""
         self._failed = self._training  # the previous `fit` did not reach its end
         self._training, self._ended, self._begun = True, False, False
-        self._loss.running = True
+        self._loss.running = None
         self._start_clock()
         self._take_part()
 
@@ -303,7 +303,7 @@ class RecordTiming(keras.callbacks.Callback):
         if step >= self._due():
             loss = logs.get("loss") if isinstance(logs, dict) else None
             batches = self._batches(step)
-            if self._loss.running and batches > 1:  # of one batch, both are the same
+            if self._loss.running is None and batches > 1:  # of one batch, both are the same
                 self._loss.running = is_running_mean(loss, self._model)
             self._loss.observe(loss, batches)
             self._take(step)
