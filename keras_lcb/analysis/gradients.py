@@ -47,8 +47,8 @@ def rms_over_run(run: xr.Dataset, name: str) -> xr.DataArray:
 
     def rms(values: np.ndarray) -> np.ndarray:
         known = np.isfinite(values)
-        # A record covers the updates since the record before, in which a layer may have been
-        # frozen. At the records of other callbacks, no layer has a value.
+        # A record covers the updates since the record before. A layer that was frozen has no value
+        # in it. Where no layer has a value, another callback took the record.
         recorded = known.any(axis=1)
         updates = np.diff(steps[recorded], prepend=steps[:1])
         weights = updates[:, None] * known[recorded]

@@ -98,7 +98,7 @@ def _same(given: Any, wanted: Any) -> bool:
 
 
 def _same_target(given: dict[str, Any], wanted: dict[str, Any]) -> bool:
-    """Returns whether two targets have the same values; a formula may be written in many ways."""
+    """Compares targets by their values, since a function can be written as several formulas."""
     if "Function" in (given["kind"], wanted["kind"]):
         return False  # such a function is not kept, so that it cannot be compared
     one, other = target_from_dict(given), target_from_dict(wanted)

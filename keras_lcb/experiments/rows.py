@@ -1,4 +1,4 @@
-"""What was found, as the tables beside a page; `earlier` reads them back."""
+"""The tables beside a page: what was found, and from which trainings. `earlier` reads them."""
 
 from __future__ import annotations
 

@@ -127,7 +127,7 @@ def _arrowheads(row: ForestRow, place: int, ax: Axes) -> None:
 
 
 def _tick_at(value: float, ax: Axes) -> None:
-    """Sees to it that a value has a tick, if need be in place of the one that is nearest."""
+    """Makes sure that a value has a tick. If it has none, it takes the place of the nearest one."""
     low, high = sorted(ax.get_xlim())
     ticks = ax.get_xticks()
     ticks = ticks[(ticks >= low) & (ticks <= high)]

@@ -37,7 +37,7 @@ class Reporting(keras.Sequential):
 
 
 def losses(mean):
-    """Trains 5 batches an epoch; returns what was reported for each batch, and the run."""
+    """Trains for two epochs of 5 batches; returns each batch's reported loss, and the run's."""
     keras.utils.set_random_seed(0)
     model = Reporting(mean)
     model.compile(keras.optimizers.SGD(0.1), "mse")
