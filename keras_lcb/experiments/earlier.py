@@ -124,7 +124,7 @@ def read_earlier(page: str | os.PathLike[str]) -> Earlier:
 
 
 def fuller(now: Answer, before: Answer) -> Answer:
-    """Returns an answer with what was found before on settings for which more runs are missing now.
+    """Returns `now`, with `before` in its place on each setting that lacks more runs now.
 
     Args:
         now: What runs say of a claim, uncorrected.

@@ -170,7 +170,7 @@ class _Outputs:
 
 
 def gram_matrix(tensors: Sequence[Any]) -> tuple[Any, Any]:
-    """Returns X Xᵀ / s², (samples, samples), and s, the largest magnitude in X; 1 if X is zero.
+    """Returns X Xᵀ / s² (samples, samples) and s, the largest magnitude in X, or 1 if X is zero.
 
     X holds all tensors side by side, minus their mean. A feature that is the same for all samples
     counts as zero, in spite of rounding errors.

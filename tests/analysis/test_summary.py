@@ -83,7 +83,7 @@ def test_seeds_have_mean_and_spread(run_factory):
 
 
 def test_seeds_of_unequal_length_have_mean_and_spread(run_factory):
-    """Three runs of 100 updates and two of 80: each column is over the values of each run."""
+    """Three runs have 100 updates, two have 80. Columns are means of what each run has alone."""
     ends = (100, 100, 100, 80, 80)
     runs = [
         run_factory(rates=(9 + n, 6, 3), steps=range(0, end + 1, 10)) for n, end in enumerate(ends)

@@ -1,4 +1,4 @@
-"""What `loss` is in a run: a mean since the last record, if Keras knows one."""
+"""A run's `loss` is the mean since the last record, if Keras knows a mean."""
 
 from __future__ import annotations
 

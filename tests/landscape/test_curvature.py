@@ -287,7 +287,7 @@ def test_an_operation_without_a_second_derivative_is_named():
 
 
 def check_products(model, x, y, training=False):
-    """Compares products with the Hessian with differences of gradients."""
+    """Compares products of the Hessian and vectors with differences of gradients."""
     objective = Objective(model, x, y, training=training)
     random = np.random.default_rng(0)
     products = BlockProducts(objective, objective.layers)

@@ -206,7 +206,7 @@ def test_features_that_do_not_vary_count_as_zero():
 
 @pytest.mark.parametrize("size", [1e-30, 1e30])
 def test_very_large_and_very_small_activations(size):
-    """Float32 does not hold their products. Each batch has its own largest activation."""
+    """Products of them do not fit into float32. Each batch has its own largest activation."""
     model = keras.Sequential([keras.Input((3,)), layers.Dense(4, name="a")])
     kernel = np.random.default_rng(1).normal(size=(3, 4)).astype("float32")
     reader = reader_of(model)
