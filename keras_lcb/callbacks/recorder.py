@@ -23,7 +23,7 @@ if TYPE_CHECKING:  # xarray takes longer to import than the rest of the package 
 __all__ = ["LOCK", "Record", "Recorder"]
 
 # Entries of every record, whatever its callback measures.
-_COMMON_ENTRIES = {"step", "epoch", "wall_time", "loss", "validation_loss", "learning_rates"}
+COMMON_ENTRIES = {"step", "epoch", "wall_time", "loss", "validation_loss", "learning_rates"}
 
 
 class Recorder(LoopTiming):
@@ -121,7 +121,7 @@ class Recorder(LoopTiming):
 
     def _columns(self) -> dict[str, tuple[Any, ...]]:
         """Builds the run's variables from the records."""
-        names = [name for name in self._records[0] if name not in _COMMON_ENTRIES]
+        names = [name for name in self._records[0] if name not in COMMON_ENTRIES]
         return {name: self._column(name) for name in names}
 
     def _column(self, name: str) -> tuple[Any, ...]:

@@ -11,13 +11,16 @@ import keras
 import numpy as np
 
 from keras_lcb.callbacks.order import callbacks_before
-from keras_lcb.callbacks.recorder import Record, Recorder
+from keras_lcb.callbacks.recorder import COMMON_ENTRIES, Record, Recorder
 from keras_lcb.quantities import StepQuantity
 from keras_lcb.runs import schema
 from keras_lcb.training.meter import RING_ROWS
 from keras_lcb.training.reader import Reader, Taken
 from keras_lcb.training.selection import LayerSelection
 from keras_lcb.training.spool import joined
+
+# What a record holds besides the quantities.
+_COUNTS = ("updates", "updates_of", "nonfinite", "since_nonfinite", "skipped", "lost")
 
 _LOGGERS = (
     keras.callbacks.CSVLogger,
@@ -162,14 +165,7 @@ class StepQuantities(Recorder):
         taken = self._take_of(self._reader)
         record: Record = dict(taken.values)
         record |= {f"{name}_per_update": values for name, values in taken.each.items()}
-        return record | {
-            "updates": taken.updates,
-            "updates_of": taken.updates_of,
-            "nonfinite": taken.nonfinite,
-            "since_nonfinite": taken.since_nonfinite,
-            "skipped": taken.skipped,
-            "lost": taken.lost,
-        }
+        return record | {name: getattr(taken, name) for name in _COUNTS}
 
     def _undone(self, step: int) -> bool:
         assert self._reader is not None and self._tap is not None
@@ -295,13 +291,23 @@ def _checked(quantities: tuple[StepQuantity, ...]) -> list[StepQuantity]:
                 f"{quantity!r}.{hint}"
             )
         _check_name(quantity)
-        if quantity.name in names:
+        _check_of_frozen(quantity)
+        used = {quantity.name, f"{quantity.name}_per_update"}
+        if used & names:
             raise ValueError(
-                f"StepQuantities received two quantities with the name '{quantity.name}'. Rename "
-                "one of them."
+                "StepQuantities received two quantities that both need the name "
+                f"'{min(used & names)}'. Rename one of them."
             )
-        names.add(quantity.name)
+        names |= used
     return list(quantities)
+
+
+def _check_of_frozen(quantity: StepQuantity) -> None:
+    if not isinstance(quantity.of_frozen, int | float | np.number):
+        raise ValueError(
+            f"`of_frozen` of the quantity {type(quantity).__name__} must be a number, or NaN; "
+            f"received {quantity.of_frozen!r}."
+        )
 
 
 def _check_name(quantity: StepQuantity) -> None:
@@ -313,7 +319,8 @@ def _check_name(quantity: StepQuantity) -> None:
             f"and underscores; received {name!r}."
         )
     for used in (name, f"{name}_per_update"):
-        if schema.is_taken(used) and not kind.__module__.startswith("keras_lcb."):
+        in_run = schema.is_taken(used) and not kind.__module__.startswith("keras_lcb.")
+        if in_run or used in _COUNTS or used in COMMON_ENTRIES:
             raise ValueError(
                 f"The quantity {kind.__name__} has the name '{name}', but '{used}' already has "
                 "another meaning in a run. Choose another `name`."

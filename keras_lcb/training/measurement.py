@@ -12,7 +12,7 @@ import keras
 from keras_lcb.quantities.step_quantity import StepQuantity
 from keras_lcb.training.layers import tracked_layers
 from keras_lcb.training.meter import Meter
-from keras_lcb.training.reader import Reader, Request, requests_of, same
+from keras_lcb.training.reader import Reader, Request, requests_of
 from keras_lcb.training.slot import Slot
 
 
@@ -161,7 +161,7 @@ def _former(
     for meters in known:
         for slots in zip(*(meter.slots for meter in meters), strict=True):
             has_state = any(slots[0].state)
-            if has_state and reader in slots[0].readers and same(quantity, slots[0].quantity):
+            if has_state and reader in slots[0].readers and slots[0].measures(quantity):
                 return slots
     return None
 

@@ -15,8 +15,9 @@ import numpy as np
 from keras_lcb.backend import ops
 from keras_lcb.quantities.gradient_norm import GradientNorm
 from keras_lcb.quantities.step_quantity import StepQuantity
-from keras_lcb.training.reader import Reading, same
+from keras_lcb.training.reader import Reading
 from keras_lcb.training.slot import Slot
+from keras_lcb.training.trial import called
 
 RING_ROWS = 1024
 
@@ -159,7 +160,9 @@ class Meter:
                 dense = [ops.dense(g) for g in gradients] if dense is None else dense
             states = [slot.state[place] for place in places]
             first, last = (before, after) if quantity.needs_weights else (None, None)
-            new, numbers = quantity.update_all(
+            new, numbers = called(
+                quantity,
+                quantity.update_all,
                 [tuple(ops.read(state)) for state in states],
                 dense if dense is not None and not quantity.takes_sparse else gradients,
                 first,
@@ -201,7 +204,7 @@ class Meter:
         """Returns whether this meter can be used in place of a new one with these arguments."""
         return (
             len(self.quantities) == len(quantities)
-            and all(map(same, self.quantities, quantities))
+            and all(map(Slot.measures, self.slots, quantities))
             and set(groups) <= set(self.groups)
             and bool(ring_rows) == bool(self.ring_rows)
             and ring_rows <= self.ring_rows

@@ -8,9 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from keras_lcb.quantities.settings import same
 from keras_lcb.quantities.step_quantity import StepQuantity
 from keras_lcb.training.layers import TrackedLayer
 from keras_lcb.training.spool import Spool, Spooled
+from keras_lcb.training.trial import results_of
 
 
 @dataclasses.dataclass
@@ -129,7 +131,7 @@ class Reader:
         assert reading.taking_part is not None
         numbers = np.stack([reading.each[slot][:, row].sum(axis=1) for row in order], axis=1)
         own = np.stack([reading.taking_part[:, row].any(axis=1) for row in order], axis=1)
-        values = self.quantities[number].results(numbers, own.astype("int64"))
+        values = results_of(self.quantities[number], numbers, own.astype("int64"))
         return np.where(own, values, np.nan)
 
     def take(self) -> Taken:
@@ -140,11 +142,10 @@ class Reader:
 
     def look(self) -> Taken:
         """Returns what has been collected."""
-        with np.errstate(all="ignore"):
-            values = {
-                quantity.name: self._values(quantity, sums)
-                for quantity, sums in zip(self.quantities, self._sums, strict=True)
-            }
+        values = {
+            quantity.name: self._values(quantity, sums)
+            for quantity, sums in zip(self.quantities, self._sums, strict=True)
+        }
         each = {
             quantity.name: spool.since(self._begin)
             for quantity, spool in zip(self.quantities, self.spools, strict=False)
@@ -165,7 +166,7 @@ class Reader:
         values = np.full(len(self.rows), np.nan)
         if self.updates:
             moved = self._updates_of > 0
-            values[moved] = quantity.results(sums[moved], self._updates_of[moved])
+            values[moved] = results_of(quantity, sums[moved], self._updates_of[moved])
             values[~moved & self._frozen()] = quantity.of_frozen
         return values
 
@@ -218,13 +219,3 @@ def requests_of(
         return len(requests) - 1
 
     return requests, [[slot_of(reader, each) for each in reader.quantities] for reader in readers]
-
-
-def same(one: StepQuantity, other: StepQuantity) -> bool:
-    """Returns whether two quantities measure the same: equal class, equal attributes."""
-    if one is other:
-        return True
-    try:
-        return type(one) is type(other) and bool(vars(one) == vars(other))
-    except ValueError:  # the comparison of arrays has no single truth value
-        return False

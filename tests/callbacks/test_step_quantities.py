@@ -394,11 +394,19 @@ def test_there_must_be_something_to_record():
         lcb.StepQuantities()
     with pytest.raises(ValueError, match="Did you forget the parentheses"):
         lcb.StepQuantities(SignAgreement)
-    with pytest.raises(ValueError, match="two quantities with the name 'count'"):
+    with pytest.raises(ValueError, match="both need the name 'count'"):
         lcb.StepQuantities(Count(), Count())
+    with pytest.raises(ValueError, match="both need the name 'bad_per_update'"):
+        lcb.StepQuantities(quantity(), quantity(name="bad_per_update"))
+    with pytest.raises(ValueError, match="`of_frozen` of the quantity Bad must be a number"):
+        lcb.StepQuantities(quantity(of_frozen="none"))
 
 
-@pytest.mark.parametrize("name", ["loss", "distance", "layer", "gradient_norm", "step"])
+NAMES_OF_RUNS = ["loss", "distance", "layer", "gradient_norm", "step"]
+NAMES_OF_RECORDS = ["updates", "updates_of", "nonfinite", "skipped", "lost", "learning_rates"]
+
+
+@pytest.mark.parametrize("name", NAMES_OF_RUNS + NAMES_OF_RECORDS)
 def test_names_that_runs_use(name):
     with pytest.raises(
         ValueError, match=f"has the name '{name}', but .* already has another meaning"
@@ -424,6 +432,7 @@ BAD = {
     "no number": (lambda *_: ((), ()), "must return at least one number"),
     "a tensor": (lambda self, s, gradient, b, a: ((), (gradient,)), "must return scalars"),
     "a state": (lambda *_: ((1.0,), (1.0,)), "the same shapes and dtypes as `init`"),
+    "no numbers but text": (lambda *_: ((), ("1",)), "received '1'|not a valid JAX type"),
     "numbers that differ": (
         lambda self, s, gradient, b, a: ((), (1.0,) * len(gradient.shape)),
         "must return equally many numbers",
@@ -442,3 +451,162 @@ def test_an_update_that_fails_is_refused_before_training(fault):
         np.testing.assert_array_equal(ours, unchanged)
     fit(model)  # trains on
     assert "apply" not in vars(model.optimizer)
+
+
+def one(self, state, gradient, before, after):
+    return state, (keras.ops.sum(gradient),)
+
+
+@pytest.mark.parametrize(
+    "fault",
+    {
+        "no state": ({"init": lambda *_: None}, "`init` of the quantity Bad must return a tuple"),
+        "a bare state": ({"init": lambda self, v: keras.ops.zeros(3)}, "must return a tuple"),
+        "no result": ({"result": lambda *_: None}, "`result` of the quantity Bad must return a n"),
+        "a wrong sum": ({"result": lambda self, sums, _: sums[1]}, "it raised IndexError"),
+    }.items(),
+    ids=lambda fault: fault[0],
+)
+def test_a_method_that_fails_is_refused_before_training(fault):
+    members, sentence = fault[1]
+    model = model_of()
+    before = model.get_weights()
+    with pytest.raises(ValueError, match=sentence):
+        fit(model, lcb.StepQuantities(quantity(update=one, **members)))
+    for ours, unchanged in zip(model.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(ours, unchanged)
+
+
+def test_a_result_may_fail_for_numbers_that_do_not_occur():
+    def result(self, sums, updates):
+        assert updates == 11 or 1 // (updates - 1)
+        return 5.0
+
+    callback = lcb.StepQuantities(quantity(update=one, result=result))
+    fit(model_of(), callback, epochs=1)
+    assert (values(callback, "bad")[1] == 5).all()
+
+
+@pytest.mark.skipif(BACKEND != "torch", reason="only torch's tensors can be written into")
+def test_what_a_quantity_receives_is_not_written_into():
+    def update(self, state, gradient, before, after):
+        return state, (gradient.mul_(100).sum(),)
+
+    with pytest.raises(ValueError, match="Bad cannot be measured.*writes into a tensor"):
+        fit(model_of(), lcb.StepQuantities(quantity(update=update)))
+
+
+# States.
+
+
+class FromStart(lcb.StepQuantity):
+    """The squared way from the weights with which training began, which are its state."""
+
+    name, long_name, needs_weights = "from_start", "squared way", True
+
+    def __init__(self, kept):
+        self.kept = kept
+
+    def init(self, variable):
+        return (self.kept(variable),)
+
+    def update(self, state, gradient, before, after):
+        way = keras.ops.sum(keras.ops.square(after - state[0]))
+        return (state[0] + 0.0,), (keras.ops.cast(way, "float32"),)
+
+    def result(self, sums, updates):
+        return sums[0]
+
+
+@pytest.mark.parametrize(
+    "kept",
+    [
+        lambda variable: variable,
+        lambda variable: variable.value,
+        keras.ops.convert_to_tensor,
+        lambda variable: variable.numpy(),
+    ],
+    ids=["variable", "value", "tensor", "array"],
+)
+def test_a_state_is_not_the_weights_themselves(kept):
+    plain, model, callback = model_of(), model_of(), lcb.StepQuantities(FromStart(kept))
+    begin = plain.get_weights()
+    for each, callbacks in ((plain, ()), (model, (callback,))):
+        fit(each, *callbacks, count=8, epochs=1, size=8)  # one update
+    for ours, theirs in zip(model.get_weights(), plain.get_weights(), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    ways = [np.sum((a - b) ** 2) for a, b in zip(plain.get_weights(), begin, strict=True)]
+    rows = np.reshape(ways, (-1, 2)).sum(axis=1)
+    np.testing.assert_allclose(values(callback, "from_start")[1], rows, rtol=1e-4)
+
+
+class Plus(lcb.StepQuantity):
+    name, long_name = "plus", "its setting"
+
+    def __init__(self, amount):
+        self.amount = amount
+
+    def update(self, state, gradient, before, after):
+        return (), (keras.ops.sum(gradient * 0) + self._amount(),)
+
+    def _amount(self):
+        return self.amount
+
+    def result(self, sums, updates):
+        return sums[0] / updates / 2  # of a layer's two variables
+
+
+class Slotted(Plus):
+    __slots__ = ("slotted",)
+
+    def __init__(self, amount):
+        self.slotted = amount
+
+    def _amount(self):
+        return self.slotted
+
+
+class OfClass(Plus):
+    def __init__(self, amount):
+        type(self).amount = amount
+
+
+class Listed(Plus):
+    def __init__(self, amount):
+        self.amounts = [np.float32(amount)]
+
+    def _amount(self):
+        return self.amounts[0]
+
+
+def last(callback):
+    return values(callback, "plus")[-1].tolist()
+
+
+@pytest.mark.parametrize("mode", modes(7))
+def test_settings_that_have_changed_are_those_of_the_next_fit(mode):
+    model, quantity = model_of(mode=mode), Plus(1.0)
+    for amount in (1.0, 7.0):
+        quantity.amount = amount
+        callback = lcb.StepQuantities(quantity)
+        fit(model, callback)
+        assert set(last(callback)) == {amount}
+    for amount in (1.0, 7.0):
+        callback = lcb.StepQuantities(Plus(amount))
+        fit(model, callback)
+        assert set(last(callback)) == {amount}
+
+
+@pytest.mark.parametrize("kind", [Plus, Slotted, Listed])
+def test_quantities_of_other_settings_are_told_apart(kind):
+    one, other = lcb.StepQuantities(kind(1.0)), lcb.StepQuantities(kind(2.0))
+    fit(model_of(), one, other)
+    assert set(last(one)) == {1.0} and set(last(other)) == {2.0}
+
+
+def test_settings_of_a_class_count():
+    model = model_of()
+    for amount in (1.0, 2.0):
+        callback = lcb.StepQuantities(OfClass(amount))
+        fit(model, callback)
+        assert set(last(callback)) == {amount}
