@@ -76,6 +76,10 @@ class RecordTiming(keras.callbacks.Callback):
             f"{type(self).__name__} does not define what it measures. Define its method `measure`."
         )
 
+    def _checked_measure(self) -> Record:
+        """Returns what `measure` returns, checked."""
+        return self.measure()
+
     def attached(self) -> None:
         """Prepares the measurement, once the model's variables and the layers are known."""
 
@@ -342,7 +346,7 @@ class RecordTiming(keras.callbacks.Callback):
             "loss": self._loss.take(),
             "validation_loss": self._validated[1] if self._validated[0] == step else math.nan,
             "learning_rates": np.stack(rates),
-            **self.measure(),
+            **self._checked_measure(),
         }
         with LOCK:
             self._records.append(record)

@@ -11,9 +11,11 @@ import keras
 import numpy as np
 
 from keras_lcb.callbacks.loop_timing import LoopTiming
+from keras_lcb.callbacks.measured import checked
 from keras_lcb.callbacks.rates import learning_rate, rate_of_each_layer
 from keras_lcb.callbacks.record_timing import LOCK, Record
 from keras_lcb.runs import schema
+from keras_lcb.runs.names import COORDINATES
 from keras_lcb.training.layers import TrackedLayer
 from keras_lcb.training.selection import LayerSelection
 
@@ -101,7 +103,10 @@ class Recorder(LoopTiming):
         """
 
     def coordinates(self) -> dict[str, Any]:
-        """Returns the coordinates of all dimensions but `step` and `layer`."""
+        """Returns the coordinates of all dimensions but `step` and `layer`.
+
+        A run knows the dimensions in `keras_lcb.runs.names.COORDINATES`, such as `frequency`.
+        """
         return {}
 
     def attributes(self) -> dict[str, Any]:
@@ -117,7 +122,31 @@ class Recorder(LoopTiming):
             chosen = [getattr(each, "name", each) for each in chosen]
         return {"every": self.every, "layers": chosen}
 
-    # Built-in callbacks override these methods.
+    # Built-in callbacks override these methods, and declare no `variables`.
+
+    def _checked_measure(self) -> Record:
+        """Returns what `measure` returns, checked, so that errors come with the first record."""
+        measured = self.measure()
+        if not self.variables:
+            return measured
+        return checked(type(self).__name__, measured, self.variables, self._size_of)
+
+    def _size_of(self, dim: str) -> int:
+        coordinates = self.coordinates()
+        own = sorted({"step", "layer"} & set(coordinates))
+        if own:
+            raise ValueError(
+                f"`coordinates` of {type(self).__name__} returns '{own[0]}', which every run has "
+                "by itself. Leave it out."
+            )
+        if dim == "layer":
+            return len(self._rows)
+        if dim not in coordinates:
+            raise ValueError(
+                f"`coordinates` of {type(self).__name__} must return the values along the "
+                f"dimension '{dim}', which `variables` names; received {sorted(coordinates)}."
+            )
+        return len(coordinates[dim])
 
     def _columns(self) -> dict[str, tuple[Any, ...]]:
         """Builds the run's variables from the records."""
@@ -231,10 +260,17 @@ class Recorder(LoopTiming):
 
 def _check_names(variables: Mapping[str, Mapping[str, Any]]) -> None:
     for name, described in variables.items():
-        if schema.is_taken(name):
+        if schema.is_taken(name) or name in COMMON_ENTRIES:
             raise ValueError(
                 f"`variables` uses the name '{name}', which already has another meaning in a run. "
                 "Choose another name."
+            )
+        dims = described.get("dims", ("layer",))
+        known = sorted(COORDINATES.keys() - {"step"})
+        if not isinstance(dims, tuple | list) or not set(dims) <= set(known):
+            raise ValueError(
+                f"`dims` of '{name}' in `variables` must be a tuple of dimensions without `step`, "
+                f"such as ('layer',); received {dims!r}. A run knows these: {', '.join(known)}."
             )
         lacking = sorted({"long_name", "units"} - set(described))
         if lacking:
