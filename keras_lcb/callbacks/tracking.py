@@ -45,6 +45,9 @@ def track(model: keras.Model, *callbacks: Recorder, optimizer: Any = None) -> It
     the block: a step that was traced before does not measure anything. On TensorFlow and torch, the
     model may be built inside the block; then the first record is taken before the first update.
 
+    Gradients are measured as the optimizer receives them. If a loop clips them itself, for example
+    with `torch.nn.utils.clip_grad_norm_`, it is the clipped gradients that are recorded.
+
     Args:
         model: The model.
         *callbacks: Callbacks that record, such as `LayerConvergence` and `GradientNorms`. Their
