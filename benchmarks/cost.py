@@ -111,12 +111,12 @@ def updates(size: int, rounds: int) -> dict[str, Any]:
     return _grown([lcb.GradientNorms(every=1000, per_update=True)], size)
 
 
-def reading(size: int, rounds: int) -> dict[str, Any]:
+def reading(size: int, rounds: int, layers: int = 100) -> dict[str, Any]:
     """Measures how long it takes to read `size` records of 100 layers, and to report on them."""
     import keras_lcb as lcb
 
     callbacks = [lcb.LayerConvergence(every=1), lcb.GradientNorms(every=1)]
-    model = _mlp(8, layers=100)
+    model = _mlp(8, layers=layers)
     x = np.random.default_rng(0).normal(size=(4 * size, INPUTS)).astype("float32")
     model.fit(x, x[:, :1], batch_size=4, verbose=0, callbacks=callbacks)
     # The first call also loads modules; later calls do not.

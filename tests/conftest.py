@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 
@@ -28,6 +29,11 @@ def pytest_report_header() -> str:
     if CHROMIUM:
         return f"browser tests: run in {CHROMIUM}"
     return "browser tests: NOT run, since no Chromium was found (on Debian: apt install chromium)"
+
+
+def pytest_collection_finish() -> None:
+    """Keeps TensorFlow's million of objects out of each `gc.collect()`, which takes 0.3 s more."""
+    gc.freeze()
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -17,7 +17,8 @@ def test_the_examples_run(examples, tmp_path, monkeypatch, capsys):
     names: dict = {}
     for example in examples:
         shorter = example.replace("epochs=30", "epochs=2, verbose=0")
-        exec(shorter.replace("epochs=8", "epochs=1, jobs=1, progress=False"), names)
+        study = "seeds=range(2), epochs=1, jobs=1, progress=False"
+        exec(shorter.replace("seeds=range(5), epochs=8", study), names)
     printed = capsys.readouterr().out
     assert "conv_5" in printed and "One run proves little" in printed
     assert "width 16: " in printed and "width 64: " in printed

@@ -55,9 +55,14 @@ def quoted(text):
     return f'"{escaped}"'
 
 
+@pytest.fixture(scope="module")
+def plain():
+    """The tags of a report on a run with harmless texts."""
+    return Tags(page(example_run(3), "Title"))
+
+
 @pytest.mark.parametrize("text", MARKUP)
-def test_no_text_of_a_run_is_markup_in_its_report(text):
-    plain = Tags(page(example_run(3), "Title"))
+def test_no_text_of_a_run_is_markup_in_its_report(text, plain):
     html = page(marked(example_run(3), text), text)
     found = Tags(html)
     assert found.names.count("script") == plain.names.count("script")

@@ -325,7 +325,7 @@ def test_records_come_where_they_are_due_if_executions_make_different_numbers_of
     model.build((None, 3))
     model.compile(optimizer, "mse", steps_per_execution=1 if BACKEND == "torch" else 3)
     norms, convergence = lcb.GradientNorms(per_update=True), lcb.LayerConvergence(every=100)
-    x, y = (np.repeat(each, 90, axis=0) for each in (X, Y))
+    x, y = (np.repeat(each, 45, axis=0) for each in (X, Y))
     model.fit(x, y, 1, epochs=2, verbose=0, callbacks=[norms, convergence])
     # Executions make 1 and 2 updates in turn, and records come with the first that reaches 100.
     assert all(0 <= step % 100 <= 1 for step in convergence.results.step.values[:-1])
@@ -447,8 +447,8 @@ def test_nan_is_called_nan_and_standing_still_is_seen():
 
 
 def test_every_validation_of_fit_is_in_the_run():
+    model = compiled(sequential, lambda: keras.optimizers.SGD(0.1))
     for every in ("epoch", 2, 3, 5):
-        model = compiled(sequential, lambda: keras.optimizers.SGD(0.1))
         convergence = lcb.LayerConvergence(every=every)
         history = model.fit(
             X, Y, 3, 3, verbose=0, callbacks=[convergence], validation_data=(X, Y)

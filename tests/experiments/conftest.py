@@ -11,6 +11,7 @@ import pytest
 from joblib.externals.loky import get_reusable_executor
 
 from keras_lcb import experiments
+from keras_lcb.experiments import running
 from keras_lcb.experiments.finding import finding
 from keras_lcb.experiments.scale import RATIO
 
@@ -66,6 +67,15 @@ def toy(tmp_path_factory):
         patch.setenv("PYTHONPATH", os.pathsep.join(filter(None, sys.path)))
         yield importlib.import_module("toy_engine")
     del sys.modules["toy_engine"]
+
+
+@pytest.fixture
+def on_jax(monkeypatch):
+    """Runs studies as on JAX: their processes load Keras in half the time that TensorFlow takes."""
+    get_reusable_executor().shutdown()  # its processes are on the backend of this one
+    monkeypatch.setattr(running, "_keras_backend", lambda: "jax")
+    yield
+    get_reusable_executor().shutdown()
 
 
 @pytest.fixture

@@ -5,12 +5,11 @@ from __future__ import annotations
 import os
 
 import joblib
-import keras
 import pytest
 
 import keras_lcb as lcb
 from keras_lcb import experiments
-from keras_lcb.experiments import clusters
+from keras_lcb.experiments import clusters, running
 from keras_lcb.runs import schema
 
 
@@ -19,11 +18,11 @@ def run(study, folder, backend, **options):
     made = [lcb.load_run(path) for path in folder.glob("*.nc")]
     processes = {schema.settings(one)["process"][0] for one in made}
     assert os.getpid() not in processes
-    assert {one.attrs["backend"] for one in made} == {keras.backend.backend()}
+    assert {one.attrs["backend"] for one in made} == {running._keras_backend()}
     return results
 
 
-def test_a_dask_cluster_of_two_processes_that_loses_workers(toy, tmp_path):
+def test_a_dask_cluster_of_two_processes_that_loses_workers(toy, on_jax, tmp_path):
     """A member that kills its process is sent again, once; the others are made."""
     distributed = pytest.importorskip("distributed")
     base = toy.Settings(marks=str(tmp_path), wait=0.1)

@@ -44,15 +44,16 @@ def test_it_is_answered_for_each_setting(tmp_path):
 
 
 def test_it_goes_on_and_another_function_is_another_question(tmp_path):
-    ask(tmp_path, seeds=[0])
+    one = {"seeds": [0], "grid": {"width": [3]}}
+    ask(tmp_path, **one)
     before = set(tmp_path.iterdir())
-    assert len(before) == 2
-    ask(tmp_path, seeds=[0])
+    assert len(before) == 1
+    ask(tmp_path, **one)
     assert set(tmp_path.iterdir()) == before
-    ask(tmp_path, builder=lambda seed, width: build(seed, width, "relu"), seeds=[0])
-    assert len(set(tmp_path.iterdir())) == 4
-    ask(tmp_path, data=(X + 1, X[:, :1]), seeds=[0])
-    assert len(set(tmp_path.iterdir())) == 6
+    ask(tmp_path, builder=lambda seed, width: build(seed, width, "relu"), **one)
+    assert len(set(tmp_path.iterdir())) == 2
+    ask(tmp_path, data=(X + 1, X[:, :1]), **one)
+    assert len(set(tmp_path.iterdir())) == 3
 
 
 def of_width(width, made_anew=False):

@@ -86,7 +86,9 @@ if child:
 
 
 def started(twice=False, **told):
-    return subprocess.Popen([sys.executable, "-c", PROGRAM.format(twice=twice, **told)])
+    environment = {**os.environ, "KERAS_BACKEND": "jax"}  # loads in half the time of TensorFlow
+    program = PROGRAM.format(twice=twice, **told)
+    return subprocess.Popen([sys.executable, "-c", program], env=environment)
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
@@ -107,7 +109,7 @@ def test_a_killed_study_goes_on(toy, tmp_path, jobs):
     assert [one.sizes["seed"] for one in results.runs.values()] == [2, 2]
 
 
-def test_a_killed_worker_costs_what_was_under_way(toy, tmp_path):
+def test_a_killed_worker_costs_what_was_under_way(toy, on_jax, tmp_path):
     """One kills its process once and one always: the first is made, the other listed."""
     base = toy.Settings(marks=str(tmp_path), wait=0.2)
     grid = {"size,deaths": ((1.0, 1), (2.0, 99), (3.0, 0), (4.0, 0))}
