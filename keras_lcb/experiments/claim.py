@@ -44,7 +44,7 @@ class Claim:
         effect: What the effect is, in words: "time to half the distance, last layer ÷ first".
         above: The verdict where the effect is more than none.
         below: The verdict where it is less.
-        holds: Which verdicts the claim predicts.
+        holds: Which verdicts the claim predicts, of `above`, `below` and `none`.
         measure: From the runs of a setting, stacked along `seed`, to what they say.
         scale: Of the effect.
         settings: Name to what is trained. Verdicts are corrected for their number.
@@ -57,6 +57,9 @@ class Claim:
         note: What one has to know to read the effect, sentences; or a function of the settings that
             returns these. Read it from `noted`.
         control: Name of a claim that has to hold too, for this one to hold.
+
+    Raises:
+        ValueError: If `holds` is not a tuple of verdicts of the claim.
     """
 
     name: str
@@ -76,6 +79,14 @@ class Claim:
     none: str = "equivalent"
     note: str | Callable[[Mapping[str, Setting]], str] = ""
     control: str = ""
+
+    def __post_init__(self) -> None:
+        verdicts = (self.above, self.below, self.none)
+        if not isinstance(self.holds, tuple) or not self.holds or {*self.holds} - {*verdicts}:
+            raise ValueError(
+                f"`holds` of the claim {self.name!r} must be a tuple of one or more of its "
+                f"verdicts {', '.join(map(repr, verdicts))}; received {self.holds!r}."
+            )
 
     @property
     def noted(self) -> str:
