@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from keras_lcb.diagnosis.finding import CERTAIN, LIKELY, POSSIBLE, Finding
 from keras_lcb.diagnosis.findings import Findings
 from keras_lcb.diagnosis.observed import Observed
 from keras_lcb.diagnosis.rule import CannotTell, Rule
-from keras_lcb.diagnosis.rules import rules
+from keras_lcb.diagnosis.rules import NAMES, rule_of
 from keras_lcb.runs.received import check_run
 
 if TYPE_CHECKING:
@@ -38,7 +39,8 @@ def diagnose(run: xr.Dataset, model: Any = None, data: Any = None) -> Findings:
     With `model` and `data`, some rules also examine these: whether units have no gradient on any
     sample, whether the curvature of the loss is too large for the learning rate, and whether the
     data are finite. If a rule cannot decide, because the run is too short, lacks a variable or
-    shows contradictory signs, the findings give the reason. The thresholds are rules of thumb;
+    shows contradictory signs, the findings give the reason. If a rule ends with an error, they name
+    the error, and what the other rules find is still told. The thresholds are rules of thumb;
     `python -m benchmarks.diagnose` measures how often they are wrong.
 
     Cost: milliseconds for the run. With `model` and `data`, also the time of one gradient on
@@ -75,16 +77,21 @@ def diagnose(run: xr.Dataset, model: Any = None, data: Any = None) -> Findings:
     seen = Observed(run, model, data)
     found: dict[str, list[Finding]] = {}
     untold: dict[str, str] = {}
-    tried = rules()
-    for name, rule in tried.items():
+    tried: dict[str, Rule] = {}
+    failed: list[str] = []
+    for name in NAMES:
         try:
-            found[name] = [_complete(finding, name, rule) for finding in _look(rule, seen)]
+            tried[name] = rule_of(name)
+            found[name] = _look(name, tried[name], seen)
         except CannotTell as reason:
             untold[name] = str(reason)
+        except Exception as error:  # a rule may be anyone's; the others still have to be told
+            untold[name] = f"The rule ended with an error, {type(error).__name__}: {error}"
+            failed.append(name)
     _drop_contradictions(tried, found, untold)
     everything = [finding for own in found.values() for finding in own]
     unseen = _UNSEEN if model is None else ""
-    return Findings(sorted(everything, key=lambda one: _ORDER[one.sure]), untold, unseen)
+    return Findings(sorted(everything, key=lambda one: _ORDER[one.sure]), untold, unseen, failed)
 
 
 def _check(run: xr.Dataset, model: Any, data: Any) -> None:
@@ -103,10 +110,19 @@ def _check(run: xr.Dataset, model: Any, data: Any) -> None:
         )
 
 
-def _look(rule: Rule, seen: Observed) -> list[Finding]:
+def _look(name: str, rule: Rule, seen: Observed) -> list[Finding]:
+    _check_needs(rule, seen)
+    found = rule.look(seen)
+    if not isinstance(found, Iterable):
+        raise ValueError(f"`look` must yield findings; it returned {found!r}.")
+    return [_complete(finding, name, rule) for finding in found]
+
+
+def _check_needs(rule: Rule, seen: Observed) -> None:
     for name in rule.needs:
         if name not in seen:
-            raise CannotTell(f"The run holds no {name}, which {_RECORDED_BY[name]} records.")
+            recorder = _RECORDED_BY.get(name, "another callback")
+            raise CannotTell(f"The run holds no {name}, which {recorder} records.")
     if rule.at_end and not seen.over:
         raise CannotTell("Training had not ended when the run was read.")
     if len(seen.steps) < rule.records:
@@ -114,11 +130,12 @@ def _look(rule: Rule, seen: Observed) -> list[Finding]:
             f"The run is too short: it has {len(seen.steps)} records after the start of training, "
             f"but the rule needs {rule.records}. Record more often (`every=`), or train longer."
         )
-    return list(rule.look(seen))
 
 
 def _complete(finding: Finding, name: str, rule: Rule) -> Finding:
     """Returns the finding with its name, its rule in words, and the source of the rule."""
+    if not isinstance(finding, Finding):
+        raise ValueError(f"`look` must yield findings; it yielded {finding!r}.")
     return dataclasses.replace(finding, name=name, rule=rule.says, source=rule.source)
 
 

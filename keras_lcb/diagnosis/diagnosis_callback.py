@@ -28,8 +28,9 @@ class Diagnosis(StepQuantities):
     It records what the rules of `lcb.diagnose` need: the norms of gradients, updates and weights,
     the gradient of the first update, and the share of units without a gradient. After records, it
     applies these rules to the run so far. It warns of a finding at once if it is certain, and
-    otherwise if two successive diagnoses make it, or if it still holds when training ends. To let
-    `diagnose` find more, `collect` this callback together with `LayerConvergence`.
+    otherwise if two successive diagnoses make it, or if it still holds when training ends. A rule
+    that ends with an error does not stop training: there is one warning of it. To let `diagnose`
+    find more, `collect` this callback together with `LayerConvergence`.
 
     Args:
         every: When to take a record: "epoch" for the end of each epoch, or a number n for every
@@ -95,7 +96,7 @@ class Diagnosis(StepQuantities):
     def reset(self) -> None:
         """Forgets everything recorded, so that the next `fit` begins a new run."""
         super().reset()
-        self._told: set[str] = set()  # findings that were warned of
+        self._told: set[str] = set()  # findings and failures that were warned of
         self._suspected: set[str] = set()  # findings of the last diagnosis
         self._looked = 0  # number of records at the last diagnosis
 
@@ -124,11 +125,17 @@ class Diagnosis(StepQuantities):
         self._looked = len(self._records)
         findings = self.findings
         for finding in findings:
-            clear = self._ended or finding.sure == CERTAIN or finding.name in self._suspected
-            if clear and finding.name not in self._told:
-                self._told.add(finding.name)
-                warnings.warn(str(finding), stacklevel=2)
+            if self._ended or finding.sure == CERTAIN or finding.name in self._suspected:
+                self._warn(finding.name, str(finding))
+        for name in findings.failed:
+            self._warn(f"{name} failed", f"Not decided: {name}. {findings.untold[name]}")
         self._suspected = set(findings.names)
+
+    def _warn(self, about: str, text: str) -> None:
+        """Warns once of each matter."""
+        if about not in self._told:
+            self._told.add(about)
+            warnings.warn(text, stacklevel=3)
 
     # Recording.
 

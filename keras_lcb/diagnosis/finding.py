@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import numbers
 from collections.abc import Mapping
+from typing import Any
 
 CERTAIN, LIKELY, POSSIBLE = "certain", "likely", "possible"
 
@@ -40,6 +42,9 @@ class Finding:
         name: The name of the problem, which is also that of the rule, such as "dead units".
         rule: The rule in words.
         source: Where the rule comes from.
+
+    Raises:
+        ValueError: If a field has a value of another type, or `sure` is another word.
     """
 
     layers: tuple[str, ...]
@@ -52,6 +57,18 @@ class Finding:
     rule: str = ""
     source: str = ""
 
+    def __post_init__(self) -> None:
+        sure = (CERTAIN, LIKELY, POSSIBLE)
+        expected = {
+            "layers": ("a tuple of names", are_names(self.layers)),
+            "updates": ("two whole numbers", _are_all(self.updates, numbers.Integral, count=2)),
+            "says": ("a text", isinstance(self.says, str)),
+            "evidence": ("a mapping from names to numbers", _is_evidence(self.evidence)),
+            "sure": (f"one of {', '.join(map(repr, sure))}", self.sure in sure),
+            "try_next": ("a tuple of Advice", _are_all(self.try_next, Advice)),
+        }
+        check_fields(self, "finding", expected)
+
     @property
     def in_short(self) -> str:
         """Returns the name, how sure the finding is, and what was seen, without the advice."""
@@ -62,6 +79,37 @@ class Finding:
         parts += [f"Rule: {self.rule} Source: {self.source}"] if self.rule else []
         parts += [f"Try: {advice}" for advice in self.try_next]
         return "\n  ".join(parts)
+
+
+def check_fields(of: Any, kind: str, expected: Mapping[str, tuple[str, bool]]) -> None:
+    """Raises a `ValueError` for the first field that is not as expected.
+
+    Args:
+        of: The object with the fields.
+        kind: What it is, in a word.
+        expected: For each field, what it must be, and whether it is.
+    """
+    for name, (what, is_so) in expected.items():
+        if not is_so:
+            raise ValueError(
+                f"`{name}` of a {kind} must be {what}; received {getattr(of, name)!r}."
+            )
+
+
+def are_names(value: Any) -> bool:
+    """Returns whether a value is a tuple of texts."""
+    return _are_all(value, str)
+
+
+def _are_all(value: Any, kind: type, count: int | None = None) -> bool:
+    """Returns whether a value is a tuple whose elements are all of one type."""
+    fits = isinstance(value, tuple) and count in (None, len(value))
+    return fits and all(isinstance(each, kind) for each in value)
+
+
+def _is_evidence(value: Any) -> bool:
+    fits = isinstance(value, Mapping) and are_names(tuple(value))
+    return fits and _are_all(tuple(value.values()), numbers.Real)
 
 
 def listed(names: tuple[str, ...] | list[str], most: int = 4) -> str:

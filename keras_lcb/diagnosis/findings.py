@@ -31,11 +31,13 @@ class Findings(Sequence[Finding]):
         found: The findings, from the most to the least certain.
         untold: The reason for each rule that could not decide, by the name of the rule.
         unseen: What was not examined, as a sentence. Defaults to "": nothing was left out.
+        failed: The names of the rules in `untold` that ended with an error. Defaults to none.
 
     Attributes:
         names: The names of the findings.
         untold: The reason for each rule that could not decide, by the name of the rule.
         unseen: What was not examined, as a sentence; empty if nothing was left out.
+        failed: The names of the rules in `untold` that ended with an error.
 
     Example:
     >>> findings = Findings([], {"dead units": "The run holds no dead_units."})
@@ -47,11 +49,16 @@ class Findings(Sequence[Finding]):
     """
 
     def __init__(
-        self, found: Sequence[Finding], untold: Mapping[str, str], unseen: str = ""
+        self,
+        found: Sequence[Finding],
+        untold: Mapping[str, str],
+        unseen: str = "",
+        failed: Sequence[str] = (),
     ) -> None:
         self._found = list(found)
         self.untold = dict(untold)
         self.unseen = unseen
+        self.failed = tuple(failed)
 
     @overload
     def __getitem__(self, index: int) -> Finding: ...

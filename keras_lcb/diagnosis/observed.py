@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import functools
 import warnings
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from keras_lcb.runs import schema
+from keras_lcb.runs.names import VARIABLES
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -69,18 +71,28 @@ class Observed:
     def __contains__(self, name: str) -> bool:
         return self.has(name) and bool(np.isfinite(self._run[name].values).any())
 
-    # Numbers.
+    # Numbers. If the run does not hold a variable, all are NaN; its name must then be a known one.
+
+    def _holds(self, name: str) -> bool:
+        """Returns whether the run holds a variable.
+
+        Raises:
+            ValueError: If it does not, and no variable that the package records has this name.
+        """
+        if not self.has(name):
+            _check_known(name)
+        return self.has(name)
 
     def of(self, name: str) -> np.ndarray:
         """Returns a variable, (records, layers); all NaN if the run does not hold it."""
         shape = len(self.steps), len(self.layers)
-        if name not in self._run:
+        if not self._holds(name):
             return np.full(shape, np.nan)
         return self._run[name].transpose("step", "layer").values.astype(float)
 
     def along(self, name: str) -> np.ndarray:
         """Returns a variable, (records,), averaged over the layers if it depends on them."""
-        if name not in self._run:
+        if not self._holds(name):
             return np.full(len(self.steps), np.nan)
         return mean(self._run[name].values.reshape(len(self.steps), -1), axis=1)
 
@@ -124,12 +136,12 @@ class Observed:
 
     def largest(self, name: str) -> float:
         """Returns the largest value of a variable of any dimensions; NaN if it has no value."""
-        values = self._run[name].values if name in self._run else np.full(1, np.nan)
+        values = self._run[name].values if self._holds(name) else np.full(1, np.nan)
         return float(np.nanmax(values)) if np.isfinite(values).any() else np.nan
 
     def largest_along(self, name: str) -> np.ndarray:
         """Returns the largest value of a variable at each record, (records,)."""
-        if name not in self._run:
+        if not self._holds(name):
             return np.full(len(self.steps), np.nan)
         values = self._run[name]
         most = values.max([dim for dim in values.dims if dim != "step"])
@@ -186,6 +198,21 @@ def _without_warning(reduce: Callable[..., Any], values: np.ndarray, axis: int |
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)
         return reduce(values, axis=axis)
+
+
+def _check_known(name: str) -> None:
+    """Raises a `ValueError` if no variable that the package records has a name."""
+    from keras_lcb import quantities
+
+    measured = {getattr(quantities, each).name for each in quantities.__all__}
+    known = {*VARIABLES, *filter(None, measured)}
+    if name not in known:
+        near = difflib.get_close_matches(name, sorted(known), n=3)
+        similar = f" Similar names are: {', '.join(near)}." if near else ""
+        raise ValueError(
+            f"The run holds no {name!r}, and no variable that the package records has this name."
+            f"{similar} If it is a quantity of your own, name it in the `needs` of the rule."
+        )
 
 
 def _filled(values: np.ndarray) -> np.ndarray:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterator
+from typing import Any
 
-from keras_lcb.diagnosis.finding import Finding
+from keras_lcb.diagnosis.finding import Finding, are_names, check_fields
 from keras_lcb.diagnosis.observed import Observed
 
 
@@ -26,6 +27,15 @@ class Rule:
         at_end: Whether the rule applies only when training has ended.
         against: Names of findings that contradict this one. If both are found, neither is
             reported.
+
+    Raises:
+        ValueError: If a field has a value of another type.
+
+    Example:
+    >>> Rule(look=lambda seen: iter(()), says="A rule.", source="No one.", needs="loss")
+    Traceback (most recent call last):
+        ...
+    ValueError: `needs` of a rule must be a tuple of names; received 'loss'.
     """
 
     look: Callable[[Observed], Iterator[Finding]]
@@ -35,3 +45,19 @@ class Rule:
     records: int = 1
     at_end: bool = False
     against: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        expected = {
+            "look": ("a function", callable(self.look)),
+            "says": ("a text", isinstance(self.says, str)),
+            "source": ("a text", isinstance(self.source, str)),
+            "needs": ("a tuple of names", are_names(self.needs)),
+            "records": ("a whole number, 0 or more", _is_count(self.records)),
+            "at_end": ("True or False", isinstance(self.at_end, bool)),
+            "against": ("a tuple of names", are_names(self.against)),
+        }
+        check_fields(self, "rule", expected)
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0

@@ -62,7 +62,7 @@ def results(
 
     Raises:
         ValueError: If there is no such section, claim or setting, a setting cannot have such a
-            value, or there is no earlier page.
+            value, a claim cannot be measured, or there is no earlier page.
         OSError: If a folder cannot be written.
     """
     asked = _chosen(declared_claims(sections, quick=quick), claims)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import os
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -44,7 +45,7 @@ class Claim:
         effect: What the effect is, in words: "time to half the distance, last layer ÷ first".
         above: The verdict where the effect is more than none.
         below: The verdict where it is less.
-        holds: Which verdicts the claim predicts.
+        holds: Which verdicts the claim predicts, of `above`, `below` and `none`.
         measure: From the runs of a setting, stacked along `seed`, to what they say.
         scale: Of the effect.
         settings: Name to what is trained. Verdicts are corrected for their number.
@@ -57,6 +58,9 @@ class Claim:
         note: What one has to know to read the effect, sentences; or a function of the settings that
             returns these. Read it from `noted`.
         control: Name of a claim that has to hold too, for this one to hold.
+
+    Raises:
+        ValueError: If `holds` is not a tuple of verdicts of the claim.
     """
 
     name: str
@@ -76,6 +80,14 @@ class Claim:
     none: str = "equivalent"
     note: str | Callable[[Mapping[str, Setting]], str] = ""
     control: str = ""
+
+    def __post_init__(self) -> None:
+        verdicts = (self.above, self.below, self.none)
+        if not isinstance(self.holds, tuple) or not self.holds or {*self.holds} - {*verdicts}:
+            raise ValueError(
+                f"`holds` of the claim {self.name!r} must be a tuple of one or more of its "
+                f"verdicts {', '.join(map(repr, verdicts))}; received {self.holds!r}."
+            )
 
     @property
     def noted(self) -> str:
@@ -102,23 +114,56 @@ class Claim:
     def measured(
         self, folder: str | os.PathLike[str], seeds: Sequence[int] | None = None
     ) -> Answer:
-        """Returns what a folder's runs say, as if each setting were the only test."""
+        """Returns what a folder's runs say, as if each setting were the only test.
+
+        Raises:
+            ValueError: If `measure` ends with an error, or does not return a finding of the runs.
+        """
         results = load_members(self.members(seeds), folder)
         runs = {dict(choice)["setting"]: own for choice, own in results.runs.items()}
         # In the order in which they are declared.
-        findings = {name: self._measured(runs[name]) for name in self.settings if name in runs}
+        findings = {name: self._found(name, runs[name]) for name in self.settings if name in runs}
         trained = {name: own.sizes["seed"] for name, own in runs.items()}
         pooled = over_settings(findings, self.scale)
         return Answer(self, findings, pooled, results, trained, uncorrected=findings)
 
+    def _found(self, setting: str, runs: xr.Dataset) -> Finding:
+        """Returns what is measured in a setting; an error names the claim and the setting."""
+        try:
+            return self._measured(runs)
+        except Exception as error:
+            raise ValueError(
+                f"The claim {self.name!r} could not be measured in the setting {setting!r}. "
+                "Correct its `measure`, and make the page again; the runs are kept. The error was "
+                f"{type(error).__name__}: {error}"
+            ) from error
+
     def _measured(self, runs: xr.Dataset) -> Finding:
-        return self.measure(runs) if self.unlearned else of_learned(self.measure, runs, self.scale)
+        measure = functools.partial(_checked, self.measure)
+        return measure(runs) if self.unlearned else of_learned(measure, runs, self.scale)
 
     def verdict(self, finding: Finding) -> str:
         """Returns a finding in words."""
         if finding.equivalent:
             return self.none
         return {1: self.above, -1: self.below, 0: "inconclusive"}[finding.sign]
+
+
+def _checked(measure: Callable[[xr.Dataset], Finding], runs: xr.Dataset) -> Finding:
+    """Returns what is measured, once it is a finding with a value for each of its seeds."""
+    found = measure(runs)
+    if not isinstance(found, Finding):
+        raise ValueError(f"`measure` must return a Finding; it returned {found!r}.")
+    known = runs["seed"].values.tolist()
+    if not set(found.seeds).issubset(known):
+        raise ValueError(f"`measure` must tell of seeds in {known}; it told of {[*found.seeds]}.")
+    for name, estimate in {"effect": found.effect, **found.parts, **found.beside}.items():
+        if len(estimate.values) != len(found.seeds):
+            raise ValueError(
+                f"`measure` must return a value for each seed of its finding; it returned "
+                f"{len(estimate.values)} values of {name!r} for {len(found.seeds)} seeds."
+            )
+    return found
 
 
 @dataclass(frozen=True)

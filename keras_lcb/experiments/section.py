@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from keras_lcb.experiments.claim import Claim
@@ -59,7 +59,8 @@ def claims(names: Sequence[str] | None = None, *, quick: bool = False) -> dict[s
         quick: Whether to take their small settings.
 
     Raises:
-        ValueError: If there is no such section, or two sections or claims have the same name.
+        ValueError: If there is no such section, two sections or claims have the same name, or the
+            control of a claim is not the name of a claim.
 
     Example:
         >>> list(claims(["3"]))
@@ -79,4 +80,23 @@ def claims(names: Sequence[str] | None = None, *, quick: bool = False) -> dict[s
                     f"in section {name!r}. Give one of them another name."
                 )
             found[claim.name], sections[claim.name] = claim, name
+    _check_controls(found, known)
     return found
+
+
+def _check_controls(found: Mapping[str, Claim], known: Mapping[str, Section]) -> None:
+    """Raises a `ValueError` for a control that is no claim of any section, quick or not."""
+    unseen = [claim for claim in found.values() if claim.control and claim.control not in found]
+    if not unseen:
+        return
+    names = [
+        claim.name
+        for section in known.values()
+        for claim in (*section.claims(False), *section.claims(True))
+    ]
+    for claim in unseen:
+        if claim.control not in names:
+            raise ValueError(
+                f"The control of the claim {claim.name!r} must be the name of a claim; received "
+                f"{claim.control!r}. There are {', '.join(dict.fromkeys(names))}."
+            )

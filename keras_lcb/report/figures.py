@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from html import escape
 from typing import TYPE_CHECKING
 
@@ -48,8 +49,19 @@ def _has_some(run: xr.Dataset, figure: Figure) -> bool:
 
 
 def _figure(figure: Figure, run: xr.Dataset) -> str:
+    """Returns a figure as HTML, or a sentence in its place, which says why it is not there."""
     try:
         svg = draw(figure.plot, run, figure.name, figure.showing)
+        reading = escape(figure.reading(run))
     except ValueError as reason:  # its message says what the run lacks
-        return f"<figure><figcaption>{escape(str(reason))}</figcaption></figure>"
-    return f"<figure>{svg}<figcaption>{escape(figure.reading(run))}</figcaption></figure>"
+        return _instead(str(reason) if figure.lacks(run) else f"{figure.name}: {reason}")
+    except Exception as error:  # a figure may be anyone's; the rest still has to be told
+        told = f"{type(error).__name__}: {error}"
+        told = f"The figure {figure.name} is not drawn, because it ended with an error. {told}"
+        warnings.warn(told, stacklevel=2)
+        return _instead(told)
+    return f"<figure>{svg}<figcaption>{reading}</figcaption></figure>"
+
+
+def _instead(sentence: str) -> str:
+    return f"<figure><figcaption>{escape(sentence)}</figcaption></figure>"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
 from matplotlib import style
+from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
@@ -65,6 +66,7 @@ def draw(plot: Callable[..., Any], run: xr.Dataset, name: str, describe: Callabl
 
     Raises:
         ValueError: If the run does not hold what the figure needs.
+        TypeError: If `plot` does not return artists, or `describe` no text.
     """
     with style.context(["default", _SETTINGS]):
         figure = Figure(layout="constrained")
@@ -72,13 +74,22 @@ def draw(plot: Callable[..., Any], run: xr.Dataset, name: str, describe: Callabl
         if isinstance(artists, dict):
             artists = list(artists.values())
         artists = artists if isinstance(artists, list) else [artists]
+        if not all(isinstance(artist, Artist) for artist in artists):
+            raise TypeError(
+                f"A figure must return the artists that it drew; {name} returned {artists}."
+            )
         for index, artist in enumerate(artists):
             if isinstance(artist, Line2D):
                 artist.set_gid(f"line-{index}")
         content = io.BytesIO()
         figure.savefig(content, format="svg", transparent=True, metadata={"Date": None})
     titles = {artist.get_gid(): str(artist.get_label()) for artist in artists if artist.get_gid()}
-    return _embedded(content.getvalue(), name, describe(run), titles)
+    words = describe(run)
+    if not isinstance(words, str):
+        raise TypeError(
+            f"`showing` of a figure must return a text; that of {name} returned {words}."
+        )
+    return _embedded(content.getvalue(), name, words, titles)
 
 
 def _embedded(content: bytes, name: str, alternative: str, titles: dict[str, str]) -> str:

@@ -47,6 +47,7 @@ def write_report(
 
     The report is one self-contained HTML file, for wide and narrow screens, in a light and a dark
     theme. It takes about a second. If writing fails, an existing file at `path` stays unchanged.
+    A sentence stands in place of a figure that ends with an error, and a warning names the figure.
 
     Args:
         run: A run, as callbacks and `collect` return it.

@@ -24,6 +24,10 @@ def extra(tmp_path, monkeypatch):
         source = inspect.getsource(importlib.import_module(f"{folder.__name__}.section3"))
         source = source.replace('Section("3"', f'Section("{changes["section"]}"')
         source = source.replace('name="gradients-are-not-speed"', f'name="{changes["claim"]}"')
+        if "control" in changes:
+            source = source.replace(
+                "    holds=", f"    control={changes['control']!r},\n    holds="
+            )
         (tmp_path / "section9.py").write_text(source)
         monkeypatch.setattr(folder, "__path__", [*folder.__path__, str(tmp_path)])
 
@@ -47,6 +51,20 @@ def test_two_claims_of_one_name_are_refused(extra):
     extra(section="9", claim="shallower-first")
     with pytest.raises(ValueError, match="'shallower-first', in section '2' and in section '9'"):
         claims()
+
+
+def test_a_control_is_the_name_of_a_claim_of_any_section(extra):
+    extra(section="9", claim="gradients-are-speed", control="periodic-control")
+    for names in (None, ["9"]):
+        assert claims(names)["gradients-are-speed"].control == "periodic-control"
+
+
+@pytest.mark.parametrize("names", [None, ["9"]])
+def test_an_unknown_control_is_refused(extra, names):
+    extra(section="9", claim="gradients-are-speed", control="periodic-contrl")
+    told = "control of the claim 'gradients-are-speed' .* received 'periodic-contrl'. There are sh"
+    with pytest.raises(ValueError, match=told):
+        claims(names)
 
 
 @pytest.mark.parametrize("quick", [False, True])

@@ -10,7 +10,8 @@ from matplotlib import pyplot
 
 import keras_lcb
 from keras_lcb import synthetic
-from keras_lcb.report import write_report
+from keras_lcb.plotting.figures import Figure, figures_of
+from keras_lcb.report import figures, write_report
 from keras_lcb.report.writing import page
 from keras_lcb.runs import example_run, schema
 
@@ -214,3 +215,39 @@ def test_quantities_of_ones_own_have_a_figure_each(run_factory, tmp_path):
     text = (tmp_path / "report.html").read_text()
     assert "Share of signs &lt;kept&gt;. Each line has its name at its end." in text
     assert "Least: layer_0 (0.5); most: layer_2 (1.5)." in text
+
+
+@pytest.mark.parametrize(
+    ("plot", "showing", "reading", "told"),
+    [
+        (lambda run, ax: run["nope"], str, str, "KeyError: "),
+        (lambda run, ax: None, str, str, "must return the artists that it drew; mine returned ["),
+        (lambda run, ax: ax.plot([1]), lambda run: None, str, "that of mine returned None."),
+        (lambda run, ax: ax.plot([1]), lambda run: run["nope"], str, "KeyError: "),
+        (lambda run, ax: ax.plot([1]), str, lambda run: run["nope"], "KeyError: "),
+    ],
+)
+def test_a_figure_that_fails_is_named_and_the_others_are_drawn(
+    run_factory, monkeypatch, plot, showing, reading, told
+):
+    run = run_factory()
+    (one,) = [each for each in figures_of(run) if each.name == "convergence"]
+    own = Figure("mine", plot, ("distance",), "", 0.0, reading, showing, ("distance",))
+    monkeypatch.setattr(figures, "figures_of", lambda run: [own, one])
+    monkeypatch.setattr(figures, "declared_figures", list)
+    with pytest.warns(
+        UserWarning, match="The figure mine is not drawn, .* with an error"
+    ) as caught:
+        text = Elements(figures.figures(run)).text
+    (warning,) = (str(each.message) for each in caught)
+    assert told in warning and warning in text
+    assert one.reading(run) in text
+
+
+def test_a_figure_that_refuses_a_run_is_named(run_factory, monkeypatch):
+    def refuse(run, ax):
+        raise ValueError("Nothing is finite.")
+
+    own = Figure("mine", refuse, ("distance",), "", 0.0, str, str, ("distance",))
+    monkeypatch.setattr(figures, "figures_of", lambda run: [own])
+    assert "mine: Nothing is finite." in figures.figures(run_factory())

@@ -13,8 +13,7 @@ import pkgutil
 
 from keras_lcb.diagnosis.rule import Rule
 
-_MODULES = tuple(sorted(module.name for module in pkgutil.iter_modules(__path__)))
-NAMES = tuple(module.replace("_", " ") for module in _MODULES)
+NAMES = tuple(sorted(found.name.replace("_", " ") for found in pkgutil.iter_modules(__path__)))
 
 
 def rules() -> dict[str, Rule]:
@@ -24,7 +23,19 @@ def rules() -> dict[str, Rule]:
     >>> rules()["not ended"].needs
     ('loss', 'normalized_distance')
     """
-    return {
-        name: importlib.import_module(f"{__name__}.{module}").RULE
-        for name, module in zip(NAMES, _MODULES, strict=True)
-    }
+    return {name: rule_of(name) for name in NAMES}
+
+
+def rule_of(name: str) -> Rule:
+    """Returns the rule that finds the problem with a name.
+
+    Raises:
+        ValueError: If the file of this name does not define a rule.
+    """
+    module = name.replace(" ", "_")
+    found = getattr(importlib.import_module(f"{__name__}.{module}"), "RULE", None)
+    if not isinstance(found, Rule):
+        raise ValueError(
+            f"{module}.py must define `RULE`, a Rule; it is {found!r}. See the other files there."
+        )
+    return found
