@@ -108,7 +108,8 @@ def convergence_bias(
         beside=beside,
         never_half=tuple(np.array(equal.layers)[np.isinf(times).any(axis=0)].tolist()),
         left_out=other | left_out,
-        notes=tuple([*notes, *_coarse(curves, times)]),
+        unseen=_unseen(curves, times, equal.layers),
+        notes=tuple(notes),
     )
 
 
@@ -165,13 +166,12 @@ def _grouping(run: xr.Dataset) -> list[str]:
     ]
 
 
-def _coarse(curves: Sequence[xr.Dataset], times: np.ndarray) -> list[str]:
-    """Returns a note if layers are half-way before the first record after the start."""
+def _unseen(
+    curves: Sequence[xr.Dataset], times: np.ndarray, layers: Sequence[str]
+) -> tuple[str, ...]:
+    """Returns the layers that are half-way before the first record after the start in some run."""
+    early = np.zeros(len(layers), bool)
     for run, own in zip(curves, times, strict=True):
         steps = run["step"].values[run["normalized_distance"].notnull().any("layer").values]
-        if len(steps) > 1 and (own < steps[1]).any():
-            return [
-                "Some layers came half the way before the first record after the start, so their "
-                "times are imprecise. Record more often."
-            ]
-    return []
+        early |= own < steps[1] if len(steps) > 1 else False
+    return tuple(np.array(layers)[early].tolist())

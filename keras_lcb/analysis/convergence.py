@@ -112,7 +112,8 @@ def time_to_fraction(run: xr.Dataset, fraction: float = 0.5) -> xr.DataArray:
 
     Returns:
         The first update at which d falls below `fraction`, with linear interpolation between
-        records; NaN for a layer that never came so close.
+        records; NaN for a layer that never came so close. For a layer that is so close at the first
+        record already, as in a run that was cut, it is the update of this record.
 
     Raises:
         ValueError: If `fraction` is not between 0 and 1.

@@ -70,6 +70,9 @@ class ConvergenceBias:
             hidden layers if some have another shape.
         never_half: Layers that did not come half the way in some run. They count as slower than
             all others.
+        unseen: Layers that came half the way before the first record after the start in some run.
+            Their times are only known to lie between the two records, so that the layers cannot be
+            equivalent.
         left_out: Why each other layer is not compared: its role, its shape, or that it never
             moved.
         notes: Sentences about what was compared.
@@ -85,6 +88,7 @@ class ConvergenceBias:
     times: tuple[float, ...]
     beside: dict[str, TimeRatio] = field(default_factory=dict)
     never_half: tuple[str, ...] = ()
+    unseen: tuple[str, ...] = ()
     left_out: dict[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
@@ -108,6 +112,11 @@ class ConvergenceBias:
             return INCONCLUSIVE, self.lacking
         low, high = self.bounds
         effect = _effect(self.ratio)
+        if self.p_equivalent <= LEVEL and self.unseen:
+            return INCONCLUSIVE, (
+                f"{effect}, but some layers came half the way before the first record after the "
+                "start, where times cannot be told apart"
+            )
         if self.p_equivalent <= LEVEL:
             small = ": a reliable difference, but a small one" if self.p_order <= LEVEL else ""
             return EQUIVALENT, f"{effect}, which is within {low:g} to {high:g}{small}"
@@ -219,6 +228,11 @@ def _sentences(bias: ConvergenceBias) -> list[str]:
         said.append(_one_run(bias.time_to_half.chance))
     if bias.never_half:
         said.append(f"Never came half the way, counted as slowest: {', '.join(bias.never_half)}.")
+    if bias.unseen:
+        said.append(
+            "Some layers came half the way before the first record after the start, so their times "
+            f"are imprecise: {', '.join(bias.unseen)}. Record more often."
+        )
     said += bias.notes
     if bias.left_out:
         said.append(f"Left out: {_listed(bias.left_out)}.")

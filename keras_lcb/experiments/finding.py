@@ -148,7 +148,7 @@ def bias_finding(bias: ConvergenceBias, seeds: Sequence[int], **told: object) ->
         tuple(seeds),
         bias.ratio.logs,
         1.0 if mixed else bias.p_order,
-        bias.p_equivalent,
+        1.0 if bias.unseen else bias.p_equivalent,
         direction=None if bias.ratio.defined else direction,
         lacking=bias.lacking,
     )

@@ -426,3 +426,30 @@ def test_runs_in_any_order_of_records_and_until_any_number(seeds):
     shuffled = [run.isel(step=np.random.default_rng(0).permutation(len(STEPS))) for run in runs]
     until = runs[0].step[-1] // 2
     assert convergence_bias(shuffled, until).ratio.logs.values == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("every", [1, 40, 100])
+def test_layers_that_no_record_tells_apart_are_not_equivalent(every):
+    """The last layer takes four times as long, which frequent records show."""
+    steps = np.arange(0, 401, every)
+
+    def run(seed):
+        rates = [0.4, 0.2, 0.1] * np.random.default_rng(seed).lognormal(0, 0.05, 3)
+        layers = ["first", "second", "third"]
+        distance = ("step", "layer"), np.exp(-np.outer(steps, rates))
+        return xr.Dataset({"distance": distance}, {"step": steps, "layer": layers})
+
+    found = convergence_bias([run(seed) for seed in range(6)])
+    if every == 1:
+        assert found.verdict == "shallower faster" and not found.unseen
+    else:
+        assert found.verdict == "inconclusive" and "cannot be told apart" in found.reason
+        assert found.unseen == ("first", "second", "third")
+        assert "Record more often." in str(found)
+
+
+def test_a_run_that_was_cut_has_no_equivalent_layers(run_factory):
+    rates = (40.0, 20.0, 10.0, 1.0)
+    runs = [run_factory(rates=rates, steps=range(0, 101, 2)) for _ in range(5)]
+    cut = [run.isel(step=slice(10, None)).assign_attrs(seed=n) for n, run in enumerate(runs)]
+    assert convergence_bias(cut).verdict != "equivalent"
