@@ -1,4 +1,4 @@
-"""`track`: loops by hand on TensorFlow and torch, and `train_on_batch`, against NumPy."""
+"""`track`: loops by hand on each backend, and `train_on_batch`, against NumPy."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ on_tensorflow = pytest.mark.skipif(
 on_torch = pytest.mark.skipif(
     BACKEND != "torch", reason="loss.backward() is of torch's tensors alone"
 )
+on_jax = pytest.mark.skipif(BACKEND != "jax", reason="a loop with jax.grad is of JAX alone")
 
 
 def by_hand(rule, batches=None):
@@ -98,6 +99,51 @@ def test_a_tensorflow_loop(kind):
     }[kind]
     check(follow(model, compiled, optimizer), by_hand(oracle.sgd(0.1)))
     assert "apply" not in vars(optimizer)
+
+
+def jax_step(model, optimizer, donated=()):
+    """Returns a step that keeps the state outside of the variables, and assigns it after each."""
+    import jax
+
+    def loss_of(trained, others, x, y):
+        predicted, others = model.stateless_call(trained, others, x, training=True)
+        return keras.ops.mean((predicted - y) ** 2), others
+
+    def update(state, x, y):
+        trained, others, of_optimizer = state
+        (loss, others), gradient = jax.value_and_grad(loss_of, has_aux=True)(trained, others, x, y)
+        trained, of_optimizer = optimizer.stateless_apply(of_optimizer, gradient, trained)
+        return loss, (trained, others, of_optimizer)
+
+    update = jax.jit(update, donate_argnums=donated)
+    variables = model.trainable_variables, model.non_trainable_variables, optimizer.variables
+    state = jax.tree.map(lambda variable: variable.value, variables)
+
+    def step(x, y):
+        nonlocal state
+        loss, state = update(state, x, y)
+        jax.tree.map(lambda variable, value: variable.assign(value), variables, state)
+        return loss
+
+    return step
+
+
+@on_jax
+@pytest.mark.parametrize("donated", [(), (0,)])
+def test_a_stateless_jax_loop(donated):
+    model, optimizer = dense(NETWORK), keras.optimizers.SGD(0.1, momentum=0.9)
+    optimizer.build(model.trainable_variables)
+    run = follow(model, lambda: jax_step(model, optimizer, donated), optimizer)
+    check(run, by_hand(oracle.sgd(0.1, 0.9)))
+
+
+@on_jax
+def test_a_stateless_jax_loop_begins_in_the_block():
+    model, optimizer = dense(NETWORK), keras.optimizers.SGD(0.1)
+    optimizer.build(model.trainable_variables)
+    step = jax_step(model, optimizer)  # reads the optimizer's variables too early
+    with pytest.raises(ValueError, match="optimizer_variables"):
+        follow(model, lambda: step, optimizer)
 
 
 def torch_loss(model, x, y):
