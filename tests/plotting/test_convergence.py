@@ -154,6 +154,19 @@ def test_very_deep_networks_are_a_map_with_a_row_a_layer(run_factory, ax):
     assert plot_convergence.figure.reading(run).endswith("shallow at the bottom.")
 
 
+@pytest.mark.parametrize("records", [1, 8])
+def test_a_map_without_values_has_its_axes_and_names_what_is_not_drawn(run_factory, ax, records):
+    run = run_factory(rates=np.linspace(4, 1, 30), attrs={"first_nonfinite_update": 1})
+    for name in ("distance", "normalized_distance"):
+        run[name][:] = np.nan
+    (mesh,) = plot_convergence(run.isel(step=slice(records)), ax)
+    ax.figure.draw_without_rendering()
+    assert not np.isfinite(np.ma.filled(mesh.get_array(), np.nan)).any()
+    assert ax.get_yticklabels()[0].get_text() == "layer_0" and "bottom" in ax.get_ylabel()
+    assert "layer_0, layer_1, layer_2 and 27 more" in " ".join(texts(ax).split())
+    assert "from update 1 on" in texts(ax)
+
+
 def test_names_point_to_where_lines_come_half_the_way(run_factory, ax):
     run = run_factory()
     plot_convergence(run, ax)
