@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import xarray as xr
 from matplotlib.figure import Figure
 
 from keras_lcb.analysis import time_to_fraction
@@ -124,6 +125,28 @@ def test_seeds_are_drawn_as_mean_and_band(seeds, ax):
         [at_20.min(), at_20.max()], [values.sel(step=20).min(), values.sel(step=20).max()]
     )
     assert "lowest to highest of 3 seeds" in legend_texts(ax)
+
+
+def test_seeds_with_other_records_are_drawn_where_all_have_values(unlike, ax):
+    lines = plot_convergence(unlike, ax)
+    steps, drawn = lines[0].get_data()
+    assert steps.tolist() == unlike["step"].values[unlike["step"] <= 84].tolist()
+    own = unlike["normalized_distance"].isel(layer=0)
+    known = [own.isel(seed=seed).dropna("step") for seed in (0, 1)]
+    expected = [np.interp(steps, each["step"], each) for each in known]
+    np.testing.assert_allclose(drawn, np.mean(expected, axis=0))
+    assert (np.diff(drawn) < 0).all()  # each falls, and so does their mean
+    band = ax.collections[0].get_paths()[0].vertices
+    assert band[:, 0].max() == 84
+
+
+def test_seeds_without_a_common_update_are_named(run_factory, ax):
+    run = run_factory()
+    late = run.assign_coords(step=run["step"] + 1000)
+    seeds = xr.concat([run, late], "seed", data_vars="all", join="outer")
+    lines = plot_convergence(seeds, ax)
+    assert all(len(line.get_xdata()) == 0 for line in lines)
+    assert "no update is within the records of all: layer_0" in " ".join(texts(ax).split())
 
 
 def test_deep_networks_have_a_key_in_place_of_names(run_factory, ax):
