@@ -15,6 +15,7 @@ import signal
 import sys
 import tempfile
 import threading
+import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
@@ -25,6 +26,7 @@ from types import ModuleType
 BACKENDS = ("tensorflow", "jax", "torch")
 INTERRUPTED = 130  # the usual exit code after Ctrl-C
 FOUND = 1  # the exit code if `diagnose --fail-on` finds what it names
+UNFORESEEN = 3  # the exit code of an error in the program; Python would end with 1, as FOUND
 
 EXAMPLES = """examples:
   keras-lcb demo                         train two networks, write their reports to demo/
@@ -66,7 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     Returns:
         The exit code: 0, 1 for what `diagnose` was to fail on, 2 for what cannot be done as
-        asked, 130 after Ctrl-C.
+        asked, 3 for an error in the program, whose traceback is printed, 130 after Ctrl-C.
     """
     given = sys.argv[1:] if arguments is None else [str(argument) for argument in arguments]
     options = _parser().parse_args(given)
@@ -78,6 +80,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (OSError, ValueError) as error:
         print(f"keras-lcb: {_sentence(error)}", file=sys.stderr)
         return 2
+    except Exception:
+        traceback.print_exc()
+        return UNFORESEEN
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -148,7 +153,8 @@ def _add_diagnose(commands: argparse._SubParsersAction[argparse.ArgumentParser])
         "diagnose",
         help="find what goes wrong in a saved run, and what to try",
         description="Prints the findings for a run that lcb.save_run saved. The exit code is 1 if "
-        "a finding is named by --fail-on, and otherwise 0.",
+        "a finding is named by --fail-on, 2 or more if the run cannot be diagnosed, and otherwise "
+        "0.",
     )
     diagnose.add_argument("path", metavar="run.nc", type=Path)
     diagnose.add_argument(
@@ -281,7 +287,7 @@ def _where() -> argparse.ArgumentParser:
         help="where an earlier RESULTS.md is, such as docs: what the tables beside it tell of a "
         "setting is taken as it stands, instead of running it again",
     )
-    where.add_argument("--jobs", type=int, help="processes at a time (default: processors)")
+    where.add_argument("--jobs", type=_count, help="processes at a time (default: processors)")
     where.add_argument(
         "--backend",
         default="loky",
@@ -295,7 +301,7 @@ def _where() -> argparse.ArgumentParser:
 
 def _add_common(parser: argparse.ArgumentParser, out: str) -> None:
     parser.add_argument("--backend", choices=BACKENDS, help="default: the one Keras is set to")
-    parser.add_argument("--jobs", type=int, help="processes at a time (default: processors)")
+    parser.add_argument("--jobs", type=_count, help="processes at a time (default: processors)")
     parser.add_argument(
         "--out",
         metavar="FOLDER",
@@ -358,6 +364,8 @@ def _report(options: argparse.Namespace) -> None:
         import keras_lcb as lcb
     run = lcb.load_run(options.path)
     out = options.out or options.path.with_suffix(".html")
+    if out.exists() and out.samefile(options.path):
+        raise ValueError(f"The report would overwrite the run '{out}'. Give another file with -o.")
     lcb.write_report(run, out)
     print(out)
 

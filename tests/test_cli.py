@@ -81,6 +81,26 @@ def test_report_is_written_where_it_is_wanted(run_file, tmp_path):
     assert not run_file.with_suffix(".html").exists()
 
 
+def test_a_report_never_overwrites_its_run(run_file, tmp_path, capfd):
+    content = run_file.read_bytes()
+    page = run_file.rename(tmp_path / "run.html")
+    link = tmp_path / "link.html"
+    link.symlink_to(page)
+    for arguments in ([page], [page, "-o", page], [page, "-o", link], [link, "-o", page]):
+        assert "Give another file with -o." in _refusal(capfd, "report", *arguments)
+        assert page.read_bytes() == content
+    assert cli.main(["report", str(page), "-o", str(tmp_path / "other.html")]) == 0
+
+
+def test_an_unforeseen_error_is_no_finding(run_file, monkeypatch, capfd):
+    def broken(run):
+        raise RuntimeError("unforeseen")
+
+    monkeypatch.setattr(lcb, "diagnose", broken)
+    assert cli.main(["diagnose", str(run_file), "--fail-on", "any"]) == 3
+    assert capfd.readouterr().err.endswith("RuntimeError: unforeseen\n")
+
+
 def test_diagnose_prints_sentences_and_fails_where_it_is_told_to(tmp_path, capfd):
     path = tmp_path / "skipping.nc"
     lcb.save_run(training({"skipped_updates": 100}), path)
@@ -150,6 +170,16 @@ def test_no_seed_is_refused_by_the_name_of_its_option(command, capsys):
     with pytest.raises(SystemExit):
         cli.main([*command.split(), "--seeds", "0"])
     assert "--seeds: expected a whole number, 1 or more; received '0'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["run synthetic", "results", "atlas"])
+@pytest.mark.parametrize("jobs", ["0", "-3", "some"])
+def test_no_process_is_refused_by_the_name_of_its_option(command, jobs, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        cli.main([*command.split(), f"--jobs={jobs}"])
+    assert stopped.value.code == 2
+    said = f"--jobs: expected a whole number, 1 or more; received '{jobs}'"
+    assert said in capsys.readouterr().err
 
 
 def test_run_synthetic_writes_run_report_and_figures(tmp_path, capfd):

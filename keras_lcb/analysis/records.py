@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 if TYPE_CHECKING:
     import xarray as xr
 
@@ -20,7 +22,32 @@ def first_nonfinite_update(run: xr.Dataset) -> int | None:
 
 
 def over_seeds(values: xr.DataArray) -> tuple[xr.DataArray, xr.DataArray, xr.DataArray]:
-    """Returns minimum, mean and maximum over seeds; without seeds, the values three times."""
+    """Returns minimum, mean and maximum over seeds; without seeds, the values three times.
+
+    Where seeds have different records, each is interpolated linearly within its own first and last
+    record. The others have a value only where all seeds have one. A seed without any value is left
+    out.
+    """
     if "seed" not in values.dims:
         return values, values, values
+    if "step" in values.dims:
+        values = _within_records(values)
+        own = values.notnull()
+        shared = (own.any("step") <= own).all("seed")
+        values = values.where(shared)
     return values.min("seed"), values.mean("seed"), values.max("seed")
+
+
+def _within_records(values: xr.DataArray) -> xr.DataArray:
+    """Returns values for each step between the first and the last record that has one."""
+    steps, axis = values["step"].values, values.get_axis_num("step")
+    filled = np.apply_along_axis(_interpolated, axis, values.values.astype(float), steps)
+    return values.copy(data=filled)
+
+
+def _interpolated(values: np.ndarray, steps: np.ndarray) -> np.ndarray:
+    known = np.flatnonzero(np.isfinite(values))
+    if not known.size:
+        return np.full(len(values), np.nan)
+    known = known[np.argsort(steps[known], kind="stable")]
+    return np.interp(steps, steps[known], values[known], left=np.nan, right=np.nan)

@@ -94,7 +94,9 @@ class Observed:
         """Returns a variable, (records,), averaged over the layers if it depends on them."""
         if not self._holds(name):
             return np.full(len(self.steps), np.nan)
-        return mean(self._run[name].values.reshape(len(self.steps), -1), axis=1)
+        values = self._run[name]
+        average = values.mean([dim for dim in values.dims if dim != "step"])
+        return np.broadcast_to(average.values, len(self.steps)).astype(float)
 
     @functools.cached_property
     def loss(self) -> np.ndarray:

@@ -29,7 +29,9 @@ def number(
         expected: The right number.
         within: The relative tolerance, or the absolute one if `expected` is 0. Defaults to 0.01.
         right: The comment on a right answer. Defaults to "".
-        slips: A mapping from wrong numbers that typical mistakes give to comments on them.
+        slips: A mapping from wrong numbers that typical mistakes give to comments on them. The
+            nearest one counts that the answer is within the tolerance of; that of 0 is the
+            tolerance of `expected`.
     """
     given = reading.number(answer)
     if given is None:
@@ -38,9 +40,10 @@ def number(
         return False, f"The answer is a finite number, not {given}."
     if _close(given, expected, within):
         return True, right
-    for slip, said in (slips or {}).items():
-        if _close(given, slip, within):
-            return False, said
+    slips = slips or {}
+    near = [slip for slip in slips if _close(given, slip, within, at_zero=expected)]
+    if near:
+        return False, slips[min(near, key=lambda slip: abs(given - slip))]
     if given * expected < 0:
         return False, "The sign is the other one."
     return False, f"{given:g} is too {'large' if given > expected else 'small'}."
@@ -175,8 +178,9 @@ def _copied(arguments: tuple[Any, ...]) -> tuple[Any, ...]:
     return tuple(np.copy(value) if isinstance(value, np.ndarray) else value for value in arguments)
 
 
-def _close(given: float, expected: float, within: float) -> bool:
-    return abs(given - expected) <= within * (abs(expected) or 1.0)
+def _close(given: float, expected: float, within: float, at_zero: float = 0.0) -> bool:
+    """Returns whether a number is within the tolerance of another, or of `at_zero` if that is 0."""
+    return abs(given - expected) <= within * (abs(expected) or abs(at_zero) or 1.0)
 
 
 def _nan_last(value: float) -> float:

@@ -84,8 +84,9 @@ def _carrier(answer: Any, run: xr.Dataset, frequency: int) -> Grade:
 def _high_first(answer: Any) -> Grade:
     if not isinstance(answer, xr.Dataset) or "frequency_error" not in answer:
         return False, "The answer is a run, as synthetic.run returns it."
-    times = [math.inf if math.isnan(time) else time for time in _times(answer).values()]
-    waves = answer["frequency"].values
+    learned = _times(answer)  # low frequencies first
+    times = [math.inf if math.isnan(time) else time for time in learned.values()]
+    waves = list(learned)
     for low, high in zip(*np.triu_indices(len(waves), 1), strict=True):
         if times[high] < times[low]:
             return True, f"Wave number {waves[high]} is learned before {waves[low]}."

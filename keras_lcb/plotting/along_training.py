@@ -143,12 +143,22 @@ def remarks_on(run: xr.Dataset, values: xr.DataArray) -> list[str]:
         remarks.append(f"Values are NaN or infinite from update {first:,} on.")
     if "seed" in values.dims:
         remarks.append(f"Mean of {values.sizes['seed']} seeds.")
-    absent = [
-        short_name(str(name))
-        for name in (values["layer"].values if "layer" in values.dims else ())
-        if not np.isfinite(values.sel(layer=name)).any()
-    ]
+    absent, apart = _without(values), _without(over_seeds(values)[1])
     if absent:
-        named = ", ".join(absent[:3]) + (f" and {len(absent) - 3} more" if absent[3:] else "")
-        remarks.append(f"Not drawn, since they have no values: {named}.")
+        remarks.append(f"Not drawn, since they have no values: {_few(absent)}.")
+    if apart := [name for name in apart if name not in absent]:
+        remarks.append(f"Not drawn, since no update is within the records of all: {_few(apart)}.")
     return remarks
+
+
+def _without(values: xr.DataArray) -> list[str]:
+    """Returns the layers without a finite value."""
+    return [
+        short_name(str(name))
+        for place, name in enumerate(values["layer"].values if "layer" in values.dims else ())
+        if not np.isfinite(values.isel(layer=place)).any()
+    ]
+
+
+def _few(names: list[str]) -> str:
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if names[3:] else "")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from keras_lcb.analysis.records import record_at
+from keras_lcb.analysis.records import over_seeds, record_at
 from keras_lcb.plotting.along_training import remark
 from keras_lcb.plotting.figures import figure
 from keras_lcb.plotting.style import is_dark, layer_colors, new_axes, short_name
@@ -20,7 +20,7 @@ _DRAWN = ("target", "prediction", "contribution")
 def _showing(run: xr.Dataset) -> str:
     return (
         "Line chart: the target, the prediction and what each layer adds to it, over x, after "
-        f"{int(run['step'][-1]):,} updates."
+        f"{int(_mean(run)['step'][-1]):,} updates."
     )
 
 
@@ -71,10 +71,10 @@ def plot_contributions(
         lines["target"].set_label("target")
     for place, color in enumerate(layer_colors(run, is_dark(ax))):
         name = str(run["layer"].values[place])
-        if "contribution" in run and bool(at["contribution"][place].notnull().all()):
-            constant = at["contribution"][place].min() == at["contribution"][place].max()
-            label = short_name(name) + (" (constant)" if constant else "")
-            (lines[name],) = ax.plot(x, at["contribution"][place], color=color, label=label)
+        part = at["contribution"].isel(layer=place) if "contribution" in run else None
+        if part is not None and bool(part.notnull().all()):
+            label = short_name(name) + (" (constant)" if part.min() == part.max() else "")
+            (lines[name],) = ax.plot(x, part, color=color, label=label)
     (lines["prediction"],) = ax.plot(x, at["prediction"], "--", color=ink, label="prediction")
     layers = "what each layer adds" if "contribution" in run else "no layer adds a part of its own"
     said = f"After {int(at['step']):,} updates; {layers}."
@@ -86,6 +86,10 @@ def plot_contributions(
 
 
 def _mean(run: xr.Dataset) -> xr.Dataset:
-    """Returns what the figure draws of a run, without seeds."""
+    """Returns what the figure draws of a run, without seeds, at the records that all seeds have."""
     drawn = run.drop_vars([name for name in run.data_vars if name not in _DRAWN])
-    return drawn.mean("seed", keep_attrs=True) if "seed" in drawn.dims else drawn
+    if "seed" not in drawn.dims:
+        return drawn
+    mean = drawn.map(lambda values: over_seeds(values)[1])
+    known = mean["prediction"].notnull().any("x")
+    return mean.isel(step=known.values) if known.any() else mean

@@ -134,6 +134,8 @@ def _along_training(layers: xr.Dataset, ax: Axes) -> list[Line2D]:
     """Draws the largest eigenvalues at the first, the middle and the last record with values."""
     values = layers["eigenvalue"].transpose("step", ...).values
     known = np.flatnonzero(np.isfinite(values).reshape(len(values), -1).any(axis=1))
+    if not known.size:
+        return []
     chosen = known[np.unique(np.linspace(0, len(known) - 1, _MOST_STEPS).round().astype(int))]
     start, stop = (0.35, 1.0) if is_dark(ax) else (0.75, 0.0)
     tones = matplotlib.colormaps["viridis"](np.linspace(start, stop, len(chosen)))

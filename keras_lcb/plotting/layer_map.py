@@ -22,6 +22,8 @@ def draw_layer_map(
 ) -> QuadMesh:
     """Draws a row of colours for each layer, shallow at the bottom, updates to the right.
 
+    Without any value, the map is empty, with its axes and names of rows.
+
     Args:
         run: The run, for the layers' depths.
         values: What to draw, over `step` and `layer`.
@@ -33,7 +35,8 @@ def draw_layer_map(
         The map.
     """
     rows = values.transpose("layer", "step").isel(layer=np.argsort(depths(run), kind="stable"))
-    rows = rows.dropna("step", how="all")  # records of other callbacks would leave gaps
+    known = rows.dropna("step", how="all")  # records of other callbacks would leave gaps
+    rows = known if known.sizes["step"] else rows
     corners = edges(rows["step"].values), np.arange(rows.sizes["layer"] + 1)
     finite = rows.values[np.isfinite(rows.values)]
     low, high = (finite.min(), finite.max()) if finite.size else (0.0, 1.0)

@@ -20,11 +20,11 @@ _STYLES = {"loss": ("training", "solid"), "validation_loss": ("validation", "das
 
 
 def _showing(run: xr.Dataset) -> str:
-    losses = run["loss"].mean([dim for dim in run["loss"].dims if dim != "step"]).dropna("step")
-    return (
-        "Line chart: training loss, and validation loss if there is one, over updates. Training "
-        f"loss went from {float(losses[0]):.3g} to {float(losses[-1]):.3g}."
-    )
+    said = "Line chart: training loss, and validation loss if there is one, over updates."
+    losses = over_seeds(run["loss"])[1].dropna("step")
+    if not losses.size:
+        return said
+    return f"{said} Training loss went from {float(losses[0]):.3g} to {float(losses[-1]):.3g}."
 
 
 @figure(
@@ -71,13 +71,14 @@ def plot_loss(run: xr.Dataset, ax: Axes | None = None) -> list[Line2D]:
     lines = []
     for name in held:
         values = run[name].where(np.isfinite(run[name])).dropna("step", how="all")
-        low, middle, high = over_seeds(values)
+        spread = over_seeds(values)
+        low, middle, high = (part.isel(step=spread[1].notnull().values) for part in spread)
         label, style = _STYLES[name]
         lines += ax.plot(middle["step"], middle, color=color, linestyle=style, label=label)
         if "seed" in values.dims:
             ax.fill_between(low["step"], low, high, color=color, alpha=0.15, linewidth=0)
     drawn = np.concatenate([np.asarray(line.get_ydata()) for line in lines])
-    if drawn.min() > 0 and drawn.max() > 10 * drawn.min():
+    if drawn.size and drawn.min() > 0 and drawn.max() > 10 * drawn.min():
         ax.set_yscale("log")
     remark(ax, "Loss", [*remarks_on(run, run[held[0]]), *_learning_rate(run)])
     ax.set_ylabel("loss")

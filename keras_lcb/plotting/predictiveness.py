@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.lines import Line2D
 
+from keras_lcb.analysis.records import over_seeds
 from keras_lcb.plotting.along_training import draw_layers, how_to_read, is_map
 from keras_lcb.plotting.extremes import least_and_most
 from keras_lcb.plotting.figures import figure
@@ -85,7 +86,7 @@ def plot_predictiveness(
     if quantity != "gradient_cosine":
         values = values.where(values > 0)
         ax.set_yscale("log")
-    mean = values.mean("seed") if "seed" in values.dims else values
+    mean = over_seeds(values)[1]
     middle = mean.isel(step_size=mean.sizes["step_size"] // 2)
     steps = run["step_size"].values
     said = f"Bands over step sizes {steps[0]:g} to {steps[-1]:g}; lines at {_middle(steps):g}."

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from keras_lcb import exercises
+from keras_lcb.exercises import answers
 from keras_lcb.exercises.checking import exercise
 from keras_lcb.exercises.lab_runs import OF_THE_LABS
 from keras_lcb.runs import schema
@@ -120,7 +121,14 @@ CASES = {
     "02.3": (
         "run",
         [1 / 40],
-        {40: "This is T", 1: "whole way", 0: "cover its whole way", 1 / 20: ""},
+        {
+            40: "This is T",
+            1: "whole way",
+            0: "cover its whole way",
+            1 / 20: "a way of 1",
+            0.005: "too small",
+            0.03: "too large",
+        },
     ),
     # From 0 to 10: 0.1, 0.01, 0.02, 0 an update; from 10 to 40: 0, 0.03, 0.0267, 0.0333.
     "02.4": (
@@ -386,6 +394,21 @@ def test_numbers_are_right_within_what_the_verdict_states(name):
     assert exercises.check(name, truth).checked.endswith(f"within {100 * tolerance:.0f} %.")
 
 
+def test_a_slip_of_0_has_the_tolerance_of_the_right_number_and_the_nearest_slip_counts():
+    slips = {0.0: "nothing", 100.0: "hundred", 101.0: "more"}
+
+    def said(answer):
+        return answers.number(answer, 0.001, slips=slips)
+
+    assert said(0.001) == (True, "")
+    assert said(0) == said(0.000009) == (False, "nothing")
+    assert said(0.00002) == (False, "2e-05 is too small.")
+    assert said(0.005) == (False, "0.005 is too large.")
+    assert said(-0.005) == (False, "The sign is the other one.")
+    assert [said(near)[1] for near in (99.5, 100.4, 100.6)] == ["hundred", "hundred", "more"]
+    assert answers.number(0.009, 0.0) == (True, "")
+
+
 def test_a_window_in_which_one_layer_is_just_twice_as_fast_will_do(run):
     distance = np.interp(STEPS, [0, 20, 40], [1.0, 0.75, 0.0])
     twice = run.assign(normalized_distance=run.normalized_distance.copy())
@@ -406,6 +429,15 @@ def test_the_run_of_exercise_05_4(run):
     assert exercises.check("05.4", swapped).right is True
     assert exercises.check("05.4", run).right is False
     assert exercises.check("05.4", {"frequency_error": 1}).right is False
+
+
+def test_exercise_05_4_names_wave_numbers_whatever_their_order(run):
+    error = run.frequency_error.sel(frequency=[1, 3]).assign_coords(frequency=[3, 1])
+    for order in ([1, 3], [3, 1]):
+        verdict = exercises.check(
+            "05.4", xr.Dataset({"e": error.sel(frequency=order)}).rename(e="frequency_error")
+        )
+        assert verdict.said == "Wave number 3 is learned before 1."
 
 
 def test_the_run_of_exercise_06_4(run):

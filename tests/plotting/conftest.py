@@ -17,6 +17,15 @@ def seeds(run_factory):
     return xr.concat(runs, xr.DataArray(np.arange(3), dims="seed", name="seed"), data_vars="all")
 
 
+@pytest.fixture
+def unlike(run_factory):
+    """Two runs with a slow and a fast fall, records at other steps, and one shorter, stacked."""
+    steps = {1: np.arange(0, 101, 10), 5: np.arange(0, 85, 7)}
+    runs = [run_factory(rates=(rate,) * 3, steps=own) for rate, own in steps.items()]
+    seeds = xr.DataArray([0, 1], dims="seed", name="seed")
+    return xr.concat(runs, seeds, data_vars="all", join="outer")
+
+
 @pytest.fixture(autouse=True)
 def settings_stay():
     """No figure may leave Matplotlib's settings changed."""

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import xarray as xr
 from matplotlib.figure import Figure
 
 from keras_lcb.analysis import time_to_fraction
@@ -126,6 +127,28 @@ def test_seeds_are_drawn_as_mean_and_band(seeds, ax):
     assert "lowest to highest of 3 seeds" in legend_texts(ax)
 
 
+def test_seeds_with_other_records_are_drawn_where_all_have_values(unlike, ax):
+    lines = plot_convergence(unlike, ax)
+    steps, drawn = lines[0].get_data()
+    assert steps.tolist() == unlike["step"].values[unlike["step"] <= 84].tolist()
+    own = unlike["normalized_distance"].isel(layer=0)
+    known = [own.isel(seed=seed).dropna("step") for seed in (0, 1)]
+    expected = [np.interp(steps, each["step"], each) for each in known]
+    np.testing.assert_allclose(drawn, np.mean(expected, axis=0))
+    assert (np.diff(drawn) < 0).all()  # each falls, and so does their mean
+    band = ax.collections[0].get_paths()[0].vertices
+    assert band[:, 0].max() == 84
+
+
+def test_seeds_without_a_common_update_are_named(run_factory, ax):
+    run = run_factory()
+    late = run.assign_coords(step=run["step"] + 1000)
+    seeds = xr.concat([run, late], "seed", data_vars="all", join="outer")
+    lines = plot_convergence(seeds, ax)
+    assert all(len(line.get_xdata()) == 0 for line in lines)
+    assert "no update is within the records of all: layer_0" in " ".join(texts(ax).split())
+
+
 def test_deep_networks_have_a_key_in_place_of_names(run_factory, ax):
     run = run_factory(rates=np.linspace(4, 1, 20))
     lines = plot_convergence(run, ax)
@@ -152,6 +175,19 @@ def test_very_deep_networks_are_a_map_with_a_row_a_layer(run_factory, ax):
     np.testing.assert_allclose(times, time_to_fraction(run))
     assert "bottom" in ax.get_ylabel()
     assert plot_convergence.figure.reading(run).endswith("shallow at the bottom.")
+
+
+@pytest.mark.parametrize("records", [1, 8])
+def test_a_map_without_values_has_its_axes_and_names_what_is_not_drawn(run_factory, ax, records):
+    run = run_factory(rates=np.linspace(4, 1, 30), attrs={"first_nonfinite_update": 1})
+    for name in ("distance", "normalized_distance"):
+        run[name][:] = np.nan
+    (mesh,) = plot_convergence(run.isel(step=slice(records)), ax)
+    ax.figure.draw_without_rendering()
+    assert not np.isfinite(np.ma.filled(mesh.get_array(), np.nan)).any()
+    assert ax.get_yticklabels()[0].get_text() == "layer_0" and "bottom" in ax.get_ylabel()
+    assert "layer_0, layer_1, layer_2 and 27 more" in " ".join(texts(ax).split())
+    assert "from update 1 on" in texts(ax)
 
 
 def test_names_point_to_where_lines_come_half_the_way(run_factory, ax):

@@ -78,6 +78,15 @@ def test_first_middle_and_last_record_along_training(ax):
     assert len(colors) == 3
 
 
+def test_eigenvalues_that_are_all_nan_leave_the_axes_and_a_remark(ax):
+    run = along_training([0, 10])
+    run["eigenvalue"][:] = np.nan
+    assert plot_curvature(run, ax) == []
+    ax.figure.draw_without_rendering()
+    assert [label.get_text() for label in ax.get_xticklabels()] == ["a", "b"]
+    assert "no positive eigenvalue: a, b" in texts(ax)
+
+
 def test_seeds_are_drawn_as_their_median(ax):
     runs = [make(1.0), make(2.0), make(10.0)]
     stacked = xr.concat(runs, xr.DataArray([0, 1, 2], dims="seed", name="seed"), data_vars="all")

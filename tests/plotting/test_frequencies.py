@@ -67,6 +67,26 @@ def test_functions_are_those_of_the_record(residual, ax):
     assert "out (constant)" in [text.get_text() for text in ax.get_legend().get_texts()]
 
 
+def test_functions_are_those_of_their_layers_whatever_the_order_of_dimensions(residual, ax):
+    for turned in (residual.transpose("x", "layer", ...), residual.transpose("x", "step", ...)):
+        ax.clear()
+        lines = plot_contributions(turned, ax=ax)
+        assert list(lines) == ["target", "low", "high", "out", "prediction"]
+        at = residual.isel(step=-1)
+        np.testing.assert_array_equal(lines["high"].get_ydata(), at.contribution.sel(layer="high"))
+
+
+def test_functions_of_seeds_are_those_at_the_last_update_of_all(residual, ax):
+    runs = [residual, residual.isel(step=[0, 2])]
+    stacked = xr.concat(runs, "seed", data_vars="all", join="outer")
+    lines = plot_contributions(stacked, ax=ax)
+    at = residual.sel(step=20)
+    np.testing.assert_allclose(lines["low"].get_ydata(), at.contribution.sel(layer="low"))
+    np.testing.assert_allclose(lines["prediction"].get_ydata(), at.prediction)
+    assert any("After 20 updates" in text.get_text() for text in ax.texts)
+    assert "after 20 updates" in plot_contributions.figure.showing(stacked)
+
+
 def test_plain_networks_have_a_prediction_only(plain, ax):
     assert list(plot_contributions(plain, ax=ax)) == ["target", "prediction"]
 

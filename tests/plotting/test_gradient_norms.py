@@ -23,6 +23,15 @@ def test_norms_of_zero_are_left_out(run_factory, ax):
     assert len(lines[1].get_xdata()) == 0
 
 
+def test_a_map_of_norms_that_are_all_zero_is_empty(run_factory, ax):
+    run = run_factory(rates=np.linspace(4, 1, 30))
+    run["gradient_norm"][:] = 0.0
+    (mesh,) = plot_gradient_norms(run, ax)
+    ax.figure.draw_without_rendering()
+    assert mesh.get_array().shape == (30, run.sizes["step"])
+    assert any("Not drawn" in text.get_text() for text in ax.texts)
+
+
 def test_without_norms_names_the_callback(run_factory, ax):
     with pytest.raises(ValueError, match="GradientNorms"):
         plot_gradient_norms(run_factory(gradients=False), ax)

@@ -35,6 +35,14 @@ def test_losses_may_be_negative_or_stacked(seeds, ax):
     np.testing.assert_allclose(line.get_ydata(), seeds["loss"].mean("seed")[1:])
 
 
+def test_seeds_with_other_records_are_drawn_where_all_have_values(unlike, ax):
+    (line,) = plot_loss(unlike, ax)
+    steps = unlike["step"].values
+    assert line.get_xdata().tolist() == steps[(steps >= 10) & (steps <= 84)].tolist()
+    assert (np.diff(line.get_ydata()) < 0).all()
+    assert "Training loss went from 0.89" in plot_loss.figure.showing(unlike)
+
+
 def test_without_loss_says_so(run_factory, ax):
     with pytest.raises(ValueError, match="no loss"):
         plot_loss(run_factory().drop_vars("loss"), ax)

@@ -49,6 +49,16 @@ def test_seeds_are_averaged(ax):
     np.testing.assert_allclose(lines[0].get_ydata(), expected)
 
 
+def test_seeds_with_other_records_are_drawn_where_all_have_values(ax):
+    stacked = xr.concat([make(), make().isel(step=[0, 2])], "seed", data_vars="all", join="outer")
+    shorter = xr.concat([make(), make().isel(step=[0, 1])], "seed", data_vars="all", join="outer")
+    for run, steps in ((stacked, [0, 10, 20]), (shorter, [0, 10])):
+        ax.clear()
+        lines = plot_predictiveness(run, ax)
+        assert lines[0].get_xdata().tolist() == steps
+        assert ax.collections[0].get_paths()[0].vertices[:, 0].max() == steps[-1]
+
+
 def test_refusals(run_factory, ax):
     with pytest.raises(ValueError, match="GradientPredictiveness"):
         plot_predictiveness(run_factory(), ax)

@@ -135,6 +135,13 @@ def test_tells_where_nan_began(diverged):
     assert "45 updates had such values. Records before update 55 are valid" in text
 
 
+def test_a_deep_network_that_diverged_at_once_has_a_report(run_factory):
+    distance = np.full((8, 25), np.nan)
+    text = elements(run_factory(distance, attrs={"first_nonfinite_update": 1})).text
+    assert "NaN or infinity began at update 1" in text
+    assert "Not drawn, since they have no values" in " ".join(text.split())
+
+
 def test_seeds_are_told_and_leave_out_the_single_run(stacked):
     text = elements(stacked).text
     assert "Shallower faster over 5 runs" in text
