@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 
 from keras_lcb.analysis.convergence import normalized_distance
-from keras_lcb.runs.received import check_run
+from keras_lcb.runs.received import check_run, in_order
 
 NEVER_MOVED = "never moved"
 NOT_FINITE = "not finite"
@@ -40,10 +40,8 @@ def single_runs(runs: xr.Dataset | Sequence[xr.Dataset]) -> list[xr.Dataset]:
     given = [runs] if isinstance(runs, xr.Dataset) else list(runs)
     single: list[xr.Dataset] = []
     for run in given:
-        check_run(run)
+        run = in_order(run)
         stacked = "seed" in run.dims
-        if "step" in run.indexes and not run.indexes["step"].is_monotonic_increasing:
-            run = run.sortby("step")
         single += [_of_seed(run, n) for n in range(run.sizes["seed"])] if stacked else [run]
     if not single:
         raise ValueError("Received no run to analyse. Pass a run, or a list of runs.")

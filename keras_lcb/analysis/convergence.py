@@ -13,7 +13,7 @@ import numpy as np
 import xarray as xr
 
 from keras_lcb.analysis.curves import first_and_last, per_layer
-from keras_lcb.runs.received import check_run
+from keras_lcb.runs.received import in_order
 
 
 def normalized_distance(run: xr.Dataset) -> xr.DataArray:
@@ -38,7 +38,7 @@ def normalized_distance(run: xr.Dataset) -> xr.DataArray:
         >>> normalized_distance(run).values[:, 0]
         array([1.  , 0.25])
     """
-    check_run(run)
+    run = in_order(run)
     held = [name for name in ("normalized_distance", "distance") if name in run]
     if not held:
         raise ValueError(

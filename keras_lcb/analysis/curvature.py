@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import xarray as xr
 
-from keras_lcb.runs.received import check_run
+from keras_lcb.runs.received import in_order
 
 
 def eigenvalue_per_parameter(run: xr.Dataset) -> xr.DataArray:
@@ -34,7 +34,7 @@ def eigenvalue_per_parameter(run: xr.Dataset) -> xr.DataArray:
         >>> eigenvalue_per_parameter(run).values[:, 0]
         array([2., 2.])
     """
-    check_run(run)
+    run = in_order(run)
     if "scaled_eigenvalue" not in run or "parameters" not in run.coords:
         raise ValueError(
             "The run must hold `scaled_eigenvalue` and `parameters`. Measure them with "

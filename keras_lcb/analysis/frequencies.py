@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from keras_lcb.runs.received import check_run
+from keras_lcb.runs.received import in_order
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -27,7 +27,7 @@ def carried(run: xr.Dataset) -> xr.DataArray:
     Raises:
         ValueError: If the run holds neither.
     """
-    check_run(run)
+    run = in_order(run)
     name = "frequency_share" if "frequency_share" in run else "r2"
     if name not in run:
         raise ValueError(

@@ -11,7 +11,7 @@ from keras_lcb.analysis.compared import compared_layers, single_runs, usable
 from keras_lcb.analysis.comparison import equal_layers
 from keras_lcb.analysis.convergence import normalized_distance, time_to_fraction
 from keras_lcb.analysis.rank import RankCorrelation, rank_correlation
-from keras_lcb.runs.received import check_run
+from keras_lcb.runs.received import in_order
 
 
 def rms_over_run(run: xr.Dataset, name: str) -> xr.DataArray:
@@ -37,7 +37,7 @@ def rms_over_run(run: xr.Dataset, name: str) -> xr.DataArray:
         >>> rms_over_run(run, "gradient_norm").values ** 2  # (10 · 5² + 30 · 1²) / 40
         array([7.])
     """
-    check_run(run)
+    run = in_order(run)
     if name not in run:
         raise ValueError(
             f"The run holds no '{name}'. Train with the callback GradientNorms, and collect it."

@@ -7,7 +7,7 @@ import xarray as xr
 
 from keras_lcb.analysis.convergence import first_below
 from keras_lcb.analysis.curves import per_layer
-from keras_lcb.runs.received import check_run
+from keras_lcb.runs.received import in_order
 
 
 def time_to_similarity(run: xr.Dataset, level: float = 0.9) -> xr.DataArray:
@@ -38,7 +38,7 @@ def time_to_similarity(run: xr.Dataset, level: float = 0.9) -> xr.DataArray:
         >>> time_to_similarity(run).values
         array([ 5., 15.])
     """
-    check_run(run)
+    run = in_order(run)
     if not 0 < level < 1:
         raise ValueError(f"`level` is a similarity between 0 and 1; received {level}.")
     if "similarity" not in run:

@@ -15,7 +15,7 @@ from keras_lcb.analysis.gradients import rms_over_run
 from keras_lcb.analysis.layer_table import LayerTable
 from keras_lcb.analysis.remaining import other_measures, remaining
 from keras_lcb.analysis.similarity import time_to_similarity
-from keras_lcb.runs.received import check_run
+from keras_lcb.runs.received import in_order
 
 _FACTS = ("depth", "kind", "role", "parameters")
 
@@ -66,7 +66,7 @@ def summary(run: xr.Dataset) -> pd.DataFrame:
         first       0           8.0  0.375
         second      1          16.0  0.625
     """
-    check_run(run)
+    run = in_order(run)
     if "layer" not in run.coords:
         raise ValueError("The run holds no layers to summarise. Pass what `collect` returned.")
     layers = run["layer"].values.astype(object)

@@ -11,7 +11,7 @@ from keras_lcb.diagnosis.findings import Findings
 from keras_lcb.diagnosis.observed import Observed
 from keras_lcb.diagnosis.rule import CannotTell, Rule
 from keras_lcb.diagnosis.rules import NAMES, rule_of
-from keras_lcb.runs.received import check_run
+from keras_lcb.runs.received import in_order
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -73,6 +73,7 @@ def diagnose(run: xr.Dataset, model: Any = None, data: Any = None) -> Findings:
     >>> [(finding.name, finding.layers) for finding in diagnose(watched.results)]
     [('frozen layer', ('a',))]
     """
+    run = in_order(run)
     _check(run, model, data)
     seen = Observed(run, model, data)
     found: dict[str, list[Finding]] = {}
@@ -95,7 +96,6 @@ def diagnose(run: xr.Dataset, model: Any = None, data: Any = None) -> Findings:
 
 
 def _check(run: xr.Dataset, model: Any, data: Any) -> None:
-    check_run(run)
     if "layer" not in run.dims:
         raise ValueError("`run` must be a run with layers, as `collect` returns it.")
     if "seed" in run.dims:

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 
 def check_run(received: Any) -> None:
@@ -32,3 +37,38 @@ def check_run(received: Any) -> None:
     elif hasattr(type(received), "results"):
         what, advice = f"the callback {what}", "Pass its `results`."
     raise ValueError(f"Expected a run, but received {what}. {advice}")
+
+
+def in_order(run: xr.Dataset) -> xr.Dataset:
+    """Returns a run with its records in the order of training, in memory.
+
+    Raises:
+        ValueError: If `received` is no run, an update has several records, or `step` or `layer` is
+            no dimension.
+
+    Example:
+        >>> import xarray as xr
+        >>> run = xr.Dataset(
+        ...     {"distance": (("step", "layer"), [[1.0], [4.0]])},
+        ...     {"step": [10, 0], "layer": ["dense"]},
+        ... )
+        >>> in_order(run).step.values
+        array([ 0, 10])
+    """
+    check_run(run)
+    for dim in ("step", "layer"):
+        if dim in run.coords and dim not in run.dims:
+            raise ValueError(
+                f"The run has no dimension `{dim}`, only a single value. Select with a list: "
+                f"`run.isel({dim}=[0])`."
+            )
+    if "step" in run.coords:
+        steps, counts = np.unique(run["step"].values, return_counts=True)
+        if (counts > 1).any():
+            raise ValueError(
+                f"Update {steps[counts > 1][0]} has several records in the run. Keep one of them: "
+                "`run.drop_duplicates('step')`."
+            )
+        if not np.array_equal(steps, run["step"].values):
+            run = run.sortby("step")
+    return run.compute() if run.chunks else run

@@ -8,12 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+import keras_lcb as lcb
 from keras_lcb.analysis.convergence import (
     area_under_distance,
     convergence_rate,
     normalized_distance,
     time_to_fraction,
 )
+from keras_lcb.analysis.gradients import rms_over_run
 
 COORDS = {"step": [0, 10, 20, 40], "layer": ["a", "b"]}
 HAND = xr.Dataset(
@@ -184,3 +186,34 @@ def test_runs_without_distances(run_factory):
     with pytest.raises(ValueError, match="no records yet"):
         time_to_fraction(run.isel(step=[]))
     assert area_under_distance(run.isel(step=[0])).isnull().all()
+
+
+ANALYSES = {
+    "time_to_fraction": lambda run: time_to_fraction(run).values,
+    "area": lambda run: area_under_distance(run).values,
+    "rate": lambda run: convergence_rate(run, 0, 30).values,
+    "rms": lambda run: rms_over_run(run, "update_norm").values,
+    "summary": lambda run: lcb.summary(run).area.values,
+    "bias": lambda run: np.array([lcb.convergence_bias(run).ratio.value]),
+    "findings": lambda run: np.array([each.name for each in lcb.diagnose(run)]),
+}
+
+
+@pytest.mark.parametrize("analysis", ANALYSES.values(), ids=ANALYSES)
+def test_records_may_come_in_any_order(run_factory, analysis):
+    run = run_factory(rates=(8, 4, 2, 1))
+    backwards = run.isel(step=slice(None, None, -1))
+    np.testing.assert_array_equal(analysis(backwards), analysis(run))
+
+
+@pytest.mark.parametrize("analysis", ANALYSES.values(), ids=ANALYSES)
+def test_runs_that_lack_a_dimension_or_hold_an_update_twice_are_refused(run_factory, analysis):
+    run = run_factory()
+    with pytest.raises(ValueError, match=r"no dimension `layer`.*isel\(layer=\[0\]\)"):
+        analysis(run.isel(layer=0))
+    with pytest.raises(ValueError, match="no dimension `step`"):
+        analysis(run.isel(step=3))
+    twice = xr.concat([run.isel(step=slice(0, 4)), run.isel(step=slice(3, None))], "step")
+    with pytest.raises(ValueError, match="Update 30 has several records"):
+        analysis(twice)
+    assert len(analysis(twice.drop_duplicates("step"))) == len(analysis(run))
