@@ -121,13 +121,19 @@ def _check_layers(parts: list[xr.Dataset]) -> None:
 def _check_losses(parts: list[xr.Dataset]) -> None:
     """Checks that the parts tell of one training, whose losses are the same for all callbacks.
 
+    If one part ends before the other, the mean losses between any two records that they share are
+    compared, too. They differ if one callback only watched a later `fit`, and counts updates from
+    there. Parts with the same end watched the same updates, since each `fit` ends with a record.
+
     Raises:
         ValueError: If they do not.
     """
-    for one, other in itertools.combinations(map(_losses, parts), 2):
+    for pair in itertools.combinations(parts, 2):
+        own, shared = map(_losses, pair), _shared_steps(*pair)
+        one, other = ({**_mean_losses(found, shared), **found} for found in own)
         for since, step in sorted(one.keys() & other.keys()):
             found = one[since, step], other[since, step]
-            if abs(found[0] - found[1]) > _TOLERANCE * max(map(abs, found)):
+            if _differ(*found) and _differ(*(_last_loss(part, step) for part in pair)):
                 raise ValueError(
                     f"The callbacks watched different trainings: the mean loss from update {since} "
                     f"to update {step} is {found[0]:.6g} in one and {found[1]:.6g} in another. Do "
@@ -141,6 +147,45 @@ def _losses(part: xr.Dataset) -> dict[tuple[int, int], float]:
         return {}
     between = itertools.pairwise(part["step"].values.tolist())
     return dict(zip(between, part["loss"].values.tolist()[1:], strict=True))
+
+
+def _differ(one: float, other: float) -> bool:
+    return abs(one - other) > _TOLERANCE * max(abs(one), abs(other))
+
+
+def _last_loss(part: xr.Dataset, step: int) -> float:
+    """Returns the loss of one record. If losses are those of single batches, all parts share it."""
+    return float(part["loss"].values[part["step"].values == step][0])
+
+
+def _shared_steps(one: xr.Dataset, other: xr.Dataset) -> list[int]:
+    """Returns the steps of which both parts have a record, if these parts end at different steps.
+
+    It returns none if a part was merged from callbacks with different `every`, since its losses
+    cover unknown updates. Nor does it for parts with the same end: means over updates are not exact
+    with gradient accumulation, or if a training step reports the loss of its batch.
+    """
+    if any("step" not in part.dims or not part.sizes["step"] for part in (one, other)):
+        return []
+    every = [
+        {repr(own["every"]) for own in schema.settings(part).values() if "every" in own}
+        for part in (one, other)
+    ]
+    if max(map(len, every)) > 1 or one["step"].values[-1] == other["step"].values[-1]:
+        return []
+    return np.intersect1d(one["step"].values, other["step"].values).tolist()
+
+
+def _mean_losses(
+    losses: dict[tuple[int, int], float], steps: list[int]
+) -> dict[tuple[int, int], float]:
+    """Returns the mean losses between given records, by the steps of the two."""
+    means = {}
+    for since, step in itertools.pairwise(steps):
+        within = [(b - a, loss) for (a, b), loss in losses.items() if since <= a and b <= step]
+        if within:
+            means[since, step] = sum(n * loss for n, loss in within) / sum(n for n, _ in within)
+    return means
 
 
 def _joined_index(parts: list[xr.Dataset]) -> dict[Hashable, xr.DataArray]:

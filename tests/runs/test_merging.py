@@ -174,6 +174,31 @@ def test_different_trainings_are_told_by_their_losses():
         collect(part([0, 5], validation_loss=[1, 2]), part([0, 5], validation_loss=[1, 3]))
 
 
+def test_a_callback_that_only_watched_a_later_fit_is_told_by_mean_losses():
+    """Its updates are counted from there; no two losses are over the same updates."""
+    steps, losses = [0, 3, 6, 9, 12, 15, 18, 21, 24], [np.nan, 8, 7, 6, 5, 4, 3, 2, 1]
+    whole = part(steps, distance=np.ones((9, 2)), loss=losses)
+    first = part([0, 4, 8, 12], gradient_norm=np.ones((4, 2)), loss=[np.nan, 7.75, 6.5, 5.25])
+    assert collect(whole, first).sizes["step"] == 11
+    later = first.assign(loss=first.loss - 4)
+    with pytest.raises(ValueError, match="from update 0 to update 12 is 6.5 in one and 2.5 in"):
+        collect(whole, later)
+    with pytest.raises(ValueError, match="watched different trainings"):
+        collect(later, whole)
+
+
+def test_mean_losses_are_compared_only_where_they_are_exact():
+    steps, losses = [0, 3, 6, 9, 12, 18], [np.nan, 8, 7, 6, 5, 4]
+    whole = part(steps, distance=np.ones((6, 2)), loss=losses)
+    rough = part([0, 4, 8, 12], gradient_norm=np.ones((4, 2)), loss=[np.nan, 7, 6, 5.2])
+    batches = rough.assign(loss=("step", [np.nan, 7.5, 6, 5]))
+    assert collect(whole, batches).sizes["step"] == 8, "the losses of the last batch"
+    assert collect(whole.isel(step=slice(5)), rough).sizes["step"] == 7, "the same end"
+    every = {"settings": '{"A": {"every": 3}, "B": {"every": 4}}'}
+    assert collect(whole.assign_attrs(every), rough).sizes["step"] == 8, "merged before"
+    assert collect(whole, rough.isel(step=[])).sizes["step"] == 6
+
+
 def test_different_times_of_records_are_named_as_a_cause():
     fine = part(
         [0, 3, 6], {"settings": {"A": {"every": 3}}}, gradient_norm=[[0, 0], [1, 2], [3, 4]]
