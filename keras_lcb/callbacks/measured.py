@@ -1,4 +1,4 @@
-"""What a recorder of the user's own has measured, checked when a record is taken."""
+"""Checks what the `measure` of a user's recorder returns, whenever a record is taken."""
 
 from __future__ import annotations
 

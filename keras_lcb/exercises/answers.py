@@ -179,7 +179,7 @@ def _copied(arguments: tuple[Any, ...]) -> tuple[Any, ...]:
 
 
 def _close(given: float, expected: float, within: float, at_zero: float = 0.0) -> bool:
-    """Returns whether a number is within the tolerance of another, or of `at_zero` if that is 0."""
+    """Returns whether a number is close to another; to 0, if it is at most `at_zero` away."""
     return abs(given - expected) <= within * (abs(expected) or abs(at_zero) or 1.0)
 
 

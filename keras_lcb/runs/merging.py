@@ -159,7 +159,7 @@ def _last_loss(part: xr.Dataset, step: int) -> float:
 
 
 def _shared_steps(one: xr.Dataset, other: xr.Dataset) -> list[int]:
-    """Returns the steps of which both parts have a record, if these parts end at different steps.
+    """Returns the steps at which both parts have records; none if the parts end at the same step.
 
     It returns none if a part was merged from callbacks with different `every`, since its losses
     cover unknown updates. Nor does it for parts with the same end: means over updates are not exact

@@ -14,7 +14,7 @@ from keras_lcb.quantities.step_quantity import StepQuantity
 
 
 def called(quantity: StepQuantity, function: Callable[..., Any], *args: Any) -> Any:
-    """Calls a method of a user's quantity; errors name the quantity."""
+    """Calls a method of a user's quantity. An error of the method names the quantity."""
     try:
         return function(*args)
     except Exception as error:  # the user's code may raise anything

@@ -500,7 +500,7 @@ def test_what_a_quantity_receives_is_not_written_into():
 
 
 class FromStart(lcb.StepQuantity):
-    """The squared way from the weights with which training began, which are its state."""
+    """The squared distance to the first weights, which the quantity keeps as its state."""
 
     name, long_name, needs_weights = "from_start", "squared way", True
 

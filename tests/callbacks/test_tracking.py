@@ -102,7 +102,7 @@ def test_a_tensorflow_loop(kind):
 
 
 def jax_step(model, optimizer, donated=()):
-    """Returns a step that keeps the state outside of the variables, and assigns it after each."""
+    """Returns a step that keeps the state outside the model, and then assigns it to the model."""
     import jax
 
     def loss_of(trained, others, x, y):
