@@ -117,7 +117,7 @@ with open("faults.json", "w") as file:
 
 @pytest.fixture(scope="module")
 def faults(tmp_path_factory):
-    """Adds to a copy of the package all that is shown, and returns what goes wrong in each use.
+    """Adds all examples to a copy of the package, uses each, and returns the errors.
 
     It is one process for all of them, since most of the time goes into loading TensorFlow.
     """

@@ -39,7 +39,7 @@ def over_seeds(values: xr.DataArray) -> tuple[xr.DataArray, xr.DataArray, xr.Dat
 
 
 def _within_records(values: xr.DataArray) -> xr.DataArray:
-    """Returns values for each step between the first and the last record that has one."""
+    """Interpolates values at all steps between the first and the last known value."""
     steps, axis = values["step"].values, values.get_axis_num("step")
     filled = np.apply_along_axis(_interpolated, axis, values.values.astype(float), steps)
     return values.copy(data=filled)

@@ -122,7 +122,7 @@ class Recorder(LoopTiming):
             chosen = [getattr(each, "name", each) for each in chosen]
         return {"every": self.every, "layers": chosen}
 
-    # Built-in callbacks override these methods, and declare no `variables`.
+    # Built-in callbacks override these methods. They leave `variables` empty.
 
     def _checked_measure(self) -> Record:
         """Returns what `measure` returns, checked, so that errors come with the first record."""

@@ -82,7 +82,7 @@ class Finding:
 
 
 def check_fields(of: Any, kind: str, expected: Mapping[str, tuple[str, bool]]) -> None:
-    """Raises a `ValueError` for the first field that is not as expected.
+    """Raises a `ValueError` if a field has a wrong type or value. It names the first such field.
 
     Args:
         of: The object with the fields.

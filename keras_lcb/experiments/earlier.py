@@ -124,7 +124,7 @@ def read_earlier(page: str | os.PathLike[str]) -> Earlier:
 
 
 def fuller(now: Answer, before: Answer) -> Answer:
-    """Returns `now`, with `before` in its place on each setting that lacks more runs now.
+    """Returns `now`, but takes a setting from `before` if it lacked fewer runs then.
 
     Args:
         now: What runs say of a claim, uncorrected.

@@ -49,7 +49,7 @@ def _has_some(run: xr.Dataset, figure: Figure) -> bool:
 
 
 def _figure(figure: Figure, run: xr.Dataset) -> str:
-    """Returns a figure as HTML, or a sentence in its place, which says why it is not there."""
+    """Returns a figure as HTML. If it cannot be drawn, returns a sentence that says why."""
     try:
         svg = draw(figure.plot, run, figure.name, figure.showing)
         reading = escape(figure.reading(run))

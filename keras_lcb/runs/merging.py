@@ -154,7 +154,7 @@ def _differ(one: float, other: float) -> bool:
 
 
 def _last_loss(part: xr.Dataset, step: int) -> float:
-    """Returns the loss of one record. If losses are those of single batches, all parts share it."""
+    """Returns the loss of one record. Losses of single batches are the same in all parts."""
     return float(part["loss"].values[part["step"].values == step][0])
 
 

@@ -1,4 +1,4 @@
-"""Calls the methods of a user's quantity before training, so that errors come then, and by name."""
+"""Tries the methods of a user's quantity before training. Errors name the quantity."""
 
 from __future__ import annotations
 

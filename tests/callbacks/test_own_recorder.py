@@ -13,7 +13,7 @@ Q = {"long_name": "something", "units": "1"}
 
 
 def own(measure, variables=None, **members):
-    """A recorder with a method `measure`, of the variable `q` unless others are given."""
+    """Makes a recorder class with a given `measure`. It declares the variable `q` by default."""
     members = {"variables": variables or {"q": Q}, "measure": measure, **members}
     return type("Own", (lcb.Recorder,), members)
 

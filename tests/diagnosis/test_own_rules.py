@@ -37,7 +37,7 @@ def finding(**changes):
 
 @pytest.fixture
 def add(tmp_path, monkeypatch):
-    """Adds a rule "own rule", as one would add it to the package's."""
+    """Adds a rule with the name "own rule" to those of the package."""
 
     def file(code):
         (tmp_path / "own_rule.py").write_text(HEAD + code)
