@@ -10,6 +10,8 @@
 VENV := .venv
 BIN := $(VENV)/bin
 BACKEND ?= all
+# Many processes import the package, and each would compile it anew.
+unexport PYTHONDONTWRITEBYTECODE
 # The tests whose outcome depends on the Keras backend; the others run on TensorFlow only.
 BACKEND_TESTS := tests/backend tests/battery/test_battery.py tests/callbacks \
                  tests/docs/test_recipes.py tests/freezing \

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 
+import keras_lcb as lcb
 from battery import models, models_check, optimizers, trainings, trainings_check
 from battery.models import layers as layer_models
 
@@ -77,6 +78,21 @@ def test_a_wrong_norm_is_a_fault(monkeypatch):
     (case,) = [case for case in models.cases("layers") if case.name == "layer Dense"]
     found = models_check.check(case.make)
     assert found.faults and np.isclose(found.error, 1e-4, rtol=0.1)
+
+
+def test_changed_weights_are_a_fault(monkeypatch):
+    """They are also looked for without TensorFlow's graph optimizer, which finds them, too."""
+
+    class Changing(lcb.GradientNorms):
+        def on_epoch_end(self, epoch, logs=None):
+            bias = self.model.layers[-1].bias
+            bias.assign(bias + 1e-3)
+            super().on_epoch_end(epoch, logs)
+
+    monkeypatch.setattr(lcb, "GradientNorms", Changing)
+    (case,) = [case for case in models.cases("layers") if case.name == "layer Dense"]
+    faults = models_check.check(case.make).faults
+    assert any("differ from a plain run" in fault for fault in faults), faults
 
 
 def test_each_file_has_its_own_models():
