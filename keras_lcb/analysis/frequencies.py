@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from keras_lcb.analysis.records import over_seeds
 from keras_lcb.runs.received import in_order
 
 if TYPE_CHECKING:
@@ -16,7 +17,8 @@ def carried(run: xr.Dataset) -> xr.DataArray:
     """Returns how much of each frequency each layer carries, averaged over seeds.
 
     Layers without values are left out. R² is measured at some records only; at the others, the
-    last measured value of each seed is repeated, also after the end of a shorter training.
+    last measured value of each seed is repeated, also after the end of a shorter training. Shares
+    have a mean where all seeds have one, see `over_seeds`.
 
     Args:
         run: A run with `frequency_share` (of a residual network) or `r2` (of a plain one).
@@ -40,7 +42,7 @@ def carried(run: xr.Dataset) -> xr.DataArray:
         places = np.apply_along_axis(_last_known, known.get_axis_num("step"), known.values)
         values = values.drop_vars("step").isel(step=known.variable.copy(data=places))
         values = values.assign_coords(step=run["step"])
-    values = values.mean("seed", keep_attrs=True) if "seed" in values.dims else values
+    values = over_seeds(values)[1].assign_attrs(values.attrs)
     own = values.notnull().any(["step", "frequency"])
     return values.isel(layer=own.values).rename(name)
 

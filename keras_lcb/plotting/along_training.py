@@ -141,14 +141,24 @@ def remarks_on(run: xr.Dataset, values: xr.DataArray) -> list[str]:
     first = first_nonfinite_update(run)
     if first is not None:
         remarks.append(f"Values are NaN or infinite from update {first:,} on.")
-    if "seed" in values.dims:
-        remarks.append(f"Mean of {values.sizes['seed']} seeds.")
+    remarks += mean_of_seeds(values)
     absent, apart = _without(values), _without(over_seeds(values)[1])
     if absent:
         remarks.append(f"Not drawn, since they have no values: {_few(absent)}.")
     if apart := [name for name in apart if name not in absent]:
         remarks.append(f"Not drawn, since no update is within the records of all: {_few(apart)}.")
     return remarks
+
+
+def mean_of_seeds(values: xr.DataArray) -> list[str]:
+    """Returns the remark of how many seeds a mean is over; none for values without seeds."""
+    if "seed" not in values.dims:
+        return []
+    count = values.sizes["seed"]
+    known = int(values.notnull().any([dim for dim in values.dims if dim != "seed"]).sum())
+    if known == count:
+        return [f"Mean of {count} seeds."]
+    return [f"Mean of {known} of {count} seeds; the others have no values."]
 
 
 def _without(values: xr.DataArray) -> list[str]:

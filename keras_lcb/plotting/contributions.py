@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from keras_lcb.analysis.records import over_seeds, record_at
-from keras_lcb.plotting.along_training import remark
+from keras_lcb.plotting.along_training import mean_of_seeds, remark
 from keras_lcb.plotting.figures import figure
 from keras_lcb.plotting.style import is_dark, layer_colors, new_axes, short_name
 
@@ -59,7 +59,7 @@ def plot_contributions(
     >>> sorted(lines)
     ['layer_0', 'layer_1', 'prediction', 'target']
     """
-    seeds = run.sizes.get("seed", 1)
+    mean = mean_of_seeds(run["prediction"])
     run = _mean(run)
     at = record_at(run, step)
     ax = new_axes(ax)
@@ -78,7 +78,6 @@ def plot_contributions(
     (lines["prediction"],) = ax.plot(x, at["prediction"], "--", color=ink, label="prediction")
     layers = "what each layer adds" if "contribution" in run else "no layer adds a part of its own"
     said = f"After {int(at['step']):,} updates; {layers}."
-    mean = [f"Mean of {seeds} seeds."] if seeds > 1 else []
     remark(ax, "Target and prediction", [said, *mean])
     ax.set(xlabel="x", xlim=(x[0], x[-1]))
     ax.legend(fontsize="small", frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))

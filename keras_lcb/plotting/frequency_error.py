@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.colors import to_hex
 
 from keras_lcb.analysis.records import over_seeds
-from keras_lcb.plotting.along_training import frame_training, remark
+from keras_lcb.plotting.along_training import frame_training, mean_of_seeds, remark
 from keras_lcb.plotting.figures import figure
 from keras_lcb.plotting.labels import LineLabels
 from keras_lcb.plotting.style import is_dark, new_axes
@@ -79,10 +79,10 @@ def plot_frequency_error(run: xr.Dataset, ax: Axes | None = None) -> list[Line2D
             ax.fill_between(steps, *band, color=color, alpha=0.15, linewidth=0)
     LineLabels(ax, [line for line in lines if np.size(line.get_xdata())])
     ax.axhline(0.5, color=ax.xaxis.label.get_color(), linestyle=":", linewidth=0.8, alpha=0.5)
-    said = ""
-    if "seed" in errors.dims:
-        said = f"Mean of {errors.sizes['seed']} seeds, with a band from the lowest to the highest."
-    remark(ax, "Error of the prediction at each frequency", [said] if said else [])
+    said = mean_of_seeds(errors)
+    if said:
+        said.append("The band is from the lowest to the highest.")
+    remark(ax, "Error of the prediction at each frequency", said)
     frame_training(run, ax)
     ax.set_ylabel("error relative to the target's amplitude")
     ax.set_ylim(0, min(2.0, max(1.1, ax.get_ylim()[1])))

@@ -9,7 +9,7 @@ from matplotlib.colors import Normalize, TwoSlopeNorm
 
 from keras_lcb.analysis.frequencies import carried
 from keras_lcb.analysis.records import record_at
-from keras_lcb.plotting.along_training import remark
+from keras_lcb.plotting.along_training import mean_of_seeds, remark
 from keras_lcb.plotting.figures import figure
 from keras_lcb.plotting.layer_map import edges, name_rows
 from keras_lcb.plotting.style import axis_label, new_axes
@@ -27,7 +27,7 @@ _MOST_NUMBERS = 80
 
 
 def _showing(run: xr.Dataset) -> str:
-    last = carried(run).isel(step=-1)
+    last = _drawn(run)[0].isel(step=-1)
     carriers = [
         f"k = {int(k)}: {last['layer'][int(last.sel(frequency=k).argmax('layer'))].item()}"
         for k in last["frequency"].values
@@ -75,14 +75,13 @@ def plot_frequency_map(
     >>> mesh.get_array().shape
     (3, 2)
     """
-    values = carried(run)
+    values, said = _drawn(run)
     shown = record_at(values.to_dataset(name="values"), step)
     ax = new_axes(ax)
     mesh = draw_map(values, shown["values"], ax)
     if shown["values"].size <= _MOST_NUMBERS:
         _write_numbers(mesh, ax)
-    said = [f"After {int(shown['step']):,} updates.", *_seeds(run)]
-    remark(ax, _TITLES[str(values.name)], said)
+    remark(ax, _TITLES[str(values.name)], [f"After {int(shown['step']):,} updates.", *said])
     return mesh
 
 
@@ -116,7 +115,7 @@ def plot_frequency_history(run: xr.Dataset, ax: Any = None) -> list[QuadMesh]:
     >>> len(plot_frequency_history(example_run(frequencies=(1, 3))))
     2
     """
-    values = carried(run)
+    values, said = _drawn(run)
     count = values.sizes["frequency"]
     if ax is None:
         from matplotlib import pyplot
@@ -136,7 +135,7 @@ def plot_frequency_history(run: xr.Dataset, ax: Any = None) -> list[QuadMesh]:
         name_rows(own["layer"].values, panel)
         panel.set_ylabel(f"k = {int(own['frequency'])}")
         _key(meshes[-1], panel)
-    remark(panels[0], _TITLES[str(values.name)], _seeds(run))
+    remark(panels[0], _TITLES[str(values.name)], said)
     panels[-1].set_xlabel(axis_label(run["step"]))
     return meshes
 
@@ -166,5 +165,9 @@ def _key(mesh: QuadMesh, ax: Axes) -> None:
     ax.figure.colorbar(mesh, ax=ax, extend=extend, pad=0.02)
 
 
-def _seeds(run: xr.Dataset) -> list[str]:
-    return [f"Mean of {run.sizes['seed']} seeds."] if "seed" in run.dims else []
+def _drawn(run: xr.Dataset) -> tuple[xr.DataArray, list[str]]:
+    """Returns what is drawn, and the remark on seeds; of seeds, the records that all have."""
+    values = carried(run)
+    said = mean_of_seeds(run[str(values.name)])
+    known = values.notnull().any(["layer", "frequency"]).values
+    return values.isel(step=known) if said and known.any() else values, said

@@ -138,6 +138,20 @@ def test_seeds_that_were_probed_at_different_records_have_the_mean_of_their_last
     np.testing.assert_array_equal(carried(runs[0])[:, 0, 0], [0.25, 0.5, 0.5, 1.0])
 
 
+def test_shares_have_a_mean_where_all_seeds_have_one(residual, ax):
+    """Or the mean would jump to that of the seed that was trained longer."""
+    short = 3 * residual.isel(step=slice(0, -1))
+    silent = residual.copy()
+    silent["frequency_share"] = residual["frequency_share"] * np.nan
+    seeds = xr.concat([residual, short, silent], "seed", join="outer")
+    means = carried(seeds)
+    np.testing.assert_allclose(means[:-1], 2 * carried(residual)[:-1])
+    assert means[-1].isnull().all()
+    mesh = plot_frequency_map(seeds, ax=ax)
+    np.testing.assert_allclose(mesh.get_array(), means[-2])
+    assert any("Mean of 2 of 3 seeds" in text.get_text() for text in ax.texts)
+
+
 def test_seeds_have_their_mean(residual, ax):
     seeds = over_seeds(residual)
     mesh = plot_frequency_map(seeds, ax=ax)
