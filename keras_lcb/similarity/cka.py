@@ -7,6 +7,8 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
+# Centring leaves numbers of about this size, relative to the Gram matrix, where nothing is left.
+_ROUNDING = 1e-12
 LEAST_SAMPLES = 4  # of a mini-batch; the unbiased estimate is not defined for fewer
 
 
@@ -46,7 +48,11 @@ def _above_diagonal(gram: np.ndarray) -> np.ndarray:
     of_all = apart.sum(axis=(-2, -1)) / ((samples - 1) * (samples - 2))
     rows, columns = np.triu_indices(samples, 1)
     above = gram[..., rows, columns] - of_row[..., rows] - of_row[..., columns]
-    return (above + of_all[..., None]) * np.sqrt(2 / (samples * (samples - 3)))
+    above += of_all[..., None]
+    # As when the layer is active on a single sample. Its cosine with others would be random.
+    nothing = np.linalg.norm(above, axis=-1) <= _ROUNDING * np.linalg.norm(gram, axis=(-2, -1))
+    above[nothing] = 0.0
+    return above * np.sqrt(2 / (samples * (samples - 3)))
 
 
 def vector_size(batches: Sequence[int]) -> int:
@@ -74,7 +80,7 @@ def cka(one: np.ndarray, other: np.ndarray) -> np.ndarray:
 
     Returns:
         CKA, with the shape of the other axes. It is NaN if a representation is the same for all
-        samples, or not finite.
+        samples, or for all but one of each mini-batch, or not finite.
 
     Source: Nguyen, Raghu & Kornblith (2020), "Do Wide and Deep Networks Learn the Same Things?",
     arXiv 2010.15327.

@@ -20,6 +20,7 @@ from keras_lcb.synthetic.features import (
 )
 
 READOUT_BIAS = "readout_bias"
+_MOST_ROUNDING = 0.05  # of the parts, in a network of half precision
 
 
 @dataclass(frozen=True)
@@ -65,11 +66,12 @@ def decompose(model: keras.Model, x: ArrayLike) -> xr.DataArray:
     Returns:
         An `xarray.DataArray` of the contributions, with dims (`layer`, `x`), in evaluation mode.
         The last layer, `readout_bias`, is the bias of the read-out. The sum over `layer` equals
-        `model(x)` up to rounding errors.
+        `model(x)` up to rounding errors. A part of the input itself, of a model within the model,
+        or of several layers together is named after the layer or operation that returns it.
 
     Raises:
         ValueError: If the output is not such a sum: in a plain network, with a read-out that is
-            normalized or not linear, or with several outputs.
+            normalized, quantized or not linear, or with several outputs.
 
     Example:
         >>> from keras_lcb.synthetic.networks import build_network
@@ -95,7 +97,12 @@ def contributions(model: keras.Model, x: ArrayLike) -> tuple[list[str], np.ndarr
     if model not in _decompositions:
         _decompositions[model] = _decomposition(model)
     parts = _decompositions[model]
-    column = input_column(model, x)
+    members = _members(parts, input_column(model, x))
+    return [*parts.layers, *([READOUT_BIAS] if parts.readout.use_bias else [])], members
+
+
+def _members(parts: _Decomposition, column: np.ndarray) -> np.ndarray:
+    """Returns the contribution of each layer, and of the bias, at some points."""
     # In double precision, so that the sum of the parts adds no rounding errors to those of the
     # model.
     kernel = _values(parts.readout.kernel)[:, 0]
@@ -105,9 +112,9 @@ def contributions(model: keras.Model, x: ArrayLike) -> tuple[list[str], np.ndarr
     for place, features in zip(parts.places, outputs, strict=True):
         members[place] += np.einsum("nu,u->n", features, kernel)
     if not parts.readout.use_bias:
-        return list(parts.layers), members
+        return members
     bias = np.full((1, len(column)), _values(parts.readout.bias)[0])
-    return [*parts.layers, READOUT_BIAS], np.concatenate([members, bias])
+    return np.concatenate([members, bias])
 
 
 def _decomposition(model: keras.Model) -> _Decomposition:
@@ -128,14 +135,35 @@ def _decomposition(model: keras.Model) -> _Decomposition:
     source = call_behind(terms[0])
     if len(terms) == 1 and (len(hidden) > 1 or _normalizes(source)):
         raise ValueError(_refusal(model, source))
-    behind = [_dense_behind(term) for term in terms]
+    behind = [_layer_behind(term) for term in terms]
     layers = list({id(layer): layer for layer in behind}.values())
-    return _Decomposition(
+    found = _Decomposition(
         layers=tuple(layer.name for layer in layers),
         places=tuple(next(n for n, own in enumerate(layers) if own is layer) for layer in behind),
         forward=forward_model(model, terms),
         readout=readout,
     )
+    _check_sum(model, found)
+    return found
+
+
+def _check_sum(model: keras.Model, parts: _Decomposition) -> None:
+    """Checks that the parts add up, which needs a read-out that multiplies by its kernel.
+
+    Raises:
+        ValueError: If they do not: the read-out is quantized, or computes something of its own.
+    """
+    points = np.linspace(-1.0, 1.0, 5)[:, np.newaxis]
+    members = _members(parts, input_column(model, points))
+    whole = forward_model(model, model.outputs[0]).predict_on_batch(input_column(model, points))
+    missed = abs(members.sum(axis=0) - np.asarray(whole, np.float64)[:, 0])
+    if (missed > _MOST_ROUNDING * abs(members).sum(axis=0).max()).any():
+        raise ValueError(
+            f"The output of '{model.name}' is not the sum of its layers' parts: the read-out "
+            f"'{parts.readout.name}' does not simply multiply by its kernel and add its bias, as "
+            "when it is quantized or a subclass of Dense with a `call` of its own. Use a plain "
+            "Dense layer as the read-out."
+        )
 
 
 def _refusal(model: keras.Model, source: Call) -> str:
@@ -167,10 +195,16 @@ def _terms(tensor: keras.KerasTensor) -> list[keras.KerasTensor]:
     return [term for part in source.inputs for term in _terms(part)]
 
 
-def _dense_behind(tensor: keras.KerasTensor) -> keras.layers.Layer:
-    """Returns the Dense layer behind a tensor, possibly before an activation or normalization."""
+def _layer_behind(tensor: keras.KerasTensor) -> keras.layers.Layer:
+    """Returns the layer that made a term, possibly before an activation or normalization.
+
+    It is a Dense layer, but for a term that a model within the model, the input, or several layers
+    together have made.
+    """
     source = call_behind(tensor)
-    while not isinstance(source.layer, keras.layers.Dense) and len(source.inputs) == 1:
+    while len(source.inputs) == 1 and (
+        _normalizes(source) or not getattr(source.layer, "weights", ())
+    ):
         source = call_behind(source.inputs[0])
     return source.layer
 

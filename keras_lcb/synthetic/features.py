@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import weakref
 from dataclasses import dataclass
 from typing import Any
@@ -61,10 +62,8 @@ def features_and_output(
 ) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """Returns the result of `layer_features` and the model's output (n, 1), from one pass."""
     if model not in _feature_models:
-        calls = dense_calls(model)
         features = {
-            call.layer.name: next_call.inputs[0]
-            for call, next_call in zip(calls, calls[1:], strict=False)
+            call.layer.name: next_call.inputs[0] for call, next_call in _chained_calls(model)
         }
         outputs = {"features": features, "output": model.outputs[0]}
         _feature_models[model] = forward_model(model, outputs)
@@ -79,12 +78,18 @@ def dense_calls(model: keras.Model) -> list[Call]:
     """Returns the calls of a model's Dense layers, in their order. The last is the read-out.
 
     Raises:
-        ValueError: If the model is not functional, or has no hidden Dense layer.
+        ValueError: If the model is not functional, its input is not one number, or it has no
+            hidden Dense layer.
     """
     if len(getattr(model, "inputs", None) or ()) != 1 or len(model.outputs) != 1:
         raise ValueError(
             "The model must be a functional model with one input and one output; received "
             f"'{model.name}'. Use `build_network`, or the functional API."
+        )
+    if tuple(model.inputs[0].shape[1:]) != (1,):
+        raise ValueError(
+            "The model must be a function of one variable, with inputs of shape (n, 1); received "
+            f"'{model.name}', with inputs of shape {model.inputs[0].shape}."
         )
     calls = [c for c in _calls(model.outputs[0]) if isinstance(c.layer, keras.layers.Dense)]
     if len(calls) < 2:
@@ -93,6 +98,28 @@ def dense_calls(model: keras.Model) -> list[Call]:
             f"'{model.name}', with {len(calls)} Dense layers between input and output."
         )
     return calls
+
+
+def check_chain(model: keras.Model) -> None:
+    """Checks that each Dense layer of a model passes its features to the next one.
+
+    Raises:
+        ValueError: If a Dense layer does not receive what the one before it returns.
+    """
+    _chained_calls(model)
+
+
+def _chained_calls(model: keras.Model) -> list[tuple[Call, Call]]:
+    """Returns the call of each hidden Dense layer, with the call of the next Dense layer."""
+    pairs = list(itertools.pairwise(dense_calls(model)))
+    for call, next_call in pairs:
+        if all(each.output is not call.output for each in _calls(next_call.inputs[0])):
+            raise ValueError(
+                "The model must be a chain of Dense layers, each of which receives the output of "
+                f"the one before it; received '{model.name}', whose layer "
+                f"'{next_call.layer.name}' does not receive the output of '{call.layer.name}'."
+            )
+    return pairs
 
 
 def call_behind(tensor: keras.KerasTensor) -> Call:

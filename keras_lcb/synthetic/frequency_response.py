@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import keras
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -13,6 +14,7 @@ from keras_lcb.callbacks.recorder import Record, Recorder
 # A probe takes as long as dozens of updates. So the next probe follows only when the number of
 # updates has grown by this factor: the network changes more slowly the longer it trains.
 _GROWTH = 1.25
+_UNEQUAL = 1e-3  # relative; points in single precision are not quite equally spaced
 
 
 class FrequencyResponse(Recorder):
@@ -99,18 +101,41 @@ class FrequencyResponse(Recorder):
         self._features: dict[str, np.ndarray] = {}  # of the newest record
         self._measured: list[str] = []  # names of the layers that have values
 
+    def _build_ahead(self) -> bool:
+        if isinstance(self._model, keras.Sequential):
+            self._model.build((None, 1))
+        return True  # `attached` refuses a model that is not functional
+
     def attached(self) -> None:
         """Checks that the model can be measured."""
-        from keras_lcb.synthetic.decomposition import decompose
-        from keras_lcb.synthetic.features import dense_calls
+        from keras_lcb.synthetic.features import check_chain, dense_calls
 
-        dense_calls(self._model)  # raises an error for a model that is not a chain of Dense layers
+        dense_calls(self._model)
+        shape = tuple(self._model.outputs[0].shape[1:])
+        if shape != (1,):
+            raise ValueError(
+                "The model must return one number for each point, in the shape (n, 1); received "
+                f"'{self._model.name}', with outputs of shape {self._model.outputs[0].shape}."
+            )
+        self._why_no_parts = self._without_parts()
+        if self._why_no_parts is not None:
+            check_chain(self._model)
+
+    def _without_parts(self) -> str | None:
+        """Returns why the output is not the sum of parts of the run's layers; `None` if it is."""
+        from keras_lcb.synthetic.decomposition import READOUT_BIAS, decompose
+
         try:
-            decompose(self._model, self.x)
+            parts = decompose(self._model, self.x)["layer"].values.tolist()
         except ValueError as refusal:
-            self._why_no_parts = str(refusal)
-        else:
-            self._why_no_parts = None
+            return str(refusal)
+        others = set(parts) - {READOUT_BIAS, *(row.layers[0].name for row in self._rows)}
+        if not others:
+            return None
+        return (
+            f"The sum that enters the read-out has parts that belong to none of the run's layers: "
+            f"{', '.join(sorted(others))}. Without them, shares would not sum to 1."
+        )
 
     # Recording.
 
@@ -248,12 +273,16 @@ def _grid(x: ArrayLike) -> np.ndarray:
             f"{points.shape}."
         )
     spacing = np.diff(points[:, 0])
-    if not np.isfinite(points).all() or spacing[0] <= 0 or not np.allclose(spacing, spacing[0]):
+    if not np.isfinite(points).all() or spacing[0] <= 0 or not _equal(spacing):
         raise ValueError(
             "`x` must be ascending and equally spaced, so that a spectrum can be computed; "
             "received other points. Use `target.grid(n)`."
         )
     return points
+
+
+def _equal(spacing: np.ndarray) -> bool:
+    return np.allclose(spacing, spacing[0], rtol=_UNEQUAL, atol=0.0)
 
 
 def _spacing(x: np.ndarray) -> float:

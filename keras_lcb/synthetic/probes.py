@@ -165,9 +165,9 @@ def effective_target(
         raise ValueError(
             f"`y` must have the shape of `x`, {np.shape(x)}; received the shape {values.shape}."
         )
-    values = values - values.mean()
-    if not np.any(values):
+    if not np.ptp(values):  # before the mean is subtracted, which leaves rounding errors
         raise ValueError("`y` must vary; received constant values, which have no frequency.")
+    values = values - values.mean()
     given = np.logspace(-4, 0, 9) if widths is None else np.asarray(widths, dtype=np.float64)
     if given.ndim != 1 or not (np.isfinite(given).all() and (given > 0).all()):
         raise ValueError(f"`widths` must be a list of positive numbers; received {given}.")

@@ -116,3 +116,16 @@ def test_several_layers_at_once_give_the_same_and_vectors_can_be_normalized(rand
     lengths = np.linalg.norm(unit(vectors), axis=1)
     np.testing.assert_allclose(lengths, [1, 0, 1])
     np.testing.assert_allclose(cka(unit(vectors), vectors), [1, np.nan, 1])
+
+
+@pytest.mark.parametrize("scale", [1e-8, 1.0, 1e8])
+def test_a_layer_that_is_active_on_a_single_sample_has_no_cka(random, scale):
+    """Its estimate of HSIC is zero, and what centring leaves of it is rounding."""
+    x, other = np.zeros((16, 8)), random.normal(size=(16, 8))
+    x[3] = scale * random.random(8)
+    one, another = x - x.mean(axis=0), other - other.mean(axis=0)
+    assert np.isnan(cka(hsic_vector([gram(one)]), hsic_vector([gram(another)])))
+    x[5] = scale * random.random(8)  # two samples are enough
+    one = x - x.mean(axis=0)
+    found = cka(hsic_vector([gram(one)]), hsic_vector([gram(another)]))
+    np.testing.assert_allclose(found, cka_by_definition([one], [another]))

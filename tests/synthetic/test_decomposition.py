@@ -1,5 +1,7 @@
 """The parts of a network add up to its output, or it is refused."""
 
+import contextlib
+
 import keras
 import numpy as np
 import pytest
@@ -157,3 +159,48 @@ def test_one_normalized_hidden_layer_is_refused_too():
     hidden = keras.layers.LayerNormalization()(keras.layers.Dense(4)(inputs))
     with pytest.raises(ValueError, match="normalized"):
         decompose(keras.Model(inputs, keras.layers.Dense(1)(hidden)), X)
+
+
+def test_each_part_is_named_after_what_made_it():
+    inputs, inner = keras.Input((1,)), keras.Input((4,))
+    first = keras.layers.Dense(4, name="first")(inputs)
+    block = keras.Model(inner, keras.layers.Dense(4, "tanh")(inner), name="block")
+    gate = keras.layers.Multiply(name="gate")([first, keras.layers.Dense(4, "sigmoid")(first)])
+    hidden = keras.layers.Add()([first, block(first), gate, inputs])
+    model = keras.Model(inputs, keras.layers.Dense(1)(hidden))
+    parts = decompose(model, X)
+    assert parts.layer.values.tolist()[:3] == ["first", "block", "gate"]
+    kernel = model.layers[-1].get_weights()[0]
+    own = keras.ops.convert_to_numpy(block(model.get_layer("first")(X))) @ kernel
+    np.testing.assert_allclose(parts.sel(layer="block"), own[:, 0], atol=1e-5)
+    np.testing.assert_allclose(parts.sum("layer"), predict(model), atol=1e-5)
+
+
+class Halved(keras.layers.Dense):
+    def call(self, inputs, training=None):
+        return 0.5 * super().call(inputs)
+
+
+def test_a_read_out_that_does_not_multiply_by_its_kernel_is_refused():
+    quantized = networks.build_network(3, 8, residual=True)
+    quantized.quantize("int8")
+    for model in (network(head=Halved(1)), quantized):
+        with pytest.raises(ValueError, match="not the sum of its layers' parts"):
+            decompose(model, X)
+
+
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16", "float64"])
+def test_rounding_of_other_precisions_is_no_reason_to_refuse(policy):
+    with _policy(policy):
+        model = networks.build_network(4, 16, residual=True)
+    assert decompose(model, X).sizes["layer"] == 5
+
+
+@contextlib.contextmanager
+def _policy(name):
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(name)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)

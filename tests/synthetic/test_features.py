@@ -80,9 +80,22 @@ def test_what_is_no_network_is_refused(function):
     inputs = keras.Input((1,))
     with pytest.raises(ValueError, match="1 Dense layers"):
         function(keras.Model(inputs, keras.layers.Dense(1)(inputs)), X)
+    wide = keras.Input((3,))
+    with pytest.raises(ValueError, match="function of one variable"):
+        hidden = keras.layers.Dense(4)(wide)
+        function(keras.Model(wide, keras.layers.Dense(1)(hidden)), X)
     two = keras.Model([inputs, keras.Input((1,))], keras.layers.Dense(1)(inputs))
     with pytest.raises(ValueError, match="one input"):
         function(two, X)
     for wrong in (X[:, 0], np.zeros((3, 2)), np.zeros((0, 1))):
         with pytest.raises(ValueError, match=r"shape \(n, 1\)"):
             function(networks.build_network(2, 4, residual=True), wrong)
+
+
+def test_layers_side_by_side_are_no_chain():
+    """What the one in second place receives is not what the first one passes on."""
+    inputs = keras.Input((1,))
+    sides = [keras.layers.Dense(4, "tanh", name=name)(inputs) for name in "ab"]
+    model = keras.Model(inputs, keras.layers.Dense(1)(keras.layers.Concatenate()(sides)))
+    with pytest.raises(ValueError, match="'b' does not receive the output of 'a'"):
+        features.layer_features(model, X)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import keras
 import numpy as np
 import pytest
@@ -212,3 +214,61 @@ def test_a_model_of_another_kind_is_refused_before_training():
     with pytest.raises(ValueError, match="hidden Dense layer"):
         model.fit(X, X, verbose=0, callbacks=[lcb.FrequencyResponse(X, frequencies=K)])
     np.testing.assert_array_equal(before[0], model.get_weights()[0])
+
+
+def test_parts_of_other_layers_than_those_of_the_run_are_no_shares():
+    """Without them, the shares of a perfect prediction would not sum to 1."""
+    inputs = keras.Input((1,))
+    hidden = keras.layers.Add(name="skip")([inputs, keras.layers.Dense(4, name="first")(inputs)])
+    model = keras.Model(inputs, keras.layers.Dense(1)(hidden))
+    model.compile("sgd", "mse", jit_compile=False)
+    response = lcb.FrequencyResponse(X, target=TARGET)
+    model.fit(X, TARGET(X), verbose=0, callbacks=[response])
+    run = response.results
+    assert "frequency_share" not in run and "r2" in run
+    assert "belong to none of the run's layers" in json.loads(run.attrs["missing"])["frequency_share"]
+
+
+def test_layers_side_by_side_have_shares_but_a_chain_is_needed_without_them():
+    inputs = keras.Input((1,))
+    sides = [keras.layers.Dense(4, "tanh", name=name)(inputs) for name in "ab"]
+    for join, fits in ((keras.layers.Add(), True), (keras.layers.Concatenate(), False)):
+        model = keras.Model(inputs, keras.layers.Dense(1)(join(sides)))
+        model.compile("sgd", "mse", jit_compile=False)
+        response = lcb.FrequencyResponse(X, target=TARGET)
+        if fits:
+            model.fit(X, TARGET(X), verbose=0, callbacks=[response])
+            assert response.results.frequency_share.notnull().any(["step", "frequency"])[:2].all()
+        else:
+            with pytest.raises(ValueError, match="chain of Dense layers"):
+                model.fit(X, TARGET(X), verbose=0, callbacks=[response])
+
+
+def test_a_sequential_model_without_input_is_built_as_fit_builds_it():
+    ends = []
+    for callbacks in ([], [lcb.FrequencyResponse(X, target=TARGET)]):
+        keras.utils.set_random_seed(3)
+        model = keras.Sequential([keras.layers.Dense(4, "tanh"), keras.layers.Dense(1)])
+        model.compile("sgd", "mse", jit_compile=keras.backend.backend() == "jax")
+        model.fit(X, TARGET(X), verbose=0, callbacks=callbacks)
+        ends.append(model.get_weights())
+    for one, other in zip(*ends, strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert callbacks[0].results.sizes["layer"] == 2
+
+
+def test_more_than_one_output_is_refused_before_training():
+    model = keras.Sequential(
+        [keras.Input((1,)), keras.layers.Dense(4), keras.layers.Dense(2, "tanh")]
+    )
+    model.compile("sgd", "mse")
+    with pytest.raises(ValueError, match="one number for each point"):
+        model.fit(X, np.c_[X, X], verbose=0, callbacks=[lcb.FrequencyResponse(X, frequencies=K)])
+
+
+def test_points_may_be_as_close_as_they_like_and_must_be_equally_spaced():
+    lcb.FrequencyResponse(1e-9 * X, frequencies=K)
+    lcb.FrequencyResponse(X.astype("float32"), frequencies=K)
+    uneven = 1e-9 * np.array([[0.0], [1.0], [5.0], [6.0], [7.0], [9.0]])
+    with pytest.raises(ValueError, match="equally spaced"):
+        lcb.FrequencyResponse(uneven, frequencies=[1])

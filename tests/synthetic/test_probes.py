@@ -134,6 +134,7 @@ def test_effective_target_of_dead_features_is_missing():
     [
         (np.sin(X[:, 0]), None, "shape of `x`"),
         (np.ones_like(X), None, "constant"),
+        (np.full_like(X, 0.1), None, "constant"),
         (np.sin(X), [0.0], "positive"),
         (np.sin(X), 0.1, "list"),
     ],

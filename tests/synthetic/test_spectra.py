@@ -236,3 +236,16 @@ def test_time_to_learn_is_the_first_crossing():
         spectra.time_to_learn(error.isel(step=0))
     with pytest.raises(ValueError, match="positive"):
         spectra.time_to_learn(error, 0.0)
+
+
+@pytest.mark.parametrize("points", [63, 64, 100, 500])
+@pytest.mark.parametrize("value", [0.1, -3e7, 0.0])
+def test_a_constant_has_no_frequency_on_any_grid(points, value):
+    constant = np.full(points, value)
+    assert np.isnan(spectra.frequency_centroid(constant))
+    assert np.isnan(spectra.leakage(constant, [3]))
+    found = spectra.spectrum(constant, [0, 1, 3])
+    np.testing.assert_allclose(found, [value, 0, 0], rtol=1e-15, atol=0)
+    rows = np.stack([constant, value + np.sin(2 * np.pi * 3 * np.arange(points) / points)])
+    found = spectra.frequency_centroid(rows)
+    assert np.isnan(found[0]) and abs(found[1] - 3) < 1e-6
