@@ -75,12 +75,11 @@ class LayerConvergence(Recorder):
             depends on the measure: `angle_to_end`, 1 − cos of the angle between the kernels now
             and at the end, and `way_from_start`, ‖θ(t) − θ(0)‖ / ‖θ* − θ(0)‖. Layers with LoRA
             have an `effective_distance` between the kernels that they compute with. Sketches have
-            a `distance_standard_error`. The run also holds `loss`, the mean over the batches since
-            the previous record (where records are taken within an epoch, a smaller last batch
-            counts as a whole one; if a `train_step` of your own reports the loss of its batch and
-            no mean, that of the last batch), `validation_loss`, and `learning_rate` (step, or step
-            and layer if layers differ). During training, distances are measured to the newest
-            weights, and `attrs["provisional"]` is 1.
+            a `distance_standard_error`. The run also holds `loss`, the mean over the samples since
+            the previous record (on several devices over the batches; if a `train_step` of your own
+            reports the loss of its batch and no mean, that of the last batch), `validation_loss`,
+            and `learning_rate` (step, or step and layer if layers differ). During training,
+            distances are measured to the newest weights, and `attrs["provisional"]` is 1.
 
     Raises:
         ValueError: Before training, if the model is not compiled, a layer is unknown, the

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import keras
+import numpy as np
 
 from keras_lcb.backend import internals
 
@@ -15,10 +17,10 @@ _ROUNDING = 1e-4  # of a running mean that was computed twice
 class MeanLoss:
     """Computes the mean training loss since the last call of `take`.
 
-    Keras reports the running mean over an epoch. A running mean times its number of batches is a
-    sum, and the difference of two such sums is the sum over the batches between them. A smaller
-    last batch of an epoch counts as a whole one. Over whole epochs, the mean equals the one that
-    Keras reports.
+    Keras reports the running mean over the samples of an epoch. A running mean times its number of
+    samples is a sum, and the difference of two such sums is the sum over the samples between them.
+    Where the number of samples is not known, batches stand for them, and a smaller last batch of an
+    epoch counts as a whole one. Over whole epochs, the mean equals the one that Keras reports.
 
     A training step of the user's own may report the loss of its batch instead. Then the loss that
     was observed last stands for all batches since the last call of `take`.
@@ -26,40 +28,70 @@ class MeanLoss:
     Attributes:
         running: Whether running means are reported, see `is_running_mean`; `None` if that is not
             known yet.
+        validated: What `mean_counts` returned when validation began, after which the metrics hold
+            means over the validation data; empty if there was none in this epoch.
     """
 
     def __init__(self) -> None:
         self.running: bool | None = None
-        self._sum = 0.0
-        self._weight = 0
-        self._observed = 0.0, 0  # sum over the epoch so far, and its batches
+        self._sums = np.zeros(2)  # weighted by samples and by batches
+        self._weights = np.zeros(2)
+        self.begin_epoch()
 
     def begin_epoch(self) -> None:
         """Starts a new epoch, in which Keras begins a new running mean."""
-        self._observed = 0.0, 0
+        self._observed = np.zeros(2), np.zeros(2)  # sums and weights over the epoch so far
+        self.validated: list[tuple[float, float]] = []
 
     def forget(self) -> None:
         """Forgets all that was observed since the last call of `take`, and in this epoch."""
         self.begin_epoch()
         self.take()
 
-    def observe(self, mean: Any, batches: int) -> None:
-        """Adds what is reported after the first `batches` batches of the epoch."""
+    def observe(self, mean: Any, batches: int, samples: float = math.nan) -> None:
+        """Adds what is reported after the first batches of the epoch.
+
+        Args:
+            mean: The reported loss.
+            batches: Number of batches of this epoch so far.
+            samples: Number of samples of this epoch so far; NaN if it is not known.
+        """
         if self.running is False:
-            self._sum, self._weight = number(mean), 1
+            self._sums[:], self._weights[:] = number(mean), 1.0
             return
-        before, seen = self._observed
-        if batches > seen:
-            total = number(mean) * batches
-            self._sum += total - before
-            self._weight += batches - seen
-            self._observed = total, batches
+        (before, seen), weights = self._observed, np.array([samples, batches])
+        if batches > seen[1]:
+            sums = number(mean) * weights
+            self._sums += sums - before
+            self._weights += weights - seen
+            self._observed = sums, weights
 
     def take(self) -> float:
         """Returns the mean since the last call, and starts anew; NaN if nothing was observed."""
-        mean = self._sum / self._weight if self._weight else math.nan
-        self._sum, self._weight = 0.0, 0
-        return mean
+        known = self._weights > 0  # not where it is NaN
+        means = self._sums[known] / self._weights[known]
+        self._sums[:], self._weights[:] = 0.0, 0.0
+        return float(means[0]) if means.size else math.nan
+
+
+def mean_counts(model: keras.Model) -> Iterator[tuple[float, float]]:
+    """Yields each running mean of a model, and the sum of the weights of what it is over.
+
+    The weights of losses are numbers of samples. On several devices nothing is yielded, since there
+    Keras averages the means of the devices.
+    """
+    if _replicas(model) > 1:
+        return
+    internals.sync_state(model)
+    for metric in model.metrics:
+        if isinstance(metric, keras.metrics.Mean):
+            yield float(metric.result()), float(keras.ops.convert_to_numpy(metric.count))
+
+
+def count_behind(loss: Any, counts: Iterable[tuple[float, float]]) -> float:
+    """Returns the number of samples behind a running mean; NaN if it is none of those given."""
+    value = number(loss)
+    return next((count for mean, count in counts if _same(mean, value)), math.nan)
 
 
 def is_running_mean(loss: Any, model: keras.Model) -> bool:
@@ -68,15 +100,23 @@ def is_running_mean(loss: Any, model: keras.Model) -> bool:
     Call it within an epoch: validation resets the metrics. On several devices, whose means are
     averaged, the answer is always yes.
     """
-    strategy = getattr(model, "distribute_strategy", None)
-    if getattr(strategy, "num_replicas_in_sync", 1) > 1:
-        return True
-    internals.sync_state(model)
-    means = [float(m.result()) for m in model.metrics if isinstance(m, keras.metrics.Mean)]
     value = number(loss)
-    return math.isnan(value) or any(abs(m - value) <= _ROUNDING * abs(value) for m in means)
+    return (
+        _replicas(model) > 1
+        or math.isnan(value)
+        or any(_same(mean, value) for mean, _ in mean_counts(model))
+    )
 
 
 def number(value: Any) -> float:
     """Returns a metric as a number; NaN for `None`."""
     return math.nan if value is None else float(value)
+
+
+def _same(mean: float, value: float) -> bool:
+    return abs(mean - value) <= _ROUNDING * abs(value)
+
+
+def _replicas(model: keras.Model) -> int:
+    strategy = getattr(model, "distribute_strategy", None)
+    return getattr(strategy, "num_replicas_in_sync", 1)

@@ -1,4 +1,4 @@
-"""Which callbacks Keras calls before another one."""
+"""Which callbacks Keras calls before and after another one."""
 
 from __future__ import annotations
 
@@ -8,7 +8,14 @@ import keras
 
 
 def callbacks_before(callback: keras.callbacks.Callback) -> list[keras.callbacks.Callback]:
-    """Returns the callbacks that Keras calls before this one.
+    """Returns the callbacks that Keras calls before this one, see `callbacks_around`."""
+    return callbacks_around(callback)[0]
+
+
+def callbacks_around(
+    callback: keras.callbacks.Callback,
+) -> tuple[list[keras.callbacks.Callback], list[keras.callbacks.Callback]]:
+    """Returns the callbacks that Keras calls before this one, and those that it calls after it.
 
     Keras does not tell a callback which list it belongs to. But the list calls `set_model` and
     `on_train_begin`, so it is found among the callers.
@@ -17,6 +24,7 @@ def callbacks_before(callback: keras.callbacks.Callback) -> list[keras.callbacks
     while frame is not None:
         caller = frame.f_locals.get("self")
         if isinstance(caller, keras.callbacks.CallbackList) and callback in caller.callbacks:
-            return caller.callbacks[: caller.callbacks.index(callback)]
+            place = caller.callbacks.index(callback)
+            return caller.callbacks[:place], caller.callbacks[place + 1 :]
         frame = frame.f_back
-    return []
+    return [], []

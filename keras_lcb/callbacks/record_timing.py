@@ -13,7 +13,13 @@ import numpy as np
 
 from keras_lcb.backend import internals, ops
 from keras_lcb.callbacks.backup import Backup
-from keras_lcb.callbacks.mean_loss import MeanLoss, is_running_mean, number
+from keras_lcb.callbacks.mean_loss import (
+    MeanLoss,
+    count_behind,
+    is_running_mean,
+    mean_counts,
+    number,
+)
 from keras_lcb.callbacks.unseen_updates import UnseenUpdates
 from keras_lcb.training.layers import (
     TrackedLayer,
@@ -213,6 +219,11 @@ class RecordTiming(keras.callbacks.Callback):
         if self.every != "epoch" and self._begun:
             self._epoch_began_at = self._updates.at_execution(0)
 
+    def on_test_begin(self, logs: Any = None) -> None:
+        """Keeps how many samples the mean losses of this epoch are over."""
+        if self._begun and not self._ended:
+            self._loss.validated = list(mean_counts(self._model))
+
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Takes a record if one is due."""
         logs = logs or {}
@@ -220,7 +231,9 @@ class RecordTiming(keras.callbacks.Callback):
             self._begin_after_training()
         self._epochs += 1
         step = self._updates.now()
-        self._loss.observe(logs.get("loss"), self._batches(step) or 1)
+        loss = logs.get("loss")
+        samples = count_behind(loss, self._loss.validated or mean_counts(self._model))
+        self._loss.observe(loss, self._batches(step) or 1, samples)
         self._keep_count()
         self._validated = step, number(logs.get("val_loss"))
         self._look_for_unseen()
@@ -309,7 +322,7 @@ class RecordTiming(keras.callbacks.Callback):
             batches = self._batches(step)
             if self._loss.running is None and batches > 1:  # of one batch, both are the same
                 self._loss.running = is_running_mean(loss, self._model)
-            self._loss.observe(loss, batches)
+            self._loss.observe(loss, batches, count_behind(loss, mean_counts(self._model)))
             self._take(step)
 
     def _batches(self, step: int) -> int:

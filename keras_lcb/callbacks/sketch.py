@@ -62,12 +62,17 @@ class CountSketch:
             part = vector[start : start + _CHUNK]
             places = self._places(start, len(part))
             sums += np.bincount(places, weights=part, minlength=2 * self.buckets)
-        return (sums[0::2] - sums[1::2]).astype(np.float32)
+        return (sums[0::2] - sums[1::2]).astype(_kept_type(vector))
 
     def on_device(self, vector: Any) -> Any:
-        """Sketches a tensor of shape `(size,)` where it is, and returns a tensor."""
+        """Sketches a tensor of shape `(size,)` where it is, and returns a tensor.
+
+        A tensor in double precision is copied to the host.
+        """
         if self.size <= self.buckets:
             return vector
+        if _kept_type(vector) == "float64":  # not all backends add segments up in this precision
+            return keras.ops.convert_to_tensor(self(ops.on_host(vector)))
         sums = keras.ops.zeros(2 * self.buckets, ops.ACCUMULATOR_DTYPE)
         for start in range(0, self.size, _DEVICE_CHUNK):
             part = keras.ops.cast(vector[start : start + _DEVICE_CHUNK], ops.ACCUMULATOR_DTYPE)
@@ -97,6 +102,11 @@ class CountSketch:
             mixed = keras.ops.bitwise_xor(mixed, _shifted(mixed, shift)) * _signed(factor)
         mixed = keras.ops.bitwise_xor(mixed, _shifted(mixed, _LAST_SHIFT))
         return keras.ops.mod(_shifted(mixed, 1), 2 * self.buckets)
+
+
+def _kept_type(vector: Any) -> str:
+    """Returns the type of a vector's sketch, in which small differences do not get lost."""
+    return "float64" if keras.backend.standardize_dtype(vector.dtype) == "float64" else "float32"
 
 
 def _signed(number: int) -> int:

@@ -15,7 +15,7 @@ import numpy as np
 
 from keras_lcb.backend import internals, ops
 from keras_lcb.callbacks.completeness import check_complete
-from keras_lcb.callbacks.order import callbacks_before
+from keras_lcb.callbacks.order import callbacks_around
 from keras_lcb.runs.atomic import remove_leftovers, write_atomically
 from keras_lcb.runs.seal import is_intact, sealed
 
@@ -35,8 +35,10 @@ class TrainingBackup(keras.callbacks.Callback):
     Not in the state are other callbacks, such as the patience of `EarlyStopping`. The callbacks of
     this package have `backup` for it; records after the restored epoch are dropped.
 
-    Put this callback before those that change the weights at the end of an epoch, such as
-    `SwapEMAWeights(swap_on_epoch=True)`: it keeps the weights as they are when Keras calls it.
+    This callback keeps the state as it is when Keras calls it at the end of an epoch. So put it
+    after callbacks that set the learning rate there, such as `ReduceLROnPlateau`, and before those
+    that change the weights, such as `SwapEMAWeights(swap_on_epoch=True)`. Use one folder for each
+    `fit` of a program that has several.
 
     Each state is written to a new file, which gets its name only when it is whole, and carries a
     checksum. The newest two are kept, so that whenever the process is killed, a whole state is
@@ -50,7 +52,7 @@ class TrainingBackup(keras.callbacks.Callback):
 
     Args:
         folder: Where to keep the states. It is made if it does not exist, and must not be that of
-            another training.
+            another `fit`.
         delete_after: Whether to delete the states once `fit` has come to its end. A process that is
             killed after that, but before it has saved the model, has to train from the start. With
             `False`, a later `fit` goes on from the states, or trains no more if all epochs are
@@ -191,9 +193,18 @@ class TrainingBackup(keras.callbacks.Callback):
 def _check_order(backup: TrainingBackup) -> None:
     """Refuses averages that are in the weights' place when a state is written.
 
-    Only the process that has swapped them in knows that they are to be swapped out again.
+    Only the process that has swapped them in knows that they are to be swapped out again. A
+    learning rate that is set after a state was written gets a warning.
     """
-    for earlier in callbacks_before(backup):
+    before, after = callbacks_around(backup)
+    if any(isinstance(later, keras.callbacks.ReduceLROnPlateau) for later in after):
+        warnings.warn(
+            "ReduceLROnPlateau comes after TrainingBackup in the list of callbacks, so a training "
+            "that was killed would go on with the learning rate of before its last change. Put "
+            "TrainingBackup after it.",
+            stacklevel=3,
+        )
+    for earlier in before:
         if isinstance(earlier, keras.callbacks.SwapEMAWeights) and earlier.swap_on_epoch:
             raise ValueError(
                 "TrainingBackup comes after SwapEMAWeights(swap_on_epoch=True) in the list of "

@@ -121,23 +121,27 @@ def _check_layers(parts: list[xr.Dataset]) -> None:
 def _check_losses(parts: list[xr.Dataset]) -> None:
     """Checks that the parts tell of one training, whose losses are the same for all callbacks.
 
-    If one part ends before the other, the mean losses between any two records that they share are
-    compared, too. They differ if one callback only watched a later `fit`, and counts updates from
-    there. Parts with the same end watched the same updates, since each `fit` ends with a record.
+    If one part ends before the other, the losses between any two records that they share are
+    compared, too. They are apart if one callback only watched a later `fit`, and counts updates
+    from there. Parts with the same end watched the same updates, since each `fit` ends with a
+    record.
 
     Raises:
         ValueError: If they do not.
     """
     for pair in itertools.combinations(parts, 2):
         own, shared = map(_losses, pair), _shared_steps(*pair)
-        one, other = ({**_mean_losses(found, shared), **found} for found in own)
+        one, other = (_ranges(found, shared) for found in own)
         for since, step in sorted(one.keys() & other.keys()):
             found = one[since, step], other[since, step]
-            if _differ(*found) and _differ(*(_last_loss(part, step) for part in pair)):
+            if _are_apart(*found) and _differ(*(_last_loss(part, step) for part in pair)):
+                said = " in one and ".join(
+                    f"{low:.6g}" if low == high else f"{low:.6g} to {high:.6g}"
+                    for low, high in found
+                )
                 raise ValueError(
                     f"The callbacks watched different trainings: the mean loss from update {since} "
-                    f"to update {step} is {found[0]:.6g} in one and {found[1]:.6g} in another. Do "
-                    "not merge their runs."
+                    f"to update {step} is {said} in another. Do not merge their runs."
                 )
 
 
@@ -162,8 +166,7 @@ def _shared_steps(one: xr.Dataset, other: xr.Dataset) -> list[int]:
     """Returns the steps at which both parts have records; none if the parts end at the same step.
 
     It returns none if a part was merged from callbacks with different `every`, since its losses
-    cover unknown updates. Nor does it for parts with the same end: means over updates are not exact
-    with gradient accumulation, or if a training step reports the loss of its batch.
+    cover unknown updates.
     """
     if any("step" not in part.dims or not part.sizes["step"] for part in (one, other)):
         return []
@@ -176,16 +179,25 @@ def _shared_steps(one: xr.Dataset, other: xr.Dataset) -> list[int]:
     return np.intersect1d(one["step"].values, other["step"].values).tolist()
 
 
-def _mean_losses(
+def _ranges(
     losses: dict[tuple[int, int], float], steps: list[int]
-) -> dict[tuple[int, int], float]:
-    """Returns the mean losses between given records, by the steps of the two."""
-    means = {}
+) -> dict[tuple[int, int], tuple[float, float]]:
+    """Returns the smallest and largest mean loss between given records, by the steps of the two.
+
+    The mean loss over all of these updates lies between the two, whatever the sizes of batches.
+    Between a record and the next, both are the mean loss itself.
+    """
+    ranges = {}
     for since, step in itertools.pairwise(steps):
-        within = [(b - a, loss) for (a, b), loss in losses.items() if since <= a and b <= step]
+        within = [loss for (a, b), loss in losses.items() if since <= a and b <= step]
         if within:
-            means[since, step] = sum(n * loss for n, loss in within) / sum(n for n, _ in within)
-    return means
+            ranges[since, step] = min(within), max(within)
+    return ranges | {between: (loss, loss) for between, loss in losses.items()}
+
+
+def _are_apart(one: tuple[float, float], other: tuple[float, float]) -> bool:
+    lower, upper = sorted([one, other])
+    return lower[1] < upper[0] and _differ(lower[1], upper[0])
 
 
 def _joined_index(parts: list[xr.Dataset]) -> dict[Hashable, xr.DataArray]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import json
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -198,7 +199,8 @@ def run(config: Config, callbacks: Sequence[keras.callbacks.Callback] = ()) -> x
 
     Args:
         config: The settings.
-        callbacks: Other callbacks. The `results` of those that have them become part of the run.
+        callbacks: Other callbacks. The `results` of those that have them become part of the run,
+            unless they do not fit to its other parts; then there is a warning.
 
     Returns:
         The run, an `xarray.Dataset`. Its settings hold those of `config` under `"Config"`, as text
@@ -229,8 +231,21 @@ def run(config: Config, callbacks: Sequence[keras.callbacks.Callback] = ()) -> x
         verbose=0,
         callbacks=[*recording, *callbacks],
     )
-    recorded = collect(*recording, *(each for each in callbacks if hasattr(each, "results")))
+    recorded = _collected(recording, [each for each in callbacks if hasattr(each, "results")])
     return schema.of_experiment(recorded, "keras_lcb.vision", config)
+
+
+def _collected(recording: Sequence[Any], others: Sequence[Any]) -> xr.Dataset:
+    """Returns the run of all callbacks, or without the others if theirs does not fit to it."""
+    try:
+        return collect(*recording, *others)
+    except ValueError as error:
+        warnings.warn(
+            f"The run has no part of your `callbacks`, since it does not fit to the other parts: "
+            f"{error} It is in the `results` of your callbacks.",
+            stacklevel=3,
+        )
+        return collect(*recording)
 
 
 def compiled_model(config: Config, data: ImageData) -> keras.Model:

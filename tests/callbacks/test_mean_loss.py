@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import keras
 import numpy as np
 import pytest
@@ -12,7 +14,7 @@ from tests.modes import BACKEND
 X = np.random.default_rng(0).normal(size=(20, 3)).astype("float32")
 Y = np.random.default_rng(1).normal(size=(20, 1)).astype("float32")
 
-pytestmark = pytest.mark.skipif(
+of_batches = pytest.mark.skipif(
     BACKEND == "jax", reason="on JAX, the loss is known within the trace of the gradient only"
 )
 
@@ -50,12 +52,45 @@ def losses(mean):
     return reported, convergence.results.loss.sel(step=[2, 4, 6, 8, 10]).values
 
 
+@of_batches
 def test_the_loss_of_each_batch_is_no_running_mean():
     reported, recorded = losses(mean=False)
     np.testing.assert_allclose(recorded, np.array(reported)[[1, 3, 5, 7, 9]], rtol=1e-6)
 
 
+@of_batches
 def test_a_mean_by_another_name_is_a_running_mean():
     each, _ = losses(mean=False)
     _, recorded = losses(mean=True)
     np.testing.assert_allclose(recorded, np.reshape(each, (5, 2)).mean(axis=1), rtol=1e-4)
+
+
+class Uneven(keras.utils.PyDataset):
+    """Batches of different sizes, with the losses 100 and 1 in turn."""
+
+    sizes = (1, 30, 2, 30, 1, 30)
+
+    def __len__(self):
+        return len(self.sizes)
+
+    def __getitem__(self, place):
+        count = self.sizes[place]
+        return np.ones((count, 3), "float32"), np.full((count, 1), 1.0 if place % 2 else 10.0)
+
+
+@pytest.mark.parametrize("validation", [None, Uneven()], ids=["alone", "validated"])
+@pytest.mark.parametrize("every", [1, 2, 4, "epoch"])
+def test_batches_of_different_sizes_count_as_the_samples_that_they_are(every, validation):
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1, kernel_initializer="zeros")])
+    model.compile(keras.optimizers.SGD(0.0), "mse", metrics=["mae"])
+    convergence = lcb.LayerConvergence(every=every)
+    fit = {"epochs": 2, "shuffle": False, "verbose": 0, "validation_data": validation}
+    model.fit(Uneven(), callbacks=[convergence], **fit)
+    run = convergence.results
+    sizes, losses = np.array(Uneven.sizes * 2, float), np.array([100.0, 1.0] * 6)
+    steps = run.step.values
+    means = [
+        np.average(losses[since:step], weights=sizes[since:step])
+        for since, step in itertools.pairwise(steps)
+    ]
+    np.testing.assert_allclose(run.loss.values[1:], means, rtol=1e-4)

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from keras_lcb.callbacks.sketch import CountSketch
 from keras_lcb.callbacks.snapshots import Snapshots, kept
+from tests.modes import BACKEND
 
 
 @settings(deadline=None, max_examples=30)
@@ -79,6 +80,28 @@ def test_a_sketch_is_the_same_on_the_device(size, buckets, monkeypatch):
     sketch = CountSketch(size, buckets, [3, 4])
     there = sketch.on_device(keras.ops.convert_to_tensor(vector))
     np.testing.assert_allclose(keras.ops.convert_to_numpy(there), sketch(vector), atol=2e-5)
+
+
+def test_small_differences_of_double_precision_do_not_get_lost():
+    """Kept in single precision, they would be rounding errors of the weights."""
+    size, buckets = 4000, 512
+    random = np.random.default_rng(0)
+    start, way = random.normal(size=(2, size))
+    sketch = CountSketch(size, buckets, 0)
+    makes = [sketch] if BACKEND == "jax" else [sketch, _on_device(sketch, "float64")]
+    for make in makes:  # JAX has no double precision by default
+        moved = make(start + 1e-9 * way) - make(start)
+        assert moved.dtype == "float64"
+        np.testing.assert_allclose(moved, 1e-9 * sketch(way), atol=1e-12)
+
+
+def _on_device(sketch, dtype):
+    def make(vector):
+        return keras.ops.convert_to_numpy(
+            sketch.on_device(keras.ops.convert_to_tensor(vector, dtype))
+        )
+
+    return make
 
 
 def test_places_far_into_a_vector_are_the_same_on_the_device():

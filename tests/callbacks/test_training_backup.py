@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import warnings
 
 import keras
 import numpy as np
@@ -146,6 +147,16 @@ def test_averages_in_the_place_of_weights_are_refused_before_training(tmp_path):
     with pytest.raises(ValueError, match="Put TrainingBackup before it"):
         train(model, swap, lcb.TrainingBackup(tmp_path))
     assert int(model.optimizer.iterations) == 0
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_a_learning_rate_that_is_set_after_the_state_was_written_gets_a_warning(tmp_path, first):
+    plateau, backup = keras.callbacks.ReduceLROnPlateau("loss"), lcb.TrainingBackup(tmp_path)
+    callbacks = [backup, plateau] if first else [plateau, backup]
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        train(compiled(dense("a", "b")), *callbacks)
+    assert any("Put TrainingBackup after it" in str(each.message) for each in caught) == first
 
 
 @pytest.mark.skipif(BACKEND == "jax", reason="a second `fit` with EMA fails in Keras itself")

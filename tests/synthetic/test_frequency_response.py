@@ -226,7 +226,9 @@ def test_parts_of_other_layers_than_those_of_the_run_are_no_shares():
     model.fit(X, TARGET(X), verbose=0, callbacks=[response])
     run = response.results
     assert "frequency_share" not in run and "r2" in run
-    assert "belong to none of the run's layers" in json.loads(run.attrs["missing"])["frequency_share"]
+    assert (
+        "belong to none of the run's layers" in json.loads(run.attrs["missing"])["frequency_share"]
+    )
 
 
 def test_layers_side_by_side_have_shares_but_a_chain_is_needed_without_them():

@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import pytest
 
+import keras_lcb as lcb
 from keras_lcb import experiments
 from keras_lcb.runs import schema
 from keras_lcb.vision import Config, load, run
@@ -199,3 +200,12 @@ def test_what_is_out_of_range_is_refused(setting, value):
 def test_text_that_is_no_config_is_refused():
     with pytest.raises(ValueError, match="must be a JSON object"):
         Config.from_json('{"colour": 1}')
+
+
+def test_callbacks_that_do_not_fit_to_the_run_do_not_cost_it():
+    """A whole training would be lost."""
+    norms = lcb.GradientNorms(every=1)
+    with pytest.warns(UserWarning, match="no part of your `callbacks`"):
+        found = run(TINY, [norms])
+    assert found.step.values.tolist() == [0, 3, 6] and "distance" in found
+    assert norms.results.sizes["step"] == 7
