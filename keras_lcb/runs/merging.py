@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from keras_lcb.runs import schema
+from keras_lcb.runs.received import in_order
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -86,7 +87,7 @@ def _results(callback: Any) -> xr.Dataset:
             "`collect` expects runs of one training; received a run that stacks several seeds. "
             "Collect the callbacks of each seed first, and stack the runs afterwards."
         )
-    return results
+    return in_order(results)
 
 
 def _check_layers(parts: list[xr.Dataset]) -> None:

@@ -57,11 +57,19 @@ def save_run(run: xr.Dataset, path: str | os.PathLike[str]) -> None:
             "`save_run` expects a run, but received a dataset of something else. Pass a callback's "
             "`results`, or what `collect` returned."
         )
+    numbers = [str(name) for name in run.variables if run[name].dtype.kind == "c"]
+    if numbers:
+        raise ValueError(
+            f"The run holds complex numbers in {', '.join(numbers)}, which a netCDF file cannot "
+            "store. Store their real and imaginary parts."
+        )
     try:
         # Written to memory first, since HDF5 cannot even close a file when the disk is full.
         with _own_lock():
             content = _with_note(run.drop_encoding().to_netcdf(engine="h5netcdf"))
-    except TypeError as error:
+    except (OSError, MemoryError):
+        raise
+    except Exception as error:  # the libraries behind raise many kinds of errors
         raise ValueError(
             f"The run holds something that a netCDF file cannot store: {error}"
         ) from error
@@ -110,6 +118,11 @@ def load_run(path: str | os.PathLike[str], *, max_bytes: int = 2 * 2**30) -> xr.
     from keras_lcb.runs.screening import objection
     from keras_lcb.runs.trial import is_cut_short, written_anew
 
+    if not isinstance(path, str | os.PathLike):
+        raise ValueError(
+            f"`load_run` expects the path of a file; received an object of the type "
+            f"{type(path).__name__}."
+        )
     content, reason = _read(path, max_bytes), None
     try:
         if is_cut_short(content):

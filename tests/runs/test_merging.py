@@ -208,3 +208,14 @@ def test_different_times_of_records_are_named_as_a_cause():
         collect(rough, fine)
     same = part([0, 6], {"settings": {"B": {"every": "epoch"}}}, gradient_norm=[[0, 0], [3, 4]])
     assert collect(same, fine).gradient_norm.equals(fine.gradient_norm)
+
+
+def test_parts_are_put_in_order_and_need_their_dimensions(run_factory):
+    whole = run_factory()
+    turned = whole[["gradient_norm"]].isel(step=slice(None, None, -1))
+    assert collect(whole.drop_vars("gradient_norm"), turned).gradient_norm.equals(
+        whole.gradient_norm
+    )
+    for dim in ("step", "layer"):
+        with pytest.raises(ValueError, match=f"has no dimension `{dim}`"):
+            collect(whole, whole.isel({dim: 0}))

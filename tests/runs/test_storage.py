@@ -433,3 +433,24 @@ def test_the_bound_is_on_what_the_run_needs(saved):
     same(load_run(path, max_bytes=size), run)
     with pytest.raises(ValueError, match=f"{size:,} bytes, more than `max_bytes`, {size - 1:,}"):
         load_run(path, max_bytes=size - 1)
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda run: run.assign_attrs(note=True),
+        lambda run: run.stack(both=("step", "layer")),
+        lambda run: run.assign(wave=("step", np.ones(run.sizes["step"]) * 1j)),
+    ],
+    ids=["truth", "several indices", "complex"],
+)
+def test_what_a_file_cannot_hold_is_refused_before_it_is_written(spoil, run_factory, tmp_path):
+    with pytest.raises(ValueError, match="cannot store"):
+        save_run(spoil(run_factory()), tmp_path / "run.nc")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("received", [None, 3, xr.Dataset()], ids=["none", "number", "run"])
+def test_what_is_no_path_is_refused(received):
+    with pytest.raises(ValueError, match="expects the path of a file"):
+        load_run(received)
