@@ -15,7 +15,8 @@ _ABOUT = {
     "those of a second run without callbacks: bit for bit, on TensorFlow at the latest without its "
     "graph optimizer; on JAX, where the longer program may be compiled to other roundings, to a "
     "relative 1e-4. The saved file must have the same content, and names of layers must be the "
-    "same after saving, loading and cloning.",
+    "same after saving, loading and cloning. (On JAX, the networks of `keras.applications` are "
+    "compiled without XLA's slow optimizations.)",
     "trainings": "Each training is in the shape of a published example of Keras, with made data: "
     "six batches, with the callbacks and without. Each layer's update must equal the difference of "
     "its weights, and the weights must be those of the run without callbacks.",
