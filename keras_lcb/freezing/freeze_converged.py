@@ -34,8 +34,10 @@ class FreezeConverged(Recorder):
     A frozen layer stays exactly as it is: neither momentum nor weight decay nor weight averages of
     the optimizer change it. Its batch normalization runs in inference mode, and the optimizer keeps
     its slots until the layer is thawed. Layers freeze only when an epoch begins. After `fit`, the
-    flags `trainable` have their previous values again. Layers that do not train anyway, because
-    their flag is False or the model never calls them, are left out.
+    flags `trainable` have their previous values again. Files that are saved in the meantime, as by
+    `ModelCheckpoint`, hold these values, too, so they load with the whole state of the optimizer.
+    Layers that do not train anyway, because their flag is False or the model never calls them, are
+    left out.
 
     **By schedule** (FreezeOut, Brock et al. 2017): the first layer freezes at the fraction `start`
     of the run, and the last one trains to the end. The other layers freeze in between, at equally

@@ -36,11 +36,12 @@ def test_what_a_record_calls_frozen_does_not_move_in_the_next_update():
 
 
 def test_a_schedule_goes_on_in_epochs_without_an_update():
-    model = network(keras.optimizers.SGD(0.1, gradient_accumulation_steps=12))
+    optimizer = keras.optimizers.SGD(0.1, gradient_accumulation_steps=8)
+    model = network(optimizer, run_eagerly=keras.backend.backend() == "tensorflow")
     freeze = freeze_linear()
-    train(model, freeze, epochs=6)
+    train(model, freeze, epochs=4)  # with updates at the end of the second and fourth
     assert freeze.results.step.values.tolist() == [0, 1, 2]
-    assert freeze.results.frozen.sel(layer="b").values.tolist() == [0, 1, 1]  # since epoch 4
+    assert freeze.results.frozen.sel(layer="b").values.tolist() == [0, 1, 1]  # since epoch 3
 
 
 @pytest.mark.parametrize("by", ["weights", "activations"])
@@ -65,3 +66,22 @@ def test_a_second_callback_on_the_same_model_is_refused_before_training():
     assert weights.kept == []
     train(model, lcb.FreezeConverged(), epochs=1)  # after the other has left
     train(model, freeze_linear(), epochs=2)
+
+
+def test_a_process_that_goes_on_past_the_last_record_keeps_what_is_frozen(tmp_path):
+    def freeze():
+        options = {"patience": 1, "threshold": 5.0, "layers": None}
+        return lcb.FreezeConverged(**options, backup=tmp_path / "freeze")
+
+    killed, first = network(keras.optimizers.SGD(0.1)), freeze()
+    train(killed, first, epochs=2)
+    train(killed, epochs=1)  # as if the model was saved between two records
+    killed.save_weights(tmp_path / "model.weights.h5")
+    resumed, again, weights = network(keras.optimizers.SGD(0.1)), freeze(), Weights()
+    resumed.optimizer.build(resumed.trainable_variables)
+    resumed.load_weights(tmp_path / "model.weights.h5")
+    train(resumed, again, weights, epochs=2)
+    assert again.results.step.values.tolist() == [0, 4, 8, 12, 16, 20]
+    assert again.results.frozen.sel(layer="b").values.tolist() == [0, 1, 1, 1, 1, 1]
+    assert again.events == first.events
+    assert weights.stay("b", since=1)
