@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import pathlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -12,6 +12,9 @@ import numpy as np
 
 from keras_lcb.backend import internals
 from keras_lcb.freezing.cut import Cut, between, cut
+
+# Methods that receive the samples, or what is kept of them, as `x`.
+_TAKING_X = ("train_step", "compute_loss", "compute_metrics")
 
 
 class CachedActivations:
@@ -25,7 +28,8 @@ class CachedActivations:
         folder: A folder for the outputs, or `None` to keep them in memory.
 
     Raises:
-        ValueError: If the model cannot be cut, or `x` is not made of arrays.
+        ValueError: If the model cannot be cut, has its own `train_step`, `compute_loss` or
+            `compute_metrics`, or `x` is not made of arrays.
     """
 
     def __init__(
@@ -42,7 +46,7 @@ class CachedActivations:
         self._graph = graph
         self._folder = None if folder is None else pathlib.Path(folder)
         self._tensors: Sequence[Any] = list(self._graph.inputs)
-        self._arrays = _arrays(x, len(self._tensors))
+        self._arrays = _arrays(x, self._tensors)
         self._files: list[pathlib.Path] = []
         self._cut: Cut | None = None
         self._stage = 0
@@ -186,6 +190,13 @@ def _same(one: Sequence[Any], other: Sequence[Any]) -> bool:
 
 
 def _check_can_be_cut(model: keras.Model) -> None:
+    for name in _TAKING_X:
+        if not internals.is_of_keras(getattr(model, name)):
+            raise ValueError(
+                f"The model '{model.name}' has its own `{name}`. With `cache`, it would receive "
+                "kept activations instead of the samples, and compute something else. Leave out "
+                "`cache`."
+            )
     if cut(model, if_all_were_frozen=True) is None:
         raise ValueError(
             f"No activations of the model '{model.name}' can be kept: its first layers are random, "
@@ -193,13 +204,33 @@ def _check_can_be_cut(model: keras.Model) -> None:
         )
 
 
-def _arrays(x: Any, inputs: int) -> list[np.ndarray]:
+def _arrays(x: Any, inputs: Sequence[Any]) -> list[np.ndarray]:
+    if isinstance(x, Mapping):
+        names = ", ".join(f"'{tensor.name}'" for tensor in inputs)
+        raise ValueError(
+            "With `cache`, `x` must be an array, or a list with an array for each input; received "
+            f"a {type(x).__name__}. Pass its arrays as a list, in the order of `model.inputs`: "
+            f"{names}."
+        )
     flat = list(x) if isinstance(x, (list, tuple)) else [x]
     known = all(hasattr(each, "shape") and hasattr(each, "__getitem__") for each in flat)
-    if not known or len(flat) != inputs or len({len(each) for each in flat}) != 1:
+    if not known or len(flat) != len(inputs) or len({len(each) for each in flat}) != 1:
         raise ValueError(
-            f"With `cache`, `x` must be an array, or a list of {inputs} arrays of equal length, "
-            f"one for each input; received {type(x).__name__}. A data set may return other samples "
-            "in each epoch, so activations cannot be kept."
+            f"With `cache`, `x` must be an array, or a list of {len(inputs)} arrays of equal "
+            f"length, one for each input; received {type(x).__name__}. A data set may return other "
+            "samples in each epoch, so activations cannot be kept."
         )
-    return [keras.ops.convert_to_numpy(each) for each in flat]
+    return [
+        _with_rank_of(tensor, keras.ops.convert_to_numpy(each))
+        for tensor, each in zip(inputs, flat, strict=True)
+    ]
+
+
+def _with_rank_of(tensor: Any, array: np.ndarray) -> np.ndarray:
+    """Returns an array with or without a last axis of length 1, as a Functional model does."""
+    rank = len(tensor.shape)
+    if array.ndim == rank - 1 and tensor.shape[-1] == 1:
+        return array[..., np.newaxis]
+    if array.ndim == rank + 1 and array.shape[-1] == 1:
+        return array[..., 0]
+    return array

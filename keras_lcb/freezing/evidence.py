@@ -11,7 +11,7 @@ import numpy as np
 from keras_lcb.backend import internals, ops
 from keras_lcb.freezing.similarity import gram, linear_cka
 from keras_lcb.training.call_trace import calls_noted
-from keras_lcb.training.layers import TrackedLayer
+from keras_lcb.training.layers import TrackedLayer, plain_reason
 
 
 class Evidence(Protocol):
@@ -31,6 +31,9 @@ class Evidence(Protocol):
 
     def begin(self, units: Sequence[TrackedLayer]) -> None:
         """Stores the state of the units at the start of the run."""
+
+    def renew(self) -> None:
+        """Makes the present state the one with which the next `look` compares."""
 
     def look(self) -> np.ndarray:
         """Returns the change of each unit since the previous call; NaN if it is unknown."""
@@ -60,6 +63,10 @@ class Movement:
         self._start = self._last = [_weights(unit) for unit in self._units]
         self._is_kept = False
 
+    def renew(self) -> None:
+        """Copies the weights, but keeps those of the start."""
+        self._last = [_weights(unit) for unit in self._units]
+
     def look(self) -> np.ndarray:
         """Compares the weights with those of the previous look, and copies them."""
         now = [_weights(unit) for unit in self._units]
@@ -82,6 +89,7 @@ class Movement:
             [first[f"start/{n}/{k}"] for k in range(len(weights))]
             for n, weights in enumerate(self._start)
         ]
+        self._is_kept = True
 
 
 class RepresentationChange:
@@ -105,6 +113,10 @@ class RepresentationChange:
     def begin(self, units: Sequence[TrackedLayer]) -> None:
         """Computes the activations at the start."""
         self._units = list(units)
+        self.renew()
+
+    def renew(self) -> None:
+        """Computes the present activations."""
         self._last = self._grams()
 
     def look(self) -> np.ndarray:
@@ -127,9 +139,20 @@ class RepresentationChange:
         outputs = _Outputs()
         layers = {id(layer): layer for unit in self._units for layer in unit.layers}
         with calls_noted(layers.values(), outputs):
-            takes_training = internals.takes_training(self._model)
-            self._model(self._x, **({"training": False} if takes_training else {}))
+            self._call_model()
         return [gram(ops.on_host(outputs.of_unit(unit))) for unit in self._units]
+
+    def _call_model(self) -> None:
+        takes_training = internals.takes_training(self._model)
+        try:
+            self._model(self._x, **({"training": False} if takes_training else {}))
+        except Exception as error:  # any code may stand in a model's `call`
+            shapes = [tuple(each.shape) for each in keras.tree.flatten(self._x)]
+            raise ValueError(
+                f"The model '{self._model.name}' cannot be called on `x`, the probe batch, with "
+                f"shape {', '.join(map(str, shapes))}: {plain_reason(error)}. Pass inputs as the "
+                "model takes them."
+            ) from error
 
 
 class _Outputs:

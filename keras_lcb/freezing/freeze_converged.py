@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import json
+import math
+import numbers
 import os
 from collections.abc import Iterator
 from typing import Any
@@ -11,13 +14,15 @@ import numpy as np
 
 from keras_lcb.backend import internals, ops
 from keras_lcb.callbacks.completeness import check_complete
-from keras_lcb.callbacks.recorder import Record, Recorder
+from keras_lcb.callbacks.recorder import LOCK, Record, Recorder
 from keras_lcb.config import whole_number
 from keras_lcb.freezing.annealing import Annealing
 from keras_lcb.freezing.evidence import Movement, RepresentationChange
 from keras_lcb.freezing.frozen import frozen_of
-from keras_lcb.freezing.rules import Rule, Schedule, Settled
+from keras_lcb.freezing.probe import check_probe
+from keras_lcb.freezing.rules import Finished, Rule, Schedule, Settled
 from keras_lcb.freezing.schedules import SCHEDULES
+from keras_lcb.freezing.unit_rates import rates_of
 from keras_lcb.training.layers import TrackedLayer, tracked_layers
 from keras_lcb.training.layerwise_model import LayerwiseModel
 from keras_lcb.training.selection import LayerSelection
@@ -29,8 +34,10 @@ class FreezeConverged(Recorder):
     A frozen layer stays exactly as it is: neither momentum nor weight decay nor weight averages of
     the optimizer change it. Its batch normalization runs in inference mode, and the optimizer keeps
     its slots until the layer is thawed. Layers freeze only when an epoch begins. After `fit`, the
-    flags `trainable` have their previous values again. Layers that do not train anyway, because
-    their flag is False or the model never calls them, are left out.
+    flags `trainable` have their previous values again. Files that are saved in the meantime, as by
+    `ModelCheckpoint`, hold these values, too, so they load with the whole state of the optimizer.
+    Layers that do not train anyway, because their flag is False or the model never calls them, are
+    left out.
 
     **By schedule** (FreezeOut, Brock et al. 2017): the first layer freezes at the fraction `start`
     of the run, and the last one trains to the end. The other layers freeze in between, at equally
@@ -44,7 +51,9 @@ class FreezeConverged(Recorder):
     epoch, divided by their distance from the start. With `x`, the change is 1 − linear CKA between
     the layer's activations on `x` now and an epoch ago (compare Egeria, Wang et al. 2023). The
     layer's endpoint is not known at that time. A layer that pauses for a while looks like a
-    converged one, and so does any layer when the learning rate falls.
+    converged one, and so does any layer when the learning rate falls. Epochs in which nothing was
+    updated (accumulated gradients, steps that the loss scaler skips), or in which the learning rate
+    was 0, tell nothing and do not count.
 
     Args:
         schedule: "linear", "cubic", or `None` to freeze by evidence. Defaults to `None`.
@@ -55,7 +64,8 @@ class FreezeConverged(Recorder):
         threshold: For evidence: the change below which a layer hardly changes. Defaults to `None`:
             0.1 for weights, 0.01 for activations.
         x: A probe batch, to measure the change of activations: inputs as the model takes them,
-            100 to 500 samples. Defaults to `None`: the change of the weights is measured.
+            100 to 500 samples, at least 2 of them different. Defaults to `None`: the change of the
+            weights is measured.
         cache: Whether to keep the outputs of frozen layers for each sample, so that their forward
             pass is saved, too: `True` to keep them in memory, or a folder to keep them on disk.
             Works only with `keras_lcb.fit_in_stages`. Defaults to `False`.
@@ -73,13 +83,15 @@ class FreezeConverged(Recorder):
             frozen the layer from that update on, otherwise 0. For layers that may freeze, the run
             also has the variable by which the rule decides: `update_factor`, `movement` or
             `representation_change` (step, layer).
-        events: The freezes so far, a list of dictionaries with `layers`, `epoch`, `step` and
-            `why`. The run stores them in `attrs["settings"]`.
+        events: The freezes so far, a list of dictionaries with `layers`, `epoch`, `step`, `value`
+            (of the variable by which the rule decides) and `why`. The run stores them in
+            `attrs["settings"]`.
 
     Raises:
         ValueError: If an argument is out of range. Before training, if the model is not built, if
             freezing would leave nothing to train, if the optimizer consists of several
-            optimizers, or if a schedule is used with a `LayerwiseModel`.
+            optimizers, if a schedule is used with a `LayerwiseModel`, if the model cannot be called
+            on `x`, or if another `FreezeConverged` trains the model, too.
 
     Cost: Keras makes and compiles the training step again each time layers freeze, which takes
     seconds for a large model, so choose few groups. To freeze by evidence, each epoch also copies
@@ -111,7 +123,7 @@ class FreezeConverged(Recorder):
         layers: LayerSelection = "blocks",
         backup: Any = None,
     ) -> None:
-        _check_settings(schedule, start, threshold, x)
+        _check_settings(schedule, start, threshold, x, cache)
         self.schedule, self.start = schedule, float(start)
         self.patience = whole_number("patience", patience, 1)
         self.threshold = threshold
@@ -127,29 +139,32 @@ class FreezeConverged(Recorder):
         self._units: list[TrackedLayer] = []  # those among them that train, and may freeze
         self._rule: Rule | None = None
         self._next_epoch = 0
+        self._events: list[dict[str, Any]] = []
+        self._noted = 0  # the number of frozen units, at the last look for events
+        self._observed_at = 0  # the update at which the rule last observed the units
+        self._first_rates = np.empty(0)  # of the units, at the start of the epoch
 
     @property
     def events(self) -> list[dict[str, Any]]:
         """Returns the freezes so far: which layers, from which epoch and update on, and why."""
-        events = []
-        before = 0
-        for record in self._records:
-            for unit in range(before, record["frozen_units"]):
-                assert self._rule is not None
-                event = {
-                    "layers": [row.name for row in self._rows if _is_in(row, self._units[unit])],
-                    "epoch": int(record["epoch"]),
-                    "step": int(record["step"]),
-                    "why": self._rule.why(unit, record["unit_values"]),
-                }
-                events.append(event)
-            before = record["frozen_units"]
-        return events
+        return [dict(event) for event in self._events]
 
     def thaw(self) -> None:
         """Sets the flags `trainable` back. Needed only if a training was interrupted."""
         if self._model is not None:
             frozen_of(self._model).thaw()
+
+    def track(self, model: Any, optimizer: Any) -> None:
+        """Refuses loops without epochs of `fit`.
+
+        Raises:
+            ValueError: Always.
+        """
+        raise ValueError(
+            "`track` received a FreezeConverged, which can freeze layers only when an epoch of "
+            "`fit` begins. Use `model.fit(..., callbacks=[freeze])`, or set `layer.trainable` "
+            "in your own loop."
+        )
 
     # Keras' hooks.
 
@@ -180,6 +195,7 @@ class FreezeConverged(Recorder):
             raise ValueError(
                 "A schedule needs the number of batches in an epoch. Give `steps_per_epoch`."
             )
+        frozen_of(self._model).belong_to(self)
         self._tap.open()
         self._tap.on_leaving(self.thaw)
 
@@ -187,6 +203,9 @@ class FreezeConverged(Recorder):
         """Freezes the layers that are due."""
         self._next_epoch = epoch
         super().on_epoch_begin(epoch, logs)
+        self._note_freezes(self._epochs)
+        self._correct_last_record()
+        self._first_rates = self._rates()
         self.freeze_for(epoch)
         assert self._tap is not None
         self._tap.prepare()
@@ -195,8 +214,13 @@ class FreezeConverged(Recorder):
         """Updates the rule and takes a record."""
         assert self._rule is not None
         self._next_epoch = epoch + 1
-        self._rule.observe(epoch + 1)
+        step = self._updates.now()
+        rates = np.stack([self._first_rates, self._rates()])
+        self._rule.observe(Finished(epoch + 1, step - self._observed_at, rates))
+        self._observed_at = step
+        self._note_freezes(self._epochs + 1)
         super().on_epoch_end(epoch, logs)
+        self._correct_last_record()
 
     # For `fit_in_stages`.
 
@@ -288,9 +312,11 @@ class FreezeConverged(Recorder):
         # Not in `on_train_begin`, because BackupAndRestore loads weights there.
         if self._rule is None or self.schedule is not None:
             self._rule = self._new_rule()
-            self._rule.begin(self._units, self._epochs_planned)
+            self._rule.begin(self._units, self._epochs_planned, self._next_epoch)
+        else:
+            self._rule.go_on(trained=self._updates.now() != self._last_step())
         super()._begin()
-        self._rule.restore(self._records)
+        self._observed_at = self._updates.now()
         if self._rule.ends is not None:
             self._anneal(self._rule.ends)
 
@@ -306,12 +332,59 @@ class FreezeConverged(Recorder):
         }
         self._tap.scale_by(Annealing(self._model, batches, origin))
 
+    def _continue(self) -> None:
+        """Continues from the last record, which a backup or a model that is set back determines."""
+        super()._continue()
+        assert self._rule is not None
+        self._rule.restore(self._records)
+        last = self._records[-1]
+        self._noted = last["frozen_units"]
+        self._events = json.loads(last.get("events", "[]"))  # old backups have none
+
+    def _rates(self) -> np.ndarray:
+        return rates_of(self._model, self._units)
+
+    def _note_freezes(self, epochs: int) -> None:
+        """Notes which units are frozen from now on that were not before.
+
+        Args:
+            epochs: The number of finished epochs.
+        """
+        assert self._rule is not None
+        count = self._rule.frozen(self._next_epoch)
+        for unit in range(self._noted, count):
+            event = {
+                "layers": [row.name for row in self._rows if _is_in(row, self._units[unit])],
+                "epoch": int(epochs),
+                "step": int(self._updates.now()),
+                "value": self._rule.value(unit),
+                "why": self._rule.why(unit),
+            }
+            self._events.append(event)
+        self._noted = count
+
+    def _correct_last_record(self) -> None:
+        """Writes what is frozen from now on to the last record, if no update was made since.
+
+        It may be another number of units than when the record was taken: a new `fit` begins with
+        thawed layers, and epochs pass without an update.
+        """
+        record, now = self._records[-1], self.measure()
+        same = np.array_equal(record["unit_values"], now["unit_values"], equal_nan=True)
+        if same and all(record.get(name) == now[name] for name in ("frozen_units", "events")):
+            return
+        if self._updates.now() == self._last_step():
+            with LOCK:
+                record |= now
+            self._keep(record)
+
     def measure(self) -> Record:
         """Returns how many units are frozen from now on, and the state of the rule."""
         assert self._rule is not None
         return {
             "frozen_units": self._rule.frozen(self._next_epoch),
             "unit_values": np.array(self._rule.values),
+            "events": json.dumps(self._events),
             **self._rule.state(),
         }
 
@@ -355,21 +428,32 @@ def _is_in(row: TrackedLayer, unit: TrackedLayer) -> bool:
     return all(id(v) in inside for v in row.variables)
 
 
-def _check_settings(schedule: Any, start: Any, threshold: Any, x: Any) -> None:
-    if schedule is not None and schedule not in SCHEDULES:
+def _check_settings(schedule: Any, start: Any, threshold: Any, x: Any, cache: Any) -> None:
+    if schedule is not None and not (isinstance(schedule, str) and schedule in SCHEDULES):
         names = ", ".join(f"'{name}'" for name in SCHEDULES)
         raise ValueError(
             f"`schedule` must be {names} or None (by evidence); received {schedule!r}."
         )
-    if not 0 < start < 1:
+    if not (_is_number(start) and 0 < start < 1):
         raise ValueError(
-            f"`start`, the fraction of the run at which the first layer freezes, must be between 0 "
-            f"and 1; received {start!r}."
+            f"`start`, the fraction of the run at which the first layer freezes, must be a number "
+            f"between 0 and 1; received {start!r}."
         )
-    if threshold is not None and not threshold > 0:
+    if threshold is not None and not (_is_number(threshold) and threshold > 0):
         raise ValueError(f"`threshold` must be a positive number; received {threshold!r}.")
     if schedule is not None and not (x is None and threshold is None):
         raise ValueError(
             "Received a schedule with `x` or `threshold`, which are used to freeze by evidence. "
             "Leave them out, or set schedule=None."
         )
+    if not isinstance(cache, (bool, str, os.PathLike)):
+        raise ValueError(
+            f"`cache` must be True, False, or the path of a folder; received {cache!r}."
+        )
+    if x is not None:
+        check_probe(x)
+
+
+def _is_number(value: Any) -> bool:
+    real = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    return real and math.isfinite(value)

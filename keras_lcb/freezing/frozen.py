@@ -41,6 +41,20 @@ class Frozen:
         self._variables: list[keras.Variable] = []
         self._thaw_flags: Callable[[], None] | None = None
         self._narrowed = contextlib.ExitStack()
+        self._owner: Any = None
+
+    def belong_to(self, owner: Any) -> None:
+        """Lets one callback determine what is frozen, until `thaw`.
+
+        Raises:
+            ValueError: If another one does already.
+        """
+        if self._owner is not None:
+            raise ValueError(
+                f"The model '{self._model.name}' received two FreezeConverged in one training. "
+                "Each would thaw the layers that the other has frozen. Pass only one."
+            )
+        self._owner = owner
 
     @property
     def variables(self) -> list[keras.Variable]:
@@ -64,12 +78,16 @@ class Frozen:
     def thaw(self) -> None:
         """Lets all frozen layers train again."""
         self.freeze_only([])
+        self._owner = None
 
     def _freeze(self, variables: list[keras.Variable]) -> None:
         optimizer: Any = self._model.optimizer
         if not optimizer.built:  # the optimizer makes the slots of all variables at once
             optimizer.build(self._model.trainable_variables)
         self._variables = variables
+        # The file that a callback saves must load with all slots of the optimizer.
+        as_before = internals.config_as_now(self._model)
+        self._narrowed.enter_context(internals.replaced(self._model, as_before))
         statistics = _owners_of_statistics(self._model, {id(v) for v in variables})
         self._thaw_flags = internals.freeze(self._model, variables, statistics)
         scaler = [optimizer] if hasattr(optimizer, "inner_optimizer") else []

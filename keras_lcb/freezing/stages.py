@@ -27,6 +27,10 @@ def fit_in_stages(
     pass of the newly frozen layers over all samples, and the memory (or disk space) for the
     activations that the layers above need.
 
+    Each stage iterates anew over a data set. With `steps_per_epoch` and a data set that repeats
+    forever, a stage therefore begins with the first batch again, where `fit` would go on with the
+    next one. Shuffle such a data set, or leave out `repeat` and `steps_per_epoch`.
+
     Args:
         model: A compiled model.
         x: Inputs, as `fit` takes them. With `cache`: an array, or a list with an array for each
@@ -39,9 +43,10 @@ def fit_in_stages(
         One `History` for the whole training.
 
     Raises:
-        ValueError: If `freeze` is not a `FreezeConverged`. With `cache`, also if `x` is not made of
-            arrays, if `validation_split` is given, or if the model cannot be cut after its frozen
-            layers.
+        ValueError: If `freeze` is not a `FreezeConverged`, or the model is not compiled. With
+            `cache`, also if `x` is not made of arrays, if `validation_split` is given, if the model
+            cannot be cut after its frozen layers, or if its class has its own `train_step`,
+            `compute_loss` or `compute_metrics`.
 
     Example:
     >>> import keras
@@ -59,6 +64,11 @@ def fit_in_stages(
     if not isinstance(freeze, FreezeConverged):
         raise ValueError(
             f"`freeze` must be a keras_lcb.FreezeConverged; received {type(freeze).__name__}."
+        )
+    if getattr(model, "optimizer", None) is None:
+        raise ValueError(
+            f"The model '{model.name}' is not compiled, so `fit_in_stages` cannot train it. Call "
+            "`model.compile(optimizer, loss)` first."
         )
     history, callbacks = _callbacks(fit_arguments.pop("callbacks", None), freeze)
     epoch = fit_arguments.pop("initial_epoch", 0)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
 
 import keras
 
@@ -72,6 +74,32 @@ def freeze(
             layer._trainable = flag
 
     return thaw
+
+
+def config_as_now(model: keras.Model) -> dict[str, Callable[[], Any]]:
+    """Returns a replacement for `get_config` that goes on to write the present flags of layers.
+
+    A model that is loaded from a file makes optimizer slots only for what its flags let train, and
+    can take over the saved slots only if that is the same as when they were made.
+    """
+    get_config, everything = model.get_config, flattened(model)
+    flags = [layer._trainable for layer in everything]
+
+    @functools.wraps(get_config)  # also the mark by which Keras knows a method of its own
+    def with_those_flags() -> Any:
+        present = [layer._trainable for layer in everything]
+        _set_layers(everything, flags)
+        try:
+            return get_config()
+        finally:
+            _set_layers(everything, present)
+
+    return {"get_config": with_those_flags}
+
+
+def _set_layers(layers: Sequence[keras.Layer], flags: Sequence[bool]) -> None:
+    for layer, flag in zip(layers, flags, strict=True):
+        layer._trainable = flag
 
 
 def _set_flags(variables: Sequence[keras.Variable], flags: Sequence[bool]) -> None:
