@@ -40,9 +40,9 @@ class LayerwiseStep:
     ) -> None:
         self._model = model
         self._made_for = _state(model)
-        self._comparison = StepComparison(model, predictiveness) if predictiveness else None
+        self.comparison = StepComparison(model, predictiveness) if predictiveness else None
         self.reader = Reader([GradientNorm(), UpdateRatio()], tracked_layers(model).layers)
-        self.scaling = Scaling(model, multipliers, self._comparison)
+        self.scaling = Scaling(model, multipliers, self.comparison)
 
     def is_current(self) -> bool:
         """Returns whether the model is still compiled and built as it was at the start."""
@@ -54,8 +54,8 @@ class LayerwiseStep:
         tap = tap_of(self._model)
         tap.drain()
         self.reader.take()
-        if self._comparison is not None:
-            self._comparison.clear()
+        if self.comparison is not None:
+            self.comparison.clear()
 
     def logs(self) -> dict[str, float]:
         """Returns the logs of the updates since the last reset; an empty dictionary if none."""
@@ -69,7 +69,7 @@ class LayerwiseStep:
             for name in ("gradient_norm", "update_ratio")
             for row, value in zip(self.reader.rows, values[name], strict=True)
         }
-        return logs | (self._comparison.means() if self._comparison is not None else {})
+        return logs | (self.comparison.means() if self.comparison is not None else {})
 
 
 def _state(model: keras.Model) -> list[Any]:

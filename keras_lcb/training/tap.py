@@ -346,10 +346,17 @@ class Tap:
             raise
 
     def _execute_on_jax(self, function: Any, state: Any, iterator: Any) -> Any:
-        if self._held or not (self.meters or self.scaling):
-            return function(state, iterator)
         assert self._carried is not None
-        return self._carried.run(function, state, iterator)
+        measured = not self._held and (self.meters or self.scaling)
+        try:
+            if measured:
+                return self._carried.run(function, state, iterator)
+            return function(state, iterator)
+        except BaseException:
+            # Keras has emptied the variables. A step that is refused while it is traced has not
+            # used up their values.
+            internals.take_back_state(self.model, state)
+            raise
 
     @contextlib.contextmanager
     def _around(self, *args: Any) -> Iterator[None]:
