@@ -39,6 +39,8 @@ class LayerwiseModel(keras.Model):
     - `update_ratio/<layer>`: the root mean square of ‖Δθ‖₂, divided by that of ‖θ‖₂ before the
       updates. It is 0 if θ was always 0.
 
+    Both are NaN in an epoch without an update, as with gradient accumulation over several epochs.
+
     `History`, `CSVLogger` and `TensorBoard` write these logs. `evaluate` does not return them.
 
     **Learning rates.** A layer with the factor f moves by θ ← θ + f·Δθ, where Δθ is the whole step

@@ -40,6 +40,7 @@ class LayerwiseStep:
     ) -> None:
         self._model = model
         self._made_for = _state(model)
+        self._executed_before = tap_of(model).executions  # of this epoch
         self.comparison = StepComparison(model, predictiveness) if predictiveness else None
         self.reader = Reader([GradientNorm(), UpdateRatio()], tracked_layers(model).layers)
         self.scaling = Scaling(model, multipliers, self.comparison)
@@ -54,14 +55,19 @@ class LayerwiseStep:
         tap = tap_of(self._model)
         tap.drain()
         self.reader.take()
+        self._executed_before = tap.executions
         if self.comparison is not None:
             self.comparison.clear()
 
     def logs(self) -> dict[str, float]:
-        """Returns the logs of the updates since the last reset; an empty dictionary if none."""
+        """Returns the logs of the updates since the last reset.
+
+        They are NaN in an epoch without an update, since callbacks such as `CSVLogger` need the
+        same names in each epoch. In an evaluation, the dictionary is empty.
+        """
         tap = tap_of(self._model)
         tap.drain()
-        if not (self.reader.updates or self.reader.skipped):
+        if tap.executions == self._executed_before:
             return {}
         values = self.reader.look().values
         logs = {

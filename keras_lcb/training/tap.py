@@ -74,6 +74,7 @@ class Tap:
         self._open, self._force = contextlib.ExitStack(), SharedContext(self._replace)
         self.is_open = self._held = self._prepared = self._of_model = False
         self._executed = False  # whether a step has run since the tap was opened
+        self.executions = 0  # how often the training function has run, in all trainings
         self._may_run_out = False  # whether a step may find that there is no further batch
 
     @property
@@ -327,6 +328,7 @@ class Tap:
                 logs, state = result = self._execute_on_jax(function, *args)
                 if self._hooks or self._held:
                     internals.offer_state(self.model, state)
+        self.executions += 1
         if self._measurement.is_full_after_next(most_updates(self.model, self.optimizers)):
             self.drain()
         for hook in list(self._hooks):

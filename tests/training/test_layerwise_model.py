@@ -444,6 +444,31 @@ def test_unknown_layers_are_refused_with_the_nearest_names():
     assert dict(model.learning_rate_multipliers) == {}
 
 
+def test_each_epoch_has_all_logs_also_without_an_update(tmp_path):
+    """With gradient accumulation, an epoch may end before the first update."""
+    x, y = NETWORK.data(2 * BATCH)
+    model = compiled(make_tanh(), keras.optimizers.SGD(RATE, gradient_accumulation_steps=4))
+    file = tmp_path / "logs.csv"
+    history = fit(
+        model,
+        x,
+        y,
+        epochs=2,
+        validation_data=(x, y),
+        callbacks=[keras.callbacks.CSVLogger(file)],
+    )
+    assert {len(values) for values in history.values()} == {2}
+    assert not any("norm" in name for name in history if "val_" in name)
+    updates = [False, True]
+    for name in ("gradient_norm/a", "update_ratio/b"):
+        assert np.isfinite(history[name]).tolist() == updates
+    with file.open() as lines:
+        rows = list(csv.DictReader(lines))
+    assert [row["gradient_norm/a"] != "nan" for row in rows] == updates
+    assert set(model.evaluate(x, y, verbose=0, return_dict=True)) == {"loss"}
+    assert "gradient_norm/a" in model.train_on_batch(x, y, return_dict=True)
+
+
 # Gradient predictiveness.
 
 
