@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numbers
+
 import numpy as np
 import xarray as xr
 
@@ -39,8 +41,8 @@ def time_to_similarity(run: xr.Dataset, level: float = 0.9) -> xr.DataArray:
         array([ 5., 15.])
     """
     run = in_order(run)
-    if not 0 < level < 1:
-        raise ValueError(f"`level` is a similarity between 0 and 1; received {level}.")
+    if not (isinstance(level, numbers.Real) and 0 < level < 1):
+        raise ValueError(f"`level` is a similarity between 0 and 1; received {level!r}.")
     if "similarity" not in run:
         raise ValueError(
             "The run holds no similarities: train with the callback RepresentationSimilarity, and "

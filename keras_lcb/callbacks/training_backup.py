@@ -18,6 +18,7 @@ from keras_lcb.callbacks.completeness import check_complete
 from keras_lcb.callbacks.order import callbacks_around
 from keras_lcb.runs.atomic import remove_leftovers, write_atomically
 from keras_lcb.runs.seal import is_intact, sealed
+from keras_lcb.training.rnn_states import rnn_states
 
 _KEPT = 2
 _GROUP = "keras_lcb"  # Keras ignores this group when it loads the weights
@@ -250,10 +251,7 @@ def _further(model: keras.Model) -> list[keras.Variable]:
     """
     known = {id(variable) for variable in (*model.weights, *model.metrics_variables)}
     known -= set(map(id, _saved_otherwise(model)))
-    layers = internals.flattened(model)
-    of_layers = keras.tree.flatten([getattr(layer, "states", None) for layer in layers])
-    states = [state for state in of_layers if isinstance(state, keras.Variable)]
-    found = {id(variable): variable for variable in (*model.variables, *states)}
+    found = {id(variable): variable for variable in (*model.variables, *rnn_states(model))}
     return [variable for key, variable in found.items() if key not in known]
 
 

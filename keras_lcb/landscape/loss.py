@@ -138,7 +138,7 @@ class CompiledLoss:
             ValueError: If the model has its own `train_step`, but no compiled loss and no
                 `compute_loss` of its own.
         """
-        own_step = type(self._model).train_step is not keras.Model.train_step
+        own_step = not internals.is_of_keras(type(self._model).train_step)
         if own_step and self._compiled is None and not self._has_own_compute_loss:
             raise ValueError(
                 f"Received the model '{self._model.name}', which has a `train_step` of its own and "

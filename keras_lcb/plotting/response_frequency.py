@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import numbers
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -60,7 +62,7 @@ def plot_response_frequency(
         `matplotlib.collections.QuadMesh`.
 
     Raises:
-        ValueError: If the run holds no response frequencies.
+        ValueError: If the run holds no response frequencies, or `cutoff` is not a number.
 
     Example:
     >>> from keras_lcb.runs import schema
@@ -88,6 +90,8 @@ def plot_response_frequency(
 
 def at_cutoff(run: xr.Dataset, name: str, cutoff: float | None) -> tuple[xr.DataArray, str]:
     """Returns a quantity at one cut-off, and a sentence that says which."""
+    if cutoff is not None and not (isinstance(cutoff, numbers.Real) and math.isfinite(cutoff)):
+        raise ValueError(f"`cutoff` must be a frequency, such as 0.5; received {cutoff!r}.")
     known = run["cutoff"].values
     place = len(known) // 2 if cutoff is None else int(np.abs(known - cutoff).argmin())
     said = f"Cut-off: {known[place]:g} waves over the typical distance between two samples."

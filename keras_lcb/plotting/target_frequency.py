@@ -59,7 +59,7 @@ def plot_target_frequency(
         `matplotlib.collections.QuadMesh`.
 
     Raises:
-        ValueError: If the run holds no targets' frequencies.
+        ValueError: If the run holds no targets' frequencies, or `cutoff` is not a number.
 
     Example:
     >>> from keras_lcb.runs import schema

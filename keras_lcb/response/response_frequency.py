@@ -11,16 +11,17 @@ import numpy as np
 
 from keras_lcb.callbacks.recorder import Record
 from keras_lcb.response.gaussian_filter import GaussianFilter
-from keras_lcb.response.targets import as_functions
-from keras_lcb.similarity.activation_recorder import ActivationRecorder
+from keras_lcb.response.targets import TEXT, as_functions
+from keras_lcb.similarity.activation_recorder import CONSTANT, ActivationRecorder
 from keras_lcb.training.selection import LayerSelection
 
 CUTOFFS = (0.3, 0.4, 0.5, 0.6)
 _MOST_OWN = 0.5  # largest `own_weight` at which frequencies are separated
 _OVER = ("step", "layer", "cutoff")
+_OWN = "own_weight"  # for each layer and cut-off, of the layer's output
 _TOO_SPARSE = (
-    "In some records, the samples were so far apart in the layer's output that an average at the "
-    "highest cut-offs consists mostly of a single sample. Use lower `cutoffs` or more samples."
+    "In some records, the samples were so far apart in the layer's output that an average at high "
+    "cut-offs consists mostly of a single sample. Use lower `cutoffs` or more samples."
 )
 
 
@@ -40,14 +41,15 @@ class ResponseFrequency(ActivationRecorder):
     Both use the Gaussian-kernel method, which averages over neighbouring samples; see
     `keras_lcb.response.GaussianFilter`. For example, a cut-off of 0.5 separates functions that make
     less than half a wave over the typical distance of two samples from those that make more. The
-    model does not change.
+    model does not change. Stateful RNNs are measured from states of zero.
 
     Args:
         x: Images or other inputs, or a data set as `fit` takes it. The samples are read into memory
             once, when the callback is created. A few hundred are enough for the default cut-offs;
             higher ones need more.
-        y: Targets: class labels or numbers. `None` if `x` is a data set, or if there are no
-            targets; then there is no `target_frequency`. Defaults to `None`.
+        y: Targets: class labels as integers, or floating point numbers. `None` if `x` is a data
+            set, or if there are no targets; then there is no `target_frequency`. Defaults to
+            `None`.
         every: When to take a record: "epoch" for the end of each epoch, or a number n for every
             n updates. Where one call of the step makes several updates (`steps_per_execution`),
             the record is taken at the end of the call that reaches n. Defaults to "epoch".
@@ -70,8 +72,8 @@ class ResponseFrequency(ActivationRecorder):
 
     Raises:
         ValueError: If the cut-offs are not positive and ascending, or too high for the number of
-            samples. Before training, if the samples do not fit the model, a layer is unknown, or
-            a layer is called within a loop.
+            samples; or if `x` or `y` hold text, NaN or infinite values. Before training, if the
+            samples do not fit the model, a layer is unknown, or a layer is called within a loop.
 
     Cost: each record takes a forward pass over all samples at once, in evaluation mode. For n
     samples, the host then computes an n × n kernel and its product with the targets for each layer
@@ -127,9 +129,8 @@ class ResponseFrequency(ActivationRecorder):
             )
         }
         if self._targets is not None:
-            record["target_frequency"] = np.stack(
-                [_left(self._targets, gram, self.cutoffs) for gram in grams]
-            )
+            left = [_left(self._targets, gram, self.cutoffs) for gram in grams]
+            record["target_frequency"], record[_OWN] = map(np.array, zip(*left, strict=True))
         return record
 
     # The run.
@@ -149,9 +150,12 @@ class ResponseFrequency(ActivationRecorder):
             self._missing["target_frequency"] = "No target was given."
         return variables
 
-    def _why(self, name: str, values: np.ndarray) -> str:
-        some = np.isfinite(values).any(axis=-1).all()
-        return _TOO_SPARSE if name == "target_frequency" and some else super()._why(name, values)
+    def _why(self, name: str, place: int) -> str:
+        if name != "target_frequency":
+            return super()._why(name, place)
+        own = np.stack([record[_OWN][place] for record in self._records])
+        reasons = {_TOO_SPARSE: own > _MOST_OWN, CONSTANT: np.isnan(own)}
+        return " ".join(reason for reason, holds in reasons.items() if holds.any())
 
     def coordinates(self) -> dict[str, Any]:
         """Returns the cut-off frequencies, the coordinate of the dimension `cutoff`."""
@@ -165,22 +169,27 @@ class ResponseFrequency(ActivationRecorder):
 _NAMES = ("response_frequency", "target_frequency")
 
 
-def _left(targets: np.ndarray, gram: np.ndarray, cutoffs: np.ndarray) -> np.ndarray:
+def _left(
+    targets: np.ndarray, gram: np.ndarray, cutoffs: np.ndarray
+) -> tuple[list[float], list[float]]:
     """Returns the shares of the targets, as functions of a layer's output, above each cut-off.
 
-    A share is NaN if the samples are too far apart in this output.
+    A share is NaN if the samples are too far apart in this output. The second list has the weights
+    of a sample's own value, which tell this.
     """
     filters = [GaussianFilter(gram, cutoff) for cutoff in cutoffs]
-    return np.array(
-        [
-            each.share_above(targets) if each.own_weight <= _MOST_OWN else math.nan
-            for each in filters
-        ]
-    )
+    own = [each.own_weight for each in filters]
+    shares = [
+        each.share_above(targets) if each.own_weight <= _MOST_OWN else math.nan for each in filters
+    ]
+    return shares, own
 
 
 def _checked(cutoffs: Sequence[float]) -> np.ndarray:
-    values = np.asarray(cutoffs, dtype="float64")
+    try:
+        values = np.asarray(cutoffs, dtype="float64")
+    except (TypeError, ValueError):  # text, or lists of different lengths
+        values = np.empty(0)
     if values.ndim != 1 or not values.size or not np.isfinite(values).all():
         raise ValueError(
             f"`cutoffs` must be a list of frequencies, such as {CUTOFFS}; received {cutoffs!r}."
@@ -192,7 +201,18 @@ def _checked(cutoffs: Sequence[float]) -> np.ndarray:
 
 def _filters_of_inputs(x: Any, cutoffs: np.ndarray) -> list[GaussianFilter]:
     inputs = keras.tree.flatten(x)
+    if any(part.dtype.kind in TEXT for part in inputs):
+        raise ValueError(
+            "Distances of samples need numbers, but `x` holds text. Pass `x` as numbers, and the "
+            "model without the layers that turn text into numbers."
+        )
     rows = np.concatenate([part.reshape(len(part), -1) for part in inputs], axis=1, dtype="float64")
+    broken = np.count_nonzero(~np.isfinite(rows).all(axis=1))
+    if broken:
+        raise ValueError(
+            f"{broken} of the {len(rows)} samples in `x` have values that are NaN or infinite. "
+            "Leave these samples out, or replace the values."
+        )
     rows -= rows.mean(axis=0)
     if not rows.any():
         raise ValueError(

@@ -89,19 +89,24 @@ class ActivationRecorder(Recorder):
         """
         for place, row in enumerate(self._rows):
             if np.isnan(values[:, place]).any():
-                why = self._unread.get(row.name) or self._why(name, values[:, place])
+                why = self._unread.get(row.name) or self._why(name, place)
                 self._missing[f"{name}/{row.name}"] = why
 
-    def _why(self, name: str, values: np.ndarray) -> str:
-        """Returns why a variable is missing in some records of a layer that can be read."""
-        return _CONSTANT
+    def _why(self, name: str, place: int) -> str:
+        """Returns why a variable is missing in some records of a layer that can be read.
+
+        Args:
+            name: The name of the variable.
+            place: The place of the layer among the rows.
+        """
+        return CONSTANT
 
     def settings(self) -> dict[str, Any]:
         """Returns the settings."""
         return {**super().settings(), "samples": self._data.count, "steps": self.steps}
 
 
-_CONSTANT = (
+CONSTANT = (
     "In some records, the layer's activations were the same for all samples, like those of dead "
     "units, or not finite."
 )

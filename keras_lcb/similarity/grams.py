@@ -15,6 +15,7 @@ from keras_lcb.landscape import ops
 from keras_lcb.similarity.read_layers import read_layers
 from keras_lcb.training.call_trace import calls_noted
 from keras_lcb.training.layers import TrackedLayer, plain_reason
+from keras_lcb.training.rnn_states import rnn_states
 from keras_lcb.training.selection import LayerSelection
 
 # If a feature varies between samples by a smaller part of its size, this is a rounding error.
@@ -29,7 +30,7 @@ class GramReader:
 
     The reader calls the model on a batch in evaluation mode, and computes the matrices on the
     device. Only the matrices are copied to the host. Neither weights nor moving statistics nor the
-    states of random generators change.
+    states of random generators change. Stateful RNNs start from states of zero, and keep their own.
 
     Cost: one forward pass, and n²·d multiplications for a layer with d outputs for each of n
     samples. The function is compiled once for each shape of a batch.
@@ -97,6 +98,10 @@ class GramReader:
         outputs = _Outputs(self._members)
         options = {"training": False} if internals.takes_training(self._model) else {}
         state = list(zip(self._variables, values, strict=True))
+        # Otherwise activations would depend on the batches that were trained last.
+        state += [
+            (each, keras.ops.zeros(each.shape, each.dtype)) for each in rnn_states(self._model)
+        ]
         everything = {id(layer): layer for members in self._members for layer in members}
         with keras.StatelessScope(state_mapping=state):
             with calls_noted(everything.values(), outputs):

@@ -26,6 +26,7 @@ class RepresentationSimilarity(ActivationRecorder):
     if two sets of activations differ only by a rotation and a scale, and near 0 (sometimes a
     little below) if they have nothing in common. It measures what a layer does, and not its
     weights, so it is an independent check on `LayerConvergence`. The model does not change.
+    Stateful RNNs are measured from states of zero in each mini-batch.
 
     `keras_lcb.analysis.time_to_similarity` returns when a layer reaches a similarity of 0.9.
 

@@ -8,6 +8,7 @@ from typing import Any
 import keras
 
 from keras_lcb.backend import internals
+from keras_lcb.training.rnn_states import rnn_states
 
 
 def batch_loss(
@@ -20,6 +21,7 @@ def batch_loss(
     *,
     training: bool = False,
     metrics: Sequence[Any] = (),
+    states: Sequence[Any] = (),
 ) -> Any:
     """Computes the compiled loss of one batch, penalties included, at given weights.
 
@@ -37,6 +39,8 @@ def batch_loss(
         training: Whether layers behave as in training. Defaults to `False`.
         metrics: A tensor for each of `model.metrics_variables`. Needed only inside a compiled
             step on JAX, where these variables have no values. Defaults to none.
+        states: A tensor for each of `rnn_states(model)`, from which stateful RNNs go on. Defaults
+            to none: they go on from their present states.
 
     Returns:
         A scalar tensor.
@@ -55,6 +59,8 @@ def batch_loss(
     ]
     if metrics:
         state.extend(zip(model.metrics_variables, metrics, strict=True))
+    if states:
+        state.extend(zip(rnn_states(model), states, strict=True))
     options = {"training": training} if internals.takes_training(model) else {}
     with keras.StatelessScope(state_mapping=state, collect_losses=True):
         predicted = model(x, **options)

@@ -39,6 +39,8 @@ class LayerwiseModel(keras.Model):
     - `update_ratio/<layer>`: the root mean square of ‖Δθ‖₂, divided by that of ‖θ‖₂ before the
       updates. It is 0 if θ was always 0.
 
+    Both are NaN in an epoch without an update, as with gradient accumulation over several epochs.
+
     `History`, `CSVLogger` and `TensorBoard` write these logs. `evaluate` does not return them.
 
     **Learning rates.** A layer with the factor f moves by θ ← θ + f·Δθ, where Δθ is the whole step
@@ -61,8 +63,10 @@ class LayerwiseModel(keras.Model):
             learning rate as η; a number sets η. The logs hold the means over the epoch as
             `relative_gradient_change/<layer>`, ‖g(θ − ηg) − g‖₂/‖g‖₂, which is 0 for a perfect
             prediction, and as `gradient_cosine/<layer>`. Each step costs one more forward and
-            backward pass for each layer. Source: Santurkar et al. (2018), "How does batch
-            normalization help optimization?". Defaults to `False`.
+            backward pass for each layer. A `train_step` of your own may change the batch, if it
+            passes the new one to `super().train_step`; one that computes gradients itself is
+            refused. Stateful RNNs go on from the same states. Source: Santurkar et al. (2018), "How
+            does batch normalization help optimization?". Defaults to `False`.
         progress_bar: Whether the progress bar shows these logs, too. Defaults to `False`.
         **kwargs: Further arguments of `keras.Model`.
 
@@ -73,7 +77,8 @@ class LayerwiseModel(keras.Model):
 
     Raises:
         ValueError: If a layer is unknown, or a factor is negative or not finite. Names are checked
-            once the model is built.
+            once the model is built. Before the first update, if gradients do not come from Keras'
+            own `train_step`, but `gradient_predictiveness` is set.
 
     Example:
     >>> import numpy as np
@@ -171,6 +176,20 @@ class LayerwiseModel(keras.Model):
             setattr(self, name, value)
 
     # The training step.
+
+    def train_step(self, *args: Any, **kwargs: Any) -> Any:
+        """Trains on one batch, as `keras.Model.train_step` does."""
+        step = super().train_step
+        comparison = self._layerwise_step.comparison if self._layerwise_step is not None else None
+        # Here, and only here, is the batch known from which the gradient comes: a `train_step` of
+        # the user's own may have changed it before, and one of a further base class may do so yet.
+        if comparison is None or not internals.is_of_keras(step):
+            return step(*args, **kwargs)
+        given = [kwargs[name] for name in ("state", "data") if name in kwargs]
+        comparison.begin(*args, *given)
+        result = step(*args, **kwargs)
+        comparison.end()
+        return result
 
     def make_train_function(self, force: bool = False) -> Any:
         """Prepares the training step. Keras calls this method before each training."""

@@ -40,9 +40,10 @@ class LayerwiseStep:
     ) -> None:
         self._model = model
         self._made_for = _state(model)
-        self._comparison = StepComparison(model, predictiveness) if predictiveness else None
+        self._executed_before = tap_of(model).executions  # of this epoch
+        self.comparison = StepComparison(model, predictiveness) if predictiveness else None
         self.reader = Reader([GradientNorm(), UpdateRatio()], tracked_layers(model).layers)
-        self.scaling = Scaling(model, multipliers, self._comparison)
+        self.scaling = Scaling(model, multipliers, self.comparison)
 
     def is_current(self) -> bool:
         """Returns whether the model is still compiled and built as it was at the start."""
@@ -54,14 +55,19 @@ class LayerwiseStep:
         tap = tap_of(self._model)
         tap.drain()
         self.reader.take()
-        if self._comparison is not None:
-            self._comparison.clear()
+        self._executed_before = tap.executions
+        if self.comparison is not None:
+            self.comparison.clear()
 
     def logs(self) -> dict[str, float]:
-        """Returns the logs of the updates since the last reset; an empty dictionary if none."""
+        """Returns the logs of the updates since the last reset.
+
+        They are NaN in an epoch without an update, since callbacks such as `CSVLogger` need the
+        same names in each epoch. In an evaluation, the dictionary is empty.
+        """
         tap = tap_of(self._model)
         tap.drain()
-        if not (self.reader.updates or self.reader.skipped):
+        if tap.executions == self._executed_before:
             return {}
         values = self.reader.look().values
         logs = {
@@ -69,7 +75,7 @@ class LayerwiseStep:
             for name in ("gradient_norm", "update_ratio")
             for row, value in zip(self.reader.rows, values[name], strict=True)
         }
-        return logs | (self._comparison.means() if self._comparison is not None else {})
+        return logs | (self.comparison.means() if self.comparison is not None else {})
 
 
 def _state(model: keras.Model) -> list[Any]:

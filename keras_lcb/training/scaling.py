@@ -73,7 +73,7 @@ class Scaling:
     @contextlib.contextmanager
     def _standing_still(self, *args: Any) -> Iterator[None]:
         if self._comparison is not None:
-            self._comparison.begin(*args)
+            self._comparison.end()  # of a step that has failed
         with contextlib.ExitStack() as stack:
             factors = self._at_begin(*args) if self.is_in_use else None
             for layer in self.layers if self.is_in_use else ():

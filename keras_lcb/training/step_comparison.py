@@ -6,6 +6,7 @@ Source: Santurkar et al. (2018), "How does batch normalization help optimization
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -15,8 +16,22 @@ import numpy as np
 from keras_lcb.backend import ops
 from keras_lcb.training.functional import batch_loss
 from keras_lcb.training.layers import TrackedLayer, tracked_layers
+from keras_lcb.training.rnn_states import rnn_states
 
 Values = dict[int, Any]
+Gradients = Callable[[Values, Sequence[int], Sequence[Any]], list[Any]]
+
+
+class _Step(threading.local):
+    """What is known of the present step; each replica of TensorFlow has a thread for its own.
+
+    Attributes:
+        gradients: Computes the step's gradients at other weights; `None` outside of a step.
+        own_scale: By what the gradients are scaled that the optimizer receives.
+    """
+
+    gradients: Gradients | None = None
+    own_scale: Any = None
 
 
 class StepComparison:
@@ -35,8 +50,7 @@ class StepComparison:
         # Three sums for each layer: relative changes, cosines, and the number of steps.
         shape = ops.total_shape((3, len(self._layers)))
         self._sums = new.zeros(shape, ops.ACCUMULATOR_DTYPE, "changes")
-        self._gradients: Callable[..., list[Any]] | None = None
-        self._own_scale: Any = None
+        self._step = _Step()
 
     @property
     def variables(self) -> list[keras.Variable]:
@@ -67,8 +81,12 @@ class StepComparison:
         """Prepares the comparison of a step, before its forward pass changes any state.
 
         Args:
-            *args: The arguments of the step: the batch; on JAX, the state and the batch.
+            *args: The arguments of Keras' own step: the batch from which the gradient comes; on
+                JAX, the state and this batch.
         """
+        ops.uncompiled(self._begin)(*args)
+
+    def _begin(self, *args: Any) -> None:
         model, optimizer = self._model, self._model.optimizer
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(args[-1])
         if len(args) == 1:
@@ -80,7 +98,9 @@ class StepComparison:
                 scale = optimizer.scale_loss(keras.ops.ones(()))
         # A loss scaler around the optimizer unscales gradients before the inner `apply`.
         has_scaler = hasattr(optimizer, "inner_optimizer")
-        self._own_scale = keras.ops.ones(()) if has_scaler else scale
+        self._step.own_scale = keras.ops.ones(()) if has_scaler else scale
+        # The forward pass of a stateful RNN goes on from these.
+        states = ops.read(rnn_states(model))
 
         def gradients(values: Values, moved: Sequence[int], at: Sequence[Any]) -> list[Any]:
             def loss(*tensors: Any) -> Any:
@@ -94,12 +114,17 @@ class StepComparison:
                     sample_weight,
                     training=True,
                     metrics=metrics,
+                    states=states,
                 )
                 return unscaled * keras.ops.cast(scale, unscaled.dtype)
 
             return [_dense(g) / keras.ops.cast(scale, g.dtype) for g in ops.gradients(loss, at)]
 
-        self._gradients = gradients
+        self._step.gradients = gradients
+
+    def end(self) -> None:
+        """Ends the comparison of a step, so that its batch is not taken for that of another."""
+        self._step.gradients = None
 
     def compare(self, optimizer: Any, found: Values, before: Values) -> None:
         """Compares gradients for one call of `apply`, and adds to the sums.
@@ -108,11 +133,21 @@ class StepComparison:
             optimizer: The optimizer that applies the gradients.
             found: The gradients, by the `id` of their variable.
             before: The values of variables before the update, by the `id` of the variable.
+
+        Raises:
+            ValueError: If the gradients do not come from Keras' own step.
         """
         ops.uncompiled(self._compare)(optimizer, found, before)
 
     def _compare(self, optimizer: Any, found: Values, before: Values) -> None:
-        assert self._gradients is not None
+        gradients = self._step.gradients
+        if gradients is None:
+            raise ValueError(
+                "`gradient_predictiveness` needs to know the batch from which each gradient comes, "
+                f"but the class {type(self._model).__name__} defines a `train_step` that computes "
+                "gradients itself. Let it call `super().train_step(...)` with the batch to train "
+                "on, or pass gradient_predictiveness=False."
+            )
         step = self._step_size
         if step is True:
             step = keras.ops.convert_to_tensor(optimizer.learning_rate)
@@ -126,12 +161,12 @@ class StepComparison:
                 columns.append(keras.ops.zeros((3,)))
                 continue
             here = [_dense(found[key]) for key in moved]
-            here = [g / keras.ops.cast(self._own_scale, g.dtype) for g in here]
+            here = [g / keras.ops.cast(self._step.own_scale, g.dtype) for g in here]
             at = [
                 values[key] - keras.ops.cast(step, g.dtype) * g
                 for key, g in zip(moved, here, strict=True)
             ]
-            change, cosine = _compared(here, self._gradients(values, moved, at))
+            change, cosine = _compared(here, gradients(values, moved, at))
             columns.append(keras.ops.stack([change, cosine, keras.ops.ones_like(change)]))
         ops.accumulate(self._sums, keras.ops.stack(columns, axis=1))
 

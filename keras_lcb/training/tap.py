@@ -74,6 +74,7 @@ class Tap:
         self._open, self._force = contextlib.ExitStack(), SharedContext(self._replace)
         self.is_open = self._held = self._prepared = self._of_model = False
         self._executed = False  # whether a step has run since the tap was opened
+        self.executions = 0  # how often the training function has run, in all trainings
         self._may_run_out = False  # whether a step may find that there is no further batch
 
     @property
@@ -327,6 +328,7 @@ class Tap:
                 logs, state = result = self._execute_on_jax(function, *args)
                 if self._hooks or self._held:
                     internals.offer_state(self.model, state)
+        self.executions += 1
         if self._measurement.is_full_after_next(most_updates(self.model, self.optimizers)):
             self.drain()
         for hook in list(self._hooks):
@@ -346,10 +348,17 @@ class Tap:
             raise
 
     def _execute_on_jax(self, function: Any, state: Any, iterator: Any) -> Any:
-        if self._held or not (self.meters or self.scaling):
-            return function(state, iterator)
         assert self._carried is not None
-        return self._carried.run(function, state, iterator)
+        measured = not self._held and (self.meters or self.scaling)
+        try:
+            if measured:
+                return self._carried.run(function, state, iterator)
+            return function(state, iterator)
+        except BaseException:
+            # Keras has emptied the variables. A step that is refused while it is traced has not
+            # used up their values.
+            internals.take_back_state(self.model, state)
+            raise
 
     @contextlib.contextmanager
     def _around(self, *args: Any) -> Iterator[None]:

@@ -43,5 +43,7 @@ def test_it_is_a_column_of_the_summary():
 def test_refusals():
     with pytest.raises(ValueError, match="`level` is a similarity between 0 and 1; received 1"):
         time_to_similarity(run([0, 0, 0, 1]), 1)
+    with pytest.raises(ValueError, match="between 0 and 1; received 'a'"):
+        time_to_similarity(run([0, 0, 0, 1]), "a")
     with pytest.raises(ValueError, match="RepresentationSimilarity"):
         time_to_similarity(xr.Dataset(coords={"step": [0], "layer": ["a"]}))

@@ -8,6 +8,7 @@ import pytest
 
 from keras_lcb.landscape import Objective, curvature
 from keras_lcb.runs import schema
+from keras_lcb.training.layerwise_model import LayerwiseModel
 from tests.models import dense, own_step
 from tests.oracle import Network
 
@@ -122,6 +123,14 @@ def test_a_model_with_a_train_step_of_its_own_and_no_call():
     largest = np.linalg.eigvalsh(2 * X.T @ X / X.size)[-1]
     np.testing.assert_allclose(run.eigenvalue.item(), largest, rtol=1e-4)
     assert schema.settings(run)["curvature"]["loss"] == "reconstruction"
+
+
+def test_the_step_of_a_layerwise_model_is_not_one_of_its_own():
+    inputs = keras.Input((3,))
+    model = LayerwiseModel(inputs, keras.layers.Dense(2)(inputs))
+    model.compile("sgd")
+    with pytest.raises(ValueError, match="compiled without a loss"):
+        Objective(model, X)
 
 
 def test_a_train_step_of_its_own_over_the_compiled_loss():

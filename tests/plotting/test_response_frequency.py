@@ -64,3 +64,6 @@ def test_refusals(ax):
     for plot in (plot_response_frequency, plot_target_frequency):
         with pytest.raises(ValueError, match="ResponseFrequency"):
             plot(make()[["input_target_frequency"]], ax)
+        for cutoff in ("a", np.nan):
+            with pytest.raises(ValueError, match=f"`cutoff` must be a frequency.*{cutoff}"):
+                plot(make(), ax, cutoff=cutoff)

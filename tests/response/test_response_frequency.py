@@ -121,7 +121,8 @@ def test_what_is_missing_is_explained():
     assert "the same for all samples" in reasons["response_frequency/a"]
 
 
-def test_outputs_that_lie_too_far_apart_are_left_out_with_a_reason():
+@pytest.mark.parametrize("cutoffs", [[0.1, 1.0], [1.0]], ids=["some", "all"])
+def test_outputs_that_lie_too_far_apart_are_left_out_with_a_reason(cutoffs):
     class Apart(layers.Layer):
         """Maps each sample to a separate axis."""
 
@@ -134,11 +135,22 @@ def test_outputs_that_lie_too_far_apart_are_left_out_with_a_reason():
     x = np.arange(30.0)[:, None].astype("float32")
     model = keras.Sequential([keras.Input((1,)), Apart(name="apart"), layers.Dense(1, name="out")])
     model.compile("sgd", "mse")
-    callback = ResponseFrequency(x, x, cutoffs=[0.1, 1.0])
+    callback = ResponseFrequency(x, x, cutoffs=cutoffs)
     model.fit(x, x, epochs=1, verbose=0, callbacks=[callback])
     found = callback.results.target_frequency.sel(layer="apart")
-    assert found.sel(cutoff=0.1).notnull().all() and found.sel(cutoff=1.0).isnull().all()
-    assert "were so far apart" in schema.missing(callback.results)["target_frequency/apart"]
+    assert found.notnull().all("step").values.tolist() == [cutoff < 1 for cutoff in cutoffs]
+    reason = schema.missing(callback.results)["target_frequency/apart"]
+    assert "were so far apart" in reason and "the same for all samples" not in reason
+
+
+def test_a_dead_layer_is_not_said_to_be_too_far_apart():
+    x, y = probe()
+    model = compiled(dense("a", "b"))
+    callback = ResponseFrequency(x, y, cutoffs=CUTOFFS)
+    model.get_layer("a").kernel.assign(np.zeros((6, 4)))
+    train(model, callback, epochs=1)
+    reason = schema.missing(callback.results)["target_frequency/a"]
+    assert "the same for all samples" in reason and "far apart" not in reason
 
 
 @pytest.mark.parametrize(
@@ -148,6 +160,12 @@ def test_outputs_that_lie_too_far_apart_are_left_out_with_a_reason():
         ({"cutoffs": [0.0]}, "`cutoffs` must be above 0"),
         ({"cutoffs": []}, "`cutoffs` must be a list of frequencies"),
         ({"cutoffs": 0.3}, "`cutoffs` must be a list of frequencies"),
+        ({"cutoffs": ["a"]}, r"`cutoffs` must be a list of frequencies.*\['a'\]"),
+        ({"cutoffs": [[0.1], [0.2, 0.3]]}, "`cutoffs` must be a list of frequencies"),
+        ({"x": np.full((30, 6), np.nan)}, "30 of the 30 samples in `x` have values that are NaN"),
+        ({"x": np.full((30, 6), "a")}, "`x` holds text"),
+        ({"y": np.r_[np.nan, np.zeros(28), 1]}, "`y` is NaN or infinite for 1 of 30 samples"),
+        ({"y": np.full(30, "a")}, "`y` must hold numbers"),
         ({"cutoffs": [0.2, 2.0]}, "30 samples are too far apart for a cut-off of 2"),
         ({"y": np.zeros(30, dtype=int)}, "`y` is the same for all samples"),
         ({"y": np.zeros(29)}, "the same number of samples"),

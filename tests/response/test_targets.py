@@ -19,6 +19,12 @@ def test_numbers_and_several_targets_stay():
     assert as_functions(np.array([[0, 1], [1, 0], [1, 0]])).shape == (3, 2)  # one-hot already
 
 
+@pytest.mark.parametrize("y", [[0.0, 1.0, 2.0, 1.0], np.array([0.0, 1.0, 2.0, 1.0])])
+def test_the_type_tells_labels_from_numbers_and_not_the_values(y):
+    np.testing.assert_array_equal(as_functions(y), [[0.0], [1.0], [2.0], [1.0]])
+    assert as_functions(np.asarray(y, int)).shape == (4, 3)
+
+
 @pytest.mark.parametrize("y", [np.ones(4, dtype=int), np.full((4, 2), 0.5)])
 def test_a_constant_is_refused(y):
     with pytest.raises(ValueError, match="`y` is the same for all samples"):

@@ -56,6 +56,24 @@ def test_records_the_similarity_of_whole_activations():
     assert settings["samples"] == 14 and settings["batch_size"] == 5
 
 
+def test_stateful_rnns_are_measured_from_zero_and_keep_their_states():
+    """With a learning rate of 0, nothing changes but the states."""
+    inputs = keras.Input((5, 3), batch_size=8)
+    # On torch, Keras cannot train a stateful LSTM or GRU.
+    rnn = layers.SimpleRNN(4, stateful=True, name="rnn")
+    model = keras.Model(inputs, layers.Dense(1, name="head")(rnn(inputs)))
+    model.compile(keras.optimizers.SGD(0.0), "mse", **USUAL)
+    x = np.random.default_rng(0).normal(size=(8, 5, 3)).astype("float32")
+    rnn.states[0].assign(np.ones((8, 4)))
+    callback = RepresentationSimilarity(x)
+    model.fit(x, x[:, 0, :1], batch_size=8, epochs=2, verbose=0, callbacks=[callback])
+    np.testing.assert_allclose(callback.results.similarity, 1.0, atol=1e-6)
+    states = keras.ops.convert_to_numpy(rnn.states[0])
+    assert states.any()
+    callback.measure()
+    np.testing.assert_array_equal(keras.ops.convert_to_numpy(rnn.states[0]), states)
+
+
 def test_training_and_model_are_the_same_as_without_it():
     weights = []
     for callbacks in ([], [RepresentationSimilarity(probe(), every=1)]):

@@ -444,6 +444,31 @@ def test_unknown_layers_are_refused_with_the_nearest_names():
     assert dict(model.learning_rate_multipliers) == {}
 
 
+def test_each_epoch_has_all_logs_also_without_an_update(tmp_path):
+    """With gradient accumulation, an epoch may end before the first update."""
+    x, y = NETWORK.data(2 * BATCH)
+    model = compiled(make_tanh(), keras.optimizers.SGD(RATE, gradient_accumulation_steps=4))
+    file = tmp_path / "logs.csv"
+    history = fit(
+        model,
+        x,
+        y,
+        epochs=2,
+        validation_data=(x, y),
+        callbacks=[keras.callbacks.CSVLogger(file)],
+    )
+    assert {len(values) for values in history.values()} == {2}
+    assert not any("norm" in name for name in history if "val_" in name)
+    updates = [False, True]
+    for name in ("gradient_norm/a", "update_ratio/b"):
+        assert np.isfinite(history[name]).tolist() == updates
+    with file.open() as lines:
+        rows = list(csv.DictReader(lines))
+    assert [row["gradient_norm/a"] != "nan" for row in rows] == updates
+    assert set(model.evaluate(x, y, verbose=0, return_dict=True)) == {"loss"}
+    assert "gradient_norm/a" in model.train_on_batch(x, y, return_dict=True)
+
+
 # Gradient predictiveness.
 
 
@@ -481,6 +506,69 @@ def test_predictiveness_sees_the_same_dropout_masks():
     assert (
         max(history[f"relative_gradient_change/{name}"][0] for name in ("first", "second")) < 1e-3
     )
+
+
+class Tripled(LayerwiseModel):
+    """Trains on another batch than the one it receives, as with augmentation."""
+
+    def train_step(self, *arguments):
+        *state, (x, y) = arguments
+        return super().train_step(*state, (3 * x, y))
+
+
+def test_predictiveness_compares_on_the_batch_that_the_gradient_comes_from():
+    x, y = NETWORK.data(2 * BATCH)
+    histories = []
+    for cls, data in ((Tripled, x), (LayerwiseModel, 3 * x)):
+        model = make_tanh(cls, gradient_predictiveness=0.3)
+        histories.append(fit(compiled(model), data, y, epochs=2))
+    own, plain = histories
+    assert own.keys() == plain.keys()
+    for name, values in plain.items():
+        np.testing.assert_allclose(own[name], values, rtol=1e-4, atol=1e-6)
+
+
+class Passing(LayerwiseModel):
+    """Leaves LayerwiseModel's own step out."""
+
+    def train_step(self, *arguments):
+        return keras.Model.train_step(self, *arguments)
+
+
+class ChangingBatch(keras.Model):
+    def train_step(self, *arguments):
+        *state, (x, y) = arguments
+        return super().train_step(*state, (3 * x, y))
+
+
+class BeforeAnother(LayerwiseModel, ChangingBatch):
+    """A class after LayerwiseModel changes the batch."""
+
+
+@pytest.mark.parametrize("cls", [Passing, BeforeAnother])
+def test_predictiveness_refuses_gradients_of_an_unknown_batch_before_training(cls):
+    x, y = NETWORK.data(BATCH)
+    model = compiled(make_tanh(cls, gradient_predictiveness=True))
+    before = model.get_weights()
+    with pytest.raises(ValueError, match=r"Let it call `super\(\).train_step"):
+        fit(model, x, y)
+    assert_same(model.get_weights(), before)
+    model = compiled(make_tanh(cls))
+    assert "gradient_norm/a" in fit(model, x, y)
+
+
+def test_predictiveness_sees_the_same_states_of_stateful_rnns():
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input((5, 3), batch_size=BATCH)
+    # On torch, Keras cannot train a stateful LSTM or GRU.
+    rnn = keras.layers.SimpleRNN(4, stateful=True, name="rnn")
+    outputs = keras.layers.Dense(1, name="head")(rnn(inputs))
+    model = LayerwiseModel(inputs, outputs, gradient_predictiveness=1e-6)
+    x, y = np.random.default_rng(0).normal(size=(2, 2 * BATCH, 5, 3))
+    history = fit(compiled(model), x, y[:, 0, :1], epochs=2)
+    assert np.max([history[f"relative_gradient_change/{name}"] for name in ("rnn", "head")]) < 1e-3
+    if keras.backend.backend() != "jax":  # where Keras does not carry them through a step
+        assert keras.ops.convert_to_numpy(rnn.states[0]).any()
 
 
 def test_bad_step_sizes_are_refused():

@@ -18,6 +18,13 @@ def offer_state(model: keras.Model, state: State) -> None:
     vars(model).update(_jax_state=values, _jax_state_synced=False)
 
 
+def take_back_state(model: keras.Model, state: State) -> None:
+    """Assigns a state that `fit` holds to the model's variables, unless a step has used it up."""
+    if not any(value.is_deleted() for values in state for value in values):
+        offer_state(model, state)
+        sync_state(model)
+
+
 def sync_state(model: keras.Model) -> None:
     """Assigns the state that `fit` holds on JAX to the model's variables; else does nothing."""
     if keras.backend.backend() == "jax":
