@@ -13,7 +13,7 @@ import keras
 
 from keras_lcb.backend import internals
 from keras_lcb.landscape import ops
-from keras_lcb.landscape.chunks import chunk
+from keras_lcb.landscape.chunks import chunk, copied
 from keras_lcb.landscape.samples import Batch
 from keras_lcb.training.layers import tracked_layers
 
@@ -85,6 +85,7 @@ class CompiledLoss:
             others: A tensor for each of `model.non_trainable_variables`.
             batch: Inputs, targets and weights.
         """
+        batch = copied(batch)
         with ops.draws_undone(), _at(self._model, trainable, others):
             return self._compared(batch, self._predicted(batch[0]))
 
@@ -122,9 +123,9 @@ class CompiledLoss:
             with _explaining_missing_targets(self._model, y):
                 if self._has_own_compute_loss:
                     with _at(self._model, trainable, others):
-                        _check_scalar(self._compared(batch, predicted), "`compute_loss`")
+                        _check_scalar(self._compared(copied(batch), predicted), "`compute_loss`")
                 elif self._compiled is not None:  # outside of the scope: it creates variables
-                    self._compiled(y, predicted, sample_weight)
+                    self._compiled(y, predicted, copied(sample_weight))
         shapes = _shapes((predicted, y, sample_weight))
         reason = self._why_not_mean(predicted, scope.losses, sample_weight)
         if reason is None and not self._is_mean(y, predicted, sample_weight):
@@ -169,6 +170,8 @@ class CompiledLoss:
             set() if weighted else {"mean_with_sample_weight"}
         ):
             return f"the loss uses the reduction {', '.join(sorted(map(str, reductions)))}"
+        if compiled is not None and internals.ignores_a_class(compiled):
+            return "each chunk has another number of samples of the ignored class (`ignore_class`)"
         if self._training and self._has_state():
             return "in training mode, layers draw random numbers or use the statistics of the batch"
         return None
@@ -182,7 +185,7 @@ class CompiledLoss:
         batch = y, predicted, sample_weight
         with ops.draws_undone(), self.separated():
             losses = [
-                float(self._compiled(*chunk(batch, start, size)))
+                float(self._compiled(*copied(chunk(batch, start, size))))
                 for start, size in ((0, samples), (0, half), (half, samples - half))
             ]
         mean = (half * losses[1] + (samples - half) * losses[2]) / samples
@@ -249,7 +252,7 @@ class ModelFunction:
 
     def __call__(self, trainable: Tensors, others: Tensors, batch: Batch) -> Any:
         """Computes the loss, like `CompiledLoss`."""
-        values = dict(zip(self._KNOWN, (self._model, *batch, self._training), strict=True))
+        values = dict(zip(self._KNOWN, (self._model, *copied(batch), self._training), strict=True))
         with ops.draws_undone(), _at(self._model, trainable, others):
             return self._given(**{name: values[name] for name in self._parameters})
 

@@ -11,9 +11,9 @@ import keras
 from keras_lcb.backend import internals
 from keras_lcb.landscape import ops
 from keras_lcb.landscape.around import Around, Block, Tensors
-from keras_lcb.landscape.chunks import chunk, cut, to_device
+from keras_lcb.landscape.chunks import cut, drawn, to_device
 from keras_lcb.landscape.loss import loss_name, loss_of
-from keras_lcb.landscape.samples import read
+from keras_lcb.landscape.samples import Samples, read
 from keras_lcb.training.layers import TrackedLayer, check_built, tracked_layers
 from keras_lcb.training.selection import LayerSelection, select_layers
 
@@ -118,7 +118,7 @@ class Objective:
         self._cuts = [cut(part, batch_size) for part in data.parts]
         self.chunks = sum(sizes.chunks for sizes in self._cuts)
         self._data = [to_device(part) for part in data.parts]
-        self._try_out()
+        self._try_out(data)
         self._programs: dict[Any, Callable[..., Any]] = {}
 
     # Values.
@@ -283,16 +283,19 @@ class Objective:
     def _own(trainable: list[Any], places: list[int]) -> list[Any]:
         return [trainable[place] for place in places]
 
-    def _try_out(self) -> None:
+    def _try_out(self, data: Samples) -> None:
         """Computes the loss on a chunk of each shape, and checks that chunks give the exact loss.
+
+        Args:
+            data: All samples. Those that are tried come from everywhere among them.
 
         Raises:
             ValueError: If the mean over the chunks is not the loss of all samples.
         """
         state = self._state()
         trials = [
-            self._loss.tried(*state, chunk(part, 0, sizes.size))
-            for part, sizes in zip(self._data, self._cuts, strict=True)
+            self._loss.tried(*state, to_device(drawn(part, sizes.size)))
+            for part, sizes in zip(data.parts, self._cuts, strict=True)
         ]
         reason = next((trial.why_not_mean for trial in trials if trial.why_not_mean), None)
         if self.chunks == 1 or reason is None and len({trial.shapes for trial in trials}) == 1:
