@@ -178,13 +178,18 @@ def _together(
             if product is None:
                 continue
             try:
-                vectors[place] = started[place].send(_checked(product))
+                vectors[place] = started[place].send(finite(product))
             except StopIteration as end:
                 vectors[place] = None
                 done(place, end.value)
 
 
-def _checked(product: np.ndarray) -> np.ndarray:
+def finite(product: np.ndarray) -> np.ndarray:
+    """Returns a product with a block of the Hessian.
+
+    Raises:
+        FloatingPointError: If it is NaN or infinite.
+    """
     if not np.isfinite(product).all():
         raise FloatingPointError(
             "Received second derivatives of the loss that are NaN or infinite, so the curvature "

@@ -104,6 +104,7 @@ def curvature(
     Raises:
         ValueError: If a layer is unknown, a block has fewer than `top_k` eigenvalues, a setting is
             out of its range, or `Objective` refuses the model or the data.
+        FloatingPointError: If second derivatives of the loss are NaN or infinite.
 
     Example:
     >>> import keras

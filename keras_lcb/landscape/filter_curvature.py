@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 
+from keras_lcb.landscape.blocks import finite
 from keras_lcb.landscape.filters import has_filters, random_direction
 from keras_lcb.landscape.hessian import BlockProducts
 from keras_lcb.landscape.objective import BATCH_SIZE, Objective, as_objective
@@ -69,6 +70,7 @@ def filter_curvature(
     Raises:
         ValueError: If a layer is unknown, there are fewer than two directions, or `Objective`
             refuses the model or the data.
+        FloatingPointError: If second derivatives of the loss are NaN or infinite.
 
     Source: the directions are those of Li et al. (2018), "Visualizing the Loss Landscape of Neural
     Nets"; the mean over them is an estimate in the manner of Hutchinson (1990).
@@ -141,7 +143,7 @@ def _along_directions(
         ]
         products = multiply(list(drawn))
         own[moved] = [
-            float((vector * np.asarray(product, np.float64)).sum())
+            float((vector * finite(np.asarray(product, np.float64))).sum())
             for vector, product in zip(drawn, products, strict=True)
         ]
     return found
