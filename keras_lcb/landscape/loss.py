@@ -113,9 +113,11 @@ class CompiledLoss:
         This creates the variables that the loss needs, and shows whether it can be computed.
 
         Raises:
-            ValueError: If the model has no loss, or its loss needs targets and there are none.
+            ValueError: If the model has no loss, its loss needs targets and there are none, or it
+                is not a scalar.
         """
         _, y, sample_weight = batch
+        value: Any = None
         with ops.draws_undone(), self.separated():
             with _at(self._model, trainable, others) as scope:
                 predicted = self._predicted(batch[0])
@@ -125,7 +127,8 @@ class CompiledLoss:
                     with _at(self._model, trainable, others):
                         _check_scalar(self._compared(copied(batch), predicted), "`compute_loss`")
                 elif self._compiled is not None:  # outside of the scope: it creates variables
-                    self._compiled(y, predicted, copied(sample_weight))
+                    value = self._compiled(y, predicted, copied(sample_weight))
+        _check_reduced(value)
         shapes = _shapes((predicted, y, sample_weight))
         reason = self._why_not_mean(predicted, scope.losses, sample_weight)
         if reason is None and not self._is_mean(y, predicted, sample_weight):
@@ -314,6 +317,16 @@ def _check_scalar(value: Any, whose: str) -> None:
         raise ValueError(
             f"{whose} must return the loss of the batch as a scalar tensor; received {received}. "
             "Average it, for example with `keras.ops.mean`."
+        )
+
+
+def _check_reduced(value: Any) -> None:
+    """Checks that a loss, if there is one, is a scalar."""
+    if value is not None and tuple(value.shape) != ():
+        raise ValueError(
+            "The loss must be one number for each batch; received a loss with "
+            f"`reduction='none'`, which returns the shape {tuple(value.shape)}. Make it with "
+            "`reduction='sum_over_batch_size'`, and compile the model with it or pass it as `loss`."
         )
 
 
