@@ -9,6 +9,7 @@ import keras
 
 from keras_lcb.landscape import ops
 from keras_lcb.landscape.chunks import Cut, chunk
+from keras_lcb.landscape.loss_scale import scaled, unscaled
 from keras_lcb.landscape.samples import Batch
 
 if TYPE_CHECKING:
@@ -23,13 +24,24 @@ class Around:
 
     `Objective.compiled` passes one to each function that it compiles. The other layers have the
     weights of the model.
+
+    Args:
+        objective: The loss.
+        places: Places of the layer's weights among those that train.
+        state: The weights of the model: those that train, and the others.
+        data: The samples.
+        factor: What the loss is multiplied by before it is differentiated, see `loss_scale`;
+            `None` to leave it.
     """
 
-    def __init__(self, objective: Objective, places: list[int], state: Any, data: Any) -> None:
+    def __init__(
+        self, objective: Objective, places: list[int], state: Any, data: Any, factor: Any = None
+    ) -> None:
         self._objective = objective
         self._places = places
         self._state = state
         self._data = data
+        self._factor = factor
 
     def loss(self, own: Tensors) -> Any:
         """Computes the loss, a scalar tensor of the weights' type."""
@@ -45,8 +57,9 @@ class Around:
         zeros = [self._zero(own), *map(keras.ops.zeros_like, own)]
 
         def of_chunk(loss: Callable[..., Any]) -> list[Any]:
-            value, found = ops.value_and_gradients(loss, own)
-            return [keras.ops.cast(value, zeros[0].dtype), *found]
+            value, found = ops.value_and_gradients(scaled(loss, self._factor), own)
+            value = unscaled(value, self._factor)
+            return [keras.ops.cast(value, zeros[0].dtype), *self._unscaled(found)]
 
         value, *found = self.summed(of_chunk, zeros)
         return value, found
@@ -68,12 +81,17 @@ class Around:
         """
 
         def of_chunk(loss: Callable[..., Any]) -> list[Any]:
+            loss = scaled(loss, self._factor)
             functions = [_moving(loss, own, block) for block in blocks]
-            return [g for found in ops.gradients_in_turn(functions, moved) for g in found]
+            found = ops.gradients_in_turn(functions, moved)
+            return [g for gradients in found for g in self._unscaled(gradients)]
 
         zeros = [keras.ops.zeros_like(weight) for block in moved for weight in block]
         found = iter(self.summed(of_chunk, zeros))
         return [[next(found) for _ in block] for block in blocks]
+
+    def _unscaled(self, gradients: Tensors) -> list[Any]:
+        return [unscaled(gradient, self._factor) for gradient in gradients]
 
     @staticmethod
     def _zero(own: Tensors) -> Any:

@@ -6,7 +6,6 @@ import dataclasses
 import functools
 import math
 from collections.abc import Callable, Generator, Sequence
-from typing import Any
 
 import keras
 import numpy as np
@@ -16,6 +15,7 @@ from keras_lcb.landscape.host_search import Search, Vectors
 from keras_lcb.landscape.host_vectors import norm
 from keras_lcb.landscape.lanczos import lanczos
 from keras_lcb.landscape.objective import ALL, Objective
+from keras_lcb.landscape.settings import is_between, whole_number
 from keras_lcb.landscape.subspace import Spectrum
 from keras_lcb.landscape.trace import remaining_trace
 from keras_lcb.training.layers import TrackedLayer
@@ -50,16 +50,16 @@ class Accuracy:
     dense_up_to: int = _DENSE_UP_TO
 
     def __post_init__(self) -> None:
-        _check_count("top_k", self.top_k, least=1)
-        _check_count("trace_samples", self.trace_samples, least=0)
+        whole_number("top_k", self.top_k, least=1)
+        whole_number("trace_samples", self.trace_samples, least=0)
         if self.trace_samples == 1:
             raise ValueError(
                 "`trace_samples` must be 0 (no trace), or 2 or more, because one sample gives no "
                 "standard error; received 1."
             )
-        if not 0 < float(self.tolerance) < 1:
+        if not is_between(self.tolerance, 0, 1):
             raise ValueError(
-                "`tolerance` is a relative residual and must lie between 0 and 1; received "
+                "`tolerance`, a relative residual, must be a number between 0 and 1; received "
                 f"{self.tolerance!r}."
             )
 
@@ -178,13 +178,18 @@ def _together(
             if product is None:
                 continue
             try:
-                vectors[place] = started[place].send(_checked(product))
+                vectors[place] = started[place].send(finite(product))
             except StopIteration as end:
                 vectors[place] = None
                 done(place, end.value)
 
 
-def _checked(product: np.ndarray) -> np.ndarray:
+def finite(product: np.ndarray) -> np.ndarray:
+    """Returns a product with a block of the Hessian.
+
+    Raises:
+        FloatingPointError: If it is NaN or infinite.
+    """
     if not np.isfinite(product).all():
         raise FloatingPointError(
             "Received second derivatives of the loss that are NaN or infinite, so the curvature "
@@ -273,9 +278,3 @@ def check_top_k(top_k: int, rows: Sequence[TrackedLayer]) -> None:
             f"its eigenvalues. The layer '{small.name}' has {small.parameters} parameters; "
             f"received top_k={top_k}. Use a smaller `top_k`, or choose other `layers`."
         )
-
-
-def _check_count(name: str, value: Any, least: int) -> None:
-    whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
-    if not whole or value < least:
-        raise ValueError(f"`{name}` must be a whole number, {least} or more; received {value!r}.")

@@ -63,6 +63,32 @@ def to_device(part: Batch) -> Batch:
     return keras.tree.map_structure(convert, part)
 
 
+def copied(part: Any) -> Any:
+    """Returns copies of tensors on torch, where code may change a tensor in place.
+
+    Keras itself does so: it multiplies the sample weights by the mask of the outputs. Without
+    copies, each evaluation of a loss would change the data of the next one.
+    """
+    if keras.backend.backend() != "torch":
+        return part
+    return keras.tree.map_structure(lambda v: None if v is None else keras.ops.copy(v), part)
+
+
+def drawn(part: Batch, size: int) -> Batch:
+    """Returns `size` samples, drawn from all of them and left in their order.
+
+    Sorted data have only one class in the first chunk. These samples have several, and the classes
+    of their first half are not those of their second half.
+
+    Args:
+        part: NumPy arrays.
+        size: Number of samples, at most all.
+    """
+    random = np.random.default_rng(0)
+    places = np.sort(random.choice(length(*part), size, replace=False))
+    return keras.tree.map_structure(lambda v: None if v is None else v[places], part)
+
+
 def chunk(part: Batch, start: Any, size: int) -> Batch:
     """Returns `size` samples of each array, beginning at the sample `start`."""
 

@@ -12,6 +12,7 @@ import numpy as np
 from keras_lcb.landscape.blocks import Accuracy, BlockCurvature, check_top_k, measure
 from keras_lcb.landscape.objective import ALL, BATCH_SIZE, Objective, as_objective
 from keras_lcb.landscape.results import dataset
+from keras_lcb.landscape.settings import whole_number
 from keras_lcb.landscape.subspace import Spectrum
 from keras_lcb.training.layers import TrackedLayer
 from keras_lcb.training.selection import LayerSelection
@@ -104,6 +105,7 @@ def curvature(
     Raises:
         ValueError: If a layer is unknown, a block has fewer than `top_k` eigenvalues, a setting is
             out of its range, or `Objective` refuses the model or the data.
+        FloatingPointError: If second derivatives of the loss are NaN or infinite.
 
     Example:
     >>> import keras
@@ -118,6 +120,7 @@ def curvature(
     (1.0, 10.0)
     """
     accuracy = Accuracy(top_k, tolerance, trace_samples)
+    seed = whole_number("seed", seed, least=0)
     objective = as_objective(
         model,
         x,
@@ -141,7 +144,7 @@ def curvature(
         settings={
             "tolerance": accuracy.tolerance,
             "trace_samples": accuracy.trace_samples,
-            "seed": int(seed),
+            "seed": seed,
         },
         coords={"rank": np.arange(1, top_k + 1)},
         missing=missing,

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 
+from keras_lcb.landscape.blocks import finite
 from keras_lcb.landscape.filters import has_filters, random_direction
 from keras_lcb.landscape.hessian import BlockProducts
 from keras_lcb.landscape.objective import BATCH_SIZE, Objective, as_objective
 from keras_lcb.landscape.results import dataset, followed
+from keras_lcb.landscape.settings import whole_number
 from keras_lcb.training.layers import TrackedLayer
 from keras_lcb.training.selection import LayerSelection
 
@@ -69,6 +71,7 @@ def filter_curvature(
     Raises:
         ValueError: If a layer is unknown, there are fewer than two directions, or `Objective`
             refuses the model or the data.
+        FloatingPointError: If second derivatives of the loss are NaN or infinite.
 
     Source: the directions are those of Li et al. (2018), "Visualizing the Loss Landscape of Neural
     Nets"; the mean over them is an estimate in the manner of Hutchinson (1990).
@@ -84,16 +87,14 @@ def filter_curvature(
     >>> round(found.filter_curvature.sel(layer="line").item(), 3)  # 4 · (3² + 4²)
     100.0
     """
-    if int(directions) < 2:
-        raise ValueError(f"`directions` must be 2 or more; received {directions!r}.")
+    directions = whole_number("directions", directions, least=2)
+    seed = whole_number("seed", seed, least=0)
     objective = as_objective(
         model, x, y, sample_weight=sample_weight, training=training, batch_size=batch_size
     )
     rows = list(objective.layers) if layers is None else objective.select(layers)
-    along = _along_directions(
-        objective, rows, int(directions), np.random.default_rng(seed), progress
-    )
-    settings = {"directions": int(directions), "seed": int(seed)}
+    along = _along_directions(objective, rows, directions, np.random.default_rng(seed), progress)
+    settings = {"directions": directions, "seed": seed}
     over = ("layer",)
     run = dataset(
         objective,
@@ -141,7 +142,7 @@ def _along_directions(
         ]
         products = multiply(list(drawn))
         own[moved] = [
-            float((vector * np.asarray(product, np.float64)).sum())
+            float((vector * finite(np.asarray(product, np.float64))).sum())
             for vector, product in zip(drawn, products, strict=True)
         ]
     return found

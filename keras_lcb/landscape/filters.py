@@ -10,6 +10,9 @@ import numpy as np
 from keras_lcb.backend import internals
 from keras_lcb.training.layers import TrackedLayer
 
+_TRANSPOSED = tuple(getattr(keras.layers, f"Conv{axes}DTranspose") for axes in (1, 2, 3))
+_DEPTHWISE = (keras.layers.DepthwiseConv1D, keras.layers.DepthwiseConv2D)
+
 
 def filter_axes(layer: keras.layers.Layer, variable: keras.Variable) -> tuple[int, ...] | None:
     """Finds the axes of a variable that count a layer's filters.
@@ -22,7 +25,8 @@ def filter_axes(layer: keras.layers.Layer, variable: keras.Variable) -> tuple[in
     * the last two axes of depthwise kernels;
     * the last axis but one of transposed convolutions;
     * all axes of an `EinsumDense` kernel that its output has, too;
-    * the first axis of embeddings (a filter is a row).
+    * the first axis of embeddings (a filter is a row): of the table of a `keras.layers.Embedding`,
+      and of each variable that is called "embeddings".
 
     Args:
         layer: The layer that owns the variable. For a recurrent layer, this is its cell.
@@ -30,9 +34,9 @@ def filter_axes(layer: keras.layers.Layer, variable: keras.Variable) -> tuple[in
 
     Returns:
         The axes. `None` if the variable has no filters to compare: biases, vectors, all variables
-        of a normalization, and kernels whose filters hold only one number, as in a Dense layer
-        with one input. A random direction for one number w, scaled to the norm of w, is always
-        w or −w.
+        of a normalization, the slopes of a `PReLU`, and kernels whose filters hold only one
+        number, as in a Dense layer with one input. A random direction for one number w, scaled to
+        the norm of w, is always w or −w.
 
     Example:
     >>> layer = keras.layers.DepthwiseConv2D(3, depth_multiplier=2)
@@ -51,15 +55,27 @@ def _output_axes(layer: keras.layers.Layer, variable: keras.Variable) -> tuple[i
     rank = len(variable.shape)
     if rank < 2 or "Normalization" in kind or variable.name.endswith("bias"):
         return None
-    if "Embedding" in kind:
+    if isinstance(layer, keras.layers.PReLU):
+        return None
+    if _is_table(layer, variable):
         return (0,)
     if isinstance(layer, keras.layers.EinsumDense):
         return _einsum_axes(layer.equation)
-    if "Transpose" in kind:
+    if isinstance(layer, _TRANSPOSED):
         return (rank - 2,)
-    if variable.name.startswith("depthwise") or "Depthwise" in kind:
+    if variable.name.startswith("depthwise") or isinstance(layer, _DEPTHWISE):
         return (rank - 2, rank - 1)
     return (rank - 1,)
+
+
+def _is_table(layer: keras.layers.Layer, variable: keras.Variable) -> bool:
+    """Returns whether the rows of a variable are looked up.
+
+    The name of the class does not tell: a "PatchEmbedding" may be a convolution.
+    """
+    if isinstance(layer, keras.layers.Embedding):
+        return variable.name != "reverse_embeddings"  # the kernel of a ReversibleEmbedding
+    return variable.name == "embeddings"
 
 
 def _within(shape: tuple[int, ...], axes: tuple[int, ...]) -> list[int]:

@@ -29,6 +29,7 @@ import numpy as np
 
 from keras_lcb.landscape.around import Around
 from keras_lcb.landscape.host_search import HostSearch, Request, Search, Vectors, resume
+from keras_lcb.landscape.loss_scale import scaled, unscaled
 from keras_lcb.landscape.objective import Objective
 from keras_lcb.training.layers import TrackedLayer
 
@@ -98,15 +99,17 @@ class BlockProducts:
                 receives the lists of products. If it first yields `None`, it receives the
                 gradients. Exceptions of the search are raised unchanged.
         """
-        with HostSearch(search, self.sizes, self.dtype) as running:
+        factors = self._objective.loss_factors
+        with HostSearch(search, self.sizes, self.dtype, factors) as running:
             # A program that can return gradients is slower, even when it does not return them.
-            kind = _Program(self._blocks, gradients=running.request.wants_gradients)
+            wants = running.request.wants_gradients
+            kind = _Program(self._blocks, gradients=wants, scaled=bool(factors))
             while running.is_waiting:
                 running.start_timer()
                 results = self._objective.compiled(kind, self._together)(None, running.request)
                 if results is not None:  # on a backend whose programs cannot call `resume`
                     running.receive(keras.ops.convert_to_numpy(results))
-                    kind = _Program(self._blocks, gradients=False)
+                    kind = dataclasses.replace(kind, gradients=running.request.wants_gradients)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -116,41 +119,46 @@ class _Program:
     Attributes:
         blocks: Indices of the weights that belong to each block.
         gradients: Whether the search asks for gradients first.
+        scaled: Whether to multiply the loss by the factor of the request.
     """
 
     blocks: tuple[tuple[int, ...], ...]
     gradients: bool
+    scaled: bool = False
 
     def __call__(self, around: Around, own: Sequence[Any], request: Request) -> Any:
         zero = keras.ops.zeros_like(request.vector)
         at_once = around.all_at_once()
-        known = None if at_once is None else self._of_chunk(at_once, own, zero)
+        factor = request.factor if self.scaled else None
+        known = None if at_once is None else self._of_chunk(at_once, own, zero, factor)
 
         def gradients() -> Any:
             if known is not None:
                 return known[0]
-            return around.summed(lambda loss: [self._of_chunk(loss, own, zero)[0]], [zero])[0]
+            return around.summed(lambda loss: [self._of_chunk(loss, own, zero, factor)[0]], [zero])[
+                0
+            ]
 
         def products(vector: Any, active: Any) -> Any:
             if known is not None:
                 return known[1](vector, active)
             return around.summed(
-                lambda loss: [self._of_chunk(loss, own, zero)[1](vector, active)], [zero]
+                lambda loss: [self._of_chunk(loss, own, zero, factor)[1](vector, active)], [zero]
             )[0]
 
         return _module.run(gradients if self.gradients else None, products, request, resume)
 
     def _of_chunk(
-        self, loss: Callable[..., Any], own: Sequence[Any], like: Any
+        self, loss: Callable[..., Any], own: Sequence[Any], like: Any, factor: Any
     ) -> tuple[Any, Callable[..., Any]]:
         """Returns the gradient of all blocks as one vector, and a function for their products."""
         weights = [[own[place] for place in block] for block in self.blocks]
-        gradients, multiply = _module.block_products(loss, own, self.blocks)
+        gradients, multiply = _module.block_products(scaled(loss, factor), own, self.blocks)
 
         def products(vector: Any, active: Any) -> Any:
-            return _joined(multiply(_split(vector, weights), active), like)
+            return unscaled(_joined(multiply(_split(vector, weights), active), like), factor)
 
-        return _joined(gradients, like), products
+        return unscaled(_joined(gradients, like), factor), products
 
 
 def _split(vector: Any, like: Sequence[Sequence[Any]]) -> list[list[Any]]:

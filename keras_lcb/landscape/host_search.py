@@ -40,12 +40,14 @@ class Request(NamedTuple):
         active: A boolean for each block: whether its vector is to be multiplied.
         wants_gradients: Whether the search wants the gradients of the blocks instead of products.
         search_id: The number under which `resume` finds the search.
+        factor: What the loss is multiplied by before it is differentiated, see `loss_scale`.
     """
 
     vector: Any
     active: Any
     wants_gradients: Any
     search_id: Any
+    factor: Any
 
 
 # Python handles Ctrl-C only between two programs, so a program returns after this time.
@@ -87,6 +89,8 @@ class HostSearch:
             block.
         sizes: Length of the vectors of each block.
         dtype: Type of the vectors.
+        factors: Factors for the loss, from the first to the last to try. If results are not
+            finite, the search does not receive them, but the same request has the next factor.
 
     Attributes:
         request: The request that the search waits for.
@@ -94,12 +98,19 @@ class HostSearch:
 
     request: Request
 
-    def __init__(self, search: Search, sizes: Sequence[int], dtype: np.dtype) -> None:
+    def __init__(
+        self,
+        search: Search,
+        sizes: Sequence[int],
+        dtype: np.dtype,
+        factors: Sequence[float] = (),
+    ) -> None:
         self._id = np.int32(next(_ids))
         self._search = search
         ends = itertools.accumulate(sizes)
         self._parts = [slice(end - size, end) for size, end in zip(sizes, ends, strict=True)]
         self._dtype = dtype
+        self._factors = list(map(np.float32, factors or (1.0,)))
         self._failure: BaseException | None = None
         self.start_timer()
         self._advance(lambda: next(search))
@@ -124,18 +135,24 @@ class HostSearch:
         self._started = time.monotonic()
 
     def receive(self, results: np.ndarray) -> None:
-        """Sends the search the results that it has requested."""
+        """Sends the search the results that it has requested, if they are finite."""
         wanted = self.request.active | self.request.wants_gradients
         sent: Vectors = [
             results[part] if wants else None
             for part, wants in zip(self._parts, wanted, strict=True)
         ]
-        self._advance(lambda: self._search.send(sent))
+        if len(self._factors) > 1 and not all(np.isfinite(v).all() for v in sent if v is not None):
+            del self._factors[0]
+            self.request = self.request._replace(factor=self._factors[0])
+        else:
+            self._advance(lambda: self._search.send(sent))
 
     def resume(self, results: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Does what the function `resume` describes."""
+        factor = self.request.factor
         self.receive(results)
-        may_stay = time.monotonic() - self._started < _SECONDS_PER_PROGRAM
+        in_time = time.monotonic() - self._started < _SECONDS_PER_PROGRAM
+        may_stay = in_time and factor == self.request.factor  # a program has one factor
         return self.request.vector, self.request.active & may_stay
 
     def _advance(self, step: Callable[[], Vectors | None]) -> None:
@@ -154,4 +171,4 @@ class HostSearch:
             if vector is not None:
                 joined[part] = vector
         active = np.array([vector is not None for vector in vectors])
-        self.request = Request(joined, active, yielded is None, self._id)
+        self.request = Request(joined, active, yielded is None, self._id, self._factors[0])

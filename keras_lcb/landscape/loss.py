@@ -13,7 +13,7 @@ import keras
 
 from keras_lcb.backend import internals
 from keras_lcb.landscape import ops
-from keras_lcb.landscape.chunks import chunk
+from keras_lcb.landscape.chunks import chunk, copied
 from keras_lcb.landscape.samples import Batch
 from keras_lcb.training.layers import tracked_layers
 
@@ -85,6 +85,7 @@ class CompiledLoss:
             others: A tensor for each of `model.non_trainable_variables`.
             batch: Inputs, targets and weights.
         """
+        batch = copied(batch)
         with ops.draws_undone(), _at(self._model, trainable, others):
             return self._compared(batch, self._predicted(batch[0]))
 
@@ -112,9 +113,11 @@ class CompiledLoss:
         This creates the variables that the loss needs, and shows whether it can be computed.
 
         Raises:
-            ValueError: If the model has no loss, or its loss needs targets and there are none.
+            ValueError: If the model has no loss, its loss needs targets and there are none, or it
+                is not a scalar.
         """
         _, y, sample_weight = batch
+        value: Any = None
         with ops.draws_undone(), self.separated():
             with _at(self._model, trainable, others) as scope:
                 predicted = self._predicted(batch[0])
@@ -122,9 +125,10 @@ class CompiledLoss:
             with _explaining_missing_targets(self._model, y):
                 if self._has_own_compute_loss:
                     with _at(self._model, trainable, others):
-                        _check_scalar(self._compared(batch, predicted), "`compute_loss`")
+                        _check_scalar(self._compared(copied(batch), predicted), "`compute_loss`")
                 elif self._compiled is not None:  # outside of the scope: it creates variables
-                    self._compiled(y, predicted, sample_weight)
+                    value = self._compiled(y, predicted, copied(sample_weight))
+        _check_reduced(value)
         shapes = _shapes((predicted, y, sample_weight))
         reason = self._why_not_mean(predicted, scope.losses, sample_weight)
         if reason is None and not self._is_mean(y, predicted, sample_weight):
@@ -169,6 +173,8 @@ class CompiledLoss:
             set() if weighted else {"mean_with_sample_weight"}
         ):
             return f"the loss uses the reduction {', '.join(sorted(map(str, reductions)))}"
+        if compiled is not None and internals.ignores_a_class(compiled):
+            return "each chunk has another number of samples of the ignored class (`ignore_class`)"
         if self._training and self._has_state():
             return "in training mode, layers draw random numbers or use the statistics of the batch"
         return None
@@ -182,7 +188,7 @@ class CompiledLoss:
         batch = y, predicted, sample_weight
         with ops.draws_undone(), self.separated():
             losses = [
-                float(self._compiled(*chunk(batch, start, size)))
+                float(self._compiled(*copied(chunk(batch, start, size))))
                 for start, size in ((0, samples), (0, half), (half, samples - half))
             ]
         mean = (half * losses[1] + (samples - half) * losses[2]) / samples
@@ -249,7 +255,7 @@ class ModelFunction:
 
     def __call__(self, trainable: Tensors, others: Tensors, batch: Batch) -> Any:
         """Computes the loss, like `CompiledLoss`."""
-        values = dict(zip(self._KNOWN, (self._model, *batch, self._training), strict=True))
+        values = dict(zip(self._KNOWN, (self._model, *copied(batch), self._training), strict=True))
         with ops.draws_undone(), _at(self._model, trainable, others):
             return self._given(**{name: values[name] for name in self._parameters})
 
@@ -311,6 +317,16 @@ def _check_scalar(value: Any, whose: str) -> None:
         raise ValueError(
             f"{whose} must return the loss of the batch as a scalar tensor; received {received}. "
             "Average it, for example with `keras.ops.mean`."
+        )
+
+
+def _check_reduced(value: Any) -> None:
+    """Checks that a loss, if there is one, is a scalar."""
+    if value is not None and tuple(value.shape) != ():
+        raise ValueError(
+            "The loss must be one number for each batch; received a loss with "
+            f"`reduction='none'`, which returns the shape {tuple(value.shape)}. Make it with "
+            "`reduction='sum_over_batch_size'`, and compile the model with it or pass it as `loss`."
         )
 
 

@@ -11,9 +11,10 @@ import keras
 from keras_lcb.backend import internals
 from keras_lcb.landscape import ops
 from keras_lcb.landscape.around import Around, Block, Tensors
-from keras_lcb.landscape.chunks import chunk, cut, to_device
+from keras_lcb.landscape.chunks import cut, drawn, to_device
 from keras_lcb.landscape.loss import loss_name, loss_of
-from keras_lcb.landscape.samples import read
+from keras_lcb.landscape.loss_scale import are_finite, factors_for
+from keras_lcb.landscape.samples import Samples, read
 from keras_lcb.training.layers import TrackedLayer, check_built, tracked_layers
 from keras_lcb.training.selection import LayerSelection, select_layers
 
@@ -34,6 +35,10 @@ class Objective:
     stays unchanged: its weights, moving statistics, seeds, optimizer, metrics and compilation.
 
     Where no weights are given, the model's weights at the time of the call are used.
+
+    Where layers compute in float16, the loss is multiplied by a power of two while it is
+    differentiated, as `fit` does, so that small gradients are not lost. The results still have only
+    the three digits of float16. For more, measure a copy of the model that computes in float32.
 
     Data are given as for `fit`. A data set is read once, into at most 2 GiB of memory, and copied
     from there to the device. So each evaluation sees the same samples, even if the data set
@@ -71,6 +76,8 @@ class Objective:
         samples: Number of samples.
         chunks: Number of chunks.
         loss_name: "compiled", or the name of the given loss.
+        loss_factors: Factors for the loss while it is differentiated, see `loss_scale`; empty
+            unless a layer computes in float16.
 
     Raises:
         ValueError: If the model is not built, has no loss, or has no variable that trains; if
@@ -113,12 +120,13 @@ class Objective:
         self.whole = _as_one(self.layers)
         self._loss = loss_of(model, loss, self.training)
         self.loss_name = loss_name(loss)
+        self.loss_factors = factors_for(model)
         data = read(x, y, sample_weight, steps)
         self.samples = data.count
         self._cuts = [cut(part, batch_size) for part in data.parts]
         self.chunks = sum(sizes.chunks for sizes in self._cuts)
         self._data = [to_device(part) for part in data.parts]
-        self._try_out()
+        self._try_out(data)
         self._programs: dict[Any, Callable[..., Any]] = {}
 
     # Values.
@@ -201,10 +209,10 @@ class Objective:
         key = program, tuple(places)
         if key not in self._programs:
 
-            def traced(state: Any, data: Any, arguments: Any) -> Any:
+            def traced(state: Any, data: Any, factor: Any, arguments: Any) -> Any:
                 own = self._own(state[0], places)
                 with self._loss.separated():
-                    return program(Around(self, places, state, data), own, *arguments)
+                    return program(Around(self, places, state, data, factor), own, *arguments)
 
             self._programs[key] = ops.compiled(traced)
         compiled = self._programs[key]
@@ -216,9 +224,22 @@ class Objective:
                     trainable[place] = _like(given, trainable[place])
             arguments = keras.tree.map_structure(keras.ops.convert_to_tensor, list(arguments))
             with self._loss.separated():  # torch does not trace, but calls the function here
-                return compiled((trainable, others), self._data, arguments)
+                return self._finite(
+                    lambda factor: compiled((trainable, others), self._data, factor, arguments)
+                )
 
         return run
+
+    def _finite(self, scaled: Callable[[Any], Any]) -> Any:
+        """Calls a function with the factors of the loss in turn, until its results are finite."""
+        found = None
+        for factor in self.loss_factors or (None,):
+            found = scaled(
+                None if factor is None else keras.ops.convert_to_tensor(factor, "float32")
+            )
+            if factor is None or are_finite(found):
+                break
+        return found
 
     # Layers.
 
@@ -283,16 +304,19 @@ class Objective:
     def _own(trainable: list[Any], places: list[int]) -> list[Any]:
         return [trainable[place] for place in places]
 
-    def _try_out(self) -> None:
+    def _try_out(self, data: Samples) -> None:
         """Computes the loss on a chunk of each shape, and checks that chunks give the exact loss.
+
+        Args:
+            data: All samples. Those that are tried come from everywhere among them.
 
         Raises:
             ValueError: If the mean over the chunks is not the loss of all samples.
         """
         state = self._state()
         trials = [
-            self._loss.tried(*state, chunk(part, 0, sizes.size))
-            for part, sizes in zip(self._data, self._cuts, strict=True)
+            self._loss.tried(*state, to_device(drawn(part, sizes.size)))
+            for part, sizes in zip(data.parts, self._cuts, strict=True)
         ]
         reason = next((trial.why_not_mean for trial in trials if trial.why_not_mean), None)
         if self.chunks == 1 or reason is None and len({trial.shapes for trial in trials}) == 1:

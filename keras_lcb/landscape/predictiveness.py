@@ -171,8 +171,15 @@ def checked_step_sizes(step_sizes: ArrayLike) -> np.ndarray:
     Raises:
         ValueError: If step sizes are not positive, finite and ascending.
     """
-    steps = np.asarray(step_sizes, dtype=np.float64)
-    if steps.ndim != 1 or not steps.size or not np.isfinite(steps).all() or steps[0] <= 0:
+    steps = np.asarray(step_sizes)
+    steps = steps.astype(np.float64 if steps.dtype.kind in "iuf" else "O")
+    if (
+        steps.dtype.kind == "O"
+        or steps.ndim != 1
+        or not steps.size
+        or not np.isfinite(steps).all()
+        or steps[0] <= 0
+    ):
         raise ValueError(
             "`step_sizes` must be a list of positive numbers with at least one element; received "
             f"{step_sizes!r}."

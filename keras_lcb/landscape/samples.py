@@ -63,15 +63,20 @@ def read(x: Any, y: Any = None, sample_weight: Any = None, steps: int | None = N
         The samples. Floating point numbers have the type `keras.config.floatx()`.
 
     Raises:
-        ValueError: If `x` is neither arrays nor a data set, arrays have different lengths, there
-            are no samples, or a data set is endless or too large for the memory; or if `y` or
-            `sample_weight` are given together with a data set, or `steps` together with arrays.
+        ValueError: If `x` is `None`, or neither arrays nor a data set, arrays have different
+            lengths, there are no samples, or a data set is endless or too large for the memory; or
+            if `y` or `sample_weight` are given together with a data set, or `steps` together with
+            arrays.
 
     Example:
     >>> samples = read(((np.ones((2, 3)), np.zeros(2)) for _ in range(5)), steps=4)
     >>> samples.count, samples.parts[0][0].shape
     (8, (8, 3))
     """
+    if x is None:
+        raise ValueError(
+            "Received no data. Pass `x`, the inputs: arrays, or a data set that yields batches."
+        )
     given = [
         name for name, value in (("y", y), ("sample_weight", sample_weight)) if value is not None
     ]

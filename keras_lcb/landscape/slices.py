@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ from keras_lcb.landscape.around import Around
 from keras_lcb.landscape.filters import has_filters, random_direction
 from keras_lcb.landscape.objective import BATCH_SIZE, Objective, as_objective
 from keras_lcb.landscape.results import dataset, followed
+from keras_lcb.landscape.settings import is_between, whole_number
 from keras_lcb.training.layers import TrackedLayer
 
 if TYPE_CHECKING:
@@ -91,7 +93,8 @@ def loss_slice(
     >>> float(found.loss.sel(alpha=0).std()) == 0  # all lines meet at the weights of the model
     True
     """
-    _check(directions, span, points)
+    directions, points = _checked(directions, span, points)
+    seed = whole_number("seed", seed, least=0)
     objective = as_objective(
         model,
         x,
@@ -106,7 +109,7 @@ def loss_slice(
     alphas = np.linspace(-span, span, points)
     random = np.random.default_rng(seed)
     weights = [keras.ops.convert_to_numpy(weight) for weight in objective.weights(row)]
-    count = 2 if directions == PLANE else int(directions)
+    count = 2 if isinstance(directions, str) else directions
     if not has_filters(row, weights):
         raise ValueError(
             f"Received the layer '{row.name}', which has no filters to move. Biases, normalization "
@@ -126,16 +129,21 @@ def loss_slice(
     return dataset(objective, [], variables, name="loss_slice", settings=settings, coords=coords)
 
 
-def _check(directions: int | str, span: float, points: int) -> None:
-    if directions != PLANE and (isinstance(directions, str) or int(directions) < 1):
+def _checked(directions: Any, span: Any, points: Any) -> tuple[int | str, int]:
+    """Returns `directions` and `points` as integers; "plane" stays."""
+    if isinstance(directions, str) and directions != PLANE:
         raise ValueError(
             f"`directions` must be a number of lines, 1 or more, or '{PLANE}'; received "
             f"{directions!r}."
         )
-    if not (np.isfinite(span) and span > 0):
+    if not is_between(span, 0, math.inf):
         raise ValueError(f"`span` must be a positive number; received {span!r}.")
-    if int(points) < 3 or int(points) % 2 == 0:
+    points = whole_number("points", points, least=3)
+    if points % 2 == 0:
         raise ValueError(f"`points` must be an odd number, 3 or more; received {points!r}.")
+    if directions == PLANE:
+        return PLANE, points
+    return whole_number("directions", directions, least=1), points
 
 
 def _lines(

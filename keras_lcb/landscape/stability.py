@@ -14,6 +14,7 @@ from keras_lcb.landscape import ops
 from keras_lcb.landscape.around import Around
 from keras_lcb.landscape.objective import BATCH_SIZE, Objective, as_objective
 from keras_lcb.landscape.results import dataset, followed
+from keras_lcb.landscape.settings import is_between, whole_number
 from keras_lcb.training.layers import TrackedLayer
 from keras_lcb.training.selection import LayerSelection
 
@@ -103,11 +104,10 @@ def largest_stable_learning_rate(
     >>> bool(found.lower[0] <= 1.0 <= found.upper[0])
     True
     """
-    if int(steps) < 1 or not 0 < tolerance < 1:
-        raise ValueError(
-            "`steps` must be a number of updates, 1 or more, and `tolerance` must lie between 0 "
-            f"and 1; received steps={steps!r} and tolerance={tolerance!r}."
-        )
+    steps = whole_number("steps", steps, least=1)
+    seed = whole_number("seed", seed, least=0)
+    if not is_between(tolerance, 0, 1):
+        raise ValueError(f"`tolerance` must be a number between 0 and 1; received {tolerance!r}.")
     objective = as_objective(
         model,
         x,
@@ -121,7 +121,7 @@ def largest_stable_learning_rate(
     limit = _theory(objective, rows, seed) if theory else np.full(len(rows), math.nan)
     brackets, missing = [], {}
     for row, expected in zip(followed(rows, progress), limit, strict=True):
-        stable = _stability(objective, row, int(steps))
+        stable = _stability(objective, row, steps)
         lower, upper = bracket(stable, expected if expected > 0 else _FIRST, tolerance)
         brackets.append((lower, upper))
         if lower == 0:
@@ -141,7 +141,7 @@ def largest_stable_learning_rate(
         rows,
         {name: (("layer",), array) for name, array in values.items()},
         name="largest_stable_learning_rate",
-        settings={"steps": int(steps), "tolerance": tolerance, "seed": seed},
+        settings={"steps": steps, "tolerance": tolerance, "seed": seed},
         missing=missing,
     )
 

@@ -64,7 +64,7 @@ def run(
     resume: Callable[..., Any],
 ) -> None:
     """Computes requests in a loop, until the host has no further request."""
-    vector, active, wants_gradients, search_id = request
+    vector, active, wants_gradients, search_id, _ = request
     device = vector.device
     while wants_gradients or active.any():
         wanted = gradients if wants_gradients else None

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_lcb.landscape import Objective, filter_curvature, loss_slice
+from keras_lcb.landscape import Objective, curvature, filter_curvature, loss_slice
 from keras_lcb.runs import schema
 from tests.landscape.bowls import linear
 
@@ -74,6 +74,30 @@ def test_filters_of_one_number_are_left_out():
     assert np.isnan(filter_curvature(model, x, y, layers=["scale"]).filter_curvature).all()
     with pytest.raises(ValueError, match="no filters to move"):
         loss_slice(model, x, y, layer="scale")
+
+
+class PatchEmbedding(keras.layers.Dense):
+    """A layer whose name says nothing of its filters."""
+
+
+def test_filters_do_not_depend_on_the_name_of_the_class():
+    model, x, y, kernel = regression()
+    found = []
+    for kind in (keras.layers.Dense, PatchEmbedding):
+        named = keras.Sequential([keras.Input((4,)), kind(3, name="map")])
+        named.compile(loss="mse")
+        named.set_weights(model.get_weights())
+        found.append(filter_curvature(named, x, y, directions=2).filter_curvature.item())
+    np.testing.assert_allclose(*found, rtol=1e-6)
+
+
+@pytest.mark.parametrize("look", [filter_curvature, curvature])
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_derivatives_that_are_not_finite_are_an_error(look, bad):
+    model, x, y, _ = regression()
+    x[0, 0] = bad
+    with pytest.raises(FloatingPointError, match="data contain NaN"):
+        look(model, x, y)
 
 
 def test_what_is_refused():

@@ -11,6 +11,30 @@ from keras_lcb.landscape.filters import filter_axes, has_filters, random_directi
 from keras_lcb.training.layers import tracked_layers
 
 IMAGE, SERIES, TOKENS = (6, 6, 4), (5, 4), (5,)
+
+
+class PatchEmbedding(layers.Conv2D):
+    """A kernel, and not a table, whatever the name of the class."""
+
+
+class TransposedDense(layers.Dense):
+    """A kernel as that of `Dense`."""
+
+
+class Table(layers.Embedding):
+    """A table whose class is not called so."""
+
+
+class Positions(layers.Layer):
+    """A table of a layer that is no `Embedding`."""
+
+    def build(self, shape):
+        self.table = self.add_weight(shape=(5, 4), name="embeddings")
+
+    def call(self, inputs):
+        return inputs + self.table
+
+
 # Layer, input, and for each kernel the axes of its outputs; what is not named does not move.
 CASES = {
     "dense": (layers.Dense(3), (4,), {"kernel": (1,)}),
@@ -37,6 +61,11 @@ CASES = {
     "lstm": (layers.LSTM(3), SERIES, {"kernel": (1,), "recurrent_kernel": (1,)}),
     "gru": (layers.GRU(3), SERIES, {"kernel": (1,), "recurrent_kernel": (1,)}),
     "embedding": (layers.Embedding(7, 3), TOKENS, {"embeddings": (0,)}),
+    "called an embedding": (PatchEmbedding(3, 2), IMAGE, {"kernel": (3,)}),
+    "called transposed": (TransposedDense(3), (4,), {"kernel": (1,)}),
+    "not called an embedding": (Table(7, 3), TOKENS, {"embeddings": (0,)}),
+    "positions": (Positions(), SERIES, {"embeddings": (0,)}),
+    "slopes": (layers.PReLU(), IMAGE, {}),
     "normalization": (layers.LayerNormalization(axis=(1, 2)), SERIES, {}),
     "batch normalization": (layers.BatchNormalization(), SERIES, {}),
 }

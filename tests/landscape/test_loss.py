@@ -185,6 +185,22 @@ def test_refuses_data_without_the_targets_that_the_loss_needs():
         Objective(own, X)
 
 
+class NotReduced(keras.losses.Loss):
+    def __init__(self):
+        super().__init__(reduction=None)
+
+    def call(self, y_true, y_pred):
+        return squared(y_true, y_pred)
+
+
+@pytest.mark.parametrize("batch_size", [512, 4])
+@pytest.mark.parametrize("loss", [keras.losses.MeanSquaredError(reduction="none"), NotReduced()])
+def test_refuses_a_loss_that_is_not_reduced(batch_size, loss):
+    model, _, _ = penalised()
+    with pytest.raises(ValueError, match="received a loss with `reduction='none'`.*Make it with"):
+        Objective(model, X, Y, loss=loss, batch_size=batch_size)
+
+
 def not_scalar(model, x, y):
     return (model(x) - y) ** 2
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import functools
+
 import keras
 import numpy as np
 import pytest
 
 from keras_lcb.landscape.around import Around
 from keras_lcb.landscape.objective import Objective
+from keras_lcb.landscape.samples import read
 from tests.models import dense
 from tests.oracle import Network
 
@@ -212,6 +215,99 @@ def test_refuses_chunks_where_they_would_not_be_exact():
     penalised.compile(loss="mse")
     with pytest.raises(ValueError, match="activity"):
         Objective(penalised, x, y, batch_size=2)
+
+
+def classifier(loss, outputs=1):
+    inputs = keras.Input((2,))
+    ends = [keras.layers.Dense(3, name=f"end{place}")(inputs) for place in range(outputs)]
+    model = keras.Model(inputs, ends if outputs > 1 else ends[0])
+    model.compile(loss=loss)
+    return model
+
+
+def ignoring(**options):
+    return keras.losses.SparseCategoricalCrossentropy(from_logits=True, **options)
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        ignoring(ignore_class=0),
+        [ignoring(), ignoring(ignore_class=2)],
+        functools.partial(keras.losses.sparse_categorical_crossentropy, ignore_class=2),
+    ],
+    ids=["one", "second of two", "function"],
+)
+def test_refuses_chunks_of_a_loss_that_ignores_a_class(loss):
+    """A chunk's loss is a mean over its samples of other classes, whose number differs."""
+    outputs = 2 if isinstance(loss, list) else 1
+    x, y = np.ones((8, 2)), np.zeros(8, "int32")
+    model, y = classifier(loss, outputs), [y] * outputs if outputs > 1 else y
+    Objective(model, x, y)
+    with pytest.raises(ValueError, match="`ignore_class`.*batch_size=8"):
+        Objective(model, x, y, batch_size=4)
+
+
+def balanced(y, predicted):
+    """The mean over samples with weights whose sum differs from chunk to chunk."""
+    weight = keras.ops.where(y > 0.5, 10.0, 1.0)
+    return keras.ops.sum(weight * (y - predicted) ** 2) / keras.ops.sum(weight)
+
+
+@pytest.mark.parametrize("ones", [2, 6, 24, 31])
+def test_sorted_targets_do_not_hide_that_a_loss_is_no_mean(ones):
+    """The first chunk has one class only, and there the loss is a mean."""
+    y = (np.arange(32) >= 32 - ones).astype("float32")[:, None]
+    x = np.random.default_rng(0).normal(size=(32, 3))
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
+    model.compile(loss=balanced)
+    Objective(model, x, y)
+    with pytest.raises(ValueError, match="not the mean over its samples"):
+        Objective(model, x, y, batch_size=16)
+    model.compile(loss="mse")
+    Objective(model, x, y, batch_size=16)
+
+
+def masking():
+    """A model with a mask, its tokens, targets, and weights of the steps."""
+    random = np.random.default_rng(0)
+    tokens = random.integers(1, 5, (6, 4))
+    tokens[:, 3:] = 0
+    embedding = keras.layers.Embedding(5, 2, mask_zero=True, name="rows")
+    model = keras.Sequential([keras.Input((4,)), embedding, keras.layers.Dense(1, name="d")])
+    weight = random.random((6, 4)).astype("float32")
+    return model, tokens, random.normal(size=(6, 4, 1)).astype("float32"), weight
+
+
+def in_place(y_true, y_pred):
+    """Keras' loss function changes nothing, but that of a user may."""
+    if keras.backend.backend() == "torch":
+        y_true *= 2
+    else:
+        y_true = 2 * y_true
+    return keras.ops.mean((y_true - y_pred) ** 2, axis=-1)
+
+
+def of_model(model, x, y, sample_weight):
+    return keras.losses.MeanSquaredError()(y, model(x), sample_weight)
+
+
+@pytest.mark.parametrize("loss", ["mse", in_place, of_model])
+def test_no_evaluation_changes_the_data(loss):
+    """On torch, Keras multiplies weights of steps by the mask in place."""
+    model, tokens, y, weight = masking()
+    given = read(tokens, y, weight)  # as callbacks keep them
+    objective = Objective(model, given, loss=loss)
+    predicted = numpy(model(tokens))
+    error = ((2 if loss is in_place else 1) * y - predicted)[..., 0] ** 2
+    shown = tokens > 0
+    expected = np.sum(error * weight * shown) / np.sum(shown)
+    for _ in range(3):
+        np.testing.assert_allclose(objective.loss(), expected, rtol=1e-5)
+    once = numpy(objective.gradients(layer="d")["d"][0])
+    close(objective.gradients(layer="d")["d"][0], once)
+    for kept, own in zip(given.parts[0], (tokens, y, weight), strict=True):
+        np.testing.assert_array_equal(kept, own)
 
 
 @pytest.mark.parametrize("batch_size", [10, 1])  # few chunks, and many

@@ -128,5 +128,5 @@ def test_bracket_without_an_end():
 @pytest.mark.parametrize("wrong", [{"steps": 0}, {"tolerance": 0.0}, {"tolerance": 1.0}])
 def test_refusals(wrong):
     model, x, y, _ = linear()
-    with pytest.raises(ValueError, match="steps.*tolerance"):
+    with pytest.raises(ValueError, match="`(steps|tolerance)` must be"):
         largest_stable_learning_rate(model, x, y, **wrong)

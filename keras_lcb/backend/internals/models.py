@@ -55,6 +55,17 @@ def reductions_of(loss: CompileLoss) -> set[Any]:
     return {getattr(part.loss, "reduction", None) for part in loss._flat_losses}
 
 
+def ignores_a_class(loss: CompileLoss) -> bool:
+    """Returns whether a part of a compiled loss that has been called has an `ignore_class`."""
+    return any(_ignored_class(part.loss) is not None for part in loss._flat_losses)
+
+
+def _ignored_class(loss: Any) -> Any:
+    # `functools.partial` may have given the argument to a function.
+    given = getattr(getattr(loss, "fn", None), "keywords", {})
+    return getattr(loss, "ignore_class", given.get("ignore_class"))
+
+
 def loss_function_of(model: keras.Model) -> Callable[..., Any]:
     """Returns a function that computes the loss of a batch with the model's `compute_loss`.
 

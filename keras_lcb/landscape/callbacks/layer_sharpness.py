@@ -113,6 +113,7 @@ class LayerSharpness(LossRecorder):
         seed: int = 0,
     ) -> None:
         from keras_lcb.landscape.blocks import Accuracy
+        from keras_lcb.landscape.settings import whole_number
 
         accuracy = Accuracy(top_k, tolerance, trace_samples)
         self.top_k, self.trace_samples = int(top_k), int(trace_samples)
@@ -123,7 +124,7 @@ class LayerSharpness(LossRecorder):
             most_products=_MOST_PRODUCTS * self.top_k,
             dense_up_to=self.top_k + 1,
         )
-        self.seed = int(seed)
+        self.seed = whole_number("seed", seed, least=0)
         super().__init__(
             x,
             y,
