@@ -27,7 +27,7 @@ from keras_lcb.training.layers import (
     is_complete,
     tracked_layers,
 )
-from keras_lcb.training.selection import LayerSelection, depths, select_layers
+from keras_lcb.training.selection import LayerSelection, select_layers
 from keras_lcb.training.tap import Tap, tap_of
 from keras_lcb.training.update_count import UpdateCount
 
@@ -113,7 +113,6 @@ class RecordTiming(keras.callbacks.Callback):
         self._tap: Tap | None = None
         self._records: list[Record] = []
         self._rows: list[TrackedLayer] = []
-        self._depths: list[int] = []
         self._notes: dict[str, str] = {}
         self._missing: dict[str, str] = {}
         self._training = self._ended = self._begun = self._failed = False
@@ -175,7 +174,7 @@ class RecordTiming(keras.callbacks.Callback):
                 f"this {type(self).__name__} began its run. Use a new {type(self).__name__}, or "
                 "call `reset()` to discard that run."
             )
-        self._rows, self._depths = rows, depths(order.layers, rows)
+        self._rows = rows
         names = {"", *(row.name for row in rows)}
         self._notes = {key: note for key, note in order.notes.items() if key in names}
         self.attached()

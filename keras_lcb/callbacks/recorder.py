@@ -210,7 +210,7 @@ class Recorder(LoopTiming):
         coordinates = {name: column(name) for name in ("step", "epoch", "wall_time")}
         coordinates |= {
             "layer": [row.name for row in self._rows],
-            "depth": self._depths,
+            "depth": list(range(len(self._rows))),
             "parameters": [row.parameters for row in self._rows],
             "shape": [row.shape for row in self._rows],
             "kind": [row.kind for row in self._rows],

@@ -11,7 +11,6 @@ import keras
 from keras_lcb.landscape.objective import ALL, Objective
 from keras_lcb.runs import schema
 from keras_lcb.training.layers import TrackedLayer, tracked_layers
-from keras_lcb.training.selection import depths
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -65,15 +64,16 @@ def dataset(
 def _layer_coordinates(objective: Objective, rows: Sequence[TrackedLayer]) -> dict[str, Any]:
     """Returns the coordinates that describe each layer.
 
-    As in every other run, frozen layers count for `depth`, too. The depth of the whole model is
-    that of its last layer plus one.
+    `depth` is the layer's place in the model. As in every other run, frozen layers count, too. The
+    depth of the whole model is that of its last layer plus one.
     """
     known = tracked_layers(objective.model).layers
+    place = {id(v): depth for depth, layer in enumerate(known) for v in layer.variables}
     return {
         "layer": [row.name for row in rows],
         "depth": [
-            len(known) if row.name == ALL else depth
-            for row, depth in zip(rows, depths(known, rows), strict=True)
+            len(known) if row.name == ALL else min(place[id(v)] for v in row.variables)
+            for row in rows
         ],
         "parameters": [row.parameters for row in rows],
         "kind": [row.kind for row in rows],

@@ -62,20 +62,6 @@ def select_layers(layers: Sequence[TrackedLayer], selection: LayerSelection) -> 
     return sorted(rows, key=lambda row: first[row.name])
 
 
-def depths(layers: Sequence[TrackedLayer], rows: Iterable[TrackedLayer]) -> list[int]:
-    """Returns the place of each row in the order in which the model calls its layers, from 0.
-
-    All layers of the model count, whichever are selected. So a layer has the same depth in every
-    run, and runs of different layers can be collected. A group has the depth of its first layer.
-
-    Args:
-        layers: All tracked layers of a model.
-        rows: Layers or groups among them, perhaps without some of their variables.
-    """
-    place = {id(v): depth for depth, layer in enumerate(layers) for v in layer.variables}
-    return [min(place[id(v)] for v in row.variables) for row in rows]
-
-
 def matching(layers: Sequence[TrackedLayer], wanted: str | keras.Layer) -> list[TrackedLayer]:
     """Returns the layers that a name stands for.
 

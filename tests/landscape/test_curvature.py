@@ -8,7 +8,7 @@ import pytest
 from keras import layers
 
 import keras_lcb as lcb
-from keras_lcb.landscape import Objective, curvature, filter_curvature
+from keras_lcb.landscape import Objective, curvature
 from keras_lcb.landscape.blocks import Accuracy, largest_eigenvalues, measure
 from keras_lcb.landscape.hessian import BlockProducts
 from tests.landscape.bowls import linear
@@ -192,23 +192,6 @@ def test_frozen_layers_have_no_block(data):
     assert run.layer.values.tolist() == ["b", "c", "(all)"]
     assert run.depth.values.tolist() == [1, 2, 3]
     assert run.parameters.values.tolist()[-1] == 122
-
-
-@pytest.mark.parametrize(
-    "chosen, depth",
-    [(["b"], [1]), (["c", "a"], [0, 2]), (lambda layer: "late" if layer.name > "a" else None, [1])],
-    ids=["one", "two", "group"],
-)
-def test_layers_have_the_depth_that_they_have_in_every_other_run(data, chosen, depth):
-    """So a callback and a function that measure the same layers can be collected."""
-    model = network_model()
-    callback = lcb.LayerConvergence(layers=chosen)
-    model.fit(*data, verbose=0, callbacks=[callback])
-    run = filter_curvature(model, *data, directions=2, layers=chosen)
-    assert callback.results.depth.values.tolist() == run.depth.values.tolist() == depth
-    both = lcb.collect(callback, run)
-    assert both.layer.values.tolist() == run.layer.values.tolist()
-    assert {"distance", "filter_curvature"} <= set(both.data_vars)
 
 
 def test_an_objective_is_compiled_once(data, monkeypatch):
