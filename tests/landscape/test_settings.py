@@ -8,13 +8,13 @@ import pytest
 from keras_lcb import GradientPredictiveness, LayerSharpness, landscape
 
 LOOKS = {
-    landscape.curvature: {"seed", "top_k", "trace_samples", "tolerance"},
-    landscape.filter_curvature: {"seed", "directions"},
-    landscape.gradient_predictiveness: {"step_sizes"},
-    landscape.largest_stable_learning_rate: {"seed", "steps", "tolerance"},
-    landscape.loss_slice: {"seed", "directions", "points", "span"},
-    LayerSharpness: {"seed", "top_k", "trace_samples", "tolerance"},
-    GradientPredictiveness: {"step_sizes"},
+    landscape.curvature: ["seed", "top_k", "trace_samples", "tolerance"],
+    landscape.filter_curvature: ["seed", "directions"],
+    landscape.gradient_predictiveness: ["step_sizes"],
+    landscape.largest_stable_learning_rate: ["seed", "steps", "tolerance"],
+    landscape.loss_slice: ["seed", "directions", "points", "span"],
+    LayerSharpness: ["seed", "top_k", "trace_samples", "tolerance"],
+    GradientPredictiveness: ["step_sizes"],
 }
 WRONG = ["a", -1, [None], float("nan")]
 
