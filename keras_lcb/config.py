@@ -1,4 +1,4 @@
-"""Checks of the settings that all experiments share, and the optimizer that they describe."""
+"""Checks of settings, and the optimizer that those of an experiment describe."""
 
 from __future__ import annotations
 
@@ -70,6 +70,11 @@ def whole_number(name: str, value: Any, least: int) -> int:
     if not whole or value < least:
         raise ValueError(f"`{name}` must be a whole number, {least} or more; received {value!r}.")
     return int(value)
+
+
+def is_between(value: Any, least: float, most: float) -> bool:
+    """Returns whether a setting is a number between two others, and not one of these."""
+    return isinstance(value, numbers.Real) and least < float(value) < most
 
 
 def check_training(config: TrainingSettings) -> None:

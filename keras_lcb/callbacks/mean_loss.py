@@ -49,7 +49,7 @@ class MeanLoss:
         self.take()
 
     def observe(self, mean: Any, batches: int, samples: float = math.nan) -> None:
-        """Adds what is reported after the first batches of the epoch.
+        """Adds the loss that is reported after some batches of the epoch.
 
         Args:
             mean: The reported loss.

@@ -227,7 +227,7 @@ def _arrays(x: Any, inputs: Sequence[Any]) -> list[np.ndarray]:
 
 
 def _with_rank_of(tensor: Any, array: np.ndarray) -> np.ndarray:
-    """Returns an array with or without a last axis of length 1, as a Functional model does."""
+    """Adds or removes a last axis of length 1, where a Functional model would do so, too."""
     rank = len(tensor.shape)
     if array.ndim == rank - 1 and tensor.shape[-1] == 1:
         return array[..., np.newaxis]

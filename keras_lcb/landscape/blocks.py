@@ -10,12 +10,12 @@ from collections.abc import Callable, Generator, Sequence
 import keras
 import numpy as np
 
+from keras_lcb.config import is_between, whole_number
 from keras_lcb.landscape.hessian import BlockProducts
 from keras_lcb.landscape.host_search import Search, Vectors
 from keras_lcb.landscape.host_vectors import norm
 from keras_lcb.landscape.lanczos import lanczos
 from keras_lcb.landscape.objective import ALL, Objective
-from keras_lcb.landscape.settings import is_between, whole_number
 from keras_lcb.landscape.subspace import Spectrum
 from keras_lcb.landscape.trace import remaining_trace
 from keras_lcb.training.layers import TrackedLayer

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 
+from keras_lcb.config import whole_number
 from keras_lcb.landscape.blocks import Accuracy, BlockCurvature, check_top_k, measure
 from keras_lcb.landscape.objective import ALL, BATCH_SIZE, Objective, as_objective
 from keras_lcb.landscape.results import dataset
-from keras_lcb.landscape.settings import whole_number
 from keras_lcb.landscape.subspace import Spectrum
 from keras_lcb.training.layers import TrackedLayer
 from keras_lcb.training.selection import LayerSelection

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 
+from keras_lcb.config import whole_number
 from keras_lcb.landscape.blocks import finite
 from keras_lcb.landscape.filters import has_filters, random_direction
 from keras_lcb.landscape.hessian import BlockProducts
 from keras_lcb.landscape.objective import BATCH_SIZE, Objective, as_objective
 from keras_lcb.landscape.results import dataset, followed
-from keras_lcb.landscape.settings import whole_number
 from keras_lcb.training.layers import TrackedLayer
 from keras_lcb.training.selection import LayerSelection
 

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 
+from keras_lcb.config import is_between, whole_number
 from keras_lcb.landscape.around import Around
 from keras_lcb.landscape.filters import has_filters, random_direction
 from keras_lcb.landscape.objective import BATCH_SIZE, Objective, as_objective
 from keras_lcb.landscape.results import dataset, followed
-from keras_lcb.landscape.settings import is_between, whole_number
 from keras_lcb.training.layers import TrackedLayer
 
 if TYPE_CHECKING:

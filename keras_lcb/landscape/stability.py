@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 
+from keras_lcb.config import is_between, whole_number
 from keras_lcb.landscape import ops
 from keras_lcb.landscape.around import Around
 from keras_lcb.landscape.objective import BATCH_SIZE, Objective, as_objective
 from keras_lcb.landscape.results import dataset, followed
-from keras_lcb.landscape.settings import is_between, whole_number
 from keras_lcb.training.layers import TrackedLayer
 from keras_lcb.training.selection import LayerSelection
 

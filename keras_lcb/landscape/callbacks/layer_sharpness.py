@@ -112,8 +112,8 @@ class LayerSharpness(LossRecorder):
         batch_size: int = 512,
         seed: int = 0,
     ) -> None:
+        from keras_lcb.config import whole_number
         from keras_lcb.landscape.blocks import Accuracy
-        from keras_lcb.landscape.settings import whole_number
 
         accuracy = Accuracy(top_k, tolerance, trace_samples)
         self.top_k, self.trace_samples = int(top_k), int(trace_samples)
