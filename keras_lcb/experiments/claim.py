@@ -128,7 +128,7 @@ class Claim:
         return Answer(self, findings, pooled, results, trained, uncorrected=findings)
 
     def _found(self, setting: str, runs: xr.Dataset) -> Finding:
-        """Returns what is measured in a setting; an error names the claim and the setting."""
+        """Returns what the claim measures in a setting. Errors name the claim and the setting."""
         try:
             return self._measured(runs)
         except Exception as error:

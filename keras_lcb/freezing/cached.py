@@ -227,7 +227,7 @@ def _arrays(x: Any, inputs: Sequence[Any]) -> list[np.ndarray]:
 
 
 def _with_rank_of(tensor: Any, array: np.ndarray) -> np.ndarray:
-    """Adds or removes a last axis of length 1, where a Functional model would do so, too."""
+    """Gives samples the rank of the model's input, by a last axis of length 1, as Keras does."""
     rank = len(tensor.shape)
     if array.ndim == rank - 1 and tensor.shape[-1] == 1:
         return array[..., np.newaxis]

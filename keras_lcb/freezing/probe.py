@@ -1,4 +1,4 @@
-"""Refuses probe batches on which no change of activations can be seen."""
+"""Checks the samples on which changes of activations are measured."""
 
 from __future__ import annotations
 

@@ -50,7 +50,7 @@ class Rule(Protocol):
     ends: np.ndarray | None
 
     def begin(self, units: Sequence[TrackedLayer], epochs: int, first: int) -> None:
-        """Starts a run with these units, this number of epochs, and this first epoch."""
+        """Begins a training of some units, from its first epoch to its number of epochs."""
 
     def go_on(self, trained: bool) -> None:
         """Continues in a later `fit`, given whether the model was trained in between."""
@@ -106,7 +106,7 @@ class Schedule:
             )
 
     def go_on(self, trained: bool) -> None:
-        """Does nothing, because each `fit` begins the schedule anew."""
+        """Does nothing: each `fit` makes a new schedule, which begins with `begin`."""
 
     def frozen(self, epoch: int) -> int:
         """Returns how many units are past their last epoch. The last unit never is."""

@@ -24,7 +24,7 @@ def factors_for(model: keras.Model) -> tuple[float, ...]:
 
 
 def scaled(loss: Callable[..., Any], factor: Any) -> Callable[..., Any]:
-    """Returns a loss times a factor, a tensor of float32. For `None`, returns the loss itself."""
+    """Returns a function of the loss times a factor. Without a factor, returns the loss itself."""
     if factor is None:
         return loss
 

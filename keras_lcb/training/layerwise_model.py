@@ -181,8 +181,8 @@ class LayerwiseModel(keras.Model):
         """Trains on one batch, as `keras.Model.train_step` does."""
         step = super().train_step
         comparison = self._layerwise_step.comparison if self._layerwise_step is not None else None
-        # Here, and only here, is the batch known from which the gradient comes: a `train_step` of
-        # the user's own may have changed it before, and one of a further base class may do so yet.
+        # Keras' own step computes the gradient from the batch that it receives. A step that is not
+        # Keras' own may change the batch first, so the comparison begins right before Keras' step.
         if comparison is None or not internals.is_of_keras(step):
             return step(*args, **kwargs)
         given = [kwargs[name] for name in ("state", "data") if name in kwargs]

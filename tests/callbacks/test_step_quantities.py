@@ -500,7 +500,7 @@ def test_what_a_quantity_receives_is_not_written_into():
 
 
 class FromStart(lcb.StepQuantity):
-    """The squared distance to the first weights, which the quantity keeps as its state."""
+    """Keeps the first weights as its state, and measures the squared distance to them."""
 
     name, long_name, needs_weights = "from_start", "squared way", True
 

@@ -19,7 +19,7 @@ def seeds(run_factory):
 
 @pytest.fixture
 def unlike(run_factory):
-    """Two runs with a slow and a fast fall, records at other steps, and one shorter, stacked."""
+    """A stack of two runs, a slow and a fast one. One is shorter, and their steps differ."""
     steps = {1: np.arange(0, 101, 10), 5: np.arange(0, 85, 7)}
     runs = [run_factory(rates=(rate,) * 3, steps=own) for rate, own in steps.items()]
     seeds = xr.DataArray([0, 1], dims="seed", name="seed")

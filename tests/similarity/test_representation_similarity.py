@@ -233,7 +233,9 @@ def test_a_model_that_does_not_fit_is_refused_before_training(arguments, message
         train(compiled(dense("a", "b")), callback)
 
 
-@pytest.mark.skipif(keras.backend.backend() == "jax", reason="compiling it takes minutes")
+@pytest.mark.skipif(
+    keras.backend.backend() == "jax", reason="compiling takes minutes; names are the same"
+)
 def test_the_blocks_of_an_application():
     keras.utils.set_random_seed(0)
     model = keras.applications.MobileNetV3Small(
