@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -19,8 +20,17 @@ def block_products(
 
     The function multiplies all blocks if its argument `active` is `None`.
     """
-    with tf.GradientTape(persistent=True, watch_accessed_variables=False) as outer:
-        outer.watch(own)
+    with contextlib.ExitStack() as recording:
+        # A tape differentiates everything that it has recorded, also what does not depend on the
+        # weights asked for. A tape for each block only records from the layer of the block on.
+        tapes = [
+            recording.enter_context(
+                tf.GradientTape(persistent=True, watch_accessed_variables=False)
+            )
+            for _ in blocks
+        ]
+        for tape, block in zip(tapes, blocks, strict=True):
+            tape.watch([own[place] for place in block])
         with tf.GradientTape(watch_accessed_variables=False) as inner:
             inner.watch(own)
             with internals.replaced(tf.nn, {"moments": _moments}):
@@ -29,9 +39,9 @@ def block_products(
         # Embeddings have sparse gradients; here all become dense.
         gradients = [tf.convert_to_tensor(gradient) for gradient in found]
 
-    def product(block: Sequence[int], vector: Sequence[Any]) -> list[Any]:
+    def product(tape: tf.GradientTape, block: Sequence[int], vector: Sequence[Any]) -> list[Any]:
         try:
-            return outer.gradient(
+            return tape.gradient(
                 [gradients[place] for place in block],
                 [own[place] for place in block],
                 output_gradients=list(vector),
@@ -43,8 +53,11 @@ def block_products(
                 "place of softsign, or use Keras on JAX or torch."
             ) from error
 
+    multiply = [
+        functools.partial(product, tape, block) for tape, block in zip(tapes, blocks, strict=True)
+    ]
+
     def products(vectors: Sequence[Sequence[Any]], active: Any) -> list[list[Any]]:
-        multiply = [functools.partial(product, block) for block in blocks]
         if active is None or len(blocks) == 1:
             return [
                 _with_zeros(f(vector), vector) for f, vector in zip(multiply, vectors, strict=True)

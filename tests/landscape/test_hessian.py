@@ -43,22 +43,35 @@ def count(function, arguments):
 
 
 def in_graph(function, arguments):
+    loop, body = loop_of(function, arguments)
+    return matrix_products(needed([loop])) + matrix_products(needed(outputs_of(body)))
+
+
+def loop_of(function, arguments):
     import tensorflow as tf
 
     graph = tf.function(function, autograph=False).get_concrete_function(*arguments).graph
     (loop,) = [operation for operation in graph.get_operations() if operation.type == "While"]
-    body = graph._get_function(loop.get_attr("body").name).graph
-    return matrix_products([loop]) + matrix_products([tensor.op for tensor in body.outputs])
+    return loop, graph._get_function(loop.get_attr("body").name).graph
 
 
-def matrix_products(operations):
+def outputs_of(graph):
+    return [tensor.op for tensor in graph.outputs]
+
+
+def needed(operations):
+    """TensorFlow runs no operation that the outputs do not need."""
     reached, left = set(), list(operations)
-    while left:  # TensorFlow runs no operation that the outputs do not need
+    while left:
         operation = left.pop()
         if operation not in reached:
             reached.add(operation)
             left += [tensor.op for tensor in operation.inputs] + list(operation.control_inputs)
-    return sum(operation.type == "MatMul" for operation in reached)
+    return reached
+
+
+def matrix_products(operations):
+    return sum(operation.type == "MatMul" for operation in operations)
 
 
 def by_xla(function, arguments):
@@ -108,6 +121,32 @@ def test_the_backward_pass_of_a_late_block_ends_there(counted):
 def test_what_lies_beneath_a_block_adds_its_forward_pass_only(counted):
     few, more = (products_of(depth, [-1], counted)[0] for depth in (2, 6))
     assert more - few == 4
+
+
+ON_TENSORFLOW = pytest.mark.skipif(
+    keras.backend.backend() != "tensorflow", reason="only TensorFlow has loops in graphs"
+)
+
+
+@ON_TENSORFLOW
+def test_nothing_is_traced_that_no_product_needs(monkeypatch):
+    """TensorFlow would not run it, but tracing and compiling it takes as long."""
+    bodies = []
+
+    def compiled(function):
+        def traced(*arguments):
+            bodies.append(loop_of(function, arguments)[1])
+            raise NothingComputed
+
+        return traced
+
+    monkeypatch.setattr(objective.ops, "compiled", compiled)
+    around = chain(5)
+    products = BlockProducts(around, around.layers)
+    with pytest.raises(NothingComputed):
+        products([np.ones(size) for size in products.sizes])
+    (body,) = bodies
+    assert matrix_products(body.get_operations()) == matrix_products(needed(outputs_of(body))) > 0
 
 
 # Searches.
@@ -191,10 +230,6 @@ def test_a_search_that_asks_for_nothing_ends(two_blocks):
 
 
 # Blocks that are not asked for.
-
-ON_TENSORFLOW = pytest.mark.skipif(
-    keras.backend.backend() != "tensorflow", reason="only TensorFlow has switches in graphs"
-)
 
 
 def alone_and_together(around):
