@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import ast
+import gc
 import os
 import shlex
 import signal
@@ -490,6 +491,10 @@ def loading() -> Iterator[None]:
 
     Within this context, Ctrl-C ends the process at once, since a `KeyboardInterrupt` that is raised
     during an import may be swallowed.
+
+    Python does not search for garbage meanwhile, nor later among what was loaded. These are
+    hundreds of thousands of objects that live as long as the process, and each search of them takes
+    a quarter of a second.
     """
     backend = os.environ.get("KERAS_BACKEND")
     if backend is not None and backend not in BACKENDS:
@@ -506,6 +511,8 @@ def loading() -> Iterator[None]:
     before = None
     if threading.current_thread() is threading.main_thread():  # only this thread may set signals
         before = signal.signal(signal.SIGINT, _end_at_once)
+    collects = gc.isenabled()
+    gc.disable()
     terminal = os.dup(2)
     with tempfile.TemporaryFile() as held_back:
         os.dup2(held_back.fileno(), 2)
@@ -522,6 +529,9 @@ def loading() -> Iterator[None]:
         finally:
             os.dup2(terminal, 2)
             os.close(terminal)
+            gc.freeze()
+            if collects:
+                gc.enable()
             if before is not None:
                 signal.signal(signal.SIGINT, before)
 

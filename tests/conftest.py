@@ -16,6 +16,9 @@ CHROMIUM = next(
     filter(None, map(shutil.which, ["chromium", "chromium-browser", "google-chrome"])), None
 )
 
+# Loading leaves a million objects, and hardly any garbage: see `pytest_collection_finish`.
+gc.disable()
+
 # On accelerators float32 products have fewer digits unless asked otherwise, the oracles have all.
 os.environ.setdefault("NVIDIA_TF32_OVERRIDE", "0")
 os.environ.setdefault("JAX_DEFAULT_MATMUL_PRECISION", "highest")
@@ -34,6 +37,7 @@ def pytest_report_header() -> str:
 def pytest_collection_finish() -> None:
     """Keeps TensorFlow's million of objects out of each `gc.collect()`, which takes 0.3 s more."""
     gc.freeze()
+    gc.enable()
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

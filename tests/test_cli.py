@@ -307,6 +307,23 @@ print("went on")
     assert (ended.returncode, ended.stdout) == (130, "")
 
 
+def test_what_is_loaded_is_not_searched_for_garbage():
+    script = """
+import gc, keras_lcb_cli
+for error in (None, KeyError("a"), ImportError("b")):
+    try:
+        with keras_lcb_cli.loading():
+            made = [error, gc.isenabled()]
+            if error:
+                raise error
+    except (KeyError, ValueError):
+        pass
+    print(made[1], gc.isenabled(), any(made is one for one in gc.get_objects()))
+"""
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert ended.stdout.splitlines() == ["False True False"] * 3
+
+
 def test_ctrl_c_ends_quietly(tmp_path):
     demo = subprocess.Popen(
         [sys.executable, "-m", "keras_lcb_cli", "demo", "--out", str(tmp_path / "demo")],
