@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from keras_lcb.runs import schema
+from keras_lcb.runs.depths import with_common_depths
 from keras_lcb.runs.received import in_order
 
 if TYPE_CHECKING:
@@ -27,7 +28,8 @@ def collect(*callbacks: Any) -> xr.Dataset:
     """Merges the results of callbacks that watched the same training.
 
     The run has all steps at which any callback took a record. A variable is NaN at steps that its
-    callback did not record. If several callbacks hold the same variable, the values of the one
+    callback did not record. If the callbacks have different `layers`, the depth of a layer is its
+    place among all of them. If several callbacks hold the same variable, the values of the one
     with the most records are used, and the others fill its gaps.
 
     Args:
@@ -39,8 +41,8 @@ def collect(*callbacks: Any) -> xr.Dataset:
 
     Raises:
         ValueError: If there is nothing to collect, or the parts do not fit together: they watched
-            trainings with different losses, seeds or optimizers, or they have different layers at
-            the same depth, or different values of the same variable. If two callbacks of one
+            trainings with different losses, seeds or optimizers, or they do not tell the order of
+            all layers, or have different values of the same variable. If two callbacks of one
             training have different `every`, values that cover the updates since the previous record
             differ, such as gradient norms.
 
@@ -56,7 +58,7 @@ def collect(*callbacks: Any) -> xr.Dataset:
 
     if not callbacks:
         raise ValueError("`collect` received nothing. Pass the callbacks that you passed to `fit`.")
-    parts = [_results(callback) for callback in callbacks]
+    parts = with_common_depths([_results(callback) for callback in callbacks])
     _check_layers(parts)
     _check_losses(parts)
     finest_first = sorted(parts, key=lambda part: -part.sizes.get("step", 0))
@@ -96,10 +98,9 @@ def _check_layers(parts: list[xr.Dataset]) -> None:
     Raises:
         ValueError: If they do not.
     """
-    name_of: dict[int, str] = {}
     facts_of: dict[str, dict[Hashable, Any]] = {}
     for part in parts:
-        if "layer" not in part.coords or "depth" not in part.coords:
+        if "layer" not in part.coords:
             continue
         along = [name for name in part.coords if part[name].dims == ("layer",)]
         for position, layer in enumerate(part["layer"].values.tolist()):
@@ -108,15 +109,9 @@ def _check_layers(parts: list[xr.Dataset]) -> None:
                 if facts.get(name, value) != value:
                     raise ValueError(
                         f"The layer '{layer}' has {name} {value} in one callback and "
-                        f"{facts[name]} in another. Pass the same `layers` to all callbacks."
+                        f"{facts[name]} in another. They watched different networks. Do not merge "
+                        "their runs."
                     )
-            other = name_of.setdefault(facts["depth"], layer)
-            if other != layer:
-                raise ValueError(
-                    f"At depth {facts['depth']} one callback has the layer '{other}', and another "
-                    f"has '{layer}'. Pass the same `layers` to all callbacks, or do not merge "
-                    "their runs."
-                )
 
 
 def _check_losses(parts: list[xr.Dataset]) -> None:

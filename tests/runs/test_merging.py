@@ -82,13 +82,48 @@ def test_updates_and_frequencies_keep_their_dimensions():
 
 def test_layers_stand_in_depth_order():
     some = {name: values[1:] for name, values in LAYERS.items()}
-    rest = {name: values[:1] for name, values in LAYERS.items()}
     run = collect(
         part([0, 1], layers=some, distance=np.full((2, 1), 2.0)),
-        part([0, 1], layers=rest, distance=np.ones((2, 1))),
+        part([0, 1], gradient_norm=np.ones((2, 2))),
     )
     assert run.layer.values.tolist() == ["a", "b"] and run.depth.dtype == np.int64
-    np.testing.assert_array_equal(run.distance, [[1, 2], [1, 2]])
+    np.testing.assert_array_equal(run.distance, [[np.nan, 2], [np.nan, 2]])
+
+
+def along(names, depths):
+    return {"layer": list(names), "depth": depths, "kind": ["Dense"] * len(names)}
+
+
+@pytest.mark.parametrize(
+    ("parts", "expected"),
+    [
+        ([along("b", [0]), along("b", [1])], [0]),
+        ([along("ac", [0, 1]), along("abc", [0, 1, 2])], [0, 1, 2]),
+        ([along("bc", [0, 1]), along("ab", [0, 1])], [0, 1, 2]),
+        ([along("ac", [0, 2]), along("ac", [0, 2])], [0, 2]),
+    ],
+    ids=["of the model", "of all", "overlapping", "beside a frozen layer"],
+)
+def test_layers_are_counted_among_those_of_all_parts(parts, expected):
+    """Callbacks count the layers that they hold, functions of `landscape` those of the model."""
+    for order in (parts, parts[::-1]):
+        run = collect(*[part([0], layers=layers) for layers in order])
+        assert run.layer.values.tolist() == list("abc" if len(expected) == 3 else parts[0]["layer"])
+        assert run.depth.values.tolist() == expected
+        assert run.depth.attrs == part([0]).depth.attrs
+
+
+@pytest.mark.parametrize(
+    ("parts", "message"),
+    [
+        ([along("c", [0]), along("b", [1])], "the layer 'c' or 'b', is not known"),
+        ([along("ac", [0, 1]), along("bc", [0, 1])], "the layer 'a' or 'b', is not known"),
+        ([along("ab", [0, 1]), along("ba", [0, 1])], "They watched different networks"),
+    ],
+)
+def test_layers_whose_order_is_not_told_are_refused(parts, message):
+    with pytest.raises(ValueError, match=message):
+        collect(*[part([0], layers=layers) for layers in parts])
 
 
 def test_attributes_are_joined():
@@ -139,7 +174,7 @@ def test_nothing_to_collect():
 
 def test_parts_that_do_not_fit_together(run_factory):
     grouped = {**LAYERS, "layer": ["block1", "b"]}
-    with pytest.raises(ValueError, match="At depth 0 .* 'a', and another has 'block1'"):
+    with pytest.raises(ValueError, match="the layer 'a' or 'block1', is not known"):
         collect(part([0]), part([0], layers=grouped))
     with pytest.raises(ValueError, match="layer 'b' has parameters 3 .* 5 in another"):
         collect(part([0]), part([0], layers={**LAYERS, "parameters": [6, 5]}))
