@@ -51,11 +51,16 @@ class MeanLoss:
     def observe(self, mean: Any, batches: int, samples: float = math.nan) -> None:
         """Adds the loss that is reported after some batches of the epoch.
 
+        A mean over no samples is left out. Keras reports 0 for the epoch if a training step of the
+        user's own never updates Keras' mean loss.
+
         Args:
             mean: The reported loss.
             batches: Number of batches of this epoch so far.
             samples: Number of samples of this epoch so far; NaN if it is not known.
         """
+        if samples == 0:
+            return
         if self.running is False:
             self._sums[:], self._weights[:] = number(mean), 1.0
             return

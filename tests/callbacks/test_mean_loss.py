@@ -65,6 +65,37 @@ def test_a_mean_by_another_name_is_a_running_mean():
     np.testing.assert_allclose(recorded, np.reshape(each, (5, 2)).mean(axis=1), rtol=1e-4)
 
 
+class Unaware(Reporting):
+    """Never updates the mean loss, which Keras then reports for the epoch: 0."""
+
+    def train_step(self, data):
+        super().train_step(data)
+        self._loss_tracker.reset_state()
+        return {"loss": self.of_batch}
+
+
+@of_batches
+@pytest.mark.parametrize("every", [1, 3, "epoch"])
+def test_a_mean_of_nothing_is_no_loss(every):
+    """Nothing tells the loss of an epoch then."""
+    keras.utils.set_random_seed(0)
+    model = Unaware(mean=False)
+    model.compile(keras.optimizers.SGD(0.1), "mse")
+    reported = [np.nan]
+    watch = keras.callbacks.LambdaCallback(
+        on_train_batch_end=lambda batch, logs: reported.append(float(logs["loss"]))
+    )
+    convergence = lcb.LayerConvergence(every=every)
+    history = model.fit(X, Y, 4, 2, verbose=0, shuffle=False, callbacks=[convergence, watch])
+    assert history.history == {"loss": [0.0, 0.0]}
+    run = convergence.results
+    if every == "epoch":
+        assert "loss" not in run
+    else:
+        at_batches = np.where(run.step % every, np.nan, np.array(reported)[run.step])
+        np.testing.assert_allclose(run.loss, at_batches, rtol=1e-6)
+
+
 class Uneven(keras.utils.PyDataset):
     """Batches of different sizes, with the losses 100 and 1 in turn."""
 
