@@ -115,7 +115,8 @@ def is_running_mean(loss: Any, model: keras.Model) -> bool:
 
 def number(value: Any) -> float:
     """Returns a metric as a number; NaN for `None`."""
-    return math.nan if value is None else float(value)
+    # On torch, `float` warns of a loss that still has its graph, as a step of one's own returns it.
+    return math.nan if value is None else float(keras.ops.convert_to_numpy(value))
 
 
 def _same(mean: float, value: float) -> bool:

@@ -53,6 +53,7 @@ def losses(mean):
 
 
 @of_batches
+@pytest.mark.filterwarnings("error:Converting a tensor")  # on torch
 def test_the_loss_of_each_batch_is_no_running_mean():
     reported, recorded = losses(mean=False)
     np.testing.assert_allclose(recorded, np.array(reported)[[1, 3, 5, 7, 9]], rtol=1e-6)
