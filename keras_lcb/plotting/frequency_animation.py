@@ -10,10 +10,9 @@ import numpy as np
 from matplotlib.animation import FFMpegWriter, FuncAnimation, PillowWriter
 from matplotlib.figure import Figure
 
-from keras_lcb.analysis.frequencies import carried
-from keras_lcb.plotting.contributions import plot_contributions
+from keras_lcb.plotting.contributions import functions_of, plot_contributions
 from keras_lcb.plotting.frequency_error import plot_frequency_error
-from keras_lcb.plotting.frequency_maps import draw_map
+from keras_lcb.plotting.frequency_maps import draw_map, shares_of
 from keras_lcb.runs.received import check_run
 
 if TYPE_CHECKING:
@@ -27,6 +26,8 @@ def animate_frequencies(
     run: xr.Dataset, path: str | os.PathLike[str], *, frames: int = 60, per_second: int = 10
 ) -> None:
     """Writes a film of functions, shares of frequencies and errors along training.
+
+    Of runs stacked over seeds, the mean is shown.
 
     Args:
         run: A run with functions, as `synthetic.run(config, functions=True)` makes it.
@@ -51,7 +52,8 @@ def animate_frequencies(
     figure = Figure(figsize=(12, 4.2), dpi=80, layout="constrained")
     functions, shares, errors = figure.subplots(1, 3, width_ratios=(1.2, 1, 1))
     lines = plot_contributions(run, ax=functions)
-    values = carried(run)
+    shown = functions_of(run)
+    values = shares_of(run)[0].sel(step=shown["step"], method="nearest")
     mesh = draw_map(values, values.isel(step=0), shares)
     cells = values.transpose("step", "layer", "frequency").values
     plot_frequency_error(run, errors)
@@ -61,11 +63,11 @@ def animate_frequencies(
         ax.set_title(title, loc="left", pad=6)
     for said in functions.texts:  # remarks about one record
         said.remove()
-    steps = run["step"].values
-    functions.set_ylim(_limits(run))
+    steps = shown["step"].values
+    functions.set_ylim(_limits(shown))
 
     def draw(place: int) -> list[Artist]:
-        at = run.isel(step=place)
+        at = shown.isel(step=place)
         for name, line in lines.items():
             if name == "prediction":
                 line.set_ydata(at["prediction"].values)
