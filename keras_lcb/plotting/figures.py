@@ -104,7 +104,7 @@ def figure(
                 raise ValueError(
                     f"The run holds no {', '.join(lacking)}. Record it with {recorded_by}."
                 )
-            return plot(run, *args, **kwargs)
+            return plot(in_training_order(run), *args, **kwargs)
 
         declared = Figure(
             name=plot.__name__.removeprefix("plot_"),
@@ -113,13 +113,20 @@ def figure(
             recorded_by=recorded_by,
             place=place,
             reading=reading if callable(reading) else lambda run: reading,
-            showing=showing,
+            showing=lambda run: showing(in_training_order(run)),
             shows=shows or needs,
         )
         checked.figure = declared  # type: ignore[attr-defined]
         return checked  # type: ignore[return-value]
 
     return declare
+
+
+def in_training_order(run: xr.Dataset) -> xr.Dataset:
+    """Returns a run whose records and updates ascend. Otherwise, lines would go back and forth."""
+    along = [dim for dim in ("step", "update") if dim in run.indexes]
+    mixed = [dim for dim in along if not run.indexes[dim].is_monotonic_increasing]
+    return run.sortby(mixed) if mixed else run
 
 
 @functools.cache

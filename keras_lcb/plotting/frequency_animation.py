@@ -11,6 +11,7 @@ from matplotlib.animation import FFMpegWriter, FuncAnimation, PillowWriter
 from matplotlib.figure import Figure
 
 from keras_lcb.plotting.contributions import functions_of, plot_contributions
+from keras_lcb.plotting.figures import in_training_order
 from keras_lcb.plotting.frequency_error import plot_frequency_error
 from keras_lcb.plotting.frequency_maps import draw_map, shares_of
 from keras_lcb.runs.received import check_run
@@ -48,6 +49,7 @@ def animate_frequencies(
     True
     """
     check_run(run)
+    run = in_training_order(run)
     writer = _writer(Path(path), per_second)
     figure = Figure(figsize=(12, 4.2), dpi=80, layout="constrained")
     functions, shares, errors = figure.subplots(1, 3, width_ratios=(1.2, 1, 1))

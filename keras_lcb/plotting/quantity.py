@@ -8,7 +8,7 @@ import numpy as np
 
 from keras_lcb.plotting.along_training import draw_layers, how_to_read
 from keras_lcb.plotting.extremes import least_and_most
-from keras_lcb.plotting.figures import Figure, figures_of
+from keras_lcb.plotting.figures import Figure, figures_of, in_training_order
 from keras_lcb.plotting.style import new_axes
 from keras_lcb.runs.received import check_run
 
@@ -55,6 +55,7 @@ def plot_quantity(run: xr.Dataset, name: str, ax: Axes | None = None) -> list[Ar
         'share of signs kept'
     """
     check_run(run)
+    run = in_training_order(run)
     values = _values(run, name)
     ax = new_axes(ax)
     finite = values.values[np.isfinite(values.values)]
