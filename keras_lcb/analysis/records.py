@@ -38,6 +38,13 @@ def over_seeds(values: xr.DataArray) -> tuple[xr.DataArray, xr.DataArray, xr.Dat
     return values.min("seed"), values.mean("seed"), values.max("seed")
 
 
+def last_record(values: xr.DataArray) -> xr.DataArray:
+    """Returns the last record that has a value: of seeds, their mean where all seeds have one."""
+    mean = over_seeds(values)[1]
+    known = np.flatnonzero(mean.notnull().any([dim for dim in mean.dims if dim != "step"]))
+    return mean.isel(step=known[-1] if known.size else -1)
+
+
 def _within_records(values: xr.DataArray) -> xr.DataArray:
     """Interpolates values at all steps between the first and the last known value."""
     steps, axis = values["step"].values, values.get_axis_num("step")

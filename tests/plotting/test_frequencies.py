@@ -125,6 +125,15 @@ def test_errors_have_a_line_for_each_frequency(residual, ax):
     ax.figure.draw_without_rendering()
 
 
+def test_the_description_of_errors_is_about_the_last_record_of_all_seeds(residual):
+    shorter = residual.isel(step=slice(3))
+    shorter = shorter.assign(frequency_error=0 * shorter["frequency_error"] + 0.2)
+    seeds = xr.DataArray([0, 1], dims="seed", name="seed")
+    stacked = xr.concat([residual, shorter], seeds, data_vars="all", join="outer")
+    told = plot_frequency_error.figure.showing(stacked)
+    assert "After 20 updates, k = 1: 0.1, k = 3: 0.5." in told  # (0 + 0.2) / 2, (0.8 + 0.2) / 2
+
+
 def test_seeds_that_were_probed_at_different_records_have_the_mean_of_their_last_values():
     over, coords = ("step", "layer", "frequency"), {"layer": ["a"], "frequency": [1]}
     nan = np.nan
