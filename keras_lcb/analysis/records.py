@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numbers
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,7 +12,13 @@ if TYPE_CHECKING:
 
 
 def record_at(run: xr.Dataset, step: int | None) -> xr.Dataset:
-    """Returns the record nearest to an update; the last one for `None`."""
+    """Returns the record nearest to an update; the last one for `None`.
+
+    Raises:
+        ValueError: If `step` is no number.
+    """
+    if step is not None and not isinstance(step, numbers.Real):
+        raise ValueError(f"`step` must be a number of updates, such as 500; received {step!r}.")
     return run.isel(step=-1) if step is None else run.sel(step=step, method="nearest")
 
 

@@ -14,6 +14,7 @@ from keras_lcb.plotting.labels import Anchor
 from keras_lcb.plotting.layer_lines import MOST_LABELLED, draw_layer_lines, legend
 from keras_lcb.plotting.layer_map import draw_layer_map
 from keras_lcb.plotting.style import axis_label, short_name
+from keras_lcb.runs.received import check_dimensions
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -54,6 +55,7 @@ def draw_layers(
     Returns:
         One line for each layer in the order of the run, or the map.
     """
+    check_dimensions(run, "step")
     label = label or axis_label(values)
     artists: list[Artist] = []
     if is_map(run):
@@ -72,6 +74,7 @@ def draw_layers(
 
 def is_map(run: xr.Dataset) -> bool:
     """Returns whether a run has more layers than lines can show."""
+    check_dimensions(run, "layer")
     return run.sizes["layer"] > MOST_LINES
 
 

@@ -8,6 +8,7 @@ from keras_lcb.analysis.records import over_seeds, record_at
 from keras_lcb.plotting.along_training import mean_of_seeds, remark
 from keras_lcb.plotting.figures import figure
 from keras_lcb.plotting.style import is_dark, layer_colors, new_axes, short_name
+from keras_lcb.runs.received import check_dimensions
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -89,6 +90,7 @@ def functions_of(run: xr.Dataset) -> xr.Dataset:
 
     Records of other callbacks hold none.
     """
+    check_dimensions(run, "step", "layer")
     drawn = run.drop_vars([name for name in run.data_vars if name not in _DRAWN])
     if "seed" in drawn.dims:
         drawn = drawn.assign({name: over_seeds(drawn[name])[1] for name in drawn.data_vars})

@@ -34,7 +34,7 @@ def _showing(run: xr.Dataset) -> str:
 
 
 @figure(
-    needs=("eigenvalue", "residual"),
+    needs=("eigenvalue", "residual", "layer", "rank"),
     recorded_by="keras_lcb.LayerSharpness(x, y), or measure it with "
     "keras_lcb.landscape.curvature(model, x, y)",
     place=9,

@@ -14,7 +14,7 @@ import pkgutil
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from keras_lcb.runs.received import check_run
+from keras_lcb.runs.received import check_dimensions, check_run
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -101,6 +101,7 @@ def figure(
             check_run(run)
             lacking = declared.lacks(run)
             if lacking:
+                check_dimensions(run, *lacking)
                 raise ValueError(
                     f"The run holds no {', '.join(lacking)}. Record it with {recorded_by}."
                 )

@@ -37,8 +37,8 @@ def animate_frequencies(
         per_second: Frames per second. Defaults to 10.
 
     Raises:
-        ValueError: If the run holds no functions, the file's name has another ending, or ffmpeg
-            is needed but not installed.
+        ValueError: If the run holds no functions, the file's name has another ending, ffmpeg is
+            needed but not installed, or there would be no frames.
 
     Example:
     >>> import pathlib, tempfile
@@ -49,6 +49,11 @@ def animate_frequencies(
     True
     """
     check_run(run)
+    if not (frames >= 1 and per_second > 0):
+        raise ValueError(
+            "`frames` must be 1 or more, and `per_second` above 0; received "
+            f"frames={frames} and per_second={per_second}."
+        )
     run = in_training_order(run)
     writer = _writer(Path(path), per_second)
     figure = Figure(figsize=(12, 4.2), dpi=80, layout="constrained")

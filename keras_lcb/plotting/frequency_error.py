@@ -32,12 +32,13 @@ def _showing(run: xr.Dataset) -> str:
 
 
 @figure(
-    needs=("frequency_error",),
+    needs=("frequency_error", "frequency", "step"),
     recorded_by="keras_lcb.FrequencyResponse(x, target=target)",
     place=8,
     reading="A line that falls sooner belongs to a frequency that is learned sooner; the dotted "
     "line marks half the way.",
     showing=_showing,
+    shows=("frequency_error",),
 )
 def plot_frequency_error(run: xr.Dataset, ax: Axes | None = None) -> list[Line2D]:
     """Plots how far the prediction is from the target at each frequency, along training.

@@ -40,7 +40,7 @@ def _showing(run: xr.Dataset) -> str:
 
 
 @figure(
-    needs=("relative_gradient_change", "step"),
+    needs=("relative_gradient_change", "step", "step_size"),
     recorded_by="keras_lcb.GradientPredictiveness(x, y)",
     place=5,
     reading=_reading,

@@ -40,6 +40,25 @@ def test_a_variable_without_any_value_is_no_figure():
     assert "gradient_norms" not in [each.name for each in figures_of(run)]
 
 
+def test_a_figure_of_a_single_value_says_how_to_select():
+    run = example_run(frequencies=(1, 3))
+    for name, dims in {
+        "gradient_norms": ("step", "layer"),
+        "contributions": ("step", "layer", "x"),
+        "frequency_error": ("step", "frequency"),
+        "predictiveness": ("step", "layer", "step_size"),
+        "curvature": ("layer", "rank"),
+        "loss": ("step",),
+    }.items():
+        plot = getattr(plotting, f"plot_{name}")
+        for dim in dims:
+            with pytest.raises(ValueError, match=rf"dimension `{dim}`.* `run.isel\({dim}=\[0\]\)`"):
+                plot(run.isel({dim: 0}), ax=Figure().subplots())
+    for dim in ("step", "layer"):
+        with pytest.raises(ValueError, match=f"dimension `{dim}`"):
+            plotting.plot_quantity(run.isel({dim: 0}), "gradient_norm")
+
+
 def drawn(artists):
     """The numbers of lines, by their labels, in the order in which they are drawn."""
     lines = artists.values() if isinstance(artists, dict) else artists

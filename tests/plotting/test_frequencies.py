@@ -226,6 +226,11 @@ def test_a_film_of_seeds_shows_their_mean(kind, request, tmp_path, monkeypatch):
 def test_films_that_cannot_be_written(residual, tmp_path, monkeypatch):
     with pytest.raises(ValueError, match=r"\.gif or \.mp4"):
         animate_frequencies(residual, tmp_path / "film.avi")
+    for none in ({"frames": 0}, {"per_second": 0}):
+        with pytest.raises(ValueError, match="`frames` must be 1 or more"):
+            animate_frequencies(residual, tmp_path / "film.gif", **none)
+    with pytest.raises(ValueError, match="`step` must be a number of updates"):
+        plot_contributions(residual, step="last")
     monkeypatch.setattr(matplotlib.animation.FFMpegWriter, "isAvailable", lambda: False)
     with pytest.raises(ValueError, match="ffmpeg"):
         animate_frequencies(residual, tmp_path / "film.mp4")

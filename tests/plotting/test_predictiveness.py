@@ -63,6 +63,6 @@ def test_refusals(run_factory, ax):
     with pytest.raises(ValueError, match="GradientPredictiveness"):
         plot_predictiveness(run_factory(), ax)
     with pytest.raises(ValueError, match="GradientPredictiveness"):
-        plot_predictiveness(make().isel(step=0), ax)
+        plot_predictiveness(make().isel(step=0, drop=True), ax)
     with pytest.raises(ValueError, match="`quantity` must be one of"):
         plot_predictiveness(make(), ax, quantity="loss")
