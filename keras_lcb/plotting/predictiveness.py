@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.lines import Line2D
 
 from keras_lcb.analysis.records import over_seeds
-from keras_lcb.plotting.along_training import draw_layers, how_to_read, is_map
+from keras_lcb.plotting.along_training import draw_layers, how_to_read, is_map, mean_of_seeds
 from keras_lcb.plotting.extremes import least_and_most
 from keras_lcb.plotting.figures import figure
 from keras_lcb.plotting.style import axis_label, new_axes
@@ -93,7 +93,12 @@ def plot_predictiveness(
     if is_map(run):
         said = f"At step size {_middle(steps):g}."
     artists = draw_layers(
-        run, middle, ax, title=_TITLES[quantity], remarks=[said], label=axis_label(run[quantity])
+        run,
+        middle,
+        ax,
+        title=_TITLES[quantity],
+        remarks=[said, *mean_of_seeds(values)],
+        label=axis_label(run[quantity]),
     )
     for place, line in enumerate(each for each in artists if isinstance(each, Line2D)):
         own = mean.isel(layer=place)

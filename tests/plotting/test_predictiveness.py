@@ -47,6 +47,7 @@ def test_seeds_are_averaged(ax):
     lines = plot_predictiveness(stacked, ax, quantity="gradient_change")
     expected = sum(run.gradient_change[:, 0, 1] for run in runs) / 2
     np.testing.assert_allclose(lines[0].get_ydata(), expected)
+    assert "Mean of 2 seeds." in ax.texts[-1].get_text()
 
 
 def test_seeds_with_other_records_are_drawn_where_all_have_values(ax):
