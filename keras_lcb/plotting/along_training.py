@@ -39,7 +39,7 @@ def draw_layers(
     """Draws a quantity of each layer along training, with title, remarks, labels and legend.
 
     Up to `MOST_LINES` layers are drawn as lines, more as a map. The scale is logarithmic if the
-    y-axis of `ax` is.
+    y-axis of `ax` is. It then leaves out what is not positive, after the mean over seeds is taken.
 
     Args:
         run: The run.
@@ -58,16 +58,18 @@ def draw_layers(
     check_dimensions(run, "step")
     label = label or axis_label(values)
     artists: list[Artist] = []
+    logarithmic = ax.get_yscale() == "log"
     if is_map(run):
-        logarithmic = ax.get_yscale() == "log"
         ax.set_yscale("linear")
         middle = over_seeds(values)[1]
+        middle = middle.where(middle > 0) if logarithmic else middle
         artists.append(draw_layer_map(run, middle, ax, logarithmic=logarithmic, label=label))
     else:
         artists += draw_layer_lines(run, values, ax, margin, named_at)
         ax.set_ylabel(label)
         legend(run, values, ax, margin_label if margin is not None else None)
-    remark(ax, title, [*remarks, *remarks_on(run, values)])
+    shown = values.where(values > 0) if logarithmic else values
+    remark(ax, title, [*remarks, *remarks_on(run, shown)])
     frame_training(run, ax)
     return artists
 

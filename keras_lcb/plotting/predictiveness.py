@@ -83,10 +83,10 @@ def plot_predictiveness(
         raise ValueError(f"The run holds no {quantity}. Choose another `quantity`.")
     values = run[quantity]
     ax = new_axes(ax)
-    if quantity != "gradient_cosine":
-        values = values.where(values > 0)
-        ax.set_yscale("log")
     mean = over_seeds(values)[1]
+    if quantity != "gradient_cosine":
+        mean = mean.where(mean > 0)
+        ax.set_yscale("log")
     middle = mean.isel(step_size=mean.sizes["step_size"] // 2)
     steps = run["step_size"].values
     said = f"Bands over step sizes {steps[0]:g} to {steps[-1]:g}; lines at {_middle(steps):g}."
