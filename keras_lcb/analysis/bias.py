@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
@@ -72,10 +73,7 @@ def convergence_bias(
         >>> print(found.verdict, found.ratio)
         shallower faster 3.31 [2.52, 4.35]
     """
-    if not 0 < bounds[0] < 1 < bounds[1]:
-        raise ValueError(
-            f"`bounds` must be a number between 0 and 1 and a number above 1; received {bounds}."
-        )
+    bounds = _around_1(bounds)
     until = None if until is None else _update(until)
     given = single_runs(runs)
     layers, left_out = compared_layers(given, roles)
@@ -111,6 +109,18 @@ def convergence_bias(
         unseen=_unseen(curves, times, equal.layers),
         notes=tuple(notes),
     )
+
+
+def _around_1(bounds: Any) -> tuple[float, float]:
+    try:
+        low, high = map(float, bounds)
+    except (TypeError, ValueError):
+        low = high = math.nan
+    if not 0 < low < 1 < high:
+        raise ValueError(
+            f"`bounds` must be a number between 0 and 1 and a number above 1; received {bounds!r}."
+        )
+    return low, high
 
 
 def _update(until: Any) -> float:

@@ -9,6 +9,8 @@ Every function takes one run, or runs stacked along `seed`, and returns one valu
 
 from __future__ import annotations
 
+import numbers
+
 import numpy as np
 import xarray as xr
 
@@ -86,8 +88,14 @@ def convergence_rate(run: xr.Dataset, t1: float, t2: float) -> xr.DataArray:
         array([0.05, 0.05])
     """
     distance = normalized_distance(run)
+    try:
+        t1, t2 = float(t1), float(t2)  # also of arrays with one number
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"`t1` and `t2` must be numbers of updates; received t1={t1!r} and t2={t2!r}."
+        ) from error
     if not t1 < t2:
-        raise ValueError(f"`t1` must be smaller than `t2`; received t1={t1} and t2={t2}.")
+        raise ValueError(f"`t1` must be smaller than `t2`; received t1={t1:g} and t2={t2:g}.")
     first, last = _reach(distance)
     if t1 < first or t2 > last:
         raise ValueError(
@@ -127,8 +135,8 @@ def time_to_fraction(run: xr.Dataset, fraction: float = 0.5) -> xr.DataArray:
         >>> time_to_fraction(run).values
         array([ 8., 16.])
     """
-    if not 0 < fraction < 1:
-        raise ValueError(f"`fraction` must lie between 0 and 1; received {fraction}.")
+    if not (isinstance(fraction, numbers.Real) and 0 < fraction < 1):
+        raise ValueError(f"`fraction` must be a number between 0 and 1; received {fraction!r}.")
 
     def crossing(steps: np.ndarray, values: np.ndarray) -> float:
         return first_below(steps, values, fraction)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numbers
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,7 +12,13 @@ if TYPE_CHECKING:
 
 
 def record_at(run: xr.Dataset, step: int | None) -> xr.Dataset:
-    """Returns the record nearest to an update; the last one for `None`."""
+    """Returns the record nearest to an update; the last one for `None`.
+
+    Raises:
+        ValueError: If `step` is no number.
+    """
+    if step is not None and not isinstance(step, numbers.Real):
+        raise ValueError(f"`step` must be a number of updates, such as 500; received {step!r}.")
     return run.isel(step=-1) if step is None else run.sel(step=step, method="nearest")
 
 
@@ -36,6 +43,13 @@ def over_seeds(values: xr.DataArray) -> tuple[xr.DataArray, xr.DataArray, xr.Dat
         shared = (own.any("step") <= own).all("seed")
         values = values.where(shared)
     return values.min("seed"), values.mean("seed"), values.max("seed")
+
+
+def last_record(values: xr.DataArray) -> xr.DataArray:
+    """Returns the last record that has a value: of seeds, their mean where all seeds have one."""
+    mean = over_seeds(values)[1]
+    known = np.flatnonzero(mean.notnull().any([dim for dim in mean.dims if dim != "step"]))
+    return mean.isel(step=known[-1] if known.size else -1)
 
 
 def _within_records(values: xr.DataArray) -> xr.DataArray:

@@ -14,6 +14,7 @@ from keras_lcb.plotting.labels import Anchor
 from keras_lcb.plotting.layer_lines import MOST_LABELLED, draw_layer_lines, legend
 from keras_lcb.plotting.layer_map import draw_layer_map
 from keras_lcb.plotting.style import axis_label, short_name
+from keras_lcb.runs.received import check_dimensions
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -38,7 +39,7 @@ def draw_layers(
     """Draws a quantity of each layer along training, with title, remarks, labels and legend.
 
     Up to `MOST_LINES` layers are drawn as lines, more as a map. The scale is logarithmic if the
-    y-axis of `ax` is.
+    y-axis of `ax` is. It then leaves out what is not positive, after the mean over seeds is taken.
 
     Args:
         run: The run.
@@ -54,24 +55,28 @@ def draw_layers(
     Returns:
         One line for each layer in the order of the run, or the map.
     """
+    check_dimensions(run, "step")
     label = label or axis_label(values)
     artists: list[Artist] = []
+    logarithmic = ax.get_yscale() == "log"
     if is_map(run):
-        logarithmic = ax.get_yscale() == "log"
         ax.set_yscale("linear")
         middle = over_seeds(values)[1]
+        middle = middle.where(middle > 0) if logarithmic else middle
         artists.append(draw_layer_map(run, middle, ax, logarithmic=logarithmic, label=label))
     else:
         artists += draw_layer_lines(run, values, ax, margin, named_at)
         ax.set_ylabel(label)
         legend(run, values, ax, margin_label if margin is not None else None)
-    remark(ax, title, [*remarks, *remarks_on(run, values)])
+    shown = values.where(values > 0) if logarithmic else values
+    remark(ax, title, [*remarks, *remarks_on(run, shown)])
     frame_training(run, ax)
     return artists
 
 
 def is_map(run: xr.Dataset) -> bool:
     """Returns whether a run has more layers than lines can show."""
+    check_dimensions(run, "layer")
     return run.sizes["layer"] > MOST_LINES
 
 

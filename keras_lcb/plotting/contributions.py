@@ -8,6 +8,7 @@ from keras_lcb.analysis.records import over_seeds, record_at
 from keras_lcb.plotting.along_training import mean_of_seeds, remark
 from keras_lcb.plotting.figures import figure
 from keras_lcb.plotting.style import is_dark, layer_colors, new_axes, short_name
+from keras_lcb.runs.received import check_dimensions
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -20,7 +21,7 @@ _DRAWN = ("target", "prediction", "contribution")
 def _showing(run: xr.Dataset) -> str:
     return (
         "Line chart: the target, the prediction and what each layer adds to it, over x, after "
-        f"{int(_mean(run)['step'][-1]):,} updates."
+        f"{int(functions_of(run)['step'][-1]):,} updates."
     )
 
 
@@ -60,7 +61,7 @@ def plot_contributions(
     ['layer_0', 'layer_1', 'prediction', 'target']
     """
     mean = mean_of_seeds(run["prediction"])
-    run = _mean(run)
+    run = functions_of(run)
     at = record_at(run, step)
     ax = new_axes(ax)
     ink = ax.xaxis.label.get_color()
@@ -84,11 +85,14 @@ def plot_contributions(
     return lines
 
 
-def _mean(run: xr.Dataset) -> xr.Dataset:
-    """Returns what the figure draws of a run, without seeds, at the records that all seeds have."""
+def functions_of(run: xr.Dataset) -> xr.Dataset:
+    """Returns the functions of a run, without seeds, at the records that hold them for all seeds.
+
+    Records of other callbacks hold none.
+    """
+    check_dimensions(run, "step", "layer")
     drawn = run.drop_vars([name for name in run.data_vars if name not in _DRAWN])
-    if "seed" not in drawn.dims:
-        return drawn
-    mean = drawn.map(lambda values: over_seeds(values)[1])
-    known = mean["prediction"].notnull().any("x")
-    return mean.isel(step=known.values) if known.any() else mean
+    if "seed" in drawn.dims:
+        drawn = drawn.assign({name: over_seeds(drawn[name])[1] for name in drawn.data_vars})
+    known = drawn["prediction"].notnull().any("x")
+    return drawn.isel(step=known.values) if known.any() else drawn

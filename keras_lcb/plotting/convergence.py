@@ -78,8 +78,9 @@ def plot_convergence(run: xr.Dataset, ax: Axes | None = None) -> list[Artist]:
     ax = new_axes(ax)
     margin = None
     if "distance_standard_error" in run and "seed" not in values.dims:
-        start = run["distance"].isel(step=0, drop=True)
-        margin = run["distance_standard_error"] / start.where(start > 0)
+        # Not the first record's distance, since a run that was cut keeps its normalized distances.
+        start = (run["distance"] / values.where(values > 0)).max("step")
+        margin = run["distance_standard_error"] / start
     end = _ENDS.get(str(run.attrs.get("reference", "final")), "the given reference")
     artists = draw_layers(
         run,

@@ -34,7 +34,7 @@ def _showing(run: xr.Dataset) -> str:
 
 
 @figure(
-    needs=("eigenvalue", "residual"),
+    needs=("eigenvalue", "residual", "layer", "rank"),
     recorded_by="keras_lcb.LayerSharpness(x, y), or measure it with "
     "keras_lcb.landscape.curvature(model, x, y)",
     place=9,
@@ -214,10 +214,14 @@ def _remarks(run: xr.Dataset, layers: xr.Dataset) -> list[str]:
             "highest."
         )
     largest = layers["eigenvalue"].isel(rank=0)
+    largest = largest.median("seed") if "seed" in largest.dims else largest
     over = [dim for dim in largest.dims if dim != "layer"]
     never = layers["layer"].values[~(largest > 0).any(over).values]
     if never.size:
         named = ", ".join(map(short_name, map(str, never[:3])))
+        what = "they have no positive eigenvalue"
+        if "seed" in run["eigenvalue"].dims:
+            what = "the median of their largest eigenvalues is not positive"
         more = f" and {never.size - 3} more" if never.size > 3 else ""
-        remarks.append(f"Not drawn, since they have no positive eigenvalue: {named}{more}.")
+        remarks.append(f"Not drawn, since {what}: {named}{more}.")
     return remarks

@@ -14,7 +14,7 @@ import pkgutil
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from keras_lcb.runs.received import check_run
+from keras_lcb.runs.received import check_dimensions, check_run
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -101,10 +101,11 @@ def figure(
             check_run(run)
             lacking = declared.lacks(run)
             if lacking:
+                check_dimensions(run, *lacking)
                 raise ValueError(
                     f"The run holds no {', '.join(lacking)}. Record it with {recorded_by}."
                 )
-            return plot(run, *args, **kwargs)
+            return plot(in_training_order(run), *args, **kwargs)
 
         declared = Figure(
             name=plot.__name__.removeprefix("plot_"),
@@ -113,13 +114,20 @@ def figure(
             recorded_by=recorded_by,
             place=place,
             reading=reading if callable(reading) else lambda run: reading,
-            showing=showing,
+            showing=lambda run: showing(in_training_order(run)),
             shows=shows or needs,
         )
         checked.figure = declared  # type: ignore[attr-defined]
         return checked  # type: ignore[return-value]
 
     return declare
+
+
+def in_training_order(run: xr.Dataset) -> xr.Dataset:
+    """Returns a run whose records and updates ascend. Otherwise, lines would go back and forth."""
+    along = [dim for dim in ("step", "update") if dim in run.indexes]
+    mixed = [dim for dim in along if not run.indexes[dim].is_monotonic_increasing]
+    return run.sortby(mixed) if mixed else run
 
 
 @functools.cache

@@ -10,10 +10,10 @@ import numpy as np
 from matplotlib.animation import FFMpegWriter, FuncAnimation, PillowWriter
 from matplotlib.figure import Figure
 
-from keras_lcb.analysis.frequencies import carried
-from keras_lcb.plotting.contributions import plot_contributions
+from keras_lcb.plotting.contributions import functions_of, plot_contributions
+from keras_lcb.plotting.figures import in_training_order
 from keras_lcb.plotting.frequency_error import plot_frequency_error
-from keras_lcb.plotting.frequency_maps import draw_map
+from keras_lcb.plotting.frequency_maps import draw_map, shares_of
 from keras_lcb.runs.received import check_run
 
 if TYPE_CHECKING:
@@ -28,6 +28,8 @@ def animate_frequencies(
 ) -> None:
     """Writes a film of functions, shares of frequencies and errors along training.
 
+    Of runs stacked over seeds, the mean is shown.
+
     Args:
         run: A run with functions, as `synthetic.run(config, functions=True)` makes it.
         path: The file to write: `….gif`, or `….mp4` if ffmpeg is installed.
@@ -35,8 +37,8 @@ def animate_frequencies(
         per_second: Frames per second. Defaults to 10.
 
     Raises:
-        ValueError: If the run holds no functions, the file's name has another ending, or ffmpeg
-            is needed but not installed.
+        ValueError: If the run holds no functions, the file's name has another ending, ffmpeg is
+            needed but not installed, or there would be no frames.
 
     Example:
     >>> import pathlib, tempfile
@@ -47,11 +49,18 @@ def animate_frequencies(
     True
     """
     check_run(run)
+    if not (frames >= 1 and per_second > 0):
+        raise ValueError(
+            "`frames` must be 1 or more, and `per_second` above 0; received "
+            f"frames={frames} and per_second={per_second}."
+        )
+    run = in_training_order(run)
     writer = _writer(Path(path), per_second)
     figure = Figure(figsize=(12, 4.2), dpi=80, layout="constrained")
     functions, shares, errors = figure.subplots(1, 3, width_ratios=(1.2, 1, 1))
     lines = plot_contributions(run, ax=functions)
-    values = carried(run)
+    shown = functions_of(run)
+    values = shares_of(run)[0].sel(step=shown["step"], method="nearest")
     mesh = draw_map(values, values.isel(step=0), shares)
     cells = values.transpose("step", "layer", "frequency").values
     plot_frequency_error(run, errors)
@@ -61,11 +70,11 @@ def animate_frequencies(
         ax.set_title(title, loc="left", pad=6)
     for said in functions.texts:  # remarks about one record
         said.remove()
-    steps = run["step"].values
-    functions.set_ylim(_limits(run))
+    steps = shown["step"].values
+    functions.set_ylim(_limits(shown))
 
     def draw(place: int) -> list[Artist]:
-        at = run.isel(step=place)
+        at = shown.isel(step=place)
         for name, line in lines.items():
             if name == "prediction":
                 line.set_ydata(at["prediction"].values)

@@ -8,7 +8,7 @@ import matplotlib
 import numpy as np
 from matplotlib.colors import to_hex
 
-from keras_lcb.analysis.records import over_seeds
+from keras_lcb.analysis.records import last_record, over_seeds
 from keras_lcb.plotting.along_training import frame_training, mean_of_seeds, remark
 from keras_lcb.plotting.figures import figure
 from keras_lcb.plotting.labels import LineLabels
@@ -21,24 +21,24 @@ if TYPE_CHECKING:
 
 
 def _showing(run: xr.Dataset) -> str:
-    errors = run["frequency_error"].isel(step=-1)
-    errors = errors.mean([dim for dim in errors.dims if dim != "frequency"])
+    errors = last_record(run["frequency_error"])
     ends = (
         f"k = {int(k)}: {float(errors.sel(frequency=k)):.3g}" for k in errors["frequency"].values
     )
     return (
         "Line chart: the error of the prediction at each wave number over updates, relative to "
-        f"the target. At the end, {', '.join(ends)}."
+        f"the target. After {int(errors['step']):,} updates, {', '.join(ends)}."
     )
 
 
 @figure(
-    needs=("frequency_error",),
+    needs=("frequency_error", "frequency", "step"),
     recorded_by="keras_lcb.FrequencyResponse(x, target=target)",
     place=8,
     reading="A line that falls sooner belongs to a frequency that is learned sooner; the dotted "
     "line marks half the way.",
     showing=_showing,
+    shows=("frequency_error",),
 )
 def plot_frequency_error(run: xr.Dataset, ax: Axes | None = None) -> list[Line2D]:
     """Plots how far the prediction is from the target at each frequency, along training.

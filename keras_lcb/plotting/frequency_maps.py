@@ -27,7 +27,7 @@ _MOST_NUMBERS = 80
 
 
 def _showing(run: xr.Dataset) -> str:
-    last = _drawn(run)[0].isel(step=-1)
+    last = shares_of(run)[0].isel(step=-1)
     carriers = [
         f"k = {int(k)}: {last['layer'][int(last.sel(frequency=k).argmax('layer'))].item()}"
         for k in last["frequency"].values
@@ -75,7 +75,7 @@ def plot_frequency_map(
     >>> mesh.get_array().shape
     (3, 2)
     """
-    values, said = _drawn(run)
+    values, said = shares_of(run)
     shown = record_at(values.to_dataset(name="values"), step)
     ax = new_axes(ax)
     mesh = draw_map(values, shown["values"], ax)
@@ -115,7 +115,7 @@ def plot_frequency_history(run: xr.Dataset, ax: Any = None) -> list[QuadMesh]:
     >>> len(plot_frequency_history(example_run(frequencies=(1, 3))))
     2
     """
-    values, said = _drawn(run)
+    values, said = shares_of(run)
     count = values.sizes["frequency"]
     if ax is None:
         from matplotlib import pyplot
@@ -165,9 +165,13 @@ def _key(mesh: QuadMesh, ax: Axes) -> None:
     ax.figure.colorbar(mesh, ax=ax, extend=extend, pad=0.02)
 
 
-def _drawn(run: xr.Dataset) -> tuple[xr.DataArray, list[str]]:
-    """Returns what is drawn, and the remark on seeds; of seeds, the records that all have."""
+def shares_of(run: xr.Dataset) -> tuple[xr.DataArray, list[str]]:
+    """Returns what is drawn, and the remark on seeds.
+
+    Only records with values are drawn: those of other callbacks have none, nor have those that not
+    all seeds have.
+    """
     values = carried(run)
-    said = mean_of_seeds(run[str(values.name)])
     known = values.notnull().any(["layer", "frequency"]).values
-    return values.isel(step=known) if said and known.any() else values, said
+    said = mean_of_seeds(run[str(values.name)])
+    return values.isel(step=known) if known.any() else values, said

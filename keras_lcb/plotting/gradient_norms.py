@@ -69,7 +69,7 @@ def plot_gradient_norms(run: xr.Dataset, ax: Axes | None = None) -> list[Artist]
     ax.set_yscale("log")
     return draw_layers(
         run,
-        norms.where(norms > 0),
+        norms,
         ax,
         title="Gradient norm of each layer",
         label=axis_label(norms),

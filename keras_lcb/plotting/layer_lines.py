@@ -91,8 +91,10 @@ def _style(role: str, run: xr.Dataset) -> dict[str, Any]:
 
 
 def _line(run: xr.Dataset, values: xr.DataArray, color: str, index: int, ax: Axes) -> Line2D:
-    finite = np.isfinite(values.values)
-    steps, drawn = values["step"].values[finite], values.values[finite]
+    known = np.isfinite(values.values)
+    if ax.get_yscale() == "log":
+        known &= values.values > 0
+    steps, drawn = values["step"].values[known], values.values[known]
     name = str(run["layer"].values[index])
     (line,) = ax.plot(steps, drawn, color=color, label=name, **_style(roles(run)[index], run))
     return line

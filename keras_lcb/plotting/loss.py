@@ -90,12 +90,14 @@ def plot_loss(run: xr.Dataset, ax: Axes | None = None) -> list[Line2D]:
 def _learning_rate(run: xr.Dataset) -> list[str]:
     if "learning_rate" not in run or "step" not in run["learning_rate"].dims:
         return []
-    rates = run["learning_rate"].transpose("step", ...).values
-    rates = rates[np.isfinite(rates)]
+    held = run["learning_rate"].transpose("step", ...)
+    rates = held.values[np.isfinite(held.values)]
     if len(rates) == 0:
         return []
-    if "layer" in run["learning_rate"].dims:
+    if "layer" in held.dims:
         return [f"Learning rates differ by layer: {rates.min():.3g} to {rates.max():.3g}."]
+    if "seed" in held.dims and bool((held.max("seed") > held.min("seed")).any()):
+        return [f"Learning rates differ by seed: {rates.min():.3g} to {rates.max():.3g}."]
     if rates.min() == rates.max():
         return [f"Learning rate {rates[0]:.3g} throughout."]
     return [f"Learning rate {rates[0]:.3g} at first, {rates[-1]:.3g} at last."]

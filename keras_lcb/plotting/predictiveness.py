@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.lines import Line2D
 
 from keras_lcb.analysis.records import over_seeds
-from keras_lcb.plotting.along_training import draw_layers, how_to_read, is_map
+from keras_lcb.plotting.along_training import draw_layers, how_to_read, is_map, mean_of_seeds
 from keras_lcb.plotting.extremes import least_and_most
 from keras_lcb.plotting.figures import figure
 from keras_lcb.plotting.style import axis_label, new_axes
@@ -40,7 +40,7 @@ def _showing(run: xr.Dataset) -> str:
 
 
 @figure(
-    needs=("relative_gradient_change", "step"),
+    needs=("relative_gradient_change", "step", "step_size"),
     recorded_by="keras_lcb.GradientPredictiveness(x, y)",
     place=5,
     reading=_reading,
@@ -83,17 +83,22 @@ def plot_predictiveness(
         raise ValueError(f"The run holds no {quantity}. Choose another `quantity`.")
     values = run[quantity]
     ax = new_axes(ax)
-    if quantity != "gradient_cosine":
-        values = values.where(values > 0)
-        ax.set_yscale("log")
     mean = over_seeds(values)[1]
+    if quantity != "gradient_cosine":
+        mean = mean.where(mean > 0)
+        ax.set_yscale("log")
     middle = mean.isel(step_size=mean.sizes["step_size"] // 2)
     steps = run["step_size"].values
     said = f"Bands over step sizes {steps[0]:g} to {steps[-1]:g}; lines at {_middle(steps):g}."
     if is_map(run):
         said = f"At step size {_middle(steps):g}."
     artists = draw_layers(
-        run, middle, ax, title=_TITLES[quantity], remarks=[said], label=axis_label(run[quantity])
+        run,
+        middle,
+        ax,
+        title=_TITLES[quantity],
+        remarks=[said, *mean_of_seeds(values)],
+        label=axis_label(run[quantity]),
     )
     for place, line in enumerate(each for each in artists if isinstance(each, Line2D)):
         own = mean.isel(layer=place)

@@ -8,9 +8,9 @@ import numpy as np
 
 from keras_lcb.plotting.along_training import draw_layers, how_to_read
 from keras_lcb.plotting.extremes import least_and_most
-from keras_lcb.plotting.figures import Figure, figures_of
+from keras_lcb.plotting.figures import Figure, figures_of, in_training_order
 from keras_lcb.plotting.style import new_axes
-from keras_lcb.runs.received import check_run
+from keras_lcb.runs.received import check_dimensions, check_run
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -55,7 +55,10 @@ def plot_quantity(run: xr.Dataset, name: str, ax: Axes | None = None) -> list[Ar
         'share of signs kept'
     """
     check_run(run)
+    run = in_training_order(run)
     values = _values(run, name)
+    if "step" not in run.coords:  # only what is recorded at each update was selected
+        run = run.assign_coords(step=values["update"].rename(update="step"))
     ax = new_axes(ax)
     finite = values.values[np.isfinite(values.values)]
     if finite.size and finite.min() > 0 and finite.max() > 10 * finite.min():
@@ -101,6 +104,7 @@ def is_quantity(values: xr.DataArray) -> bool:
 def _values(run: xr.Dataset, name: str) -> xr.DataArray:
     drawn = [str(each) for each in run.data_vars if is_quantity(run[each])]
     if name not in drawn:
+        check_dimensions(run, "layer", *_ALONG)
         held = f"Choose one of: {', '.join(drawn)}." if drawn else "It holds no such quantities."
         own = [each.plot.__name__ for each in figures_of(run) if name in each.shows]
         drawn_by = f" '{name}' is drawn by {' and '.join(own)}." if own else ""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from keras_lcb.analysis.records import last_record
 from keras_lcb.plotting.along_training import draw_layers, how_to_read, is_map
 from keras_lcb.plotting.extremes import least_and_most
 from keras_lcb.plotting.figures import figure
@@ -27,10 +28,11 @@ def _reading(run: xr.Dataset) -> str:
 
 
 def _showing(run: xr.Dataset) -> str:
-    least, most = least_and_most(at_cutoff(run, "response_frequency", None)[0].isel(step=-1))
+    last = last_record(at_cutoff(run, "response_frequency", None)[0])
+    least, most = least_and_most(last)
     return (
         "Chart: the share of each layer's response to images above a cut-off frequency, over "
-        f"updates. Least at the end: {least}; most: {most}."
+        f"updates. Least after {int(last['step']):,} updates: {least}; most: {most}."
     )
 
 

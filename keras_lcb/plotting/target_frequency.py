@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from keras_lcb.analysis.records import last_record
 from keras_lcb.plotting.along_training import draw_layers, how_to_read, is_map
 from keras_lcb.plotting.extremes import least_and_most
 from keras_lcb.plotting.figures import figure
@@ -25,10 +26,11 @@ def _reading(run: xr.Dataset) -> str:
 
 
 def _showing(run: xr.Dataset) -> str:
-    least, most = least_and_most(at_cutoff(run, "target_frequency", None)[0].isel(step=-1))
+    last = last_record(at_cutoff(run, "target_frequency", None)[0])
+    least, most = least_and_most(last)
     return (
         "Chart: the share of the target above a cut-off frequency, as a function of each layer's "
-        f"output, over updates. Least at the end: {least}; most: {most}."
+        f"output, over updates. Least after {int(last['step']):,} updates: {least}; most: {most}."
     )
 
 

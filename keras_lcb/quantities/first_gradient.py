@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
 import numpy as np
 
+from keras_lcb.backend import ops
 from keras_lcb.quantities.rms import rms
 from keras_lcb.quantities.step_quantity import State, StepQuantity
 
@@ -33,17 +35,25 @@ class FirstGradient(StepQuantity):
 
     name = "first_gradient"
     long_name = "gradient norm at the first update"
+    takes_sparse = True
     numbers = 1
 
     def init(self, variable: keras.Variable) -> State:
         """Returns −1, for "no update yet". Later, the state is the first squared norm."""
-        return (keras.ops.full((), -1.0),)
+        return (keras.ops.full((), -1.0, ops.ACCUMULATOR_DTYPE),)
 
-    def update(self, state: State, gradient: Any, before: Any, after: Any) -> tuple[State, State]:
-        """Adds the first squared norm at each update, so that it is also the mean over updates."""
-        gradient = keras.ops.cast(gradient, "float32")
-        first = keras.ops.where(state[0] < 0, keras.ops.sum(gradient * gradient), state[0])
-        return (first,), (first,)
+    def update_all(
+        self,
+        states: Sequence[State],
+        gradients: Sequence[Any],
+        before: Any,
+        after: Any,
+        layer_of: Sequence[int],
+    ) -> tuple[list[State], list[Any]]:
+        """Adds the first squared norms at each update, so that they are also means over updates."""
+        known = keras.ops.stack([state[0] for state in states])
+        first = keras.ops.where(known < 0, ops.squared_norms(gradients), known)
+        return [(first[place],) for place in range(len(states))], [first]
 
     def results(self, sums: np.ndarray, updates: np.ndarray) -> np.ndarray:
         """Returns norms; NaN where there was no update."""

@@ -56,5 +56,6 @@ class GradientNoise(StepQuantity):
         squares, square_of_sum = sums
         if updates < 2 or square_of_sum == 0:
             return math.nan
-        variance = (squares - square_of_sum / updates) / (updates - 1)
+        # Rounding errors can make it negative if all gradients are equal.
+        variance = max(squares - square_of_sum / updates, 0.0) / (updates - 1)
         return variance / (square_of_sum / updates**2)

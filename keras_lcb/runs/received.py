@@ -39,6 +39,28 @@ def check_run(received: Any) -> None:
     raise ValueError(f"Expected a run, but received {what}. {advice}")
 
 
+def check_dimensions(run: xr.Dataset, *names: str) -> None:
+    """Checks that a run still has its dimensions, of which selecting a single value takes one.
+
+    Raises:
+        ValueError: If one of them is a coordinate of the run, but no dimension.
+
+    Example:
+        >>> import xarray as xr
+        >>> run = xr.Dataset({"loss": ("step", [1.0, 0.5])}, {"step": [0, 10]})
+        >>> check_dimensions(run.isel(step=1), "step")
+        Traceback (most recent call last):
+            ...
+        ValueError: The run has no dimension `step`, only a single value. Select with a list: ...
+    """
+    for name in names:
+        if name in run.coords and name not in run.dims:
+            raise ValueError(
+                f"The run has no dimension `{name}`, only a single value. Select with a list: "
+                f"`run.isel({name}=[0])`."
+            )
+
+
 def in_order(run: xr.Dataset) -> xr.Dataset:
     """Returns a run with its records in the order of training, in memory.
 
@@ -56,12 +78,7 @@ def in_order(run: xr.Dataset) -> xr.Dataset:
         array([ 0, 10])
     """
     check_run(run)
-    for dim in ("step", "layer"):
-        if dim in run.coords and dim not in run.dims:
-            raise ValueError(
-                f"The run has no dimension `{dim}`, only a single value. Select with a list: "
-                f"`run.isel({dim}=[0])`."
-            )
+    check_dimensions(run, "step", "layer")
     if "step" in run.coords:
         steps, counts = np.unique(run["step"].values, return_counts=True)
         if (counts > 1).any():

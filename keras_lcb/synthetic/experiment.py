@@ -108,12 +108,17 @@ class Config:
                 f"`batch_size` must be at most `points`; received batch_size={self.batch_size} "
                 f"and points={self.points}."
             )
+        for name, value in self._settings().items():
+            _check_storable(name, value)
         check_training(self)
 
     def to_json(self) -> str:
         """Returns the settings as JSON text. Equal settings give equal text."""
+        return json.dumps(self._settings())
+
+    def _settings(self) -> dict[str, Any]:
         settings = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-        return json.dumps({**settings, "target": self.target.to_dict()})
+        return {**settings, "target": self.target.to_dict()}
 
     @classmethod
     def from_json(cls, text: str) -> Config:
@@ -126,6 +131,18 @@ class Config:
         if "target" in settings:
             settings["target"] = target_from_dict(settings["target"])
         return cls(**settings)
+
+
+def _check_storable(name: str, value: Any) -> None:
+    """Checks that JSON can hold a setting, since a run keeps its settings."""
+    try:
+        json.dumps(value)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"`{name}` must consist of text, plain numbers, True, False and None, because a run "
+            f"keeps its settings as JSON; received {value!r}. Of an object, pass its name, such as "
+            "'gelu'."
+        ) from error
 
 
 def run(

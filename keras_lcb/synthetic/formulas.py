@@ -62,7 +62,8 @@ _OPERATORS: dict[type[ast.AST], Callable[..., np.ndarray]] = {
 }
 
 # Other common spellings, each with only one possible meaning.
-_SPELLINGS = {"^": "**", "·": "*", "×": "*", "−": "-", "π": "pi", "²": "**2", "³": "**3"}
+_SPELLINGS = {"^": "**", "·": "*", "×": "*", "−": "-", "π": " pi "}
+_RAISED = {"²": "2", "³": "3"}
 
 _DIGITS = ".0123456789"
 
@@ -127,7 +128,7 @@ def _parsed(formula: str) -> ast.expr:
         raise ValueError(
             f"A formula may have at most {LONGEST} characters; this one has {len(formula)}."
         )
-    words = _words("".join(_SPELLINGS.get(character, character) for character in formula))
+    words = _words(_spelled(formula))
     if words:
         _check_neighbours(words)
         _check_brackets(words)
@@ -140,6 +141,19 @@ def _parsed(formula: str) -> ast.expr:
     tree = ast.parse(text, mode="eval").body
     _check_tree(tree)
     return tree
+
+
+def _spelled(formula: str) -> str:
+    """Returns a formula with the usual spellings of its signs.
+
+    Spaces keep words apart that the formula sets apart: x²3 is not x to the power of 23.
+    """
+    text = re.sub(
+        f"[{''.join(_RAISED)}]+",
+        lambda run: f"**{''.join(_RAISED[digit] for digit in run[0])} ",
+        formula,
+    )
+    return "".join(_SPELLINGS.get(character, character) for character in text)
 
 
 def _words(text: str) -> list[str]:

@@ -31,7 +31,8 @@ class FrequencyResponse(Recorder):
 
     Args:
         x: Points of shape (n, 1), equally spaced over one period, without its end point; for
-            example `target.grid(512)`. Wave number 1 has this period.
+            example `target.grid(512)`. Wave number 1 has this period. A plain network needs 25
+            points or more.
         every: When to record: "epoch" for the end of each epoch, or a number of updates n. A record
             is then taken when Keras calls back for the first time at or after each multiple of n.
             Defaults to "epoch".
@@ -63,7 +64,8 @@ class FrequencyResponse(Recorder):
     Raises:
         ValueError: If the points are not such a grid, or do not resolve a frequency, or the target
             does not have a frequency. When training begins, if the model is not a functional
-            chain of Dense layers with one input variable and one output variable.
+            chain of Dense layers with one input variable and one output variable, or a plain
+            network has too few points for a probe.
 
     Example:
     >>> from keras_lcb import synthetic
@@ -109,6 +111,7 @@ class FrequencyResponse(Recorder):
     def attached(self) -> None:
         """Checks that the model can be measured."""
         from keras_lcb.synthetic.features import check_chain, dense_calls
+        from keras_lcb.synthetic.probes import check_points
 
         dense_calls(self._model)
         shape = tuple(self._model.outputs[0].shape[1:])
@@ -120,6 +123,7 @@ class FrequencyResponse(Recorder):
         self._why_no_parts = self._without_parts()
         if self._why_no_parts is not None:
             check_chain(self._model)
+            check_points(len(self.x))
 
     def _without_parts(self) -> str | None:
         """Returns why the output is not the sum of parts of the run's layers; `None` if it is."""

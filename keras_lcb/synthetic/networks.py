@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import numbers
 from typing import Any, Literal
 
 import keras
@@ -33,7 +35,7 @@ def build_network(
         width: Units of each hidden layer.
         residual: Whether each layer adds its output to its input. Defaults to `False`.
         activation: Activation of the hidden layers; any that Keras knows. Defaults to `"relu"`.
-        initializer: Initializer of the kernels: any that Keras knows, with biases of zero, as in
+        initializer: Initializer of the kernels: any that Keras takes, with biases of zero, as in
             Keras; or `"fan_in"`, for kernels and biases uniform in ±1/√(inputs of the layer), as
             in PyTorch. Defaults to `"glorot_uniform"`.
         normalization: `"batch"` or `"layer"` for a normalization between the kernel and the
@@ -103,23 +105,33 @@ def check_network(
     Raises:
         ValueError: If an argument is out of its range.
     """
-    if not isinstance(depth, int | np.integer) or not 1 <= depth <= MOST_LAYERS:
+    if not _is_whole(depth) or not 1 <= depth <= MOST_LAYERS:
         raise ValueError(
             f"`depth` must be a whole number from 1 to {MOST_LAYERS}; received {depth!r}."
         )
-    if not isinstance(width, int | np.integer) or width < 1:
+    if not _is_whole(width) or width < 1:
         raise ValueError(f"`width` must be a whole number, 1 or more; received {width!r}.")
     if normalization is not None and normalization not in _NORMALIZATIONS:
         raise ValueError(
             f'`normalization` must be "batch", "layer" or None; received {normalization!r}.'
         )
-    if period is not None and not period > 0:
+    if period is not None and not (_is_finite(period) and period > 0):
         raise ValueError(
-            f"`period` must be positive, or None for a network that is not periodic; received "
-            f"{period!r}."
+            f"`period` must be a positive number, or None for a network that is not periodic; "
+            f"received {period!r}."
         )
-    if branch_scale is not None and not branch_scale >= 0:
-        raise ValueError(f"`branch_scale` must be 0 or more; received {branch_scale!r}.")
+    if branch_scale is not None and not (_is_finite(branch_scale) and branch_scale >= 0):
+        raise ValueError(
+            f"`branch_scale` must be a number, 0 or more, or None; received {branch_scale!r}."
+        )
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, numbers.Integral) and not isinstance(value, bool)
+
+
+def _is_finite(value: Any) -> bool:
+    return isinstance(value, numbers.Real) and math.isfinite(value)
 
 
 def _embedded(inputs: keras.KerasTensor, period: float) -> keras.KerasTensor:
@@ -138,6 +150,8 @@ def _initializers(initializer: Any, inputs: int, seeds: list[int]) -> dict[str, 
             "bias_initializer": keras.initializers.RandomUniform(-limit, limit, bias_seed),
         }
     given = keras.initializers.get(initializer)
+    if not isinstance(given, keras.initializers.Initializer):  # a function, which has no seed
+        return {"kernel_initializer": given}
     config = given.get_config()
     if "seed" in config:
         config["seed"] = kernel_seed

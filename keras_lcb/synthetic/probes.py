@@ -272,10 +272,22 @@ def _low_frequency_ratio(distances: np.ndarray, values: np.ndarray, width: float
     return (smooth**2).sum() / (values**2).sum()
 
 
+def check_points(points: int) -> None:
+    """Checks that each fold has enough points for an R².
+
+    Raises:
+        ValueError: If there are too few points.
+    """
+    if points < _FEWEST_POINTS:
+        raise ValueError(
+            f"A probe of a plain network's layers needs {_FEWEST_POINTS} points or more; received "
+            f"{points}."
+        )
+
+
 def _resolved(frequencies: Any, points: int) -> np.ndarray:
     k = np.atleast_1d(np.asarray(frequencies))
-    if points < _FEWEST_POINTS:
-        raise ValueError(f"A probe needs {_FEWEST_POINTS} points or more; received {points}.")
+    check_points(points)
     if np.any(k != np.round(k)) or np.any(k < 1):
         raise ValueError(f"`frequencies` must be whole numbers, 1 or more; received {k}.")
     if k.size and k.max() >= points / 2:

@@ -238,7 +238,8 @@ def time_to_learn(error: xr.DataArray, threshold: float = 0.5) -> xr.DataArray:
     Between two records, the error is interpolated linearly.
 
     Args:
-        error: Relative errors with a dimension `step`, for example `frequency_error` of a run.
+        error: Relative errors with a dimension `step`, for example `frequency_error` of a run. Its
+            records may be in any order.
         threshold: The threshold; positive. Defaults to 0.5.
 
     Returns:
@@ -246,7 +247,8 @@ def time_to_learn(error: xr.DataArray, threshold: float = 0.5) -> xr.DataArray:
         threshold.
 
     Raises:
-        ValueError: If there is no dimension `step`, or the threshold is not positive.
+        ValueError: If `error` is no DataArray with a dimension `step`, or the threshold is not
+            positive.
 
     Example:
         >>> import xarray as xr
@@ -258,12 +260,18 @@ def time_to_learn(error: xr.DataArray, threshold: float = 0.5) -> xr.DataArray:
         >>> time_to_learn(error).values
         array([50., nan])
     """
+    if not isinstance(error, xr.DataArray):
+        raise ValueError(
+            f"`error` must be an xarray.DataArray; received {type(error).__name__}. Of a run, pass "
+            "`run.frequency_error`."
+        )
     if "step" not in error.dims:
         raise ValueError(
             f"`error` must have a dimension 'step'; received the dimensions {error.dims}."
         )
     if not threshold > 0:
         raise ValueError(f"`threshold` must be positive; received {threshold}.")
+    error = error.isel(step=np.argsort(error["step"].values)).compute()
     steps = error["step"].values.astype(np.float64)
     times = xr.apply_ufunc(
         lambda series: _first_below(steps, series, threshold),

@@ -126,7 +126,9 @@ class Step(Target):
 
     def clean(self, x: np.ndarray) -> np.ndarray:
         """Returns the step at `x`."""
-        return np.where(np.round((x - self.domain[0]) / self.length, 9) >= self.position, 1.0, 0.0)
+        beyond = (x - self.domain[0]) / self.length - self.position
+        # Rounded, so that a point at the step belongs to it, whatever the rounding errors.
+        return np.where(np.round(beyond, 9) >= 0, 1.0, 0.0)
 
     def coefficients(self, frequencies: ArrayLike) -> np.ndarray:
         """Returns the exact Fourier coefficients; see `Target.coefficients`."""

@@ -105,7 +105,7 @@ def test_equal_speeds_with_little_noise_are_equivalent(seeds):
     assert f"takes {bias.ratio} times as long" in bias.reason and "0.9 to 1.11" in bias.reason
     wider = convergence_bias(runs, bounds=(0.999, 1.001))
     assert wider.verdict == "inconclusive" and "nor sure to be within 0.999" in wider.reason
-    for bounds in ((1.0, 1.1), (0.9, 0.95), (-1, 2)):
+    for bounds in ((1.0, 1.1), (0.9, 0.95), (-1, 2), (0.9,), (0.9, 1, 1.1), "a", None, 0.9):
         with pytest.raises(ValueError, match="a number above 1"):
             convergence_bias(runs, bounds=bounds)
 

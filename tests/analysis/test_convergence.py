@@ -74,6 +74,8 @@ def test_the_definition_by_hand():
         ((10, 10), "must be smaller than"),
         ((20, 10), "must be smaller than"),
         ((float("nan"), 10), "must be smaller than"),
+        (("start", 10), "numbers of updates; received t1='start'"),
+        ((0, None), "numbers of updates; .* t2=None"),
     ],
 )
 def test_windows_that_are_refused(window, words):
@@ -106,7 +108,7 @@ def test_time_to_a_fraction_against_a_fine_grid(run, fraction):
 
 
 def test_fractions_that_are_refused():
-    for fraction in (0, 1, -0.5, 50, float("nan")):
+    for fraction in (0, 1, -0.5, 50, float("nan"), "half", None):
         with pytest.raises(ValueError, match="between 0 and 1"):
             time_to_fraction(HAND, fraction)
 

@@ -115,6 +115,16 @@ def test_sketched_distances_have_a_band_of_one_standard_error(run_factory, ax):
     np.testing.assert_allclose(band[:, 1].max(), 1.1 * first.max())
 
 
+def test_a_run_that_was_cut_keeps_its_band(run_factory, ax):
+    run = run_factory()
+    run["distance_standard_error"] = 0.1 * run["distance"]
+    cut = run.isel(step=slice(3, None))
+    plot_convergence(cut, ax)
+    band = ax.collections[0].get_paths()[0].vertices
+    first = cut["normalized_distance"].isel(layer=0)
+    np.testing.assert_allclose(band[:, 1].max(), 1.1 * first.max())
+
+
 def test_seeds_are_drawn_as_mean_and_band(seeds, ax):
     lines = plot_convergence(seeds, ax)
     values = seeds["normalized_distance"].isel(layer=0)

@@ -96,6 +96,15 @@ def test_seeds_are_drawn_as_their_median(ax):
     assert "Median of 3 seeds" in texts(ax)
 
 
+def test_a_layer_whose_median_is_not_positive_is_named(ax):
+    runs = [make(1.0), make(2.0), make(-1.0)]  # of which one has a positive eigenvalue of c
+    stacked = xr.concat(runs, xr.DataArray([0, 1, 2], dims="seed", name="seed"), data_vars="all")
+    (line,) = plot_curvature(stacked, ax)
+    assert np.isnan(line.get_ydata()[2])
+    said = texts(ax).replace("\n", " ")
+    assert "since the median of their largest eigenvalues is not positive: c." in said
+
+
 def test_refuses_what_has_no_eigenvalues(run_factory, ax):
     with pytest.raises(ValueError, match=r"landscape\.curvature"):
         plot_curvature(run_factory(), ax)

@@ -125,6 +125,15 @@ def test_errors_have_a_line_for_each_frequency(residual, ax):
     ax.figure.draw_without_rendering()
 
 
+def test_the_description_of_errors_is_about_the_last_record_of_all_seeds(residual):
+    shorter = residual.isel(step=slice(3))
+    shorter = shorter.assign(frequency_error=0 * shorter["frequency_error"] + 0.2)
+    seeds = xr.DataArray([0, 1], dims="seed", name="seed")
+    stacked = xr.concat([residual, shorter], seeds, data_vars="all", join="outer")
+    told = plot_frequency_error.figure.showing(stacked)
+    assert "After 20 updates, k = 1: 0.1, k = 3: 0.5." in told  # (0 + 0.2) / 2, (0.8 + 0.2) / 2
+
+
 def test_seeds_that_were_probed_at_different_records_have_the_mean_of_their_last_values():
     over, coords = ("step", "layer", "frequency"), {"layer": ["a"], "frequency": [1]}
     nan = np.nan
@@ -180,9 +189,48 @@ def test_the_film_has_a_frame_for_each_record(kind, request, tmp_path):
         assert film.n_frames == 2
 
 
+@pytest.mark.parametrize("kind", ["residual", "plain"])
+def test_records_of_other_callbacks_are_not_shown(kind, request, tmp_path):
+    run = request.getfixturevalue(kind)
+    joined = run.reindex(step=[0, 4, 10, 12, 18, 20, 40])  # others recorded in between
+    lines = plot_contributions(joined, step=12)
+    np.testing.assert_array_equal(lines["prediction"].get_ydata(), run.prediction.sel(step=10))
+    assert lines["prediction"].axes.texts[0].get_text().startswith("After 10 updates")
+    cells = plot_frequency_map(joined, step=12).get_array()
+    np.testing.assert_array_equal(cells, plot_frequency_map(run, step=10).get_array())
+    for mesh in plot_frequency_history(joined):
+        assert np.isfinite(np.ma.filled(mesh.get_array(), np.nan)).all()
+    animate_frequencies(joined, tmp_path / "film.gif")
+    with Image.open(tmp_path / "film.gif") as film:
+        assert film.n_frames == 4
+
+
+@pytest.mark.parametrize("kind", ["residual", "plain"])
+def test_a_film_of_seeds_shows_their_mean(kind, request, tmp_path, monkeypatch):
+    run = request.getfixturevalue(kind)
+    shorter = run.isel(step=slice(3))
+    seeds = xr.DataArray([0, 1], dims="seed", name="seed")
+    stacked = xr.concat([run, shorter], seeds, data_vars="all", join="outer")
+    drawn = []
+    monkeypatch.setattr(
+        "keras_lcb.plotting.frequency_animation.plot_contributions",
+        lambda run, ax: drawn.append(plot_contributions(run, ax=ax)) or drawn[-1],
+    )
+    animate_frequencies(stacked, tmp_path / "film.gif")
+    with Image.open(tmp_path / "film.gif") as film:
+        assert film.n_frames == 3  # those that all seeds have
+    shown = drawn[0]["prediction"].get_ydata()
+    np.testing.assert_allclose(shown, run.prediction.sel(step=20))
+
+
 def test_films_that_cannot_be_written(residual, tmp_path, monkeypatch):
     with pytest.raises(ValueError, match=r"\.gif or \.mp4"):
         animate_frequencies(residual, tmp_path / "film.avi")
+    for none in ({"frames": 0}, {"per_second": 0}):
+        with pytest.raises(ValueError, match="`frames` must be 1 or more"):
+            animate_frequencies(residual, tmp_path / "film.gif", **none)
+    with pytest.raises(ValueError, match="`step` must be a number of updates"):
+        plot_contributions(residual, step="last")
     monkeypatch.setattr(matplotlib.animation.FFMpegWriter, "isAvailable", lambda: False)
     with pytest.raises(ValueError, match="ffmpeg"):
         animate_frequencies(residual, tmp_path / "film.mp4")

@@ -40,3 +40,14 @@ def test_without_norms_names_the_callback(run_factory, ax):
 def test_seeds_are_drawn_as_mean_and_band(seeds, ax):
     plot_gradient_norms(seeds, ax)
     assert len(ax.collections) == 3
+
+
+def test_norms_of_zero_count_in_the_mean_of_seeds(seeds, ax):
+    """A layer that dies in one of three seeds goes on in the others."""
+    seeds["gradient_norm"] = seeds["gradient_norm"].transpose("seed", "step", "layer").copy()
+    seeds["gradient_norm"][0, 2, 0] = 0.0
+    seeds["gradient_norm"][0, 4:, 0] = 0.0
+    lines = plot_gradient_norms(seeds, ax)
+    expected = seeds["gradient_norm"].isel(layer=0).mean("seed")[1:]
+    np.testing.assert_allclose(lines[0].get_ydata(), expected)
+    ax.figure.draw_without_rendering()

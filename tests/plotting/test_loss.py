@@ -28,6 +28,12 @@ def test_tells_of_a_falling_learning_rate(run_factory, ax):
     assert "0.1 at first, 9.77e-05 at last" in ax.texts[0].get_text()
 
 
+def test_rates_of_seeds_are_no_schedule(seeds, ax):
+    seeds["learning_rate"] = (0.1 / (1 + seeds["seed"])).expand_dims(step=seeds["step"])
+    plot_loss(seeds, ax)
+    assert "Learning rates differ by seed: 0.0333 to 0.1." in ax.texts[0].get_text()
+
+
 def test_losses_may_be_negative_or_stacked(seeds, ax):
     seeds["loss"] = -seeds["loss"]
     (line,) = plot_loss(seeds, ax)

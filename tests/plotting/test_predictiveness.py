@@ -47,6 +47,16 @@ def test_seeds_are_averaged(ax):
     lines = plot_predictiveness(stacked, ax, quantity="gradient_change")
     expected = sum(run.gradient_change[:, 0, 1] for run in runs) / 2
     np.testing.assert_allclose(lines[0].get_ydata(), expected)
+    assert "Mean of 2 seeds." in ax.texts[-1].get_text()
+
+
+def test_a_change_of_zero_counts_in_the_mean_of_seeds(ax):
+    runs = [make(), make()]
+    runs[0]["gradient_change"][1:, 0] = 0.0
+    stacked = xr.concat(runs, xr.DataArray([0, 1], dims="seed", name="seed"), data_vars="all")
+    lines = plot_predictiveness(stacked, ax, quantity="gradient_change")
+    expected = sum(run.gradient_change[:, 0, 1] for run in runs) / 2
+    np.testing.assert_allclose(lines[0].get_ydata(), expected)
 
 
 def test_seeds_with_other_records_are_drawn_where_all_have_values(ax):
@@ -63,6 +73,6 @@ def test_refusals(run_factory, ax):
     with pytest.raises(ValueError, match="GradientPredictiveness"):
         plot_predictiveness(run_factory(), ax)
     with pytest.raises(ValueError, match="GradientPredictiveness"):
-        plot_predictiveness(make().isel(step=0), ax)
+        plot_predictiveness(make().isel(step=0, drop=True), ax)
     with pytest.raises(ValueError, match="`quantity` must be one of"):
         plot_predictiveness(make(), ax, quantity="loss")

@@ -59,6 +59,14 @@ def test_numbers_of_each_update(run):
     np.testing.assert_allclose(lines[2].get_ydata(), each[:, 2])
 
 
+def test_a_selection_of_single_updates_is_drawn(run):
+    numbers = np.linspace(1.0, 2.0, 5)[:, None] * np.ones(3)
+    run = run.assign(own=(("update", "layer"), numbers)).assign_coords(update=range(1, 6))
+    lines = plot_quantity(run[["own"]], "own")
+    np.testing.assert_array_equal(lines[0].get_xdata(), run["update"])
+    assert lines[0].axes.get_xlim()[1] == pytest.approx(5.08)
+
+
 def test_what_cannot_be_drawn_is_named(run):
     with pytest.raises(ValueError, match=r"no quantity 'sings'.*Choose one of: .*signs"):
         plot_quantity(run, "sings")

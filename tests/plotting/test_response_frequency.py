@@ -55,9 +55,18 @@ def test_many_layers_are_a_map(ax):
 def test_reports_show_both():
     found = {each.name: each for each in figures_of(make())}
     assert {"response_frequency", "target_frequency"} <= set(found)
-    assert "Least at the end: a (0.65); most: b (0.8)" in found["response_frequency"].showing(
-        make()
-    )
+    told = found["response_frequency"].showing(make())
+    assert "Least after 20 updates: a (0.65); most: b (0.8)" in told
+
+
+def test_descriptions_of_seeds_are_about_the_last_record_of_all():
+    runs = [make(), make(1.0).isel(step=slice(2))]  # the second one is shorter
+    seeds = xr.DataArray([0, 1], dims="seed", name="seed")
+    stacked = xr.concat(runs, seeds, data_vars="all", join="outer")
+    for each in figures_of(stacked):
+        assert "Least after 10 updates: " in each.showing(stacked)
+    expected = "a (0.375); most: b (0.525)"
+    assert expected in plot_response_frequency.figure.showing(stacked)
 
 
 def test_refusals(ax):

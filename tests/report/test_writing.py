@@ -88,7 +88,7 @@ def test_frequencies_have_figures_of_their_own(residual, title):
     told = page(synthetic.run(config), "A sum of sines")
     opened, _, folded = told.partition("<summary>Further quantities")
     assert opened.count("<figure><svg") == 6 and "angle" in folded
-    assert title in told and "At the end, k = 1:" in told
+    assert title in told and " updates, k = 1:" in told
     assert "The layer that carries most of each: k = 1: layer_" in told
     assert " of :" not in told
 

@@ -193,6 +193,7 @@ def test_nothing_hangs(formula):
     [
         ("x^2", "x**2"),
         ("x² − x³", "x**2 - x**3"),
+        ("(x/3)²³", "(x/3)**23"),
         ("2·x", "2*x"),
         ("2×π×x", "2*pi*x"),
         ("-x", "0-x"),
@@ -200,6 +201,12 @@ def test_nothing_hangs(formula):
 )
 def test_other_spellings(written, meant):
     np.testing.assert_array_equal(formulas.evaluate(written, X), formulas.evaluate(meant, X))
+
+
+@pytest.mark.parametrize("formula", ["x²3", "x³0.5", "2πx", "x²x"])
+def test_words_that_signs_keep_apart_are_no_longer_words(formula):
+    with pytest.raises(ValueError, match="A sign is missing between"):
+        formulas.evaluate(formula, X)
 
 
 def test_an_expression_is_a_target_that_json_brings_back():

@@ -246,6 +246,20 @@ def test_layers_side_by_side_have_shares_but_a_chain_is_needed_without_them():
                 model.fit(X, TARGET(X), verbose=0, callbacks=[response])
 
 
+def test_a_plain_network_needs_points_for_its_probe():
+    few = TARGET.grid(24)
+    for residual in (True, False):
+        model = build_network(2, 8, residual)
+        model.compile("sgd", "mse")
+        response = lcb.FrequencyResponse(few, target=TARGET)
+        if residual:
+            model.fit(few, TARGET(few), verbose=0, callbacks=[response])
+            assert np.isfinite(response.results.frequency_error).all()
+        else:
+            with pytest.raises(ValueError, match="needs 25 points or more; received 24"):
+                model.fit(few, TARGET(few), verbose=0, callbacks=[response])
+
+
 def test_a_sequential_model_without_input_is_built_as_fit_builds_it():
     ends = []
     for callbacks in ([], [lcb.FrequencyResponse(X, target=TARGET)]):

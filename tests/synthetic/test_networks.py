@@ -121,6 +121,13 @@ def test_any_optimizer_trains_it():
     assert history[-1] < history[0]
 
 
+def test_an_initializer_may_be_a_function():
+    model = networks.build_network(
+        2, 4, initializer=lambda shape, dtype=None: np.ones(shape, dtype)
+    )
+    assert (model.get_layer("layer_1").get_weights()[0] == 1).all()
+
+
 @pytest.mark.parametrize(
     ("given", "says"),
     [
@@ -131,6 +138,11 @@ def test_any_optimizer_trains_it():
         ({"normalization": "group"}, "`normalization`"),
         ({"period": 0.0}, "`period`"),
         ({"branch_scale": -1.0}, "`branch_scale`"),
+        ({"depth": True}, "`depth`"),
+        ({"period": np.inf}, "`period`"),
+        ({"period": "one"}, "`period`"),
+        ({"branch_scale": np.inf}, "`branch_scale`"),
+        ({"branch_scale": "one"}, "`branch_scale`"),
         ({"activation": "step"}, "step"),
         ({"initializer": "magic"}, "magic"),
     ],

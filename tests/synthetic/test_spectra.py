@@ -232,6 +232,10 @@ def test_time_to_learn_is_the_first_crossing():
     np.testing.assert_allclose(spectra.time_to_learn(error, 0.65).values[-1], 300)
     assert times.dims == ("frequency",) and times.attrs["units"] == "updates"
     assert spectra.time_to_learn(error.expand_dims(seed=[0, 1])).dims == ("seed", "frequency")
+    for same in (error.isel(step=[2, 0, 3, 1]), error.chunk()):
+        np.testing.assert_array_equal(spectra.time_to_learn(same), times)
+    with pytest.raises(ValueError, match="pass `run.frequency_error`"):
+        spectra.time_to_learn(error.to_dataset(name="frequency_error"))
     with pytest.raises(ValueError, match="'step'"):
         spectra.time_to_learn(error.isel(step=0))
     with pytest.raises(ValueError, match="positive"):

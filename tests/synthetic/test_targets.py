@@ -91,6 +91,13 @@ def test_points_on_a_jump_fall_on_one_side():
         assert (values == 1).sum() == (values == -1).sum() == points / 2
 
 
+@pytest.mark.parametrize(("part", "whole"), [(1, 3), (2, 3), (4, 7), (7, 9)])
+def test_a_point_at_a_step_belongs_to_it(part, whole):
+    step = targets.Step(part / whole)
+    values = step.clean(step.grid(16 * whole))[:, 0]
+    np.testing.assert_array_equal(values, np.arange(16 * whole) >= 16 * part)
+
+
 def test_chirp_speeds_up_as_it_says():
     target = targets.Chirp(2, 12, domain=(0.0, 1.0))
     x = np.linspace(0, 1, 200_001)[:, None]
