@@ -217,7 +217,8 @@ class Session:
                 with self._turn:
                     if not self._ours(generation):
                         break
-                    training.learning_rate = self.learning_rate
+                    if self.learning_rate != self.settings.learning_rate:
+                        training.learning_rate = self.learning_rate  # set since the start
                     self._training, self._seeds_done = training, len(runs)
                     self._drawn = 0
                     self._pace.restart()
