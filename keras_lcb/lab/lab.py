@@ -30,7 +30,7 @@ from keras_lcb.lab.settings.line import read_line
 from keras_lcb.lab.settings.presets import preset_named
 from keras_lcb.lab.settings.query import as_query
 from keras_lcb.lab.showing import Showing, titles
-from keras_lcb.lab.views.stacking import stacked
+from keras_lcb.lab.views.stacking import left_out, stacked
 
 
 class Lab:
@@ -353,7 +353,7 @@ class Lab:
         view = self.declared.view_of(run, settings.planned)
         predicted = self._prediction.compare(view) if self._prediction is not None else ""
         ended = self._session.state.value.split(":")[0]
-        entry = self._history.add(settings, run, view, ended, predicted)
+        entry = self._history.add(settings, run, view, ended, predicted, left_out(runs))
         self._controls.offer_runs([(kept.name, kept.number) for kept in self._history.entries])
         self._apply(settings)  # with the learning rate at first, and those set on the way
         self._showing.past(entry, self._beside(), "with distances to its final weights.")

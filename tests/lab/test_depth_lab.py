@@ -356,6 +356,18 @@ def test_a_learning_rate_that_changes_on_the_way_is_marked_told_listed_and_share
         each.close()
 
 
+def test_a_seed_that_was_stopped_takes_nothing_from_those_that_were_not():
+    lab = DepthLab(**{**TINY, "updates": 1000}, seeds=2)
+    press(lab, "Start")
+    while lab._session.progress[0] <= 1000:
+        time.sleep(0.002)
+    press(lab, "Stop")
+    finished(lab)
+    assert "seed" not in lab.run.dims and lab.run.step[-1] == 1000
+    assert re.search(r"Left out: seed 1, which ended at update \d+\.", lab.sentence)
+    lab.close()
+
+
 def test_a_layer_that_is_highlighted_stands_out_in_the_pictures_and_the_other_way_round():
     lab = DepthLab(**TINY)
     control(lab, "highlight").value = "layer_1"

@@ -76,7 +76,7 @@ def flatness_view_of(run: xr.Dataset, updates: int | None = None) -> FlatnessVie
         updates: The planned number of updates. Defaults to `None`: the number in the run.
     """
     view = view_of(run, updates)
-    mean = run.mean("seed", keep_attrs=True) if "seed" in run.dims else run
+    mean = run.mean("seed", keep_attrs=True, skipna=False) if "seed" in run.dims else run
     slices = mean["layer_slice"]
     known = slices.notnull().any(["layer", "alpha"]).values
     measured = mean.isel(step=np.flatnonzero(known))

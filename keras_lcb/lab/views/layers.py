@@ -153,9 +153,11 @@ def layers_view_of(run: xr.Dataset, updates: int | None = None) -> LayersView:
     spread = None
     seeds = run.sizes.get("seed", 1)
     if "seed" in run.dims:
-        spread = distance.min("seed").values, distance.max("seed").values
-        run = run.mean("seed", keep_attrs=True)
-        distance = distance.mean("seed")
+        # As `compact` does: a mean of those seeds alone that have a value would mislead.
+        low, high = (getattr(distance, how)("seed", skipna=False) for how in ("min", "max"))
+        spread = low.values, high.values
+        run = run.mean("seed", keep_attrs=True, skipna=False)
+        distance = distance.mean("seed", skipna=False)
     return LayersView(
         layers=tuple(str(name) for name in run["layer"].values),
         updates=int(run["step"][-1]) if updates is None else updates,
