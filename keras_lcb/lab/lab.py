@@ -29,6 +29,7 @@ from keras_lcb.lab.settings.declared import Declared
 from keras_lcb.lab.settings.line import read_line
 from keras_lcb.lab.settings.presets import preset_named
 from keras_lcb.lab.settings.query import as_query
+from keras_lcb.lab.settings.setting import as_changes
 from keras_lcb.lab.showing import Showing, titles
 from keras_lcb.lab.views.stacking import left_out, stacked
 
@@ -130,11 +131,15 @@ class Lab:
         """Returns the settings; during training, with the learning rates that were set."""
         settings = self.settings
         if self._session.active:
-            settings = dataclasses.replace(
-                self._session.settings, changes=_text(self._session.changes), speed=settings.speed
-            )
+            settings = self._trained(settings.speed)
         values: dict[str, Any] = dataclasses.asdict(settings)
         return {name: value for name, value in values.items() if value != "" or name != "changes"}
+
+    def _trained(self, speed: int) -> Declared:
+        """Returns the settings of the training, with the learning rates that were set."""
+        session = self._session
+        changes = as_changes(session.schedule)
+        return dataclasses.replace(session.settings, changes=changes, speed=speed)
 
     def write_address(self) -> None:
         """From now on, keeps the settings in the address of the page, which only this lab is on."""
@@ -346,9 +351,7 @@ class Lab:
     def _on_end(self, runs: list[xr.Dataset]) -> None:
         if not runs:
             return
-        settings = dataclasses.replace(
-            self._session.settings, changes=_text(self._session.changes), speed=self._session.speed
-        )
+        settings = self._trained(self._session.speed)
         run = stacked(runs)
         view = self.declared.view_of(run, settings.planned)
         predicted = self._prediction.compare(view) if self._prediction is not None else ""
@@ -414,10 +417,6 @@ class Lab:
         if self._showing.entry is not None and not self._session.active:
             self._showing.past(self._showing.entry, self._beside())
             self._showing.grey_if_stale(self.settings)
-
-
-def _text(changes: Sequence[tuple[int, float]]) -> str:
-    return ",".join(f"{update}:{rate:g}" for update, rate in changes)
 
 
 def _with(settings: Declared, changes: Mapping[str, Any]) -> Any:

@@ -356,6 +356,34 @@ def test_a_learning_rate_that_changes_on_the_way_is_marked_told_listed_and_share
         each.close()
 
 
+def test_a_rate_that_is_still_planned_stays_in_the_line():
+    line = "depth=2&width=8&updates=1000&learning_rate=0.1&changes=900:0.02&speed=40"
+    lab = DepthLab.from_config(line)
+    press(lab, "Start")
+    while lab._session.progress[0] < 10:
+        time.sleep(0.01)
+    assert DepthLab.from_config(lab.config).settings.changes == "900:0.02"
+    press(lab, "Stop")
+    finished(lab)
+    assert lab.settings.changes == "900:0.02"
+    lab.close()
+
+
+def test_seeds_have_the_learning_rates_of_the_first_of_them():
+    lab = DepthLab(**{**TINY, "updates": 400}, learning_rate=0.1, speed=400, seeds=2)
+    press(lab, "Start")
+    while lab._session.progress[0] < 40:
+        time.sleep(0.01)
+    control(lab, "learning_rate").value = 0.02
+    control(lab, "speed").value = 0
+    finished(lab)
+    ((at, rate),) = lab._session.changes
+    assert at > 0 and rate == 0.02 and lab.settings.changes == f"{at}:0.02"
+    rates = lab.run.learning_rate
+    np.testing.assert_array_equal(rates.isel(seed=0), rates.isel(seed=1))
+    lab.close()
+
+
 def test_a_seed_that_was_stopped_takes_nothing_from_those_that_were_not():
     lab = DepthLab(**{**TINY, "updates": 1000}, seeds=2)
     press(lab, "Start")

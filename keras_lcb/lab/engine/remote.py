@@ -88,7 +88,7 @@ class RemoteTraining:
         self.learning_rate = self._state["learning_rate"]
 
     def __getattr__(self, name: str) -> Any:
-        # records, step, done, news, changes, diverged: as they were at the last record.
+        # records, step, done, news, changes, planned, diverged: as they were at the last record.
         if name.startswith("_") or name not in self._state:
             raise AttributeError(name)
         return self._state[name]

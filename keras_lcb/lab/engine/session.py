@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import dataclasses
 import enum
 import functools
 import threading
@@ -17,6 +18,7 @@ from keras_lcb.lab.engine.drivers import Driver, Job
 from keras_lcb.lab.engine.pace import Pace
 from keras_lcb.lab.settings import Settings
 from keras_lcb.lab.settings.declared import Declared
+from keras_lcb.lab.settings.setting import as_changes
 
 if TYPE_CHECKING:
     from keras_lcb.lab.engine.layers_training import LayersTraining
@@ -57,7 +59,8 @@ class Session:
 
     Attributes:
         state: What the session is doing.
-        settings: The settings of the current or last training.
+        settings: The settings of the current or last training. When a seed has ended, they hold the
+            learning rates that were set on the way, which the next one takes over.
         error: The error message, if `state` is `FAILED`.
     """
 
@@ -131,6 +134,14 @@ class Session:
             now = changes[-1][1]
         pending = [(training.step, rate)] if self.active and rate != now else []
         return [*changes, *pending]
+
+    @property
+    def schedule(self) -> list[tuple[int, float]]:
+        """The changes of the learning rate so far, and those that are still planned."""
+        training = self._training
+        if training is None:
+            return self.settings.planned_rates
+        return [*self.changes, *training.planned]
 
     def start(self, settings: Declared, *, records: int | None = None) -> None:
         """Starts a training, or continues one that is paused.
@@ -217,7 +228,7 @@ class Session:
                 with self._turn:
                     if not self._ours(generation):
                         break
-                    if self.learning_rate != self.settings.learning_rate:
+                    if not runs and self.learning_rate != self.settings.learning_rate:
                         training.learning_rate = self.learning_rate  # set since the start
                     self._training, self._seeds_done = training, len(runs)
                     self._drawn = 0
@@ -229,6 +240,7 @@ class Session:
                     runs.append(training.run())
                 if training.diverged:
                     end = State.DIVERGED
+                self._plan(training, generation)
         except Exception as error:  # raised in a thread, it would not reach the user
             self.error = f"{type(error).__name__}: {error}"
             end = State.FAILED
@@ -237,6 +249,13 @@ class Session:
                 if self.active:
                     self._enter(end)
                 self._on_end(runs)
+
+    def _plan(self, training: Training, generation: int) -> None:
+        """Makes the next seed change its learning rate where this one did."""
+        changes = as_changes([*training.changes, *training.planned])
+        with self._turn:
+            if generation == self._generation:
+                self.settings = dataclasses.replace(self.settings, changes=changes)
 
     def _train_one(self, training: Training, generation: int) -> Iterator[float]:
         self._count(training.records)  # of a training that was prepared

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -169,7 +169,7 @@ class Schedule(Setting):
                 f"`{name}` must be updates with learning rates, such as 1200:0.02,2400:0.005; "
                 f"received {value!r}."
             )
-        return ",".join(f"{update}:{rate:g}" for update, rate in sorted(pairs))
+        return as_changes(sorted(pairs))
 
     def control(self, name: str, value: Any) -> Control:
         """Returns a control that shows nothing."""
@@ -190,6 +190,11 @@ def pairs_of(text: str) -> list[tuple[int, float]] | None:
     except ValueError:
         return None
     return pairs if all(math.isfinite(rate) for _, rate in pairs) else None
+
+
+def as_changes(pairs: Iterable[tuple[int, float]]) -> str:
+    """Returns updates and learning rates as the text of a `Schedule`."""
+    return ",".join(f"{update}:{rate:g}" for update, rate in pairs)
 
 
 def setting(default: Any, known: Setting) -> Any:
