@@ -60,9 +60,10 @@ def where_least(
         return _NOT_YET, nowhere
     first, last = int(known[values[known].argmin()]), int(known[values[known].argmax()])
     apart, middle = values[last] - values[first], abs(np.median(values[known]))
-    if known.size > 1 and apart < _CLOSE * middle:
+    if 1 < known.size == len(values) and apart < _CLOSE * middle:
         return LAYER_ANSWERS[3], seen(first, last)
-    return LAYER_ANSWERS[int(3 * first / len(values))], seen(first, last)
+    third = int(3 * (first + 0.5) / len(values))  # in which the middle of the layer is
+    return LAYER_ANSWERS[third], seen(first, last)
 
 
 def first_frequency(view: View) -> tuple[str, str]:

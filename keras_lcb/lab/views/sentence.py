@@ -47,6 +47,9 @@ def half_way(view: LayersView) -> str:
     text = f"{view.layers[first]} half-way at update {when[first]:,.0f}"
     if len(order) > 1:
         text += f", {view.layers[last]} last, at {when[last]:,.0f}"
+    never = len(when) - len(order)
+    if never and not view.provisional:
+        text += f"; {never} layer{'s' if never > 1 else ''} never"
     return f"{beginning}{text}."
 
 
