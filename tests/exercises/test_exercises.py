@@ -216,7 +216,7 @@ def evidence(kind: str, run: xr.Dataset) -> dict:
 
     verdicts = ["shallower faster", "inconclusive", "deeper faster", "shallower faster"]
     rates = xr.zeros_like(run.normalized_distance) * np.nan
-    rates[2], rates[4] = [9.0, 0, 0, 0, 0], [0.1, 0.2, 0.4, np.nan, 9.0]
+    rates[2], rates[4] = [9.0, 0, 0, 0, 0], [0.1, 0.2, 0.4, 0.3, 9.0]
     error = run.frequency_error.copy(data=np.repeat([[1.0, 1.0, 1.0]], 5, axis=0))
     ten = error.copy(data=np.array([[1.0, 1, 1], [0, 0, 0.9], [0, 0, 0.1], [0, 0, 0], [0, 0, 0]]))
     slow = ten.assign_coords(step=[0, 30, 60, 90, 120])
@@ -475,7 +475,10 @@ def test_a_run_without_an_answer_leaves_the_exercise_open(run):
     )
     one_layer = run.sel(layer=["a", "head"])
     plain = run.drop_vars("frequency_share")
+    flat = evidence("flat", run)["run"]
+    unknown = flat.stable_learning_rate.where(flat.layer != "b")
     for name, answer, given in [
+        ("04.4", "c", {"run": flat.assign(stable_learning_rate=unknown)}),
         ("01.1", "a", {"run": diverged}),
         ("01.1", "a", {"run": one_layer}),
         ("01.2", 5, {"run": one_layer}),

@@ -20,6 +20,9 @@ from keras_lcb.lab.views.view import View, view_of
 CHANGE = f"relative_gradient_change/step_size={STEP_SIZE:g}"
 
 
+_NOT_KNOWN = "cannot be told"
+
+
 @dataclass(frozen=True, eq=False, kw_only=True)
 class FlatnessView(View):
     """One state of a training, with the loss around its layers.
@@ -108,11 +111,18 @@ def _rates(view: FlatnessView) -> str:
     if len(known) < 2:
         return ""
     most, least = known[rates[known].argmax()], known[rates[known].argmin()]
+    without = _without(view.layers, rates)
+    unknown = f"None was found for {without}. " if without else ""
     return (
         f"At update {view.moments[-1]:,} {view.layers[most]} has the largest stable learning rate "
         f"if it alone moves, {rates[most]:.2g}; {view.layers[least]} the smallest, "
-        f"{rates[least]:.2g}. All layers are trained at {view.learning_rate:.2g}."
+        f"{rates[least]:.2g}. {unknown}All layers are trained at {view.learning_rate:.2g}."
     )
+
+
+def _without(layers: Sequence[str], rates: np.ndarray) -> str:
+    """Returns the names of the layers for which no rate was found."""
+    return ", ".join(np.array(layers)[~np.isfinite(rates)])
 
 
 def _rises(view: FlatnessView) -> str:
@@ -149,7 +159,10 @@ def most_stable_layer(view: FlatnessView) -> tuple[str, str]:
             f"{view.layers[least]} up to {rates[least]:.2g}."
         )
 
-    return where_least(-rates, seen, "No largest stable learning rate was found.")
+    without = _without(view.hidden, rates)
+    if without:  # their rates may be too large to find, as where hardly any gradient arrives
+        return _NOT_KNOWN, f"No largest stable learning rate was found for {without}."
+    return where_least(-rates, seen, "")
 
 
 FLATNESS_QUESTIONS: dict[str, Question] = {
