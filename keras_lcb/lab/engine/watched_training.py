@@ -84,9 +84,10 @@ class WatchedTraining:
 
     def view(self) -> LayersView:
         """Returns the view of the newest record, measured to the weights of that record."""
-        count = self.records
+        count, rows = self.records, self._convergence.followed
         view = LayersView(
-            layers=tuple(row.name for row in self._convergence.followed),
+            layers=tuple(row.name for row in rows),
+            heads=tuple(row.name for row in rows if row.role == "head"),
             updates=self.updates,
             **along(self._convergence.records[:count], self._gradients.records[:count]),
             provisional=True,

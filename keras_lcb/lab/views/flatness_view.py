@@ -151,12 +151,12 @@ def _change(view: FlatnessView) -> str:
 
 def most_stable_layer(view: FlatnessView) -> tuple[str, str]:
     """Returns where the layer with the largest stable learning rate at the end is, and why."""
-    rates = view.rates[-1][: len(view.hidden)]
+    rates = view.rates[-1][view.places]
 
     def seen(most: int, least: int) -> str:
         return (
-            f"{view.layers[most]} up to rate {rates[most]:.2g}, "
-            f"{view.layers[least]} up to {rates[least]:.2g}."
+            f"{view.hidden[most]} up to rate {rates[most]:.2g}, "
+            f"{view.hidden[least]} up to {rates[least]:.2g}."
         )
 
     without = _without(view.hidden, rates)

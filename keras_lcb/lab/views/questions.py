@@ -33,12 +33,12 @@ class Question:
 
 def first_layer(view: LayersView) -> tuple[str, str]:
     """Returns where the layer is that comes half-way first, and a sentence about it."""
-    when = view.half_way[: len(view.hidden)]
+    when = view.half_way[view.places]
 
     def seen(first: int, last: int) -> str:
         return (
-            f"{view.layers[first]} at update {when[first]:,.0f}, "
-            f"{view.layers[last]} at {when[last]:,.0f}."
+            f"{view.hidden[first]} at update {when[first]:,.0f}, "
+            f"{view.hidden[last]} at {when[last]:,.0f}."
         )
 
     return where_least(when, seen, "No layer came half-way.")
