@@ -145,6 +145,13 @@ def test_it_tells_of_the_hidden_layers_whichever_are_recorded(make, layers, told
     watched.close()
 
 
+def test_a_single_callback_is_taken_as_fit_takes_it():
+    seen = keras.callbacks.History()
+    watched = watch(model(), X, Y, epochs=2, callbacks=seen)
+    assert watched.wait(60) and watched.state == "done" and len(seen.epoch) == 2
+    watched.close()
+
+
 def test_what_goes_wrong_is_said():
     with pytest.raises(ValueError, match="must be compiled; received 'bare'"):
         watch(keras.Sequential([keras.layers.Dense(1)], name="bare"), X, Y)

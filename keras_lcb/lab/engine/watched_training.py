@@ -102,9 +102,9 @@ class WatchedTraining:
 
     def _train(self) -> None:
         gate = keras.callbacks.LambdaCallback(on_train_batch_end=lambda *_, **__: self._gate())
-        given = list(self._fit.get("callbacks") or [])
-        callbacks = [*given, *self._recorders, gate]
+        given = self._fit.get("callbacks") or []  # as `fit` takes them: one, or several
         try:
+            callbacks = [*keras.tree.flatten(given), *self._recorders, gate]
             self._model.fit(**{**self._fit, "callbacks": callbacks})
             self.state = "stopped" if self._stopped else "done"
         except Exception as error:  # raised in a thread, it would not reach the user
