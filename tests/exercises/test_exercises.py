@@ -538,3 +538,26 @@ def test_predictions_are_set_beside_the_outcome():
     assert "agree" in exercises.predicted("Layer_0 ", "layer_0")
     assert "agree" in exercises.predicted([1, 3], (1, 3))
     assert "differ" in exercises.predicted("layer_1", "layer_0")
+
+
+@pytest.mark.parametrize(
+    ("prediction", "outcome", "agree"),
+    [
+        ("layer 2", "layer_2", True),
+        ("Layer-12", "layer_2", False),
+        ("1,3,10", [1, 3, 10], True),
+        (np.array([1, 3]), [1, 3], True),
+        ([1, 3], [1, 3, 10], False),
+        ([3, 1], [1, 3], False),
+        (2.0, 2, True),
+        ("3", 3, True),
+        (2, 3, False),
+        ("two", 2, False),
+        ("Together", "together", True),
+        (None, "none", None),
+        ([..., ...], [1, 3], None),
+    ],
+)
+def test_predictions_are_read_in_any_form(prediction, outcome, agree):
+    told = {True: "They agree", False: "They differ", None: "nothing yet"}[agree]
+    assert told in exercises.predicted(prediction, outcome)
