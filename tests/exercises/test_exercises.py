@@ -431,6 +431,13 @@ def test_the_run_of_exercise_05_4(run):
     assert exercises.check("05.4", {"frequency_error": 1}).right is False
 
 
+def test_what_is_learned_before_the_first_record_has_no_order_in_exercise_05_4(run):
+    error = run.frequency_error.copy()
+    error[1:] = 0.0
+    error[0] = [1.2, 1.1, 1.0]  # so that the lowest crosses one half last between the records
+    assert exercises.check("05.4", run.assign(frequency_error=error)).right is False
+
+
 def test_exercise_05_4_names_wave_numbers_whatever_their_order(run):
     error = run.frequency_error.sel(frequency=[1, 3]).assign_coords(frequency=[3, 1])
     for order in ([1, 3], [3, 1]):
