@@ -109,6 +109,14 @@ def test_it_pauses_and_stops_after_a_batch_and_leaves_no_thread():
     watched.close()
 
 
+def test_a_pause_after_stop_holds_nothing_up():
+    watched = watch(model(), X, Y, epochs=100_000, batch_size=256)
+    watched.stop()
+    watched.pause()
+    assert watched.wait(60) and watched.state == "stopped"
+    watched.close()
+
+
 def several_outputs():
     taken = keras.Input((3,))
     deep = keras.layers.Dense(4, "tanh", name="deep")

@@ -56,8 +56,8 @@ class WatchedTraining:
         self._thread.start()
 
     def pause(self, paused: bool) -> None:
-        """Pauses the training after the current batch, or goes on."""
-        if self.active:
+        """Pauses the training after the current batch, or goes on; not once it is to end."""
+        if self.active and not self._stopped:
             self.state = "paused" if paused else "training"
             (self._may_go_on.clear if paused else self._may_go_on.set)()
 
