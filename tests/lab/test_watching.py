@@ -109,6 +109,15 @@ def test_it_pauses_and_stops_after_a_batch_and_leaves_no_thread():
     watched.close()
 
 
+def test_the_updates_that_are_planned_are_those_that_are_made():
+    made = model()
+    made.compile(keras.optimizers.SGD(0.05, gradient_accumulation_steps=2), "mse")
+    watched = watch(made, X, Y, epochs=75, initial_epoch=50, every="epoch", batch_size=16)
+    assert watched.wait(60) and watched.state == "done"
+    assert watched._training.updates == int(watched.run.step[-1]) == 25 * 16 // 2
+    watched.close()
+
+
 def test_a_pause_after_stop_holds_nothing_up():
     watched = watch(model(), X, Y, epochs=100_000, batch_size=256)
     watched.stop()
