@@ -13,6 +13,7 @@ from keras_lcb.lab.views.view import View
 
 _CLOSE = 0.15  # times count as equal if they differ by less than this part of their median
 _NOT_YET = "none of them"
+_ONLY = "the only layer"
 
 
 @dataclass(frozen=True)
@@ -55,12 +56,14 @@ def where_least(
             sentence.
         nowhere: The sentence if no value is finite.
     """
+    if len(values) == 1:
+        return _ONLY, "No other hidden layer to compare it with."
     known = np.flatnonzero(np.isfinite(values))
     if not known.size:
         return _NOT_YET, nowhere
     first, last = int(known[values[known].argmin()]), int(known[values[known].argmax()])
     apart, middle = values[last] - values[first], abs(np.median(values[known]))
-    if 1 < known.size == len(values) and apart < _CLOSE * middle:
+    if known.size == len(values) and apart < _CLOSE * middle:
         return LAYER_ANSWERS[3], seen(first, last)
     third = int(3 * (first + 0.5) / len(values))  # in which the middle of the layer is
     return LAYER_ANSWERS[third], seen(first, last)
