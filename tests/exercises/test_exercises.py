@@ -451,6 +451,10 @@ def test_the_run_of_exercise_06_4(run):
     reverse = made(run.isel(layer=[3, 1, 2, 0, 4]))
     assert exercises.check("06.4", reverse).right is True
     assert exercises.check("06.4", made(run)).right is False
+    moves = reverse.layer != reverse.layer[0]  # the first layer does not
+    still = reverse.assign(normalized_distance=reverse.normalized_distance.where(moves))
+    verdict = exercises.check("06.4", still)
+    assert verdict.right is False and "never came half the way" in verdict.said
     for change in ({"depth": 4}, {"residual": True}, {"optimizer": "adam"}):
         verdict = exercises.check("06.4", made(run.isel(layer=[3, 1, 2, 0, 4]), **change))
         assert verdict.right is False and "plain network, with momentum" in verdict.said
