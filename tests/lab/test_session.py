@@ -116,6 +116,17 @@ def test_stop_ends_it_at_the_next_record_and_nothing_is_drawn_after_it(session):
     assert session.ends == [[(0, records)]]
 
 
+def test_a_start_right_after_stop_keeps_what_was_stopped(session):
+    session.start(dataclasses.replace(SETTINGS, updates=20_000))
+    session.wait(lambda: session.views)
+    session.stop()
+    session.start(dataclasses.replace(SETTINGS, seed=1))
+    session.wait(lambda: len(session.ends) == 2)
+    stopped, whole = session.ends
+    assert stopped == [(0, session.trainings[0].records)] and whole == [(1, 100)]
+    assert session.states == [State.RUNNING, State.STOPPED, State.RUNNING, State.DONE]
+
+
 def test_training_waits_for_the_first_picture_and_for_no_other():
     session = Watched()
     records = []  # before a picture is drawn, and after it

@@ -82,6 +82,8 @@ class Session:
         self._seen = threading.Event()  # set once training need not wait for the first picture
         self._generation = 0  # number of the current start; jobs of earlier ones end
         self._training: Training | None = None
+        self._ending = False  # whether a training was started whose end is not told yet
+        self._next: tuple[Declared, int | None] | None = None  # to start when it is
         self._seeds_done = 0  # trainings that ended before the current one
         self._drawn = 0
         self._pace = Pace()
@@ -146,12 +148,17 @@ class Session:
     def start(self, settings: Declared, *, records: int | None = None) -> None:
         """Starts a training, or continues one that is paused.
 
+        After `stop`, a new training begins once the records of the stopped one are passed on.
+
         Args:
             settings: The settings to train. A paused training continues with its own settings.
             records: Pause after so many records. Defaults to `None`: do not pause.
         """
         with self._turn:
             if self.state is State.RUNNING:
+                return
+            if self._ending and not self.active:
+                self._next = settings, records
                 return
             self._records_left = records
             if self.state is State.PAUSED:
@@ -163,6 +170,7 @@ class Session:
             self.learning_rate, self.speed = settings.learning_rate, settings.speed
             self._training, self._seeds_done, self._drawn, self.error = None, 0, 0, ""
             self._seen.clear()
+            self._ending = True
             self._enter(State.RUNNING)
         self._driver.start(self._train(self._generation))
         self._driver.start(self._draw(self._generation))
@@ -176,6 +184,7 @@ class Session:
     def stop(self) -> None:
         """Ends the training after the current record, and keeps its records."""
         with self._turn:
+            self._next = None
             if self.active:
                 self._enter(State.STOPPED)
         self._driver.wake()
@@ -184,7 +193,7 @@ class Session:
         """Ends the training and discards its records."""
         with self._turn:
             self._generation += 1
-            self._training = None
+            self._training, self._ending, self._next = None, False, None
             self._enter(State.READY)
         self._driver.wake()
 
@@ -248,7 +257,11 @@ class Session:
             if generation == self._generation:
                 if self.active:
                     self._enter(end)
+                self._ending = False
                 self._on_end(runs)
+                if self._next is not None:
+                    (settings, records), self._next = self._next, None
+                    self.start(settings, records=records)
 
     def _plan(self, training: Training, generation: int) -> None:
         """Makes the next seed change its learning rate where this one did."""
