@@ -50,6 +50,19 @@ class Setting:
         """Returns the value in a few words, for lists of settings; may be ""."""
         return "" if value == self.silent else self.said.format(value)
 
+    def words_apart(self, value: Any) -> str:
+        """Returns the value in a few words where another one stands beside it.
+
+        So a value that is not worth telling by itself is told. One that changes no outcome is not.
+        """
+        if self.words(value) or not self.said:
+            return self.words(value)
+        return f"{self.label.lower()}: {self.text(value)}"
+
+    def text(self, value: Any) -> str:
+        """Returns the value as text, without what it is a value of."""
+        return str(value) or "none"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Number(Setting):
@@ -121,6 +134,10 @@ class Choice(Setting):
     def words(self, value: Any) -> str:
         """Returns the value in a few words."""
         return self.words_for.get(value, super().words(value))
+
+    def text(self, value: Any) -> str:
+        """Returns the text of the option."""
+        return self.options[value]
 
 
 @dataclass(frozen=True, kw_only=True)
