@@ -245,8 +245,9 @@ class Lab:
     def _observe(self) -> None:
         controls, session = self._controls, self._session
         settings = controls.of_settings()
-        for control in settings.values():
-            control.observe(self._changed)
+        for name, control in settings.items():
+            # The speed makes no difference to what comes out.
+            control.observe(self._changed_quietly if name == "speed" else self._changed)
         controls.preset.observe(self._apply_preset)
         rate, speed = settings["learning_rate"], settings["speed"]
         rate.observe(lambda: session.set_learning_rate(rate.value))

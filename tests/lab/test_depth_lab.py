@@ -369,6 +369,18 @@ def test_a_rate_that_is_still_planned_stays_in_the_line():
     lab.close()
 
 
+def test_another_speed_is_no_other_training():
+    lab = DepthLab("bias", changes="900:0.02", speed=40, predict=True)
+    shown = lab._gallery.viewer.shown
+    control(lab, "speed").value = 0
+    assert lab.settings.changes == "900:0.02" and lab.settings.speed == 0
+    assert "changes=900" in lab.config and "speed=0" in lab.config
+    assert lab._gallery.viewer.shown is shown
+    control(lab, "depth").value = 3
+    assert lab.settings.changes == ""
+    lab.close()
+
+
 def test_seeds_have_the_learning_rates_of_the_first_of_them():
     lab = DepthLab(**{**TINY, "updates": 400}, learning_rate=0.1, speed=400, seeds=2)
     press(lab, "Start")
