@@ -26,9 +26,7 @@ from keras_lcb.synthetic.spectra import time_to_learn
     ),
 )
 def _order(answer: Any, run: xr.Dataset) -> Grade:
-    first = float(run["step"].values[1])  # what happens before it is not seen
-    times = {k: max(time, first) for k, time in _times(run).items()}
-    return answers.order(answer, times, right="In this order they are learned.")
+    return answers.order(answer, _seen(run), right="In this order they are learned.")
 
 
 @exercise(
@@ -74,7 +72,8 @@ def _carrier(answer: Any, run: xr.Dataset, frequency: int) -> Grade:
 @exercise(
     "05.4",
     checked="the run that you pass: its target has two frequencies or more, and the error at some "
-    "frequency falls below one half before that at a lower one does.",
+    "frequency falls below one half before that at a lower one does. What happens before the "
+    "first record has no order.",
     hints=(
         "How large is the gradient that a frequency causes? Its amplitude counts, too.",
         "Give the low frequency a small amplitude and the high one a large one.",
@@ -84,13 +83,19 @@ def _carrier(answer: Any, run: xr.Dataset, frequency: int) -> Grade:
 def _high_first(answer: Any) -> Grade:
     if not isinstance(answer, xr.Dataset) or "frequency_error" not in answer:
         return False, "The answer is a run, as synthetic.run returns it."
-    learned = _times(answer)  # low frequencies first
+    learned = _seen(answer)  # low frequencies first
     times = [math.inf if math.isnan(time) else time for time in learned.values()]
     waves = list(learned)
     for low, high in zip(*np.triu_indices(len(waves), 1), strict=True):
         if times[high] < times[low]:
             return True, f"Wave number {waves[high]} is learned before {waves[low]}."
     return False, "In this run, lower frequencies are learned first."
+
+
+def _seen(run: xr.Dataset) -> dict[int, float]:
+    """Returns when each frequency is learned; what happens before the first record is not seen."""
+    first = float(run["step"].values[:2][-1])
+    return {k: max(time, first) for k, time in _times(run).items()}
 
 
 def _times(run: xr.Dataset) -> dict[int, float]:

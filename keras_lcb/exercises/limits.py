@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -85,6 +86,8 @@ def _reverse(answer: Any) -> Grade:
     if made["residual"] or made["optimizer"] != "momentum" or made["depth"] < 5:
         return False, "It has to be a plain network, with momentum, and five hidden layers or more."
     times = list(answers.half_way(answer).values())
+    if not math.isfinite(max(times[0], times[-1])):
+        return False, "One of the two layers never came half the way. Take another seed."
     compared = f"The first is half-way at update {times[0]:,.0f}, the last at {times[-1]:,.0f}."
     if times[-1] < times[0]:
         return True, f"{compared} This is one seed: try two more before you believe it."

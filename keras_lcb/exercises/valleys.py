@@ -105,11 +105,11 @@ def _bears_most(answer: Any, run: xr.Dataset) -> Grade:
     if "stable_learning_rate" not in run:
         raise NoAnswer("This run has no stable learning rates. Pass the run of the lab above.")
     rates = run["stable_learning_rate"].sel(layer=layers).dropna("step", how="all")
-    if not rates.sizes["step"] or not np.isfinite(rates.values[-1]).any():
-        raise NoAnswer("No layer of this run has a stable learning rate at the end.")
+    if not rates.sizes["step"] or not np.isfinite(rates.values[-1]).all():
+        raise NoAnswer("Some layer of this run has no stable learning rate. Take another seed.")
     last = rates.values[-1]
-    most = layers[int(np.nanargmax(last))]
-    return answers.name(answer, [most], layers, right=f"It bears {np.nanmax(last):.2g}.")
+    most = layers[int(last.argmax())]
+    return answers.name(answer, [most], layers, right=f"It bears {last.max():.2g}.")
 
 
 question(

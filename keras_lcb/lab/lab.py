@@ -29,8 +29,9 @@ from keras_lcb.lab.settings.declared import Declared
 from keras_lcb.lab.settings.line import read_line
 from keras_lcb.lab.settings.presets import preset_named
 from keras_lcb.lab.settings.query import as_query
+from keras_lcb.lab.settings.setting import as_changes
 from keras_lcb.lab.showing import Showing, titles
-from keras_lcb.lab.views.stacking import stacked
+from keras_lcb.lab.views.stacking import left_out, stacked
 
 
 class Lab:
@@ -130,11 +131,15 @@ class Lab:
         """Returns the settings; during training, with the learning rates that were set."""
         settings = self.settings
         if self._session.active:
-            settings = dataclasses.replace(
-                self._session.settings, changes=_text(self._session.changes), speed=settings.speed
-            )
+            settings = self._trained(settings.speed)
         values: dict[str, Any] = dataclasses.asdict(settings)
         return {name: value for name, value in values.items() if value != "" or name != "changes"}
+
+    def _trained(self, speed: int) -> Declared:
+        """Returns the settings of the training, with the learning rates that were set."""
+        session = self._session
+        changes = as_changes(session.schedule)
+        return dataclasses.replace(session.settings, changes=changes, speed=speed)
 
     def write_address(self) -> None:
         """From now on, keeps the settings in the address of the page, which only this lab is on."""
@@ -240,8 +245,9 @@ class Lab:
     def _observe(self) -> None:
         controls, session = self._controls, self._session
         settings = controls.of_settings()
-        for control in settings.values():
-            control.observe(self._changed)
+        for name, control in settings.items():
+            # The speed makes no difference to what comes out.
+            control.observe(self._changed_quietly if name == "speed" else self._changed)
         controls.preset.observe(self._apply_preset)
         rate, speed = settings["learning_rate"], settings["speed"]
         rate.observe(lambda: session.set_learning_rate(rate.value))
@@ -346,14 +352,12 @@ class Lab:
     def _on_end(self, runs: list[xr.Dataset]) -> None:
         if not runs:
             return
-        settings = dataclasses.replace(
-            self._session.settings, changes=_text(self._session.changes), speed=self._session.speed
-        )
+        settings = self._trained(self._session.speed)
         run = stacked(runs)
         view = self.declared.view_of(run, settings.planned)
         predicted = self._prediction.compare(view) if self._prediction is not None else ""
         ended = self._session.state.value.split(":")[0]
-        entry = self._history.add(settings, run, view, ended, predicted)
+        entry = self._history.add(settings, run, view, ended, predicted, left_out(runs))
         self._controls.offer_runs([(kept.name, kept.number) for kept in self._history.entries])
         self._apply(settings)  # with the learning rate at first, and those set on the way
         self._showing.past(entry, self._beside(), "with distances to its final weights.")
@@ -414,10 +418,6 @@ class Lab:
         if self._showing.entry is not None and not self._session.active:
             self._showing.past(self._showing.entry, self._beside())
             self._showing.grey_if_stale(self.settings)
-
-
-def _text(changes: Sequence[tuple[int, float]]) -> str:
-    return ",".join(f"{update}:{rate:g}" for update, rate in changes)
 
 
 def _with(settings: Declared, changes: Mapping[str, Any]) -> Any:

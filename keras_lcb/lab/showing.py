@@ -75,8 +75,9 @@ class Showing:
             self._gallery.show({left: beside.form, right: entry.form}, told)
 
     def _said(self, entry: Entry) -> str:
-        """Returns what a past run shows, and what is wrong with it."""
-        return " ".join(filter(None, [self._declared.describe(entry.view), entry.found]))
+        """Returns what a past run shows, which seeds are not in it, and what is wrong with it."""
+        said = [self._declared.describe(entry.view), entry.left_out, entry.found]
+        return " ".join(filter(None, said))
 
     def fits(self, settings: Declared) -> bool:
         """Returns whether what is shown starts as a training with these settings would."""

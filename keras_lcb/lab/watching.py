@@ -83,7 +83,8 @@ def watch(
             f"The model must be compiled; received '{model.name}', which is not. Call "
             "`model.compile(optimizer, loss)` first."
         )
-    updates = _planned(x, epochs, fit)
+    accumulated = getattr(model.optimizer, "gradient_accumulation_steps", None) or 1
+    updates = _batches(x, epochs - int(fit.get("initial_epoch", 0)), fit) // accumulated
     if every is None:
         every = max(1, updates // _RECORDS) if updates else "epoch"
     given = {"verbose": 0, **fit, "x": x, "y": y, "epochs": epochs}
@@ -210,8 +211,8 @@ class Watched:
             self._status.value = shown
 
 
-def _planned(x: Any, epochs: int, fit: dict[str, Any]) -> int:
-    """Returns how many updates `fit` will make; 0 if that is not known."""
+def _batches(x: Any, epochs: int, fit: dict[str, Any]) -> int:
+    """Returns how many batches `fit` will take; 0 if that is not known."""
     if fit.get("steps_per_epoch"):
         return epochs * int(fit["steps_per_epoch"])
     shape = getattr(x, "shape", None)

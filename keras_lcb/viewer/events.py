@@ -100,7 +100,7 @@ def _changes(
     if not changed.size:
         return []
     what = f"learning rate{whose}"
-    if changed.size > _SCHEDULED * len(rates):
+    if changed.size > max(1, _SCHEDULED * len(rates)):
         text = f"{what} follows a schedule, {rates[0]:.3g} → {rates[-1]:.3g}"
         return [Event(int(steps[changed[0]]), "learning rate", text, layers)]
     return [

@@ -216,7 +216,7 @@ def evidence(kind: str, run: xr.Dataset) -> dict:
 
     verdicts = ["shallower faster", "inconclusive", "deeper faster", "shallower faster"]
     rates = xr.zeros_like(run.normalized_distance) * np.nan
-    rates[2], rates[4] = [9.0, 0, 0, 0, 0], [0.1, 0.2, 0.4, np.nan, 9.0]
+    rates[2], rates[4] = [9.0, 0, 0, 0, 0], [0.1, 0.2, 0.4, 0.3, 9.0]
     error = run.frequency_error.copy(data=np.repeat([[1.0, 1.0, 1.0]], 5, axis=0))
     ten = error.copy(data=np.array([[1.0, 1, 1], [0, 0, 0.9], [0, 0, 0.1], [0, 0, 0], [0, 0, 0]]))
     slow = ten.assign_coords(step=[0, 30, 60, 90, 120])
@@ -431,6 +431,13 @@ def test_the_run_of_exercise_05_4(run):
     assert exercises.check("05.4", {"frequency_error": 1}).right is False
 
 
+def test_what_is_learned_before_the_first_record_has_no_order_in_exercise_05_4(run):
+    error = run.frequency_error.copy()
+    error[1:] = 0.0
+    error[0] = [1.2, 1.1, 1.0]  # so that the lowest crosses one half last between the records
+    assert exercises.check("05.4", run.assign(frequency_error=error)).right is False
+
+
 def test_exercise_05_4_names_wave_numbers_whatever_their_order(run):
     error = run.frequency_error.sel(frequency=[1, 3]).assign_coords(frequency=[3, 1])
     for order in ([1, 3], [3, 1]):
@@ -444,6 +451,10 @@ def test_the_run_of_exercise_06_4(run):
     reverse = made(run.isel(layer=[3, 1, 2, 0, 4]))
     assert exercises.check("06.4", reverse).right is True
     assert exercises.check("06.4", made(run)).right is False
+    moves = reverse.layer != reverse.layer[0]  # the first layer does not
+    still = reverse.assign(normalized_distance=reverse.normalized_distance.where(moves))
+    verdict = exercises.check("06.4", still)
+    assert verdict.right is False and "never came half the way" in verdict.said
     for change in ({"depth": 4}, {"residual": True}, {"optimizer": "adam"}):
         verdict = exercises.check("06.4", made(run.isel(layer=[3, 1, 2, 0, 4]), **change))
         assert verdict.right is False and "plain network, with momentum" in verdict.said
@@ -475,7 +486,10 @@ def test_a_run_without_an_answer_leaves_the_exercise_open(run):
     )
     one_layer = run.sel(layer=["a", "head"])
     plain = run.drop_vars("frequency_share")
+    flat = evidence("flat", run)["run"]
+    unknown = flat.stable_learning_rate.where(flat.layer != "b")
     for name, answer, given in [
+        ("04.4", "c", {"run": flat.assign(stable_learning_rate=unknown)}),
         ("01.1", "a", {"run": diverged}),
         ("01.1", "a", {"run": one_layer}),
         ("01.2", 5, {"run": one_layer}),
@@ -535,3 +549,26 @@ def test_predictions_are_set_beside_the_outcome():
     assert "agree" in exercises.predicted("Layer_0 ", "layer_0")
     assert "agree" in exercises.predicted([1, 3], (1, 3))
     assert "differ" in exercises.predicted("layer_1", "layer_0")
+
+
+@pytest.mark.parametrize(
+    ("prediction", "outcome", "agree"),
+    [
+        ("layer 2", "layer_2", True),
+        ("Layer-12", "layer_2", False),
+        ("1,3,10", [1, 3, 10], True),
+        (np.array([1, 3]), [1, 3], True),
+        ([1, 3], [1, 3, 10], False),
+        ([3, 1], [1, 3], False),
+        (2.0, 2, True),
+        ("3", 3, True),
+        (2, 3, False),
+        ("two", 2, False),
+        ("Together", "together", True),
+        (None, "none", None),
+        ([..., ...], [1, 3], None),
+    ],
+)
+def test_predictions_are_read_in_any_form(prediction, outcome, agree):
+    told = {True: "They agree", False: "They differ", None: "nothing yet"}[agree]
+    assert told in exercises.predicted(prediction, outcome)

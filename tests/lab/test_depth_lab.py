@@ -356,6 +356,58 @@ def test_a_learning_rate_that_changes_on_the_way_is_marked_told_listed_and_share
         each.close()
 
 
+def test_a_rate_that_is_still_planned_stays_in_the_line():
+    line = "depth=2&width=8&updates=1000&learning_rate=0.1&changes=900:0.02&speed=40"
+    lab = DepthLab.from_config(line)
+    press(lab, "Start")
+    while lab._session.progress[0] < 10:
+        time.sleep(0.01)
+    assert DepthLab.from_config(lab.config).settings.changes == "900:0.02"
+    press(lab, "Stop")
+    finished(lab)
+    assert lab.settings.changes == "900:0.02"
+    lab.close()
+
+
+def test_another_speed_is_no_other_training():
+    lab = DepthLab("bias", changes="900:0.02", speed=40, predict=True)
+    shown = lab._gallery.viewer.shown
+    control(lab, "speed").value = 0
+    assert lab.settings.changes == "900:0.02" and lab.settings.speed == 0
+    assert "changes=900" in lab.config and "speed=0" in lab.config
+    assert lab._gallery.viewer.shown is shown
+    control(lab, "depth").value = 3
+    assert lab.settings.changes == ""
+    lab.close()
+
+
+def test_seeds_have_the_learning_rates_of_the_first_of_them():
+    lab = DepthLab(**{**TINY, "updates": 400}, learning_rate=0.1, speed=400, seeds=2)
+    press(lab, "Start")
+    while lab._session.progress[0] < 40:
+        time.sleep(0.01)
+    control(lab, "learning_rate").value = 0.02
+    control(lab, "speed").value = 0
+    finished(lab)
+    ((at, rate),) = lab._session.changes
+    assert at > 0 and rate == 0.02 and lab.settings.changes == f"{at}:0.02"
+    rates = lab.run.learning_rate
+    np.testing.assert_array_equal(rates.isel(seed=0), rates.isel(seed=1))
+    lab.close()
+
+
+def test_a_seed_that_was_stopped_takes_nothing_from_those_that_were_not():
+    lab = DepthLab(**{**TINY, "updates": 1000}, seeds=2)
+    press(lab, "Start")
+    while lab._session.progress[0] <= 1000:
+        time.sleep(0.002)
+    press(lab, "Stop")
+    finished(lab)
+    assert "seed" not in lab.run.dims and lab.run.step[-1] == 1000
+    assert re.search(r"Left out: seed 1, which ended at update \d+\.", lab.sentence)
+    lab.close()
+
+
 def test_a_layer_that_is_highlighted_stands_out_in_the_pictures_and_the_other_way_round():
     lab = DepthLab(**TINY)
     control(lab, "highlight").value = "layer_1"

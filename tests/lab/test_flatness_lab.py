@@ -183,7 +183,7 @@ def test_what_is_not_finite_is_not_told():
     broken = flat_view(rates=[np.nan] * 4, change=nothing, slices=np.full((4, 5), np.inf))
     form_of(broken)
     assert "learning rate" not in describe_flatness(broken)
-    assert most_stable_layer(broken)[0] == "none of them"
+    assert most_stable_layer(broken)[0] == "cannot be told"
 
 
 def test_words_say_what_was_measured():
@@ -199,6 +199,13 @@ def test_words_say_what_was_measured():
     )
 
 
+def test_layers_without_a_rate_are_named():
+    seen = flat_view((np.nan, 0.4, 0.2, 9.0))
+    assert "layer_2 the smallest, 0.2. None was found for layer_0. All" in describe_flatness(seen)
+    told = "No largest stable learning rate was found for layer_0."
+    assert most_stable_layer(seen)[1] == told
+
+
 @pytest.mark.parametrize(
     ("rates", "answer"),
     [
@@ -206,7 +213,7 @@ def test_words_say_what_was_measured():
         ((0.1, 0.4, 0.2, 9.0), "a layer in the middle"),
         ((0.1, 0.2, 0.4, 9.0), "a deep layer"),
         ((0.20, 0.21, 0.20, 9.0), "all about together"),
-        ((np.nan, 0.1, np.nan, 9.0), "a layer in the middle"),
+        ((np.nan, 0.1, 0.2, 9.0), "cannot be told"),
     ],
 )
 def test_the_outcome_is_where_the_most_stable_layer_is(rates, answer):

@@ -127,6 +127,7 @@ def test_times_are_added_up_and_compared():
 def test_several_seeds_give_the_mean_time_and_accuracy():
     runs = [trained("none", seed=seed).run() for seed in (0, 1)]
     seen = freezing_view_of(stacked(runs))
+    assert describe_freezing(seen).startswith("In the first of 2 seeds: No layer is frozen.")
     assert seen.accuracy == pytest.approx(np.mean([run["test_accuracy"] for run in runs]))
     assert seen.seconds == pytest.approx(np.mean([freezing_view_of(run).seconds for run in runs]))
 

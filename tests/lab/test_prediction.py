@@ -16,6 +16,12 @@ from tests.lab.views import view
         ((300, 200, 100), "a deep layer"),
         ((200, 205, 199), "all about together"),
         ((10_000, 10_000, 10_000), "none of them"),
+        ((200, 205, 10_000), "a shallow layer"),
+        ((100, 200), "a shallow layer"),
+        ((100,), "the only layer"),
+        ((200, 100), "a deep layer"),
+        ((300, 100, 300, 300, 300), "a shallow layer"),
+        ((300, 300, 300, 100, 300), "a deep layer"),
     ],
 )
 def test_the_outcome_is_where_the_first_layer_is(half_way, answer):

@@ -1,5 +1,6 @@
 """A training in the server's process is, to a page, the training in its own."""
 
+import dataclasses
 import os
 import secrets
 import subprocess
@@ -103,6 +104,25 @@ def test_it_stops_when_it_is_enough_and_goes_on_at_another_rate(process):
     training.advance(lambda: False)
     assert training.changes == [(40, 0.01)]
     assert training.run().attrs["learning_rate"] == pytest.approx(0.05)
+
+
+def test_rates_that_are_planned_are_kept_and_one_that_is_set_replaces_them(process):
+    planned = dataclasses.replace(SETTINGS, changes="0:0.02,30:0.01")
+    training = there(DepthLab).training(planned, 0)
+    training.advance(lambda: training.records == 6)
+    assert training.changes == [(0, 0.02), (30, 0.01)] and training.learning_rate == 0.01
+    training.learning_rate = 0.03
+    training.advance(lambda: False)
+    assert training.changes == [(0, 0.02), (30, 0.01), (60, 0.03)]
+
+
+def test_a_lab_of_a_line_with_planned_rates_trains_with_them(process):
+    lab = DepthLab.from_config("depth=2&width=8&updates=100&learning_rate=0.05&changes=0:0.02")
+    time.sleep(1)  # so that a training is prepared, which has begun with the planned rate
+    lab.start()
+    until(lambda: lab.run is not None)
+    assert lab.settings.changes == "0:0.02"
+    lab.close()
 
 
 def test_measurements_are_news_as_soon_as_they_are_there(process):

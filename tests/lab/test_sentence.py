@@ -21,9 +21,11 @@ def test_says_which_gradient_is_large_and_which_waves_are_learned():
     assert "Learned by half and more: wave number 1; not yet: 3." in said
 
 
-def test_layers_that_never_come_half_way_are_not_named():
+def test_layers_that_never_come_half_way_are_counted():
     never = view(half_way=(100, 10_000, 10_000))
-    assert "layer_0 half-way at update 100." in describe(never)
+    assert "layer_0 half-way at update 100; 2 layers never." in describe(never)
+    one = view(half_way=(100, 10_000, 300))
+    assert "at update 100, layer_2 last, at 300; 1 layer never." in describe(one)
     nothing = view(half_way=(10_000,) * 3)
     assert "No layer came half-way" in describe(nothing)
 

@@ -21,9 +21,13 @@ class Training:
     fails = False
 
     def __init__(self, settings, seed):
-        self.config = types.SimpleNamespace(updates=settings.updates, record_every=10)
-        self.seed, self.learning_rate, self.records = seed, settings.learning_rate, 0
+        rate = settings.learning_rate
+        self.config = types.SimpleNamespace(
+            updates=settings.updates, record_every=10, learning_rate=rate
+        )
+        self.seed, self.learning_rate, self.records = seed, rate, 0
         self.rates, self.thread, self.diverged = [], None, False
+        self.changes, self.planned = [], settings.planned_rates
 
     @property
     def step(self):
@@ -112,6 +116,17 @@ def test_stop_ends_it_at_the_next_record_and_nothing_is_drawn_after_it(session):
     assert session.ends == [[(0, records)]]
 
 
+def test_a_start_right_after_stop_keeps_what_was_stopped(session):
+    session.start(dataclasses.replace(SETTINGS, updates=20_000))
+    session.wait(lambda: session.views)
+    session.stop()
+    session.start(dataclasses.replace(SETTINGS, seed=1))
+    session.wait(lambda: len(session.ends) == 2)
+    stopped, whole = session.ends
+    assert stopped == [(0, session.trainings[0].records)] and whole == [(1, 100)]
+    assert session.states == [State.RUNNING, State.STOPPED, State.RUNNING, State.DONE]
+
+
 def test_training_waits_for_the_first_picture_and_for_no_other():
     session = Watched()
     records = []  # before a picture is drawn, and after it
@@ -193,6 +208,26 @@ def test_several_seeds_make_one_result(session):
     session.wait(lambda: session.ends)
     assert session.ends == [[(3, 10), (4, 10), (5, 10)]]
     assert session.progress == (300, 300)
+
+
+def test_what_changed_in_a_seed_changes_in_those_after_it(session):
+    class Changing(Training):
+        def advance(self, enough):
+            while self.planned and self.planned[0][0] < self.config.updates:
+                self.changes.append(self.planned.pop(0))
+            if self.seed == 0:
+                self.changes.append((40, 0.7))
+            super().advance(enough)
+
+    changing = Watched(training=Changing)
+    changing.start(dataclasses.replace(SETTINGS, updates=100, seeds=2, changes="20:0.3,900:0.2"))
+    changing.set_learning_rate(0.7)  # in the first seed
+    changing.wait(lambda: changing.ends)
+    first, second = changing.trainings
+    assert second.rates[0] == second.learning_rate == SETTINGS.learning_rate
+    assert second.changes == first.changes == [(20, 0.3), (40, 0.7)]
+    assert changing.schedule == [(20, 0.3), (40, 0.7), (900, 0.2)]
+    assert changing.settings.changes == "20:0.3,40:0.7,900:0.2" and changing.close()
 
 
 def test_a_training_that_fails_says_why(session):

@@ -13,6 +13,7 @@ from keras_lcb.lab.settings import (
     Settings,
     from_query,
 )
+from keras_lcb.lab.settings.images import ImageSettings
 from keras_lcb.synthetic import Expression
 
 
@@ -70,6 +71,22 @@ def test_both_sides_name_the_same_differences_and_count_the_others():
     assert (mine, theirs) == ("depth 5, width 64, and 2 more", "depth 12, width 128, and 2 more")
     assert one.apart(other, 12) == ("4 settings", "4 settings")
     assert one.apart(one, 30) == ("the same settings", "the same settings")
+
+
+@pytest.mark.parametrize(
+    ("other", "told"),
+    [
+        (Settings(seeds=3), ("seeds: 1", "3 seeds")),
+        (Settings(changes="100:0.02"), ("changes: none", "rate 0.02 from 100")),
+        (Settings(speed=40), ("the same settings", "the same settings")),
+    ],
+    ids=["seeds", "changes", "speed"],
+)
+def test_a_difference_is_told_on_both_sides(other, told):
+    assert Settings().apart(other, 42) == told
+    assert (Settings().in_words(other), other.in_words(Settings())) == told
+    one = ImageSettings().in_words(ImageSettings(normalization=True))
+    assert one == "normalization: no"
 
 
 def test_a_formula_is_what_is_learned():

@@ -4,10 +4,11 @@ import dataclasses
 
 import numpy as np
 import pytest
+import xarray as xr
 
 from keras_lcb.lab.engine.training import Training
 from keras_lcb.lab.settings import Settings
-from keras_lcb.lab.views.stacking import stacked
+from keras_lcb.lab.views.stacking import left_out, stacked
 from keras_lcb.lab.views.view import view_of
 from keras_lcb.synthetic import run
 
@@ -79,17 +80,40 @@ def test_a_loss_that_is_no_number_ends_it():
 
 def test_runs_over_seeds_are_one_view_with_a_band(whole):
     other = Training(SETTINGS.config(seed=1))
-    other.advance(lambda: other.records >= 8)
+    other.advance(lambda: False)
     runs = [whole.run(), other.run()]
     both = stacked(runs)
-    assert both.seed.values.tolist() == [0, 1] and both.sizes["step"] == 9
+    assert both.seed.values.tolist() == [0, 1] and left_out(runs) == ""
     view = view_of(both, 100)
     low, high = view.spread
     assert view.seeds == 2
-    lone = [run.normalized_distance.values[:9] for run in runs]
+    lone = [run.normalized_distance.values for run in runs]
     np.testing.assert_allclose(low, np.minimum(*lone))
     np.testing.assert_allclose(high, np.maximum(*lone))
     np.testing.assert_allclose(view.distance, np.mean(lone, axis=0))
+
+
+def test_seeds_that_were_stopped_or_diverged_are_no_part_of_the_mean(whole):
+    wild = dataclasses.replace(SETTINGS, learning_rate=10.0, optimizer="momentum", depth=4)
+    stopped, diverged = Training(SETTINGS.config(seed=1)), Training(wild.config(seed=2))
+    stopped.advance(lambda: stopped.records >= 8)
+    diverged.advance(lambda: False)
+    runs = [diverged.run(), whole.run(), stopped.run()]
+    xr.testing.assert_identical(stacked(runs), runs[1])
+    first = runs[0].attrs["first_nonfinite_update"]
+    assert left_out(runs) == (
+        f"Left out: seed 2, which diverged at update {first}; seed 1, which ended at update 80."
+    )
+    assert stacked(runs[::2]) is runs[2]
+    assert left_out(runs[:1]) == "" and stacked(runs[:1]) is runs[0]
+
+
+def test_a_layer_that_one_seed_knows_no_distance_of_has_none_in_the_mean(whole):
+    run = whole.run()
+    other = run.assign_attrs(seed=1)
+    unmoved = other.assign(normalized_distance=run.normalized_distance.where(run.depth > 0))
+    seen = view_of(stacked([run, unmoved]), 100)
+    assert np.isnan(seen.half_way[0]) and np.isfinite(seen.half_way[1:]).all()
 
 
 def test_a_plain_network_shows_what_its_layers_carry():

@@ -11,6 +11,7 @@ import pytest
 from keras_lcb.diagnosis import diagnose
 from keras_lcb.lab import watch
 from keras_lcb.lab.views.form import form_of
+from keras_lcb.lab.views.layers import layers_view_of
 from tests.viewer.test_encoding import decoded
 
 GENERATOR = np.random.default_rng(0)
@@ -105,6 +106,66 @@ def test_it_pauses_and_stops_after_a_batch_and_leaves_no_thread():
     assert watched.wait(60) and watched.state == "stopped"
     assert watched.run.sizes["step"] > records
     assert not {t for t in set(threading.enumerate()) - before if t.name == "keras_lcb.lab"}
+    watched.close()
+
+
+def test_the_updates_that_are_planned_are_those_that_are_made():
+    made = model()
+    made.compile(keras.optimizers.SGD(0.05, gradient_accumulation_steps=2), "mse")
+    watched = watch(made, X, Y, epochs=75, initial_epoch=50, every="epoch", batch_size=16)
+    assert watched.wait(60) and watched.state == "done"
+    assert watched._training.updates == int(watched.run.step[-1]) == 25 * 16 // 2
+    watched.close()
+
+
+def test_a_pause_after_stop_holds_nothing_up():
+    watched = watch(model(), X, Y, epochs=100_000, batch_size=256)
+    watched.stop()
+    watched.pause()
+    assert watched.wait(60) and watched.state == "stopped"
+    watched.close()
+
+
+def several_outputs():
+    taken = keras.Input((3,))
+    deep = keras.layers.Dense(4, "tanh", name="deep")
+    shallow = keras.layers.Dense(4, "tanh", name="shallow")(taken)
+    heads = [
+        keras.layers.Dense(1, name="early")(shallow),
+        keras.layers.Dense(1, name="late")(deep(shallow)),
+    ]
+    return keras.Model(taken, heads)
+
+
+def one_layer():
+    return keras.Sequential([keras.Input((3,)), keras.layers.Dense(1, name="only")])
+
+
+@pytest.mark.parametrize(
+    ("make", "layers", "told"),
+    [
+        (several_outputs, None, ["deep", "shallow"]),
+        (several_outputs, ["shallow", "deep"], ["deep", "shallow"]),
+        (one_layer, None, ["only"]),
+    ],
+    ids=["outputs", "chosen", "one"],
+)
+def test_it_tells_of_the_hidden_layers_whichever_are_recorded(make, layers, told):
+    made = make()
+    made.compile(keras.optimizers.SGD(0.05), "mse")
+    watched = watch(made, X, Y if make is one_layer else [Y, Y], epochs=5, layers=layers)
+    assert watched.wait(120) and watched.state == "done", watched._training.error
+    assert sorted(watched._training.view().hidden) == told
+    assert sorted(layers_view_of(watched.run).hidden) == told
+    said = watched.sentence.partition(".")[0]
+    assert all(name in said for name in told) and "early" not in said and "late" not in said
+    watched.close()
+
+
+def test_a_single_callback_is_taken_as_fit_takes_it():
+    seen = keras.callbacks.History()
+    watched = watch(model(), X, Y, epochs=2, callbacks=seen)
+    assert watched.wait(60) and watched.state == "done" and len(seen.epoch) == 2
     watched.close()
 
 

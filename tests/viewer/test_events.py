@@ -25,6 +25,11 @@ def test_a_schedule_is_one_event(run_factory):
     assert event.update == 10 and "schedule, 0.1 → 0" in event.text
 
 
+def test_a_single_change_is_no_schedule_however_few_records_there_are(run_factory):
+    run = with_rates(run_factory(), [0.1, 0.1, 0.01] + 5 * [0.01]).isel(step=slice(3))
+    assert [event.text for event in events(run)] == ["learning rate 0.1 → 0.01"]
+
+
 def test_rounding_is_no_change(run_factory):
     assert events(with_rates(run_factory(), np.float32(0.1) * np.ones(8) * (1 + 1e-8))) == []
 

@@ -175,6 +175,16 @@ export function recordAt({ at }, update) {
 }
 
 /**
+ * The update of the newest record at or before an update, of which all that is shown then tells;
+ * the update itself where there is none.
+ * @param {Pick<Variable, "at"> | undefined} variable
+ * @param {number} update
+ */
+export function recordedAt(variable, update) {
+  return variable?.at[recordAt(variable, update)] ?? update;
+}
+
+/**
  * One value of a variable, NaN where there is no record yet.
  * @param {Variable} variable
  * @param {number} update

@@ -15,7 +15,8 @@ import { isWayLeft } from "./scale.js";
 export function words(run, { update, quantity, layer }) {
   const last = lastUpdate(run);
   if (last === 0) return "Before training.";
-  const sentences = [`Update ${whole(update)} of ${whole(last)}.`];
+  // Beside a longer run, one that has ended is shown as it was then.
+  const sentences = [`Update ${whole(Math.min(update, last))} of ${whole(last)}.`];
   const loss = run.variables.get("loss");
   const now = loss && loss.dims.length === 0 ? valueAt(loss, update) : NaN;
   if (!Number.isNaN(now)) sentences.push(`Training loss ${number(now)}.`);

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { unpacked } from "../src/atlas/library.js";
-import { joined, lastPlanned, lastUpdate, quantities, read, recordAt, until, valueAt } from "../src/run.js";
+import { joined, lastPlanned, lastUpdate, quantities, read, recordAt, recordedAt, until, valueAt } from "../src/run.js";
 
 // Written by Python, which checks that it still writes the same: tests/viewer/test_compact.py.
 const forms = JSON.parse(readFileSync(new URL("form.json", import.meta.url), "utf8"));
@@ -21,6 +21,12 @@ test("numbers are those that Python wrote", () => {
   assert.deepEqual(at, [0, 10, 30]);
   assert.equal(size, 2);
   assert.deepEqual(variable("loss").at, [10, 30]);
+});
+
+test("what is shown tells of the update of its record", () => {
+  const told = [-1, 0, 9, 10, 29, 30, 90].map((update) => recordedAt(variable("distance"), update));
+  assert.deepEqual(told, [-1, 0, 0, 10, 10, 30, 30]);
+  assert.equal(recordedAt(undefined, 7), 7);
 });
 
 test("bytes are within half a step, of the logarithm where values span much", () => {

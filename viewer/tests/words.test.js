@@ -17,6 +17,10 @@ test("the run in sentences: where the reader stands, and what stands out there",
   );
 });
 
+test("a run beside a longer one is told as it was when it ended", () => {
+  assert.equal(words(run, { ...state, update: 90 }), words(run, { ...state, update: 30 }));
+});
+
 test("a layer without a value is neither the nearest nor the farthest", () => {
   const told = words(run, { ...state, quantity: "distance", layer: "block1_b" });
   assert.match(told, /Nearest to its end by .*: block1_a, 1; farthest: block1_a, 1\./);

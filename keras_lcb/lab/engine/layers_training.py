@@ -29,6 +29,7 @@ class LayersTraining:
         planned: Pairs of an update and the learning rate to set there. Defaults to none.
 
     Attributes:
+        planned: The pairs that are still to come.
         learning_rate: The learning rate from the next record on. Any thread may set it.
         changes: Pairs of an update and the learning rate that was set there.
         diverged: Whether the loss has become infinite or NaN, which ends the training.

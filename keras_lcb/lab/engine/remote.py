@@ -85,19 +85,27 @@ class RemoteTraining:
         self._connection = _connected()
         self._state = _answer(self._connection, "make", lab, settings, seed)
         self.config = types.SimpleNamespace(**self._state["config"])
-        self.learning_rate = self.config.learning_rate
+        self.learning_rate = self._state["learning_rate"]
 
     def __getattr__(self, name: str) -> Any:
-        # records, step, done, news, changes, diverged: as they were at the last record.
+        # records, step, done, news, changes, planned, diverged: as they were at the last record.
         if name.startswith("_") or name not in self._state:
             raise AttributeError(name)
         return self._state[name]
 
     def advance(self, enough: Callable[[], bool]) -> None:
         """Continues to train until all is done or `enough()` is true; it is asked each record."""
-        going, self._state = _answer(self._connection, "advance", self.learning_rate)
+        going = self._answered("advance", self.learning_rate)
         while going:
-            going, self._state = _answer(self._connection, self.learning_rate, enough())
+            going = self._answered(self.learning_rate, enough())
+
+    def _answered(self, *question: Any) -> bool:
+        """Returns whether it goes on. A plan of the training may have set another rate there."""
+        before = self.learning_rate
+        going, self._state = _answer(self._connection, *question)
+        if self.learning_rate == before:  # otherwise the user has set one meanwhile
+            self.learning_rate = self._state["learning_rate"]
+        return going
 
     def view(self) -> Any:
         """Returns the current view. Any thread may call this."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import dataclasses
 import enum
 import functools
 import threading
@@ -17,6 +18,7 @@ from keras_lcb.lab.engine.drivers import Driver, Job
 from keras_lcb.lab.engine.pace import Pace
 from keras_lcb.lab.settings import Settings
 from keras_lcb.lab.settings.declared import Declared
+from keras_lcb.lab.settings.setting import as_changes
 
 if TYPE_CHECKING:
     from keras_lcb.lab.engine.layers_training import LayersTraining
@@ -57,7 +59,8 @@ class Session:
 
     Attributes:
         state: What the session is doing.
-        settings: The settings of the current or last training.
+        settings: The settings of the current or last training. When a seed has ended, they hold the
+            learning rates that were set on the way, which the next one takes over.
         error: The error message, if `state` is `FAILED`.
     """
 
@@ -79,6 +82,8 @@ class Session:
         self._seen = threading.Event()  # set once training need not wait for the first picture
         self._generation = 0  # number of the current start; jobs of earlier ones end
         self._training: Training | None = None
+        self._ending = False  # whether a training was started whose end is not told yet
+        self._next: tuple[Declared, int | None] | None = None  # to start when it is
         self._seeds_done = 0  # trainings that ended before the current one
         self._drawn = 0
         self._pace = Pace()
@@ -132,8 +137,18 @@ class Session:
         pending = [(training.step, rate)] if self.active and rate != now else []
         return [*changes, *pending]
 
+    @property
+    def schedule(self) -> list[tuple[int, float]]:
+        """The changes of the learning rate so far, and those that are still planned."""
+        training = self._training
+        if training is None:
+            return self.settings.planned_rates
+        return [*self.changes, *training.planned]
+
     def start(self, settings: Declared, *, records: int | None = None) -> None:
         """Starts a training, or continues one that is paused.
+
+        After `stop`, a new training begins once the records of the stopped one are passed on.
 
         Args:
             settings: The settings to train. A paused training continues with its own settings.
@@ -141,6 +156,9 @@ class Session:
         """
         with self._turn:
             if self.state is State.RUNNING:
+                return
+            if self._ending and not self.active:
+                self._next = settings, records
                 return
             self._records_left = records
             if self.state is State.PAUSED:
@@ -152,6 +170,7 @@ class Session:
             self.learning_rate, self.speed = settings.learning_rate, settings.speed
             self._training, self._seeds_done, self._drawn, self.error = None, 0, 0, ""
             self._seen.clear()
+            self._ending = True
             self._enter(State.RUNNING)
         self._driver.start(self._train(self._generation))
         self._driver.start(self._draw(self._generation))
@@ -165,6 +184,7 @@ class Session:
     def stop(self) -> None:
         """Ends the training after the current record, and keeps its records."""
         with self._turn:
+            self._next = None
             if self.active:
                 self._enter(State.STOPPED)
         self._driver.wake()
@@ -173,7 +193,7 @@ class Session:
         """Ends the training and discards its records."""
         with self._turn:
             self._generation += 1
-            self._training = None
+            self._training, self._ending, self._next = None, False, None
             self._enter(State.READY)
         self._driver.wake()
 
@@ -217,7 +237,8 @@ class Session:
                 with self._turn:
                     if not self._ours(generation):
                         break
-                    training.learning_rate = self.learning_rate
+                    if not runs and self.learning_rate != self.settings.learning_rate:
+                        training.learning_rate = self.learning_rate  # set since the start
                     self._training, self._seeds_done = training, len(runs)
                     self._drawn = 0
                     self._pace.restart()
@@ -228,6 +249,7 @@ class Session:
                     runs.append(training.run())
                 if training.diverged:
                     end = State.DIVERGED
+                self._plan(training, generation)
         except Exception as error:  # raised in a thread, it would not reach the user
             self.error = f"{type(error).__name__}: {error}"
             end = State.FAILED
@@ -235,7 +257,18 @@ class Session:
             if generation == self._generation:
                 if self.active:
                     self._enter(end)
+                self._ending = False
                 self._on_end(runs)
+                if self._next is not None:
+                    (settings, records), self._next = self._next, None
+                    self.start(settings, records=records)
+
+    def _plan(self, training: Training, generation: int) -> None:
+        """Makes the next seed change its learning rate where this one did."""
+        changes = as_changes([*training.changes, *training.planned])
+        with self._turn:
+            if generation == self._generation:
+                self.settings = dataclasses.replace(self.settings, changes=changes)
 
     def _train_one(self, training: Training, generation: int) -> Iterator[float]:
         self._count(training.records)  # of a training that was prepared

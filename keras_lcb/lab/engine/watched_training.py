@@ -56,8 +56,8 @@ class WatchedTraining:
         self._thread.start()
 
     def pause(self, paused: bool) -> None:
-        """Pauses the training after the current batch, or goes on."""
-        if self.active:
+        """Pauses the training after the current batch, or goes on; not once it is to end."""
+        if self.active and not self._stopped:
             self.state = "paused" if paused else "training"
             (self._may_go_on.clear if paused else self._may_go_on.set)()
 
@@ -84,9 +84,10 @@ class WatchedTraining:
 
     def view(self) -> LayersView:
         """Returns the view of the newest record, measured to the weights of that record."""
-        count = self.records
+        count, rows = self.records, self._convergence.followed
         view = LayersView(
-            layers=tuple(row.name for row in self._convergence.followed),
+            layers=tuple(row.name for row in rows),
+            heads=tuple(row.name for row in rows if row.role == "head"),
             updates=self.updates,
             **along(self._convergence.records[:count], self._gradients.records[:count]),
             provisional=True,
@@ -101,9 +102,9 @@ class WatchedTraining:
 
     def _train(self) -> None:
         gate = keras.callbacks.LambdaCallback(on_train_batch_end=lambda *_, **__: self._gate())
-        given = list(self._fit.get("callbacks") or [])
-        callbacks = [*given, *self._recorders, gate]
+        given = self._fit.get("callbacks") or []  # as `fit` takes them: one, or several
         try:
+            callbacks = [*keras.tree.flatten(given), *self._recorders, gate]
             self._model.fit(**{**self._fit, "callbacks": callbacks})
             self.state = "stopped" if self._stopped else "done"
         except Exception as error:  # raised in a thread, it would not reach the user

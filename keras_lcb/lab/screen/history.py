@@ -32,6 +32,7 @@ class Entry:
         form: The run as the viewer reads it.
         ended: How the training ended.
         predicted: Prediction and outcome, if there was a prediction. Defaults to "".
+        left_out: Which seeds are not in the run, and why, in a sentence. Defaults to "".
     """
 
     number: int
@@ -41,6 +42,7 @@ class Entry:
     form: Mapping[str, Any]
     ended: str
     predicted: str = ""
+    left_out: str = ""
 
     @property
     def name(self) -> str:
@@ -115,12 +117,18 @@ class History:
         self.widget = widgets.VBox([self._empty, self._full])
 
     def add(
-        self, settings: Declared, run: xr.Dataset, view: Any, ended: str, predicted: str
+        self,
+        settings: Declared,
+        run: xr.Dataset,
+        view: Any,
+        ended: str,
+        predicted: str,
+        left_out: str = "",
     ) -> Entry:
         """Adds a run, and drops the oldest one if there are too many."""
         self._count += 1
         form = compact(run, points=POINTS)
-        entry = Entry(self._count, settings, run, view, form, ended, predicted)
+        entry = Entry(self._count, settings, run, view, form, ended, predicted, left_out)
         self.entries = [*self.entries, entry][-MOST:]
         self._chosen.options = [(kept.name, kept.number) for kept in reversed(self.entries)]
         self._chosen.value = entry.number

@@ -16,7 +16,7 @@ from multiprocessing import AuthenticationError
 from multiprocessing.connection import Connection, Listener
 from typing import Any
 
-_SHOWN = ("records", "step", "done", "news", "changes", "diverged")
+_SHOWN = ("records", "step", "done", "news", "changes", "planned", "diverged", "learning_rate")
 _CONFIG = ("record_every", "learning_rate")
 _trainings: dict[int, Any] = {}
 _keys = itertools.count()

@@ -84,11 +84,16 @@ class Declared:
 
     def in_words(self, beside: Declared | None = None) -> str:
         """Returns the settings in a few words: all of them, or those that differ from `beside`."""
-        words = {name: known.words(getattr(self, name)) for name, known in self.declared().items()}
+        settings = self.declared().items()
         if beside is None:
-            return ", ".join(word for word in words.values() if word)
-        differs = [name for name in words if getattr(self, name) != getattr(beside, name, None)]
-        return ", ".join(words[name] for name in differs if words[name]) or "the same settings"
+            words = [known.words(getattr(self, name)) for name, known in settings]
+            return ", ".join(filter(None, words))
+        words = [
+            known.words_apart(getattr(self, name))
+            for name, known in settings
+            if getattr(self, name) != getattr(beside, name, None)
+        ]
+        return ", ".join(filter(None, words)) or "the same settings"
 
     def apart(self, other: Declared, letters: int) -> tuple[str, str]:
         """Describes how two settings differ: one text for each of them.
@@ -99,7 +104,7 @@ class Declared:
                 is no room are counted.
         """
         pairs = [
-            (known.words(mine), known.words(theirs))
+            (known.words_apart(mine), known.words_apart(theirs))
             for name, known in self.declared().items()
             if (mine := getattr(self, name)) != (theirs := getattr(other, name))
         ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -49,6 +49,19 @@ class Setting:
     def words(self, value: Any) -> str:
         """Returns the value in a few words, for lists of settings; may be ""."""
         return "" if value == self.silent else self.said.format(value)
+
+    def words_apart(self, value: Any) -> str:
+        """Returns the value in a few words where another one stands beside it.
+
+        So a value that is not worth telling by itself is told. One that changes no outcome is not.
+        """
+        if self.words(value) or not self.said:
+            return self.words(value)
+        return f"{self.label.lower()}: {self.text(value)}"
+
+    def text(self, value: Any) -> str:
+        """Returns the value as text, without what it is a value of."""
+        return str(value) or "none"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,6 +135,10 @@ class Choice(Setting):
         """Returns the value in a few words."""
         return self.words_for.get(value, super().words(value))
 
+    def text(self, value: Any) -> str:
+        """Returns the text of the option."""
+        return self.options[value]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Formula(Setting):
@@ -169,7 +186,7 @@ class Schedule(Setting):
                 f"`{name}` must be updates with learning rates, such as 1200:0.02,2400:0.005; "
                 f"received {value!r}."
             )
-        return ",".join(f"{update}:{rate:g}" for update, rate in sorted(pairs))
+        return as_changes(sorted(pairs))
 
     def control(self, name: str, value: Any) -> Control:
         """Returns a control that shows nothing."""
@@ -190,6 +207,11 @@ def pairs_of(text: str) -> list[tuple[int, float]] | None:
     except ValueError:
         return None
     return pairs if all(math.isfinite(rate) for _, rate in pairs) else None
+
+
+def as_changes(pairs: Iterable[tuple[int, float]]) -> str:
+    """Returns updates and learning rates as the text of a `Schedule`."""
+    return ",".join(f"{update}:{rate:g}" for update, rate in pairs)
 
 
 def setting(default: Any, known: Setting) -> Any:

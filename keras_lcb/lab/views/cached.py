@@ -57,7 +57,7 @@ def from_text(text: str) -> View:
     """Returns a view from the text that `to_text` returned."""
     values: dict[str, Any] = json.loads(text)
     for name, value in values.items():
-        if name == "layers":
+        if name in ("layers", "heads") and value is not None:
             values[name] = tuple(value)
         elif isinstance(value, list):
             values[name] = np.array(value)

@@ -20,6 +20,9 @@ from keras_lcb.lab.views.view import View, view_of
 CHANGE = f"relative_gradient_change/step_size={STEP_SIZE:g}"
 
 
+_NOT_KNOWN = "cannot be told"
+
+
 @dataclass(frozen=True, eq=False, kw_only=True)
 class FlatnessView(View):
     """One state of a training, with the loss around its layers.
@@ -76,7 +79,7 @@ def flatness_view_of(run: xr.Dataset, updates: int | None = None) -> FlatnessVie
         updates: The planned number of updates. Defaults to `None`: the number in the run.
     """
     view = view_of(run, updates)
-    mean = run.mean("seed", keep_attrs=True) if "seed" in run.dims else run
+    mean = run.mean("seed", keep_attrs=True, skipna=False) if "seed" in run.dims else run
     slices = mean["layer_slice"]
     known = slices.notnull().any(["layer", "alpha"]).values
     measured = mean.isel(step=np.flatnonzero(known))
@@ -108,11 +111,18 @@ def _rates(view: FlatnessView) -> str:
     if len(known) < 2:
         return ""
     most, least = known[rates[known].argmax()], known[rates[known].argmin()]
+    without = _without(view.layers, rates)
+    unknown = f"None was found for {without}. " if without else ""
     return (
         f"At update {view.moments[-1]:,} {view.layers[most]} has the largest stable learning rate "
         f"if it alone moves, {rates[most]:.2g}; {view.layers[least]} the smallest, "
-        f"{rates[least]:.2g}. All layers are trained at {view.learning_rate:.2g}."
+        f"{rates[least]:.2g}. {unknown}All layers are trained at {view.learning_rate:.2g}."
     )
+
+
+def _without(layers: Sequence[str], rates: np.ndarray) -> str:
+    """Returns the names of the layers for which no rate was found."""
+    return ", ".join(np.array(layers)[~np.isfinite(rates)])
 
 
 def _rises(view: FlatnessView) -> str:
@@ -141,15 +151,18 @@ def _change(view: FlatnessView) -> str:
 
 def most_stable_layer(view: FlatnessView) -> tuple[str, str]:
     """Returns where the layer with the largest stable learning rate at the end is, and why."""
-    rates = view.rates[-1][: len(view.hidden)]
+    rates = view.rates[-1][view.places]
 
     def seen(most: int, least: int) -> str:
         return (
-            f"{view.layers[most]} up to rate {rates[most]:.2g}, "
-            f"{view.layers[least]} up to {rates[least]:.2g}."
+            f"{view.hidden[most]} up to rate {rates[most]:.2g}, "
+            f"{view.hidden[least]} up to {rates[least]:.2g}."
         )
 
-    return where_least(-rates, seen, "No largest stable learning rate was found.")
+    without = _without(view.hidden, rates)
+    if without:  # their rates may be too large to find, as where hardly any gradient arrives
+        return _NOT_KNOWN, f"No largest stable learning rate was found for {without}."
+    return where_least(-rates, seen, "")
 
 
 FLATNESS_QUESTIONS: dict[str, Question] = {

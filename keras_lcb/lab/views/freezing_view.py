@@ -21,7 +21,8 @@ class FreezingView(LayersView):
     """One state of a training in which layers freeze.
 
     Attributes:
-        frozen: Which layers froze together, as pairs of an update and their names.
+        frozen: Which layers froze together, as pairs of an update and their names; in the first of
+            several seeds.
         update_time: The mean seconds of an update before each record (steps); NaN at the start.
         accuracy: The part of the test images that is read rightly; NaN during training.
     """
@@ -89,7 +90,9 @@ def freezing_view_of(run: xr.Dataset, updates: int | None = None) -> FreezingVie
 
 def describe_freezing(view: FreezingView) -> str:
     """Returns which layers froze, how long training took, and what came out."""
-    said = [_froze(view), _faster(view)]
+    # `events` tells of the first of several seeds.
+    whose = f"In the first of {view.seeds} seeds: " if view.seeds > 1 else ""
+    said = [whose + _froze(view), _faster(view)]
     if np.isfinite(view.accuracy):
         said.append(
             f"Training took {view.seconds:.1f} s, and the network reads {view.accuracy:.1%} of the "

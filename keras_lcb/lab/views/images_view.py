@@ -66,7 +66,7 @@ def images_view_of(run: xr.Dataset, updates: int | None = None) -> ImagesView:
     one = run.isel(seed=0) if "seed" in run.dims else run
     responses = run["response_frequency"]
     if "seed" in run.dims:
-        responses = responses.mean("seed")
+        responses = responses.mean("seed", skipna=False)
     responses = responses.dropna("step", how="all").transpose("step", "layer", "cutoff")
     return with_filters(
         layers_view_of(run, updates),

@@ -52,6 +52,7 @@ class LayersView:
         seeds: The number of trainings in the view.
         changes: Learning rates that were set on the way, each as the update from which it is seen,
             the rate before, and the rate since.
+        heads: The names of the layers that compute outputs. Defaults to `None`: the last layer.
     """
 
     layers: tuple[str, ...]
@@ -65,6 +66,7 @@ class LayersView:
     spread: tuple[np.ndarray, np.ndarray] | None = None
     seeds: int = 1
     changes: tuple[tuple[int, float, float], ...] = ()
+    heads: tuple[str, ...] | None = None
 
     @property
     def step(self) -> int:
@@ -73,8 +75,15 @@ class LayersView:
 
     @property
     def hidden(self) -> tuple[str, ...]:
-        """The hidden layers: all but the last."""
-        return self.layers[:-1]
+        """The hidden layers: all but the heads, or all if there are no others."""
+        return tuple(self.layers[place] for place in self.places)
+
+    @functools.cached_property
+    def places(self) -> list[int]:
+        """Where the hidden layers are among the layers."""
+        heads = self.layers[-1:] if self.heads is None else self.heads
+        others = [place for place, name in enumerate(self.layers) if name not in heads]
+        return others or list(range(len(self.layers)))
 
     @functools.cached_property
     def half_way(self) -> np.ndarray:
@@ -93,7 +102,7 @@ class LayersView:
 
     def outcome(self) -> dict[str, str]:
         """Returns what came out, in numbers: a head and a text for each column of a table."""
-        when = self.half_way[: len(self.hidden)]
+        when = self.half_way[self.places]
         first, last = (f"{w:,.0f}" if np.isfinite(w) else "never" for w in (when[0], when[-1]))
         return {
             "half-way: first layer": first,
@@ -153,9 +162,11 @@ def layers_view_of(run: xr.Dataset, updates: int | None = None) -> LayersView:
     spread = None
     seeds = run.sizes.get("seed", 1)
     if "seed" in run.dims:
-        spread = distance.min("seed").values, distance.max("seed").values
-        run = run.mean("seed", keep_attrs=True)
-        distance = distance.mean("seed")
+        # As `compact` does: a mean of those seeds alone that have a value would mislead.
+        low, high = (getattr(distance, how)("seed", skipna=False) for how in ("min", "max"))
+        spread = low.values, high.values
+        run = run.mean("seed", keep_attrs=True, skipna=False)
+        distance = distance.mean("seed", skipna=False)
     return LayersView(
         layers=tuple(str(name) for name in run["layer"].values),
         updates=int(run["step"][-1]) if updates is None else updates,
@@ -168,7 +179,14 @@ def layers_view_of(run: xr.Dataset, updates: int | None = None) -> LayersView:
         spread=spread,
         seeds=seeds,
         changes=_changes(run),
+        heads=_heads(run),
     )
+
+
+def _heads(run: xr.Dataset) -> tuple[str, ...] | None:
+    if "role" not in run.coords:
+        return None
+    return tuple(str(name) for name in run["layer"].values[run["role"].values == "head"])
 
 
 def _changes(run: xr.Dataset) -> tuple[tuple[int, float, float], ...]:

@@ -13,6 +13,7 @@ from keras_lcb.lab.views.view import View
 
 _CLOSE = 0.15  # times count as equal if they differ by less than this part of their median
 _NOT_YET = "none of them"
+_ONLY = "the only layer"
 
 
 @dataclass(frozen=True)
@@ -33,12 +34,12 @@ class Question:
 
 def first_layer(view: LayersView) -> tuple[str, str]:
     """Returns where the layer is that comes half-way first, and a sentence about it."""
-    when = view.half_way[: len(view.hidden)]
+    when = view.half_way[view.places]
 
     def seen(first: int, last: int) -> str:
         return (
-            f"{view.layers[first]} at update {when[first]:,.0f}, "
-            f"{view.layers[last]} at {when[last]:,.0f}."
+            f"{view.hidden[first]} at update {when[first]:,.0f}, "
+            f"{view.hidden[last]} at {when[last]:,.0f}."
         )
 
     return where_least(when, seen, "No layer came half-way.")
@@ -55,14 +56,17 @@ def where_least(
             sentence.
         nowhere: The sentence if no value is finite.
     """
+    if len(values) == 1:
+        return _ONLY, "No other hidden layer to compare it with."
     known = np.flatnonzero(np.isfinite(values))
     if not known.size:
         return _NOT_YET, nowhere
     first, last = int(known[values[known].argmin()]), int(known[values[known].argmax()])
     apart, middle = values[last] - values[first], abs(np.median(values[known]))
-    if known.size > 1 and apart < _CLOSE * middle:
+    if known.size == len(values) and apart < _CLOSE * middle:
         return LAYER_ANSWERS[3], seen(first, last)
-    return LAYER_ANSWERS[int(3 * first / len(values))], seen(first, last)
+    third = int(3 * (first + 0.5) / len(values))  # in which the middle of the layer is
+    return LAYER_ANSWERS[third], seen(first, last)
 
 
 def first_frequency(view: View) -> tuple[str, str]:

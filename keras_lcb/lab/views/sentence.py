@@ -37,16 +37,19 @@ def found_in(run: xr.Dataset) -> str:
 
 def half_way(view: LayersView) -> str:
     """Returns which layers came half-way first and last."""
-    when = view.half_way[: len(view.hidden)]
+    when = view.half_way[view.places]
     known = np.flatnonzero(np.isfinite(when))
     if not known.size:
         return "" if view.provisional else "No layer came half-way."
     order = known[np.argsort(when[known], kind="stable")]
     first, last = order[0], order[-1]
     beginning = "So far, measured to the newest weights: " if view.provisional else ""
-    text = f"{view.layers[first]} half-way at update {when[first]:,.0f}"
+    text = f"{view.hidden[first]} half-way at update {when[first]:,.0f}"
     if len(order) > 1:
-        text += f", {view.layers[last]} last, at {when[last]:,.0f}"
+        text += f", {view.hidden[last]} last, at {when[last]:,.0f}"
+    never = len(when) - len(order)
+    if never and not view.provisional:
+        text += f"; {never} layer{'s' if never > 1 else ''} never"
     return f"{beginning}{text}."
 
 
@@ -58,7 +61,7 @@ def rates(view: LayersView) -> str:
 
 def gradients(view: LayersView) -> str:
     """Returns which layers have the largest and the smallest gradient."""
-    norms = view.gradient[-1][: len(view.hidden)]
+    norms = view.gradient[-1][view.places]
     if not np.isfinite(norms).all() or len(norms) < 2 or norms.min() <= 0:
         return ""
     large, small = int(norms.argmax()), int(norms.argmin())
@@ -66,8 +69,8 @@ def gradients(view: LayersView) -> str:
     if times < 1.5:
         return "All layers' gradients are about the same size."
     return (
-        f"The largest gradient is now {view.layers[large]}'s, {times:,.1f} times that of "
-        f"{view.layers[small]}."
+        f"The largest gradient is now {view.hidden[large]}'s, {times:,.1f} times that of "
+        f"{view.hidden[small]}."
     )
 
 

@@ -70,7 +70,7 @@ def view_of(run: xr.Dataset, updates: int | None = None) -> View:
         updates: The planned number of updates. Defaults to `None`: the number in the run.
     """
     layers = layers_view_of(run, updates)
-    run = run.mean("seed", keep_attrs=True) if "seed" in run.dims else run
+    run = run.mean("seed", keep_attrs=True, skipna=False) if "seed" in run.dims else run
     carries = "share" if "frequency_share" in run else "r2"
     carried = run["frequency_share" if carries == "share" else "r2"]
     known = carried.notnull().any(["layer", "frequency"]).values

@@ -3,7 +3,7 @@ import { chart, colorsOf } from "../chart.js";
 import { depthColor } from "../colors.js";
 import { element, say } from "../dom.js";
 import { number, whole } from "../format.js";
-import { recordAt } from "../run.js";
+import { recordAt, recordedAt } from "../run.js";
 import { scaleOf } from "../scale.js";
 import { prominent } from "../store.js";
 
@@ -121,7 +121,8 @@ function readingOf(run, update) {
   let squares = 0;
   for (let i = 0; i < prediction.length; i += 1) squares += (prediction[i] - target.values[i]) ** 2;
   const error = number(Math.sqrt(squares / prediction.length));
-  return `${lines} Root mean square error at update ${whole(update)}: ${error}`;
+  const when = whole(recordedAt(run.variables.get("prediction"), update));
+  return `${lines} Root mean square error at update ${when}: ${error}`;
 }
 
 /**
@@ -145,5 +146,6 @@ function readingAt(context, update, x) {
     const added = number(slice(run, "contribution", update, chosen)[at]);
     told.push(`${run.layers[chosen].name} adds ${added}`);
   }
-  return `x = ${number(positions[at])}, update ${whole(update)}: ${told.join(", ")}`;
+  const when = whole(recordedAt(run.variables.get("prediction"), update));
+  return `x = ${number(positions[at])}, update ${when}: ${told.join(", ")}`;
 }

@@ -3,7 +3,7 @@ import { chart, colorsOf } from "../chart.js";
 import { element, say } from "../dom.js";
 import { number, whole } from "../format.js";
 import { marks } from "../marks.js";
-import { valueAt } from "../run.js";
+import { lastUpdate, valueAt } from "../run.js";
 import { scaleOf } from "../scale.js";
 
 /**
@@ -43,7 +43,7 @@ export function loss(host, context) {
     } else if (changed.has("update")) {
       drawn?.redraw();
     }
-    const now = context.pointed();
+    const now = Math.min(context.pointed(), lastUpdate(context.run()));
     const told = curves(context.run()).map(
       ({ label, variable }) => `${label} ${number(valueAt(variable, now))}`,
     );
