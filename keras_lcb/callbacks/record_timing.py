@@ -19,6 +19,7 @@ from keras_lcb.callbacks.mean_loss import (
     is_running_mean,
     mean_counts,
     number,
+    place_of,
 )
 from keras_lcb.callbacks.unseen_updates import UnseenUpdates
 from keras_lcb.training.layers import (
@@ -121,6 +122,8 @@ class RecordTiming(keras.callbacks.Callback):
         self._in_loop = False  # in the user's own loop, rather than in `fit`
         self._epochs = 0
         self._executions = 0  # calls of the compiled training step in this epoch
+        self._newest_logs: Any = None  # of the last of these calls
+        self._place_of_loss: int | None = None  # among the running means, before an evaluation
         self._epoch_began_at = 0  # the update
         self._validated = 0, math.nan  # the update of the last validation, and its loss
         self._unseen = UnseenUpdates()
@@ -195,6 +198,7 @@ class RecordTiming(keras.callbacks.Callback):
             self._tap.before_first_update(self._attach_late, self._begin)
         if self.every != "epoch":
             self._tap.after_execution(self._after_execution)
+            self._tap.around_evaluation(self._before_evaluation, self._after_evaluation)
         if not self._rows or self.every != "epoch":
             self._tap.open()
         if not self._in_loop and (self.params or {}).get("steps") is None:
@@ -215,7 +219,7 @@ class RecordTiming(keras.callbacks.Callback):
         if self._rows and not self._begun:
             self._begin()
         self._loss.begin_epoch()
-        self._executions = 0
+        self._executions, self._newest_logs = 0, None
         if self.every != "epoch" and self._begun:
             self._epoch_began_at = self._updates.at_execution(0)
 
@@ -240,9 +244,12 @@ class RecordTiming(keras.callbacks.Callback):
         due = self.every == "epoch" or "val_loss" in logs or step >= self._due()
         if step > self._last_step() and due:
             self._take(step)
-        elif step == self._last_step():  # already recorded: only epoch and validation are new
-            self._records[-1] |= {"epoch": self._epochs, "validation_loss": self._validated[1]}
-            self._keep(self._records[-1])
+        elif step == self._last_step():  # already recorded
+            record = self._records[-1]
+            record |= {"epoch": self._epochs, "validation_loss": self._validated[1]}
+            if len(self._records) > 1:  # batches that made no update may have followed
+                record["loss"] = self._loss.take_more(record["loss"])
+            self._keep(record)
 
     def on_train_end(self, logs: Any = None) -> None:
         """Takes the last record."""
@@ -314,16 +321,34 @@ class RecordTiming(keras.callbacks.Callback):
         The update count is on the device. To avoid waiting, it is read only if a record may be due.
         """
         self._executions += 1
+        self._newest_logs = logs
         if not self._begun or not self._updates.may_have_reached(self._due(), self._executions):
             return
         step = self._updates.at_execution(self._executions)
         if step >= self._due():
-            loss = logs.get("loss") if isinstance(logs, dict) else None
-            batches = self._batches(step)
-            if self._loss.running is None and batches > 1:  # of one batch, both are the same
-                self._loss.running = is_running_mean(loss, self._model)
-            self._loss.observe(loss, batches, count_behind(loss, mean_counts(self._model)))
+            self._observe_loss(step)
             self._take(step)
+
+    def _observe_loss(self, step: int) -> None:
+        """Observes the loss within an epoch, and keeps which of the running means it is."""
+        logs = self._newest_logs
+        loss = logs.get("loss") if isinstance(logs, dict) else None
+        batches, means = self._batches(step), list(mean_counts(self._model))
+        if self._loss.running is None and batches > 1:  # of one batch, both are the same
+            self._loss.running = is_running_mean(loss, self._model)
+        self._loss.observe(loss, batches, count_behind(loss, means))
+        self._place_of_loss = place_of(loss, means)
+
+    def _before_evaluation(self) -> None:
+        """Observes the loss before an evaluation sets the model's metrics to zero."""
+        if self._begun and self._executions:
+            self._observe_loss(self._updates.now())
+
+    def _after_evaluation(self) -> None:
+        """Leaves the samples of an evaluation within an epoch out of the mean loss."""
+        if self._begun and self._executions:
+            place, means = self._place_of_loss, list(mean_counts(self._model))
+            self._loss.go_on_from(*((math.nan, math.nan) if place is None else means[place]))
 
     def _batches(self, step: int) -> int:
         """Returns how many batches of this epoch are done, as far as Keras and `step` tell.

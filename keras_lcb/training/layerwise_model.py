@@ -257,6 +257,10 @@ class LayerwiseModel(keras.Model):
                 call["callbacks"] = [*callbacks, _MetricsBar()]
         return super().fit(**_without_self(call))
 
+    def evaluate(self, *args: Any, **kwargs: Any) -> Any:
+        """Evaluates the model, as `keras.Model.evaluate` does."""
+        return tap_of(self).evaluate(super().evaluate, *args, **kwargs)
+
     # Saving.
 
     def get_config(self) -> dict[str, Any]:
