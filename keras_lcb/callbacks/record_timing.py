@@ -218,6 +218,8 @@ class RecordTiming(keras.callbacks.Callback):
         # Not in `on_train_begin`, where BackupAndRestore may still load other weights.
         if self._rows and not self._begun:
             self._begin()
+        elif self._begun:
+            self._look_for_setback(self._updates.now())
         self._loss.begin_epoch()
         self._executions, self._newest_logs = 0, None
         if self.every != "epoch" and self._begun:
@@ -241,6 +243,8 @@ class RecordTiming(keras.callbacks.Callback):
         self._keep_count()
         self._validated = step, number(logs.get("val_loss"))
         self._look_for_unseen()
+        steps = (self.params or {}).get("steps")
+        self._look_for_setback(step, self._executed() or steps or math.inf)
         due = self.every == "epoch" or "val_loss" in logs or step >= self._due()
         if step > self._last_step() and due:
             self._take(step)
@@ -325,6 +329,7 @@ class RecordTiming(keras.callbacks.Callback):
         if not self._begun or not self._updates.may_have_reached(self._due(), self._executions):
             return
         step = self._updates.at_execution(self._executions)
+        self._look_for_setback(step, self._executed())
         if step >= self._due():
             self._observe_loss(step)
             self._take(step)
@@ -350,14 +355,17 @@ class RecordTiming(keras.callbacks.Callback):
             place, means = self._place_of_loss, list(mean_counts(self._model))
             self._loss.go_on_from(*((math.nan, math.nan) if place is None else means[place]))
 
+    def _executed(self) -> int:
+        """Returns how many batches of this epoch the executions so far had at most."""
+        return self._executions * getattr(self._model, "steps_per_execution", 1)
+
     def _batches(self, step: int) -> int:
         """Returns how many batches of this epoch are done, as far as Keras and `step` tell.
 
         If the length of the data is not known, the last execution may have had fewer batches than
         the others. Then the updates tell how many there were.
         """
-        at_once = getattr(self._model, "steps_per_execution", 1)
-        done = self._executions * at_once
+        at_once, done = getattr(self._model, "steps_per_execution", 1), self._executed()
         steps = (self.params or {}).get("steps")
         if steps:
             return min(done, steps)
@@ -393,6 +401,19 @@ class RecordTiming(keras.callbacks.Callback):
     def _start_clock(self) -> None:
         elapsed = self._records[-1]["wall_time"] if self._records else 0.0
         self._clock = time.perf_counter() - elapsed
+
+    def _look_for_setback(self, step: int, batches: float = 0) -> None:
+        """Drops the records of updates that a callback has undone since the last record.
+
+        Args:
+            step: The present update.
+            batches: The most batches since then. All of them may have made updates anew.
+        """
+        if step < self._last_step():
+            anew = batches / self._updates.steps_per_update
+            epochs = self._epochs
+            self._go_back_to(int(max(step - anew, min(step, 0))))
+            self._epochs = epochs
 
     def _go_back_to(self, step: int) -> None:
         """Drops the records of updates that were undone, for example by `BackupAndRestore`."""
