@@ -117,6 +117,8 @@ class RecordTiming(keras.callbacks.Callback):
         self._notes: dict[str, str] = {}
         self._missing: dict[str, str] = {}
         self._training = self._ended = self._begun = self._failed = False
+        self._left = False  # whether another training has begun within this one
+        self._interrupted = ""  # the warning to the user in that case
         self._updates = UpdateCount()
         self._loss = MeanLoss()
         self._in_loop = False  # in the user's own loop, rather than in `fit`
@@ -185,7 +187,7 @@ class RecordTiming(keras.callbacks.Callback):
     def on_train_begin(self, logs: Any = None) -> None:
         """Starts the clock, and joins the training step if that is needed."""
         self._failed = self._training  # the previous `fit` did not reach its end
-        self._training, self._ended, self._begun = True, False, False
+        self._training, self._ended, self._begun, self._left = True, False, False, False
         self._loss.running = None
         self._start_clock()
         self._take_part()
@@ -196,6 +198,8 @@ class RecordTiming(keras.callbacks.Callback):
         self._follow_optimizers()
         if not self._rows:
             self._tap.before_first_update(self._attach_late, self._begin)
+        if self._needs_steps():
+            self._tap.on_leaving(self._leave)
         if self.every != "epoch":
             self._tap.after_execution(self._after_execution)
             self._tap.around_evaluation(self._before_evaluation, self._after_evaluation)
@@ -203,6 +207,24 @@ class RecordTiming(keras.callbacks.Callback):
             self._tap.open()
         if not self._in_loop and (self.params or {}).get("steps") is None:
             self._tap.data_may_run_out()
+
+    def _needs_steps(self) -> bool:
+        """Returns whether this callback needs the tap between two epochs."""
+        return self.every != "epoch"
+
+    def _leave(self) -> None:
+        """Notes that this training is over, or that another one has begun within it."""
+        self._left = True
+
+    def _warn_of_interruption(self) -> None:
+        """Warns, in an epoch of this training, that its steps are no longer measured."""
+        if self._left and not self._interrupted:
+            self._interrupted = (
+                f"{type(self).__name__} does not see all updates, since `fit` or `train_on_batch` "
+                "was called before this training had come to its end. It measures the steps of "
+                "one `fit`. For a loop of your own, use `with lcb.track(model, callback):`."
+            )
+            warnings.warn(self._interrupted, stacklevel=3)
 
     def _follow_optimizers(self) -> None:
         """Sets whose updates count: the optimizers that all callbacks of this training follow."""
@@ -243,6 +265,7 @@ class RecordTiming(keras.callbacks.Callback):
         self._keep_count()
         self._validated = step, number(logs.get("val_loss"))
         self._look_for_unseen()
+        self._warn_of_interruption()
         steps = (self.params or {}).get("steps")
         self._look_for_setback(step, self._executed() or steps or math.inf)
         due = self.every == "epoch" or "val_loss" in logs or step >= self._due()

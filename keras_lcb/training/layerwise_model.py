@@ -201,7 +201,9 @@ class LayerwiseModel(keras.Model):
             )
         tap = tap_of(self)
         tap.belong_to_model(functools.partial(super().make_train_function, force=True))
-        tap.begin_training(force or self.train_function is None)
+        force = force or self.train_function is None
+        if force or not internals.is_within_fit(self):
+            tap.begin_training(force)
         tap.follow()
         step = self._layerwise_step
         if step is None or not step.is_current():
