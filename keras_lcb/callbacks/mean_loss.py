@@ -25,6 +25,9 @@ class MeanLoss:
     A training step of the user's own may report the loss of its batch instead. Then the loss that
     was observed last stands for all batches since the last call of `take`.
 
+    An evaluation within an epoch begins the running mean anew, and leaves its samples in it. So
+    `go_on_from` is told what the mean is over then.
+
     Attributes:
         running: Whether running means are reported, see `is_running_mean`; `None` if that is not
             known yet.
@@ -36,17 +39,20 @@ class MeanLoss:
         self.running: bool | None = None
         self._sums = np.zeros(2)  # weighted by samples and by batches
         self._weights = np.zeros(2)
+        self._taken: tuple[np.ndarray, np.ndarray] | None = None  # of the last call of `take`
         self.begin_epoch()
 
     def begin_epoch(self) -> None:
         """Starts a new epoch, in which Keras begins a new running mean."""
         self._observed = np.zeros(2), np.zeros(2)  # sums and weights over the epoch so far
+        self._batches = 0  # of this epoch, at the last observation
         self.validated: list[tuple[float, float]] = []
 
     def forget(self) -> None:
         """Forgets all that was observed since the last call of `take`, and in this epoch."""
         self.begin_epoch()
         self.take()
+        self._taken = None
 
     def observe(self, mean: Any, batches: int, samples: float = math.nan) -> None:
         """Adds the loss that is reported after some batches of the epoch.
@@ -65,18 +71,44 @@ class MeanLoss:
             self._sums[:], self._weights[:] = number(mean), 1.0
             return
         (before, seen), weights = self._observed, np.array([samples, batches])
-        if batches > seen[1]:
+        if batches > self._batches:
             sums = number(mean) * weights
             self._sums += sums - before
             self._weights += weights - seen
-            self._observed = sums, weights
+            self._observed, self._batches = (sums, weights), batches
+
+    def go_on_from(self, mean: float, samples: float) -> None:
+        """Goes on in an epoch after an evaluation.
+
+        Args:
+            mean: The running mean of now.
+            samples: The number of samples that it is over; NaN if it is not known, so that no mean
+                can be computed in the rest of the epoch.
+        """
+        weights = np.array([samples, math.nan])
+        self._observed = mean * weights, weights
 
     def take(self) -> float:
         """Returns the mean since the last call, and starts anew; NaN if nothing was observed."""
+        self._taken = self._sums.copy(), self._weights.copy()
         known = self._weights > 0  # not where it is NaN
         means = self._sums[known] / self._weights[known]
         self._sums[:], self._weights[:] = 0.0, 0.0
         return float(means[0]) if means.size else math.nan
+
+    def take_more(self, last: float) -> float:
+        """Returns the mean since the last call of `take` but one, and starts anew.
+
+        Args:
+            last: What the last call returned. It is returned again if that call was in another
+                process.
+        """
+        if self._taken is None:
+            return last
+        if self.running is not False or not self._weights.any():
+            self._sums += self._taken[0]
+            self._weights += self._taken[1]
+        return self.take()
 
 
 def mean_counts(model: keras.Model) -> Iterator[tuple[float, float]]:
@@ -93,10 +125,17 @@ def mean_counts(model: keras.Model) -> Iterator[tuple[float, float]]:
             yield float(metric.result()), float(keras.ops.convert_to_numpy(metric.count))
 
 
+def place_of(loss: Any, counts: Iterable[tuple[float, float]]) -> int | None:
+    """Returns which of the given running means a loss is; `None` if it is none of them."""
+    value = number(loss)
+    return next((at for at, (mean, _) in enumerate(counts) if _same(mean, value)), None)
+
+
 def count_behind(loss: Any, counts: Iterable[tuple[float, float]]) -> float:
     """Returns the number of samples behind a running mean; NaN if it is none of those given."""
-    value = number(loss)
-    return next((count for mean, count in counts if _same(mean, value)), math.nan)
+    known = list(counts)
+    place = place_of(loss, known)
+    return math.nan if place is None else known[place][1]
 
 
 def is_running_mean(loss: Any, model: keras.Model) -> bool:

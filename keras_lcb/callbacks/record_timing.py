@@ -19,6 +19,7 @@ from keras_lcb.callbacks.mean_loss import (
     is_running_mean,
     mean_counts,
     number,
+    place_of,
 )
 from keras_lcb.callbacks.unseen_updates import UnseenUpdates
 from keras_lcb.training.layers import (
@@ -116,11 +117,15 @@ class RecordTiming(keras.callbacks.Callback):
         self._notes: dict[str, str] = {}
         self._missing: dict[str, str] = {}
         self._training = self._ended = self._begun = self._failed = False
+        self._left = False  # whether another training has begun within this one
+        self._interrupted = ""  # the warning to the user in that case
         self._updates = UpdateCount()
         self._loss = MeanLoss()
         self._in_loop = False  # in the user's own loop, rather than in `fit`
         self._epochs = 0
         self._executions = 0  # calls of the compiled training step in this epoch
+        self._newest_logs: Any = None  # of the last of these calls
+        self._place_of_loss: int | None = None  # among the running means, before an evaluation
         self._epoch_began_at = 0  # the update
         self._validated = 0, math.nan  # the update of the last validation, and its loss
         self._unseen = UnseenUpdates()
@@ -182,7 +187,7 @@ class RecordTiming(keras.callbacks.Callback):
     def on_train_begin(self, logs: Any = None) -> None:
         """Starts the clock, and joins the training step if that is needed."""
         self._failed = self._training  # the previous `fit` did not reach its end
-        self._training, self._ended, self._begun = True, False, False
+        self._training, self._ended, self._begun, self._left = True, False, False, False
         self._loss.running = None
         self._start_clock()
         self._take_part()
@@ -193,12 +198,33 @@ class RecordTiming(keras.callbacks.Callback):
         self._follow_optimizers()
         if not self._rows:
             self._tap.before_first_update(self._attach_late, self._begin)
+        if self._needs_steps():
+            self._tap.on_leaving(self._leave)
         if self.every != "epoch":
             self._tap.after_execution(self._after_execution)
+            self._tap.around_evaluation(self._before_evaluation, self._after_evaluation)
         if not self._rows or self.every != "epoch":
             self._tap.open()
         if not self._in_loop and (self.params or {}).get("steps") is None:
             self._tap.data_may_run_out()
+
+    def _needs_steps(self) -> bool:
+        """Returns whether this callback needs the tap between two epochs."""
+        return self.every != "epoch"
+
+    def _leave(self) -> None:
+        """Notes that this training is over, or that another one has begun within it."""
+        self._left = True
+
+    def _warn_of_interruption(self) -> None:
+        """Warns, in an epoch of this training, that its steps are no longer measured."""
+        if self._left and not self._interrupted:
+            self._interrupted = (
+                f"{type(self).__name__} does not see all updates, since `fit` or `train_on_batch` "
+                "was called before this training had come to its end. It measures the steps of "
+                "one `fit`. For a loop of your own, use `with lcb.track(model, callback):`."
+            )
+            warnings.warn(self._interrupted, stacklevel=3)
 
     def _follow_optimizers(self) -> None:
         """Sets whose updates count: the optimizers that all callbacks of this training follow."""
@@ -214,8 +240,10 @@ class RecordTiming(keras.callbacks.Callback):
         # Not in `on_train_begin`, where BackupAndRestore may still load other weights.
         if self._rows and not self._begun:
             self._begin()
+        elif self._begun:
+            self._look_for_setback(self._updates.now())
         self._loss.begin_epoch()
-        self._executions = 0
+        self._executions, self._newest_logs = 0, None
         if self.every != "epoch" and self._begun:
             self._epoch_began_at = self._updates.at_execution(0)
 
@@ -237,12 +265,18 @@ class RecordTiming(keras.callbacks.Callback):
         self._keep_count()
         self._validated = step, number(logs.get("val_loss"))
         self._look_for_unseen()
+        self._warn_of_interruption()
+        steps = (self.params or {}).get("steps")
+        self._look_for_setback(step, self._executed() or steps or math.inf)
         due = self.every == "epoch" or "val_loss" in logs or step >= self._due()
         if step > self._last_step() and due:
             self._take(step)
-        elif step == self._last_step():  # already recorded: only epoch and validation are new
-            self._records[-1] |= {"epoch": self._epochs, "validation_loss": self._validated[1]}
-            self._keep(self._records[-1])
+        elif step == self._last_step():  # already recorded
+            record = self._records[-1]
+            record |= {"epoch": self._epochs, "validation_loss": self._validated[1]}
+            if len(self._records) > 1:  # batches that made no update may have followed
+                record["loss"] = self._loss.take_more(record["loss"])
+            self._keep(record)
 
     def on_train_end(self, logs: Any = None) -> None:
         """Takes the last record."""
@@ -314,16 +348,39 @@ class RecordTiming(keras.callbacks.Callback):
         The update count is on the device. To avoid waiting, it is read only if a record may be due.
         """
         self._executions += 1
+        self._newest_logs = logs
         if not self._begun or not self._updates.may_have_reached(self._due(), self._executions):
             return
         step = self._updates.at_execution(self._executions)
+        self._look_for_setback(step, self._executed())
         if step >= self._due():
-            loss = logs.get("loss") if isinstance(logs, dict) else None
-            batches = self._batches(step)
-            if self._loss.running is None and batches > 1:  # of one batch, both are the same
-                self._loss.running = is_running_mean(loss, self._model)
-            self._loss.observe(loss, batches, count_behind(loss, mean_counts(self._model)))
+            self._observe_loss(step)
             self._take(step)
+
+    def _observe_loss(self, step: int) -> None:
+        """Observes the loss within an epoch, and keeps which of the running means it is."""
+        logs = self._newest_logs
+        loss = logs.get("loss") if isinstance(logs, dict) else None
+        batches, means = self._batches(step), list(mean_counts(self._model))
+        if self._loss.running is None and batches > 1:  # of one batch, both are the same
+            self._loss.running = is_running_mean(loss, self._model)
+        self._loss.observe(loss, batches, count_behind(loss, means))
+        self._place_of_loss = place_of(loss, means)
+
+    def _before_evaluation(self) -> None:
+        """Observes the loss before an evaluation sets the model's metrics to zero."""
+        if self._begun and self._executions:
+            self._observe_loss(self._updates.now())
+
+    def _after_evaluation(self) -> None:
+        """Leaves the samples of an evaluation within an epoch out of the mean loss."""
+        if self._begun and self._executions:
+            place, means = self._place_of_loss, list(mean_counts(self._model))
+            self._loss.go_on_from(*((math.nan, math.nan) if place is None else means[place]))
+
+    def _executed(self) -> int:
+        """Returns how many batches of this epoch the executions so far had at most."""
+        return self._executions * getattr(self._model, "steps_per_execution", 1)
 
     def _batches(self, step: int) -> int:
         """Returns how many batches of this epoch are done, as far as Keras and `step` tell.
@@ -331,8 +388,7 @@ class RecordTiming(keras.callbacks.Callback):
         If the length of the data is not known, the last execution may have had fewer batches than
         the others. Then the updates tell how many there were.
         """
-        at_once = getattr(self._model, "steps_per_execution", 1)
-        done = self._executions * at_once
+        at_once, done = getattr(self._model, "steps_per_execution", 1), self._executed()
         steps = (self.params or {}).get("steps")
         if steps:
             return min(done, steps)
@@ -368,6 +424,19 @@ class RecordTiming(keras.callbacks.Callback):
     def _start_clock(self) -> None:
         elapsed = self._records[-1]["wall_time"] if self._records else 0.0
         self._clock = time.perf_counter() - elapsed
+
+    def _look_for_setback(self, step: int, batches: float = 0) -> None:
+        """Drops the records of updates that a callback has undone since the last record.
+
+        Args:
+            step: The present update.
+            batches: The most batches since then. All of them may have made updates anew.
+        """
+        if step < self._last_step():
+            anew = batches / self._updates.steps_per_update
+            epochs = self._epochs
+            self._go_back_to(int(max(step - anew, min(step, 0))))
+            self._epochs = epochs
 
     def _go_back_to(self, step: int) -> None:
         """Drops the records of updates that were undone, for example by `BackupAndRestore`."""

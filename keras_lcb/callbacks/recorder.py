@@ -230,7 +230,8 @@ class Recorder(LoopTiming):
             each.kind for each, used in zip(self._updates.optimizers, stepped, strict=True) if used
         ]
         notes = {f"depth/{name}".rstrip("/"): note for name, note in self._notes.items()}
-        unseen = {"step": self._unseen.sentence} if self._unseen.sentence else {}
+        sentence = self._unseen.sentence or self._interrupted
+        unseen = {"step": sentence} if sentence else {}
         attributes = {
             "provisional": int(not self._ended),
             "seed": self._seed_in_force,

@@ -124,6 +124,9 @@ class StepQuantities(Recorder):
         self._take_part_late()
         self._tap.open()
 
+    def _needs_steps(self) -> bool:
+        return True
+
     def _take_part_late(self) -> None:
         assert self._tap is not None
         for reader in (self._reader, self._epoch_reader):
@@ -255,7 +258,7 @@ class StepQuantities(Recorder):
                 "updates."
             )
         last = self._records[-1]
-        if last["step"] > self._records[0]["step"] and not measured:
+        if last["step"] > self._records[0]["step"] and not measured and not self._interrupted:
             self._missing[first] = (
                 "None of the followed optimizers applied gradients. Pass the optimizer that trains "
                 "the model as `optimizer`."

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 
 from keras_lcb.callbacks.loop_timing import LoopTiming
+from keras_lcb.training.layerwise_model import LayerwiseModel
 from keras_lcb.training.tap import tap_of
 
 if TYPE_CHECKING:
@@ -88,6 +89,8 @@ def track(model: keras.Model, *callbacks: Recorder, optimizer: Any = None) -> It
             )
     tap = tap_of(model)
     tap.close()  # a failed `fit` may have left it open
+    if isinstance(model, LayerwiseModel) and model.compiled:
+        model.make_train_function()  # so that the model takes part before the callbacks do
     try:
         for callback in callbacks:
             callback.track(model, optimizer)

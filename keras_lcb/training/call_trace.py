@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import random
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Protocol
 
 import keras
+import numpy as np
 
 from keras_lcb.backend import internals
 
@@ -104,9 +106,32 @@ def trace_calls(model: keras.Layer, layers: Iterable[keras.layers.Layer]) -> Cal
         return outputs
 
     args, kwargs = input_specification(model)
-    with calls_noted(layers, trace):
+    with calls_noted(layers, trace), _random_numbers_as_they_were():
         internals.output_spec(call, *args, **kwargs)
     return trace
+
+
+@contextlib.contextmanager
+def _random_numbers_as_they_were() -> Iterator[None]:
+    """Sets the generators of Python, NumPy and torch back, from which a `call` may draw numbers.
+
+    Symbolic calls do not change those of Keras.
+    """
+    of_python, of_numpy = random.getstate(), np.random.get_state()
+    try:
+        with _torch_generators_as_they_were():
+            yield
+    finally:
+        random.setstate(of_python)
+        np.random.set_state(of_numpy)
+
+
+def _torch_generators_as_they_were() -> contextlib.AbstractContextManager[None]:
+    if keras.backend.backend() != "torch":
+        return contextlib.nullcontext()
+    import torch
+
+    return torch.random.fork_rng(devices=range(torch.cuda.device_count()))
 
 
 def read_graph(model: keras.Layer) -> CallTrace | None:

@@ -201,7 +201,9 @@ class LayerwiseModel(keras.Model):
             )
         tap = tap_of(self)
         tap.belong_to_model(functools.partial(super().make_train_function, force=True))
-        tap.begin_training(force or self.train_function is None)
+        force = force or self.train_function is None
+        if force or not internals.is_within_fit(self):
+            tap.begin_training(force)
         tap.follow()
         step = self._layerwise_step
         if step is None or not step.is_current():
@@ -256,6 +258,10 @@ class LayerwiseModel(keras.Model):
             if not any(isinstance(c, keras.callbacks.ProgbarLogger) for c in callbacks):
                 call["callbacks"] = [*callbacks, _MetricsBar()]
         return super().fit(**_without_self(call))
+
+    def evaluate(self, *args: Any, **kwargs: Any) -> Any:
+        """Evaluates the model, as `keras.Model.evaluate` does."""
+        return tap_of(self).evaluate(super().evaluate, *args, **kwargs)
 
     # Saving.
 

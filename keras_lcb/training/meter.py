@@ -73,7 +73,8 @@ class Meter:
         # Each row holds the number of the set of places that had gradients, then all numbers.
         self._ring = None
         if ring_rows:
-            self._ring = new.zeros((ring_rows, 1 + count * width), "float32", "ring")
+            shape = (ring_rows, 1 + count * width)
+            self._ring = new.zeros(shape, ops.ACCUMULATOR_DTYPE, "ring")
 
     @property
     def variables(self) -> list[keras.Variable]:
@@ -131,10 +132,8 @@ class Meter:
         number = self._taking_part.setdefault(taking_part, len(self._taking_part))
         if self._ring is not None:
             row = ops.read([self._counts])[0][0] % self.ring_rows
-            head = keras.ops.full((1,), number, "float32")
-            ring_row = keras.ops.concatenate(
-                [head, keras.ops.cast(keras.ops.reshape(numbers, (-1,)), "float32")]
-            )
+            head = keras.ops.full((1,), number, ops.ACCUMULATOR_DTYPE)
+            ring_row = keras.ops.concatenate([head, keras.ops.reshape(numbers, (-1,))])
             ops.write_row(self._ring, row, ring_row)
         counted = [1, *(int(bool(group & taking_part)) for group in self.groups)]
         self._counts.assign_add(keras.ops.convert_to_tensor(counted, "int32"))

@@ -8,6 +8,7 @@ its optimizers, their classes and configurations stay as they are, and nothing i
 from __future__ import annotations
 
 import contextlib
+import functools
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
@@ -65,6 +66,8 @@ class Tap:
         self._leaving: list[Callable[[], None]] = []
         self._goes_on = False  # over several `fit` calls
         self._hooks: list[Callable[[Any], None]] = []  # called after each execution
+        # Called before and after each `evaluate`.
+        self._evaluating: list[tuple[Callable[[], None], Callable[[], None]]] = []
         self._waiting = Waiting()
         self._given: Any = None  # optimizers that the user passed
         self._functions = TrainingFunctions(self)
@@ -159,6 +162,21 @@ class Tap:
         if hook not in self._hooks:
             self._hooks.append(hook)
 
+    def around_evaluation(self, before: Callable[[], None], after: Callable[[], None]) -> None:
+        """Registers functions to be called before and after `evaluate` in this training."""
+        if (before, after) not in self._evaluating:
+            self._evaluating.append((before, after))
+
+    def evaluate(self, evaluate: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """Calls the model's `evaluate`, and the functions that are registered for that."""
+        evaluating = list(self._evaluating)
+        for before, _ in evaluating:
+            before()
+        result = evaluate(*args, **kwargs)
+        for _, after in evaluating:
+            after()
+        return result
+
     def data_may_run_out(self) -> None:
         """Prepares for data whose length is not known, in the training that begins.
 
@@ -189,8 +207,12 @@ class Tap:
         if not self.is_open:
             self.is_open, self._executed = True, False
             if not self._of_model:
-                replacement = {"make_train_function": self._make_train_function}
-                self._open.enter_context(internals.replaced(self.model, replacement))
+                evaluate = functools.partial(self.evaluate, self.model.evaluate)
+                replacements = {
+                    "make_train_function": self._make_train_function,
+                    "evaluate": evaluate,
+                }
+                self._open.enter_context(internals.replaced(self.model, replacements))
 
     def prepare(self) -> None:
         """Prepares meters and training function for the readers.
@@ -260,7 +282,7 @@ class Tap:
             self.readers, self._prepared = list(staying), False
         if self.scaling is not self._own_scaling:
             self.scaling, self._prepared = self._own_scaling, False
-        self._hooks, self._may_run_out = [], False
+        self._hooks, self._evaluating, self._may_run_out = [], [], False
         leaving, self._leaving = self._leaving, []
         for leave in leaving:
             leave()

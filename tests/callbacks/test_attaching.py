@@ -309,6 +309,43 @@ def test_optimizers_named_for_a_fit_that_fails_are_not_those_of_the_next():
     assert plain.results.step.values.tolist() == alone.results.step.values.tolist()
 
 
+def test_a_training_that_another_one_interrupts_says_so():
+    model = compiled(sequential, lambda: keras.optimizers.SGD(0.1))
+    model.build((None, 3))
+    norms, convergence = lcb.GradientNorms(), lcb.LayerConvergence(every=2)
+    callbacks = keras.callbacks.CallbackList([norms, convergence], model=model)
+    callbacks.on_train_begin()
+    callbacks.on_epoch_begin(0)
+    model.train_on_batch(X, Y)
+    with pytest.warns(UserWarning, match="For a loop of your own, use `with lcb.track"):
+        callbacks.on_epoch_end(0, {})
+    callbacks.on_train_end()
+    for callback in (norms, convergence):
+        assert "does not see all updates" in schema.missing(callback.results)["step"]
+    assert list(schema.missing(norms.results)) == ["step"]
+
+    again = keras.callbacks.LambdaCallback(on_epoch_begin=lambda *_: fit(model, epochs=1))
+    with pytest.warns(UserWarning, match="was called before this training had come to its end"):
+        fit(model, lcb.GradientNorms(), again)
+
+
+@pytest.mark.parametrize("kind", [keras.Model, lcb.LayerwiseModel])
+def test_train_on_batch_within_fit_is_measured(kind):
+    def make():
+        inputs = keras.Input((3,))
+        return kind(inputs, keras.layers.Dense(1, name="out")(inputs))
+
+    model = compiled(make, lambda: keras.optimizers.SGD(0.1))
+    more = keras.callbacks.LambdaCallback(on_epoch_end=lambda *_: model.train_on_batch(X, Y))
+    norms, convergence = lcb.GradientNorms(per_update=True), lcb.LayerConvergence(every=2)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        fit(model, more, norms, convergence)
+    assert norms.results.step.values.tolist() == [0, 5, 10]
+    assert (norms.results.gradient_norm_per_update > 0).all()
+    assert convergence.results.step.values.tolist() == [0, 2, 4, 6, 8, 10]
+
+
 def test_a_layer_that_the_model_never_calls():
     model = Unbuilt()
     model.spare = keras.layers.Dense(4)

@@ -10,7 +10,7 @@ from keras_lcb import GradientNorms
 from keras_lcb.runs import schema
 from tests import oracle
 from tests.models import dense
-from tests.modes import modes
+from tests.modes import BACKEND, modes
 
 NETWORK = oracle.Network()
 FLOAT32 = 1e-5
@@ -328,6 +328,27 @@ def check_nonfinite(every, mode):
     assert norms.results.attrs["nonfinite_updates"] == 22 - 8
     assert np.isfinite(norms.results.gradient_norm.sel(step=11)).all()
     assert np.isnan(norms.results.gradient_norm[-1]).all()
+
+
+@pytest.mark.skipif(BACKEND == "jax", reason="JAX sums in single precision")
+@pytest.mark.parametrize("scale", [1e-25, 1e25])
+def test_tiny_and_huge_gradients(scale, fast_mode):
+    x, y = NETWORK.data(8)
+    model = dense(NETWORK)
+
+    def loss(y, p):
+        return scale * keras.ops.mean((y - p) ** 2)
+
+    model.compile(keras.optimizers.SGD(0.0), loss, **fast_mode)
+    norms = GradientNorms(per_update=True)
+    fit(model, x, y, norms)
+    expected = by_hand(x, y, oracle.sgd(0.0))
+    run = norms.results
+    np.testing.assert_allclose(
+        run.gradient_norm_per_update / scale, expected.gradient_norms, rtol=FLOAT32
+    )
+    np.testing.assert_allclose(run.gradient_norm[1] / scale, expected.rms(0, 2)[0], rtol=FLOAT32)
+    assert run.attrs["nonfinite_updates"] == 0
 
 
 # When records are taken.

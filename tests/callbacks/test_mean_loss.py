@@ -126,3 +126,38 @@ def test_batches_of_different_sizes_count_as_the_samples_that_they_are(every, va
         for since, step in itertools.pairwise(steps)
     ]
     np.testing.assert_allclose(run.loss.values[1:], means, rtol=1e-4)
+
+
+@pytest.mark.parametrize("kind", [keras.Model, lcb.LayerwiseModel])
+@pytest.mark.parametrize("first", [True, False])
+def test_an_evaluation_within_an_epoch_is_no_part_of_the_loss(kind, first):
+    inputs = keras.Input((3,))
+    outputs = keras.layers.Dense(1, kernel_initializer="zeros")(inputs)
+    model = kind(inputs, outputs)
+    model.compile(keras.optimizers.SGD(0.0), "mse")
+
+    def evaluate(batch, logs):
+        if batch in (2, 3):
+            model.evaluate(X, np.full((20, 1), 30.0), verbose=0)
+
+    evaluation = keras.callbacks.LambdaCallback(on_train_batch_end=evaluate)
+    convergence = lcb.LayerConvergence(every=2)
+    callbacks = [evaluation, convergence] if first else [convergence, evaluation]
+    model.fit(Uneven(), epochs=2, shuffle=False, verbose=0, callbacks=callbacks)
+    run = convergence.results
+    sizes, losses = np.array(Uneven.sizes * 2, float), np.array([100.0, 1.0] * 6)
+    means = [np.average(losses[at : at + 2], weights=sizes[at : at + 2]) for at in range(0, 12, 2)]
+    np.testing.assert_allclose(run.loss.values[1:], means, rtol=1e-4)
+
+
+def test_batches_after_the_last_update_of_an_epoch_count_to_its_record():
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1, kernel_initializer="zeros")])
+    model.compile(keras.optimizers.SGD(0.0, gradient_accumulation_steps=4), "mse")
+    by_epochs, by_updates = lcb.LayerConvergence(), lcb.GradientNorms(every=1)
+    fit = {"epochs": 2, "shuffle": False, "verbose": 0}
+    model.fit(Uneven(), callbacks=[by_epochs, by_updates], **fit)
+    run = lcb.collect(by_epochs, by_updates)  # refuses different losses
+    sizes, losses = np.array(Uneven.sizes * 2, float), np.array([100.0, 1.0] * 6)
+    means = [np.average(losses[part], weights=sizes[part]) for part in (np.s_[:6], np.s_[6:8])]
+    assert run.step.values.tolist() == [0, 1, 2, 3]
+    np.testing.assert_allclose(run.loss.values[1:3], means, rtol=1e-4)

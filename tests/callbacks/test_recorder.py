@@ -174,6 +174,49 @@ def test_updates_undone_within_an_epoch_are_in_no_record(tmp_path):
         close(run.gradient_norm.sel(step=step), np.sqrt((each.values**2).mean(axis=0)))
 
 
+@pytest.mark.parametrize("every", ["epoch", 3])
+def test_records_that_a_callback_undoes_within_a_fit_are_dropped(every, tmp_path):
+    """At the end of the third epoch, all is set back to the end of the first."""
+    path = tmp_path / "first.weights.h5"
+    model = compiled(dense("a", "b"))
+
+    def end(epoch, logs):
+        if epoch == 0:
+            model.save_weights(path)
+        if epoch == 2:
+            model.load_weights(path)
+
+    rollback = keras.callbacks.LambdaCallback(on_epoch_end=end)
+    convergence, norms = lcb.LayerConvergence(every=every), lcb.GradientNorms(every=every)
+    plain = PlainCopies()
+    with pytest.warns(UserWarning, match="set back to update 2. The records after"):
+        train(model, convergence, norms, plain, rollback, epochs=5)
+    run = lcb.collect(convergence, norms)
+    if every == "epoch":
+        assert run.step.values.tolist() == [0, 2, 4, 6]
+        assert run.epoch.values.tolist() == [0, 1, 4, 5]
+        kept = [plain.taken[place] for place in (0, 1, 4, 5)]
+        close(run.distance, distances(model, kept, dense_rows("a", "b")))
+    else:
+        assert run.step.values.tolist() == [0, 3, 6]
+    assert (run.gradient_norm[1:] > 0).all()
+
+
+def test_counting_from_zero_within_a_fit_is_seen_at_the_end_of_the_epoch():
+    model = compiled(dense("a", "b"))
+
+    def begin(epoch, logs):
+        if epoch == 2:
+            model.optimizer.iterations.assign(0)
+
+    restart = keras.callbacks.LambdaCallback(on_epoch_begin=begin)
+    convergence = lcb.LayerConvergence()
+    with pytest.warns(UserWarning, match="set back to update 0. The records after"):
+        train(model, convergence, restart, epochs=5, batches=4)
+    assert convergence.results.step.values.tolist() == [0, 4, 8, 12]
+    assert convergence.results.epoch.values.tolist() == [0, 3, 4, 5]
+
+
 def test_an_optimizer_set_back_to_before_the_run_is_refused():
     model = compiled(dense("a", "b"))
     train(model, epochs=1)

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_lcb import GradientNorms, LayerConvergence
+from keras_lcb import GradientNorms, LayerConvergence, LayerwiseModel
 from keras_lcb.callbacks.tracking import track
 from keras_lcb.runs import schema
 from tests import oracle
@@ -217,6 +217,17 @@ def test_a_torch_loop_with_gradients_of_several_batches():
         accumulate=2,
     )
     check(norms.results, expected)
+
+
+def test_a_layerwise_model_that_was_never_trained():
+    plain = dense(NETWORK)
+    first = next(layer.name for layer in plain.layers if layer.weights)
+    model = LayerwiseModel.from_model(plain, learning_rate_multipliers={first: 0.5})
+    model.compile(keras.optimizers.SGD(0.1), "mse")
+    run = follow(model, lambda: model.train_on_batch)
+    rates = run.update_norm_per_update / run.gradient_norm_per_update
+    np.testing.assert_allclose(rates, np.broadcast_to([0.05, 0.1, 0.1], rates.shape), rtol=1e-5)
+    assert f"gradient_norm/{first}" in model.train_on_batch(X, Y, return_dict=True)
 
 
 def test_several_blocks_go_on_with_one_run():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+
 import keras
 import numpy as np
 import pytest
@@ -284,6 +286,37 @@ def test_looking_changes_nothing():
     for variable, value in zip(model.variables, before, strict=True):
         np.testing.assert_array_equal(keras.ops.convert_to_numpy(variable), value)
     assert attributes == {id(layer): set(vars(layer)) for layer in model.layers}
+
+
+class Drawing(keras.Model):
+    """A model that draws numbers outside of Keras, as stochastic depth often does."""
+
+    def __init__(self):
+        super().__init__()
+        self.dense = layers.Dense(2)
+
+    def call(self, x):
+        return self.dense(x) * sum(drawn())
+
+
+def drawn():
+    numbers = [random.random(), np.random.rand()]
+    if keras.backend.backend() == "torch":
+        import torch
+
+        numbers.append(float(torch.rand((), device="cpu")))
+    return numbers
+
+
+def test_looking_leaves_the_numbers_that_a_call_draws():
+    def numbers_after(look):
+        model = Drawing()
+        model(np.ones((1, 3)))
+        keras.utils.set_random_seed(1)
+        look(model)
+        return drawn()
+
+    assert numbers_after(tracked_layers) == numbers_after(lambda model: None)
 
 
 def test_a_layer_that_is_added_later_is_seen():
