@@ -87,7 +87,10 @@ class Lab:
 
     @property
     def run(self) -> xr.Dataset | None:
-        """The newest run, stacked along `seed` if it has several seeds; `None` before the first."""
+        """The newest run; its seeds that were trained to their end are stacked along `seed`.
+
+        It is `None` before the first.
+        """
         return self._history.entries[-1].run if self._history.entries else None
 
     @property
