@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 _FIRST = 0.1  # the first learning rate to try if the curvature does not suggest one
 _FARTHEST = 2.0**16  # factor from the first learning rate, up or down, at which the search gives up
-_FLAT = "The loss did not fall at any learning rate tried, down to {:.1e}."
-_ENDLESS = "The layer was stable at every learning rate tried, up to {:.1e}."
+_STEEP = "The loss rose at every learning rate tried, down to {:.1e}."
+_ENDLESS = "The loss did not rise at any learning rate tried, up to {:.1e}."
 _NOT_CONVEX = "The largest eigenvalue is not positive, so 2 / λ_max sets no limit."
 
 
@@ -47,8 +47,8 @@ def largest_stable_learning_rate(
     """Finds the largest learning rate at which gradient descent on one layer alone is stable.
 
     Only one layer moves, by `steps` steps of gradient descent over all of the data. A learning rate
-    is stable if the final loss is below the initial loss, and no step of the second half raised the
-    loss by more than rounding errors can. The search starts at 2 / λ_max, the limit of stability
+    is stable if neither all steps together nor a single one of their second half raised the loss by
+    more than rounding errors can. The search starts at 2 / λ_max, the limit of stability
     for a quadratic loss. It doubles the learning rate until it is unstable, or halves it until it
     is stable. It then bisects between the last two learning rates on a logarithmic scale.
 
@@ -125,7 +125,7 @@ def largest_stable_learning_rate(
         lower, upper = bracket(stable, expected if expected > 0 else _FIRST, tolerance)
         brackets.append((lower, upper))
         if lower == 0:
-            missing[f"learning_rate/{row.name}"] = _FLAT.format(upper)
+            missing[f"learning_rate/{row.name}"] = _STEEP.format(upper)
         elif math.isinf(upper):
             missing[f"learning_rate/{row.name}"] = _ENDLESS.format(lower)
         if theory and math.isnan(expected):
@@ -188,7 +188,8 @@ def _stability(objective: Objective, row: TrackedLayer, steps: int) -> Callable[
         losses = descend(rate, steps)
         first, last, rise = losses.tolist()
         rounding = 8 * np.finfo(losses.dtype).eps * abs(first)
-        return last < first and rise <= rounding  # both are false for NaN
+        # Where gradients are tiny, small rates do not lower the loss, and larger ones must be tried.
+        return last - first <= rounding and rise <= rounding  # both are false for NaN
 
     return stable
 

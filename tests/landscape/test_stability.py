@@ -107,9 +107,32 @@ def test_what_has_no_limit_is_said(monkeypatch):
     missing = schema.missing(found)
     assert np.isnan(found.theory).all() and "not positive" in missing["theory/b"]
     at = found.sel(layer="a")
-    assert at.lower == 0 and np.isnan(at.learning_rate)
-    assert "did not fall" in missing["learning_rate/a"]
+    assert np.isinf(at.upper) and np.isnan(at.learning_rate)
+    assert "did not rise" in missing["learning_rate/a"]
     assert np.isfinite(found.learning_rate.sel(layer="b"))
+
+
+@pytest.mark.parametrize("theory", [False, True])
+def test_a_gradient_too_small_to_lower_the_loss_makes_no_rate_unstable(theory):
+    """The first rate of the search leaves the loss as it is, and so would all smaller ones."""
+    model, x, y, hessian = linear()
+    model.get_layer("scale").set_weights([np.full((1, 1), 1e-5)])
+    found = largest_stable_learning_rate(model, x, y, layers=["line"], theory=theory).isel(layer=0)
+    if theory:
+        np.testing.assert_allclose(found.theory, 2e10 / np.linalg.eigvalsh(hessian)[-1], rtol=1e-4)
+        assert found.upper >= found.theory
+    else:
+        assert np.isinf(found.upper) and found.lower > 1e3
+
+
+def test_a_loss_that_rises_at_every_rate_is_said(monkeypatch):
+    losses = np.array([1.0, 2.0, 1.0])
+    monkeypatch.setattr(stability, "_losses", lambda *_: losses)
+    monkeypatch.setattr(stability, "_losses_from_host", lambda *_: losses)
+    model, x, y, _ = linear()
+    found = largest_stable_learning_rate(model, x, y, layers=["line"], theory=False)
+    assert found.lower == 0 and np.isnan(found.learning_rate)
+    assert "rose at every" in schema.missing(found)["learning_rate/line"]
 
 
 @given(limit=st.floats(1e-3, 1e3), start=st.floats(1e-1, 1e1), tolerance=st.floats(0.005, 0.5))

@@ -32,7 +32,7 @@ def _look(seen: Observed) -> Iterator[Finding]:
         layers=(),
         updates=seen.updates,
         says=f"{updates:,} updates together can have changed no layer by more than {moved:.1%} of "
-        f"the norm of its weights, and the loss fell by {fell:.1%}.",
+        f"the norm of its weights, and the loss {'fell' if fell >= 0 else 'rose'} by {abs(fell):.1%}.",
         evidence={"sum of update norms over weights": moved, "relative fall of the loss": fell},
         sure=LIKELY,
         try_next=(learning_rate(100.0 if moved < _MOVED / 10 else 10.0, seen.rate),),

@@ -197,10 +197,15 @@ def test_noise_around_the_lowest_loss_is_not_found():
         assert "learning rate too large" not in diagnose(run).names
 
 
-def test_a_learning_rate_that_is_too_small():
-    slow = both(*(times("update_norm", name, 1e-4) for name in LAYERS), _loss(2.3))
+@pytest.mark.parametrize(
+    ("change", "says"), [(-0.1, "the loss fell by 10.0%"), (0.1, "the loss rose by 10.0%")]
+)
+def test_a_learning_rate_that_is_too_small(change, says):
+    loss = _loss(np.linspace(2.3, 2.3 * (1 + change), 20))
+    slow = both(*(times("update_norm", name, 1e-4) for name in LAYERS), loss)
     finding = _found("learning rate too small", training(change=slow))
     assert finding.try_next[0].code == "optimizer.learning_rate = 10"
+    assert says in finding.says
 
 
 def test_one_leap_among_tiny_updates_is_no_small_learning_rate():
