@@ -43,7 +43,7 @@ def layer_features(model: keras.Model, x: ArrayLike) -> dict[str, np.ndarray]:
 
     Returns:
         A dict from the name of each layer to its features (n, units), from the first layer to the
-        last, without the read-out.
+        last, without the read-out. They are NaN at points where the output is not finite.
 
     Raises:
         ValueError: If the model is not such a chain, or `x` has another shape.
@@ -68,7 +68,15 @@ def features_and_output(
         outputs = {"features": features, "output": model.outputs[0]}
         _feature_models[model] = forward_model(model, outputs)
     values = _feature_models[model].predict_on_batch(input_column(model, x))
-    return values["features"], values["output"]
+    features, output = values["features"], values["output"]
+    lost = ~np.isfinite(output).reshape(len(output), -1).all(axis=1)
+    if lost.any():
+        # TensorFlow's fused ReLU turns NaN into 0, so that the features of a network that diverged
+        # may look finite.
+        features = {name: np.array(own) for name, own in features.items()}
+        for own in features.values():
+            own[lost] = np.nan
+    return features, output
 
 
 _feature_models: weakref.WeakKeyDictionary[keras.Model, keras.Model] = weakref.WeakKeyDictionary()

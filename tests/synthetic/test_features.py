@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_lcb.synthetic import decomposition, features, networks
+from keras_lcb.synthetic import decomposition, features, networks, probes
 
 X = np.linspace(-3, 3, 17)[:, None]
 
@@ -99,3 +99,13 @@ def test_layers_side_by_side_are_no_chain():
     model = keras.Model(inputs, keras.layers.Dense(1)(keras.layers.Concatenate()(sides)))
     with pytest.raises(ValueError, match="'b' does not receive the output of 'a'"):
         features.layer_features(model, X)
+
+
+@pytest.mark.parametrize("activation", ["relu", "tanh"])
+def test_a_network_that_diverged_has_no_features(activation):
+    """TensorFlow's fused ReLU makes 0 of NaN."""
+    model = networks.build_network(3, 8, activation=activation)
+    model.set_weights([np.nan * weights for weights in model.get_weights()])
+    x = np.linspace(-1, 1, 64)[:, np.newaxis]
+    assert all(np.isnan(own).all() for own in features.layer_features(model, x).values())
+    assert probes.probe(model, x, [1, 3]).r2.isnull().all()
