@@ -55,6 +55,22 @@ def read_settings(kind: type, text: str) -> dict[str, Any]:
     return settings
 
 
+def check_storable(name: str, value: Any) -> None:
+    """Checks that JSON can hold a setting, since a run keeps its settings.
+
+    Raises:
+        ValueError: If it cannot.
+    """
+    try:
+        json.dumps(value)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"`{name}` must consist of text, plain numbers, True, False and None, because a run "
+            f"keeps its settings as JSON; received {value!r}. Pass an object by its name, such as "
+            "'gelu', and a path as text."
+        ) from error
+
+
 def whole_number(name: str, value: Any, least: int) -> int:
     """Returns a setting as an integer.
 

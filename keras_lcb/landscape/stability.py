@@ -188,7 +188,7 @@ def _stability(objective: Objective, row: TrackedLayer, steps: int) -> Callable[
         losses = descend(rate, steps)
         first, last, rise = losses.tolist()
         rounding = 8 * np.finfo(losses.dtype).eps * abs(first)
-        # Where gradients are tiny, small rates do not lower the loss, and larger ones must be tried.
+        # Tiny gradients do not lower the loss at small rates. Then larger ones must be tried.
         return last - first <= rounding and rise <= rounding  # both are false for NaN
 
     return stable

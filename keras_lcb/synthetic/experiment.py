@@ -14,6 +14,7 @@ import xarray as xr
 
 from keras_lcb.callbacks import GradientNorms, LayerConvergence
 from keras_lcb.config import (
+    check_storable,
     check_training,
     new_optimizer,
     read_settings,
@@ -109,7 +110,7 @@ class Config:
                 f"and points={self.points}."
             )
         for name, value in self._settings().items():
-            _check_storable(name, value)
+            check_storable(name, value)
         check_training(self)
 
     def to_json(self) -> str:
@@ -131,18 +132,6 @@ class Config:
         if "target" in settings:
             settings["target"] = target_from_dict(settings["target"])
         return cls(**settings)
-
-
-def _check_storable(name: str, value: Any) -> None:
-    """Checks that JSON can hold a setting, since a run keeps its settings."""
-    try:
-        json.dumps(value)
-    except (TypeError, ValueError) as error:
-        raise ValueError(
-            f"`{name}` must consist of text, plain numbers, True, False and None, because a run "
-            f"keeps its settings as JSON; received {value!r}. Of an object, pass its name, such as "
-            "'gelu'."
-        ) from error
 
 
 def run(

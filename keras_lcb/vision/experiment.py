@@ -16,6 +16,7 @@ import xarray as xr
 
 from keras_lcb.callbacks import GradientNorms, LayerConvergence
 from keras_lcb.config import (
+    check_storable,
     check_training,
     new_optimizer,
     read_settings,
@@ -125,6 +126,8 @@ class Config:
                 f"`schedule` must be one of {', '.join(map(repr, SCHEDULES))}; received "
                 f"{self.schedule!r}."
             )
+        for name, value in dataclasses.asdict(self).items():
+            check_storable(name, value)
         _check_arguments(self)
         check_probes(self.probes)
         check_training(self)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import pathlib
 
 import keras
 import numpy as np
@@ -189,6 +190,8 @@ def test_settings_that_do_not_fit_each_other_are_refused(settings, message):
         ("seed", -1),
         ("learning_rate", float("nan")),
         ("momentum", 1.0),
+        ("momentum", np.float32(0.9)),  # which a run cannot keep
+        ("data", pathlib.Path("flowers")),
         ("optimizer", "no such"),
     ],
 )

@@ -26,13 +26,14 @@ def _look(seen: Observed) -> Iterator[Finding]:
     if loss.min() <= 0:
         raise CannotTell("The loss is not positive, so its fall cannot be told in percent.")
     fell = float(1 - loss[-1] / loss[0])
+    went = "fell" if fell >= 0 else "rose"
     if not (0 < moved < _MOVED and abs(fell) < _FELL):
         return
     yield Finding(
         layers=(),
         updates=seen.updates,
         says=f"{updates:,} updates together can have changed no layer by more than {moved:.1%} of "
-        f"the norm of its weights, and the loss {'fell' if fell >= 0 else 'rose'} by {abs(fell):.1%}.",
+        f"the norm of its weights, and the loss {went} by {abs(fell):.1%}.",
         evidence={"sum of update norms over weights": moved, "relative fall of the loss": fell},
         sure=LIKELY,
         try_next=(learning_rate(100.0 if moved < _MOVED / 10 else 10.0, seen.rate),),
