@@ -139,7 +139,7 @@ class TrainingFunctions:
             with tap.in_force(), flags:
                 if tap.scaling is None:
                     return step(*args)
-                with tap.scaling.of_step(*args):
+                with tap.scaling.allowed(), tap.scaling.of_step(*args):
                     return step(*args)
 
         return measured
