@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import threading
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,6 +16,7 @@ from keras_lcb.backend import internals
 from keras_lcb.callbacks.device_sketches import DeviceSketches
 from keras_lcb.callbacks.lora import has_lora
 from keras_lcb.callbacks.missing_distances import why_missing
+from keras_lcb.callbacks.order import callbacks_before
 from keras_lcb.callbacks.recorder import LOCK, Record, Recorder
 from keras_lcb.callbacks.reference import load_reference
 from keras_lcb.callbacks.snapshots import (
@@ -166,6 +168,7 @@ class LayerConvergence(Recorder):
     def on_train_begin(self, logs: Any = None) -> None:
         """Starts the clock."""
         super().on_train_begin(logs)
+        _warn_of_averages(self)
         self._endpoint = self._unrecorded = None
         self._thread = threading.get_ident()
         self._epochs_left = 0
@@ -430,3 +433,15 @@ class LayerConvergence(Recorder):
         if self._snapshots is not None and not all(map(self._snapshots.are_whole, records)):
             self._describe([record for record in records if self._snapshots.are_whole(record)])
             self._snapshots.sketch(records)
+
+
+def _warn_of_averages(callback: LayerConvergence) -> None:
+    """Warns if averages are in the place of the weights when this callback keeps them."""
+    for earlier in callbacks_before(callback):
+        if isinstance(earlier, keras.callbacks.SwapEMAWeights) and earlier.swap_on_epoch:
+            warnings.warn(
+                "SwapEMAWeights(swap_on_epoch=True) comes before LayerConvergence in the list of "
+                "callbacks, so at the end of each epoch, averages are recorded in place of the "
+                "weights. Put LayerConvergence before it.",
+                stacklevel=3,
+            )

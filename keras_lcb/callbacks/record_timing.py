@@ -205,7 +205,8 @@ class RecordTiming(keras.callbacks.Callback):
             self._tap.around_evaluation(self._before_evaluation, self._after_evaluation)
         if not self._rows or self.every != "epoch":
             self._tap.open()
-        if not self._in_loop and (self.params or {}).get("steps") is None:
+        steps = (self.params or {}).get("steps")
+        if not self._in_loop and (steps is None or internals.steps_are_given(self._model)):
             self._tap.data_may_run_out()
 
     def _needs_steps(self) -> bool:

@@ -42,6 +42,7 @@ class Scaling:
         self._place = {id(v): p for p, layer in enumerate(self.layers) for v in layer.weights}
         self._before: dict[int, Any] = {}  # values before this update
         self._in_use = not ops.CAN_TRACE_ANEW
+        self._within_step = False
 
     @property
     def is_in_use(self) -> bool:
@@ -59,6 +60,18 @@ class Scaling:
         self._factors.assign(self._multipliers.by_layer())
         if self._comparison is not None:
             self._comparison.clear()
+
+    @contextlib.contextmanager
+    def allowed(self) -> Iterator[None]:
+        """Scales the updates that are made within this context, the model's own training step.
+
+        Updates of a loop by hand, which `track` measures, stay what they are without it.
+        """
+        before, self._within_step = self._within_step, True
+        try:
+            yield
+        finally:
+            self._within_step = before
 
     def of_step(self, *args: Any) -> contextlib.AbstractContextManager[None]:
         """Keeps the moving statistics of layers with the factor 0 as they are.
@@ -121,6 +134,8 @@ class Scaling:
             return apply
 
         def apply_in_layers(grads: Any, trainable_variables: Any = None) -> Any:
+            if not self._within_step:
+                return apply(grads, trainable_variables)
             grads = list(grads)
             if trainable_variables is None:
                 named = internals.variables_trained_by(part)
@@ -168,7 +183,7 @@ class Scaling:
         def update_and_scale(grads: Any, trainable_variables: Any, learning_rate: Any) -> Any:
             result = update(grads, trainable_variables, learning_rate)
             scaled = [v for v in trainable_variables if id(v) in self._before]
-            if scaled:
+            if scaled and self._within_step:
                 (factors,) = ops.read([self._factors])
                 places = [self._place[id(v)] for v in scaled]
                 before = [self._before[id(v)] for v in scaled]
@@ -186,6 +201,8 @@ class Scaling:
         average = part._update_model_variables_moving_average
 
         def average_exactly(variables: Any) -> Any:
+            if not self._within_step:
+                return average(variables)
             pairs = [
                 (variable, mean)
                 for variable, mean in zip(variables, internals.moving_averages(part), strict=True)

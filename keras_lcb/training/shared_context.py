@@ -33,3 +33,9 @@ class SharedContext:
             self._users -= 1
             if not self._users:
                 self._stack.close()
+
+    def renew(self) -> None:
+        """Leaves the contexts, if they are held open, and enters those of now."""
+        if self._users:
+            self._stack.close()
+            self._enter(self._stack)

@@ -223,6 +223,7 @@ class Tap:
             self._waiting.attach()
         if not self._prepared:
             self._choose_meters()
+            self._force.renew()  # `track` may hold what was right for the meters of before
             if not self._waiting.is_for_variables:
                 self._function()
         if not self._waiting.is_for_variables:
@@ -395,9 +396,12 @@ class Tap:
                 stack.enter_context(self.in_force())
                 if self.scaling is not None:
                     ((batch,),) = args
+                    stack.enter_context(self.scaling.allowed())
                     stack.enter_context(self.scaling.of_step(batch))
             elif not internals.is_of_keras(type(self.model).make_train_function):
                 stack.enter_context(self.in_force())
+                if self.scaling is not None:
+                    stack.enter_context(self.scaling.allowed())
             yield
 
     def _function(self) -> Any:
@@ -418,6 +422,7 @@ class Tap:
             build_all(self.model, batch)
             self._waiting.attach()
             self._choose_meters_within_step()
+            self._force.renew()
 
     def in_force(self) -> contextlib.AbstractContextManager[None]:
         """Returns a context in which the optimizers' updates are measured."""

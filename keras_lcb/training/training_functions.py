@@ -130,7 +130,8 @@ class TrainingFunctions:
         layers = [model, *internals.flattened(model)]
         trains = None
         if keras.backend.backend() == "tensorflow" and is_complete(model):
-            trains = trained_as_traced(tap.variables, tap.optimizers, self._plain)
+            traced = [self._plain, *(known.function for known in reversed(self._known))]
+            trains = trained_as_traced(tap.variables, tap.optimizers, traced)
 
         @functools.wraps(step)
         def measured(*args: Any) -> Any:
@@ -139,16 +140,16 @@ class TrainingFunctions:
             with tap.in_force(), flags:
                 if tap.scaling is None:
                     return step(*args)
-                with tap.scaling.of_step(*args):
+                with tap.scaling.allowed(), tap.scaling.of_step(*args):
                     return step(*args)
 
         return measured
 
 
 def trained_as_traced(
-    variables: Sequence[keras.Variable], optimizers: Sequence[Any], plain: Any
+    variables: Sequence[keras.Variable], optimizers: Sequence[Any], functions: Sequence[Any]
 ) -> Callable[[keras.Variable], bool] | None:
-    """Finds out which variables Keras' own traced step trains on TensorFlow.
+    """Finds out which variables a step that was traced before trains on TensorFlow.
 
     If a layer is frozen or unfrozen after tracing, Keras ignores this until `compile` is called.
     Until then, the measured step must train the same variables as the step that was traced before.
@@ -156,7 +157,7 @@ def trained_as_traced(
     Args:
         variables: The variables of all layers of a complete model.
         optimizers: The followed optimizers.
-        plain: Keras' training function without measurement, or `None`.
+        functions: Training functions of before, and `None`. The first that was traced decides.
 
     Returns:
         A function that says whether a variable is trained; `None` if the flags `trainable` of
@@ -172,7 +173,8 @@ def trained_as_traced(
         return None  # nothing was frozen or unfrozen since the optimizers were built
     from keras_lcb.backend.traced_steps import variables_written
 
-    written = variables_written(plain)
+    each = map(variables_written, functions)
+    written = next((found for found in each if found is not None), None)
     if written is None or all((id(v.value) in written) == v.trainable for v in variables):
         return None
     return lambda variable: id(variable.value) in written

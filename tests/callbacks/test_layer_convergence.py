@@ -313,6 +313,18 @@ def test_final_is_before_and_model_after_averaged_weights_are_swapped_in():
     assert "reference" not in schema.missing(ends.results)
 
 
+@pytest.mark.parametrize("first", ["callback", "swap"])
+def test_averages_that_would_be_recorded_in_place_of_weights_are_warned_of(first):
+    model = compiled(dense("a", "b"), keras.optimizers.SGD(0.3, use_ema=True))
+    callbacks = [lcb.LayerConvergence(), keras.callbacks.SwapEMAWeights(swap_on_epoch=True)]
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        train(model, *(callbacks if first == "callback" else callbacks[::-1]), epochs=1)
+    found = [str(each.message) for each in caught if "averages are recorded" in str(each.message)]
+    assert len(found) == (first == "swap")
+    assert all(each.endswith("Put LayerConvergence before it.") for each in found)
+
+
 @pytest.mark.parametrize("first", ["callback", "early stopping"])
 @pytest.mark.parametrize("every", ["epoch", 4])
 def test_final_and_model_where_early_stopping_restores_the_best_weights(first, every):

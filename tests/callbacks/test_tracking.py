@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import keras
 import numpy as np
 import pytest
@@ -228,6 +230,48 @@ def test_a_layerwise_model_that_was_never_trained():
     rates = run.update_norm_per_update / run.gradient_norm_per_update
     np.testing.assert_allclose(rates, np.broadcast_to([0.05, 0.1, 0.1], rates.shape), rtol=1e-5)
     assert f"gradient_norm/{first}" in model.train_on_batch(X, Y, return_dict=True)
+
+
+class Unbuilt(LayerwiseModel):
+    def __init__(self):
+        super().__init__(learning_rate_multipliers={"first": 0.5})
+        self.first = keras.layers.Dense(3, "tanh", name="first")
+        self.last = keras.layers.Dense(Y.shape[1], name="last")
+
+    def call(self, inputs):
+        return self.last(self.first(inputs))
+
+
+@pytest.mark.parametrize("kind", [GradientNorms, LayerConvergence])
+def test_a_layerwise_model_that_is_built_within_the_block(kind):
+    def trained(callback=None):
+        keras.utils.set_random_seed(1)
+        model = Unbuilt()
+        model.compile(keras.optimizers.SGD(0.1), "mse")
+        with track(model, callback) if callback else contextlib.nullcontext():
+            for batch in BATCHES:
+                model.train_on_batch(*batch)
+        return model.get_weights()
+
+    for ours, theirs in zip(trained(kind()), trained(), strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-6)
+
+
+@pytest.mark.skipif(BACKEND == "jax", reason="JAX has no optimizer that a loop could call")
+def test_multipliers_are_no_part_of_a_loop_by_hand():
+    optimizer = keras.optimizers.SGD(0.1)
+    first = next(layer.name for layer in dense(NETWORK).layers if layer.weights)
+    factors = {"learning_rate_multipliers": {first: 0.5}}
+    model = LayerwiseModel.from_model(dense(NETWORK), **factors)
+    model.compile(optimizer, "mse")
+    gradients = [np.ones(variable.shape, "float32") for variable in model.trainable_variables]
+    before = model.get_weights()
+    with track(model, GradientNorms()):
+        optimizer.apply(
+            list(map(keras.ops.convert_to_tensor, gradients)), model.trainable_variables
+        )
+    for start, end in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_allclose(start - end, 0.1, rtol=1e-4)
 
 
 def test_several_blocks_go_on_with_one_run():

@@ -75,6 +75,21 @@ def test_updates_are_those_that_were_made(data):
     np.testing.assert_allclose(run.gradient_norm[1:], rms, rtol=1e-5)
 
 
+@pytest.mark.parametrize("steps", [1] if BACKEND == "torch" else [1, 2])
+def test_data_that_end_before_the_given_steps(steps):
+    """Seven batches, of which Keras asks for four an epoch, and for four more."""
+    gradients, convergence = lcb.GradientNorms(per_update=True), lcb.LayerConvergence()
+    model = dense(NETWORK)
+    model.compile(keras.optimizers.SGD(RATE), "mse", steps_per_execution=steps, jit_compile=False)
+    data = iter([(X[:BATCH], Y[:BATCH])] * 7)
+    options = {"steps_per_epoch": 4, "epochs": 2, "verbose": 0}
+    model.fit((batch for batch in data), callbacks=[gradients, convergence], **options)
+    run = lcb.collect(gradients, convergence)
+    assert run.step.values.tolist() == [0, 4, 7]
+    assert run["update"].values.tolist() == list(range(1, 8))
+    assert (run.gradient_norm_per_update > 0).all()
+
+
 def test_records_of_weights_alone_count_right():
     convergence = lcb.LayerConvergence()
     fit(filtered, convergence)

@@ -116,6 +116,20 @@ def is_within_fit(model: keras.Model) -> bool:
     return names[:1] == ["train_on_batch"] and "fit" in names
 
 
+def steps_are_given(model: keras.Model) -> bool:
+    """Returns whether `fit`, which is running, has the argument `steps_per_epoch`.
+
+    Keras tells callbacks the number of steps, but not whether the data have so many.
+    """
+    frame = inspect.currentframe()
+    while frame is not None:
+        if frame.f_code.co_name == "fit" and frame.f_locals.get("self") is model:
+            if frame.f_locals.get("steps_per_epoch") is not None:
+                return True
+        frame = frame.f_back
+    return False
+
+
 def output_spec(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     """Calls a function with symbolic tensors, and returns its symbolic result."""
     return keras.src.backend.compute_output_spec(function, *args, **kwargs)
