@@ -85,10 +85,11 @@ test-all: $(VENV)/installed-for-tests viewer/node_modules/.package-lock.json
 test-tensorflow test-jax test-torch: test-%: $(VENV)/installed-for-tests viewer/node_modules/.package-lock.json
 	KERAS_BACKEND=$* $(PYTEST)
 
-# torch from the package index brings CUDA's libraries: several GB the first time.
+# torch from the package index brings CUDA's libraries: several GB the first time. The oldest one
+# waits for ever, now and then, for the processes in which it compiles; so it compiles in its own.
 test-oldest: $(OLDEST)/installed
 	for backend in tensorflow jax torch; do \
-	    KERAS_BACKEND=$$backend $(subst $(BIN),$(OLDEST)/bin,$(PYTEST)) $(OLDEST_TESTS) || exit 1; \
+	    TORCHINDUCTOR_COMPILE_THREADS=1 KERAS_BACKEND=$$backend $(subst $(BIN),$(OLDEST)/bin,$(PYTEST)) $(OLDEST_TESTS) || exit 1; \
 	done
 
 $(OLDEST)/installed: pyproject.toml tests/oldest.txt | $(BIN)/python
