@@ -342,6 +342,25 @@ def test_if_all_layers_break_at_once_the_one_with_the_largest_updates_is_named()
     assert "before that, third had the largest updates" in finding.says
 
 
+def test_a_layer_that_was_frozen_before_is_not_where_nan_began():
+    def breaks(arrays):
+        for name in ("gradient_norm", "update_norm"):
+            arrays[name][6:, LAYERS.index("first")] = np.nan
+            arrays[name][12:] = np.nan
+        arrays["update_norm"][11, 3] *= 50
+
+    finding = _found("not finite", training({"first_nonfinite_update": 115}, change=breaks))
+    assert finding.layers == ()
+    assert "before that, third had the largest updates" in finding.says
+
+
+def test_no_layer_comes_after_the_last_one_in_which_nan_began():
+    run = training(
+        {"first_nonfinite_update": 115}, change=_set("gradient_norm", "head", np.nan, 12)
+    )
+    assert _found("not finite", run).says == "NaN or infinity began at update 115, first in head."
+
+
 def test_training_that_had_not_ended():
     finding = _found("not ended", training(change=_loss(np.linspace(2, 1, 20))))
     assert finding.evidence["share of the fall in the last quarter"] == pytest.approx(
