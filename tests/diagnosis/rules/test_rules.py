@@ -315,6 +315,13 @@ def test_weights_that_grow_in_front_of_a_normalization():
     assert finding.layers == ("first",)  # no normalization follows "second"
 
 
+def test_weights_that_begin_at_zero_do_not_grow_by_a_factor():
+    def begins(arrays):
+        arrays["parameter_norm"][0, LAYERS.index("first")] = 0
+
+    assert "growing weights" not in diagnose(training(change=begins)).names
+
+
 def test_skipped_steps():
     assert "skipped steps" not in diagnose(training({"skipped_updates": 15})).names
     finding = _found("skipped steps", training({"skipped_updates": 100}))
