@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import functools
+import operator
 import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -141,11 +142,14 @@ class Observed:
         values = self._run[name].values if self._holds(name) else np.full(1, np.nan)
         return float(np.nanmax(values)) if np.isfinite(values).any() else np.nan
 
-    def largest_along(self, name: str) -> np.ndarray:
-        """Returns the largest value of a variable at each record, (records,)."""
-        if not self._holds(name):
+    def largest_along(self, *names: str) -> np.ndarray:
+        """Returns the largest value of a variable, or of a product of several, (records,).
+
+        The values of variables at the same layer are multiplied.
+        """
+        if not all([self._holds(name) for name in names]):
             return np.full(len(self.steps), np.nan)
-        values = self._run[name]
+        values = functools.reduce(operator.mul, (self._run[name] for name in names))
         most = values.max([dim for dim in values.dims if dim != "step"])
         return np.broadcast_to(most.values, len(self.steps)).astype(float)
 
@@ -153,6 +157,17 @@ class Observed:
     def rate(self) -> float:
         """Returns the largest learning rate; NaN if the run holds none."""
         return self.largest("learning_rate")
+
+    @functools.cached_property
+    def rates(self) -> np.ndarray:
+        """Returns the learning rate of each layer, (records, layers)."""
+        import xarray as xr
+
+        if not self._holds("learning_rate"):
+            return self.of("learning_rate")
+        rates = self._run["learning_rate"]
+        rates, *_ = xr.broadcast(rates, self._run["step"], self._run["layer"])
+        return rates.transpose("step", "layer").values.astype(float)
 
     @property
     def updates(self) -> tuple[int, int]:

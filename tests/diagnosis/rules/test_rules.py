@@ -175,6 +175,18 @@ def test_sharpness_is_compared_with_the_rate_of_the_same_record():
     assert finding.sure == "possible"
 
 
+@pytest.mark.parametrize(("optimizer", "share"), [("SGD", 0.1), ("SGD+Adam", None)])
+def test_the_sharpness_of_a_layer_is_compared_with_its_own_rate(optimizer, share):
+    lively = both(*(times("update_norm", name, 5) for name in LAYERS))
+    run = training(
+        {"optimizer": optimizer}, change=both(lively, _loss(2 + 0.9 * (-1.0) ** np.arange(20)))
+    )
+    rates, eigenvalues = [0.1, 0.1, 0.1, 0.1, 1e-3], [4.0, 4.0, 4.0, 4.0, 400.0]
+    run = run.assign(learning_rate=("layer", rates), eigenvalue=("layer", eigenvalues))
+    evidence = _found("learning rate too large", run).evidence
+    assert evidence.get("curvature over largest stable curvature") == pytest.approx(share)
+
+
 def test_updates_that_lead_to_infinity_are_too_large():
     def breaks(arrays):
         for name in ("gradient_norm", "update_norm", "loss"):
@@ -405,6 +417,18 @@ def test_a_schedule_that_falls_to_zero_ends_a_training():
 
     run = training(change=both(_loss(np.linspace(2, 1, 20)), decay))
     assert "not ended" not in diagnose(run).names
+
+
+@pytest.mark.parametrize(("last", "names"), [(1.0, ["not ended"]), (0.0, [])])
+def test_the_rate_of_each_layer_must_fall(last, names):
+    """A layer with a far larger rate does not make those of the others look like the end."""
+    rates = np.linspace(1, last, 21)[:, None] * np.ones(10)
+    rates[:, 3] = np.linspace(100, 1, 21)
+    first = training(change=_loss(np.linspace(2, 1, 20)))
+    second = first.assign_coords(layer=[f"later_{name}" for name in LAYERS])
+    run = xr.concat([first, second], "layer", data_vars="minimal")
+    run = run.assign_coords(depth=("layer", range(10)))
+    assert diagnose(run.assign(learning_rate=(("step", "layer"), rates))).names == names
 
 
 def test_distances_to_given_weights_do_not_need_an_end():
