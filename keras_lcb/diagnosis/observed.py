@@ -155,8 +155,9 @@ class Observed:
 
     @functools.cached_property
     def rate(self) -> float:
-        """Returns the largest learning rate; NaN if the run holds none."""
-        return self.largest("learning_rate")
+        """Returns the learning rate; NaN if the run holds none, or more than one."""
+        rates = np.unique(self.rates[np.isfinite(self.rates)])
+        return float(rates[0]) if len(rates) == 1 else np.nan
 
     @functools.cached_property
     def rates(self) -> np.ndarray:

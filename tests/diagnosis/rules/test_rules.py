@@ -147,6 +147,19 @@ def test_a_learning_rate_that_is_too_large(loss):
     assert finding.try_next[0].code == "optimizer.learning_rate = 0.01"
 
 
+@pytest.mark.parametrize(
+    "rates",
+    [("step", np.linspace(0.1, 0.0, 21)), ("layer", [0.1, 0.1, 0.1, 0.1, 1e-3])],
+    ids=["schedule", "several optimizers"],
+)
+def test_a_rate_that_is_not_a_single_number_is_not_replaced_by_one(rates):
+    lively = both(*(times("update_norm", name, 5) for name in LAYERS))
+    run = training(change=both(lively, _loss(2 + 0.9 * (-1.0) ** np.arange(20))))
+    advice = _found("learning rate too large", run.assign(learning_rate=rates)).try_next[0]
+    assert (advice.kind, advice.code) == ("lower learning rate", "")
+    assert "multiply it by 0.1" in advice.text
+
+
 @pytest.mark.parametrize(("eigenvalue", "beyond"), [(39.0, False), (41.0, True)])
 def test_recorded_sharpness_is_beyond_what_any_momentum_bears(eigenvalue, beyond):
     """At rate 0.1, plain SGD bears a curvature of 20, and momentum of nearly 1 one of 40."""
