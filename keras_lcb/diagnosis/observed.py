@@ -33,7 +33,8 @@ class Observed:
 
     Attributes:
         attrs: The attributes of the run.
-        steps: The number of updates at each record.
+        start: The number of updates at the first record of the run, which is left out.
+        steps: The number of updates at each other record.
         layers: The names of the layers.
         roles: The roles of the layers.
         parameters: The number of parameters of each layer.
@@ -51,6 +52,7 @@ class Observed:
         self.model, self.data = model, data
         self._start = run.isel(step=[0]) if run.sizes.get("step") else run
         self._run = _own_records(run) if "step" in run.dims else run
+        self.start = int(self._start["step"].values[0]) if run.sizes.get("step") else 0
         self.steps = self._run["step"].values if "step" in run.dims else np.zeros(0, int)
         self.layers = tuple(map(str, run["layer"].values))
         self.roles = self._along_layers("role", "hidden")

@@ -59,6 +59,11 @@ def test_a_gradient_may_vanish_at_the_start_only():
     assert (finding.layers, finding.updates) == (("first",), (0, 10))
 
 
+def test_a_gradient_may_vanish_after_the_first_updates():
+    finding = _found("vanishing gradient", training(change=_set("gradient_norm", "first", 1e-6, 2)))
+    assert (finding.layers, finding.updates) == (("first",), (10, 100))
+
+
 def test_a_gradient_that_shrinks_towards_the_output_does_not_vanish():
     change = both(*(times("gradient_norm", name, 1e-5) for name in ("third", "head")))
     assert "vanishing gradient" not in diagnose(training(change=change)).names
@@ -231,6 +236,17 @@ def test_a_learning_rate_that_is_too_small(change, says):
     finding = _found("learning rate too small", training(change=slow))
     assert finding.try_next[0].code == "optimizer.learning_rate = 10"
     assert says in finding.says
+
+
+def test_updates_before_the_first_record_do_not_count():
+    slow = both(*(times("update_norm", name, 1e-2) for name in LAYERS), _loss(2.3))
+    run = training(change=slow)
+    late = run.isel(step=slice(10, None))
+    finding = _found("learning rate too small", late.assign_coords(step=late.step + 10_000))
+    assert finding.says.startswith("100 updates together")
+    moved = finding.evidence["sum of update norms over weights"]
+    ratios = run.update_norm / run.parameter_norm.shift(step=1)
+    assert moved == pytest.approx(10 * float(ratios[11:].sum("step").max()))
 
 
 def test_one_leap_among_tiny_updates_is_no_small_learning_rate():
