@@ -12,6 +12,7 @@ import keras_lcb
 from keras_lcb import synthetic
 from keras_lcb.plotting.figures import Figure, figures_of
 from keras_lcb.report import figures, write_report
+from keras_lcb.report.table import number
 from keras_lcb.report.writing import _facts, page
 from keras_lcb.runs import example_run, schema
 
@@ -182,6 +183,11 @@ def test_the_last_loss_is_the_mean_over_all_seeds(stacked):
 def test_a_loss_that_is_not_along_training_is_no_last_loss(untrained):
     run = untrained.assign(loss=(("direction", "alpha"), np.ones((2, 3))))
     assert "last loss" not in elements(run).text
+
+
+def test_numbers_have_one_form_up_to_a_thousand_and_beyond():
+    values = (999.4, 999.5, -999.7, 1000.4, 0.9999)
+    assert list(map(number, values)) == ["999", "1,000", "-1,000", "1,000", "1"]
 
 
 def test_values_of_the_table_can_be_sorted_by(run_factory):
