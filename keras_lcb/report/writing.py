@@ -135,7 +135,8 @@ def _facts(run: xr.Dataset) -> dict[str, Any]:
     own = own | ~own.any()
     found: dict[str, Any] = {"layers": int(own.sum())}
     if "parameters" in run.coords:
-        found["parameters"] = int(run["parameters"].values[own].sum())
+        of_one = run["parameters"].isel(seed=0, missing_dims="ignore")
+        found["parameters"] = int(of_one.values[own].sum())
     if "step" in run.coords:
         found["updates"] = int(run["step"].max())
     if run.sizes.get("seed", 1) > 1:

@@ -180,6 +180,12 @@ def test_the_last_loss_is_the_mean_over_all_seeds(stacked):
     assert _facts(run)["last loss"] == 3.0
 
 
+def test_parameters_are_those_of_one_seed(stacked):
+    once = _facts(stacked)["parameters"]
+    along_seeds = stacked["parameters"].expand_dims(seed=stacked["seed"])
+    assert _facts(stacked.assign_coords(parameters=along_seeds))["parameters"] == once > 0
+
+
 def test_a_loss_that_is_not_along_training_is_no_last_loss(untrained):
     run = untrained.assign(loss=(("direction", "alpha"), np.ones((2, 3))))
     assert "last loss" not in elements(run).text
