@@ -133,6 +133,12 @@ class Observed:
         """Returns the RMS of the entries of the gradient, (records, layers)."""
         return self.of("gradient_norm") / np.sqrt(self.parameters)
 
+    def trained(self, records: slice) -> np.ndarray:
+        """Returns which layers updates changed in some records; also those of unknown updates."""
+        steps = self.of("update_norm")
+        unknown = ~np.isfinite(steps).any(axis=0)
+        return np.asarray(unknown | (np.nan_to_num(steps[records]) > 0).any(axis=0))
+
     def part(self, start: float, stop: float) -> slice:
         """Returns the records between two fractions of the run, at least one."""
         count = len(self.steps)

@@ -38,7 +38,7 @@ def _look(seen: Observed) -> Iterator[Finding]:
         layers=layers,
         updates=seen.updates,
         says=f"the weights of {listed(layers)} have grown up to {most:.3g}-fold. If "
-        "nothing is added to its output before the normalization that follows, this cancels their "
+        "nothing is added to the output before the normalization that follows, this cancels their "
         "size, and the same step has less effect.",
         evidence={"growth": most, "growth in the last quarter": float(late[growing].max())},
         sure=LIKELY,

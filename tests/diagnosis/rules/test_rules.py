@@ -316,6 +316,22 @@ def test_a_layer_that_settled_long_ago():
     assert finding.layers == ("third",)
 
 
+@pytest.mark.parametrize("update", [0.0, np.nan])
+def test_a_layer_that_is_frozen_already_is_not_to_be_frozen(update):
+    settles = _set("normalized_distance", "third", 0.0, since=6)
+    frozen = both(settles, _set("update_norm", "third", update, since=6))
+    assert "settled layer" not in diagnose(training(change=frozen)).names
+    unknown = both(settles, _set("update_norm", "third", np.nan))
+    assert _found("settled layer", training(change=unknown)).layers == ("third",)
+
+
+def test_several_layers_are_frozen_together():
+    names = ("second", "third")
+    change = both(*(_set("normalized_distance", name, 0.01, since=6) for name in names))
+    finding = _found("settled layer", training(change=change))
+    assert (finding.layers, finding.try_next[0].text[:11]) == (names, "Freeze them")
+
+
 def test_a_layer_that_settled_in_the_second_quarter_before_the_others_did():
     def rest(arrays):
         arrays["normalized_distance"][11:] = 0.02
