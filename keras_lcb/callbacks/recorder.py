@@ -146,7 +146,7 @@ class Recorder(LoopTiming):
                 f"`coordinates` of {type(self).__name__} must return the values along the "
                 f"dimension '{dim}', which `variables` names; received {sorted(coordinates)}."
             )
-        return len(coordinates[dim])
+        return len(schema.coordinate(dim, coordinates[dim])[1])
 
     def _columns(self) -> dict[str, tuple[Any, ...]]:
         """Builds the run's variables from the records."""

@@ -36,7 +36,13 @@ WARM_UP = Advice(
 
 
 def learning_rate(factor: float, rate: float) -> Advice:
-    """Returns the advice to multiply the learning rate by a factor."""
+    """Returns the advice to multiply the learning rate by a factor.
+
+    Args:
+        factor: The factor.
+        rate: The learning rate; NaN if there is no single one, as with a schedule, which Keras does
+            not let one replace by a number.
+    """
     factor = _bounded(factor)
     known = rate * factor if rate == rate else None
     return Advice(

@@ -41,18 +41,17 @@ def stability(seen: Observed) -> dict[str, float]:
     Gradient descent with the learning rate η is unstable in directions whose curvature is above
     2/η; with momentum β, above 2 (1 + β)/η. A run does not hold β, so without the model β is taken
     as 1: what is told then holds with any momentum. Curvature is compared with the rate in force
-    where it was measured. That of the model is measured at its present weights, so that the last
-    rate is in force.
+    where it was measured, and that of a layer with the layer's own rate. That of the model is
+    measured at its present weights, so that the last rates are in force. If layers differ, what is
+    told holds with the smallest of them.
     """
-    if "sgd" not in seen.optimizer:
-        return {}
-    rates = seen.largest_along("learning_rate")
-    if not np.isfinite(rates).any():
+    if not all("sgd" in kind for kind in seen.optimizer.split("+")):
         return {}
     if seen.model is None:
-        products, momentum = rates * seen.largest_along("eigenvalue"), 1.0
+        products, momentum = seen.largest_along("learning_rate", "eigenvalue"), 1.0
     else:
-        products = rates[np.isfinite(rates)][-1:] * _curvature(seen)
+        rates = seen.rates[np.isfinite(seen.rates).any(axis=1)][-1:]
+        products = np.fmin.reduce(rates, axis=1) * _curvature(seen) if len(rates) else rates
         optimizer = getattr(seen.model.optimizer, "inner_optimizer", seen.model.optimizer)
         momentum = float(getattr(optimizer, "momentum", 0.0) or 0.0)
     known = products[np.isfinite(products) & (products > 0)]

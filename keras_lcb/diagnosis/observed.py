@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import functools
+import operator
 import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -32,7 +33,8 @@ class Observed:
 
     Attributes:
         attrs: The attributes of the run.
-        steps: The number of updates at each record.
+        start: The number of updates at the first record of the run, which is left out.
+        steps: The number of updates at each other record.
         layers: The names of the layers.
         roles: The roles of the layers.
         parameters: The number of parameters of each layer.
@@ -50,6 +52,7 @@ class Observed:
         self.model, self.data = model, data
         self._start = run.isel(step=[0]) if run.sizes.get("step") else run
         self._run = _own_records(run) if "step" in run.dims else run
+        self.start = int(self._start["step"].values[0]) if run.sizes.get("step") else 0
         self.steps = self._run["step"].values if "step" in run.dims else np.zeros(0, int)
         self.layers = tuple(map(str, run["layer"].values))
         self.roles = self._along_layers("role", "hidden")
@@ -130,6 +133,12 @@ class Observed:
         """Returns the RMS of the entries of the gradient, (records, layers)."""
         return self.of("gradient_norm") / np.sqrt(self.parameters)
 
+    def trained(self, records: slice) -> np.ndarray:
+        """Returns which layers updates changed in some records; also those of unknown updates."""
+        steps = self.of("update_norm")
+        unknown = ~np.isfinite(steps).any(axis=0)
+        return np.asarray(unknown | (np.nan_to_num(steps[records]) > 0).any(axis=0))
+
     def part(self, start: float, stop: float) -> slice:
         """Returns the records between two fractions of the run, at least one."""
         count = len(self.steps)
@@ -141,18 +150,33 @@ class Observed:
         values = self._run[name].values if self._holds(name) else np.full(1, np.nan)
         return float(np.nanmax(values)) if np.isfinite(values).any() else np.nan
 
-    def largest_along(self, name: str) -> np.ndarray:
-        """Returns the largest value of a variable at each record, (records,)."""
-        if not self._holds(name):
+    def largest_along(self, *names: str) -> np.ndarray:
+        """Returns the largest value of a variable, or of a product of several, (records,).
+
+        The values of variables at the same layer are multiplied.
+        """
+        if not all([self._holds(name) for name in names]):
             return np.full(len(self.steps), np.nan)
-        values = self._run[name]
+        values = functools.reduce(operator.mul, (self._run[name] for name in names))
         most = values.max([dim for dim in values.dims if dim != "step"])
         return np.broadcast_to(most.values, len(self.steps)).astype(float)
 
     @functools.cached_property
     def rate(self) -> float:
-        """Returns the largest learning rate; NaN if the run holds none."""
-        return self.largest("learning_rate")
+        """Returns the learning rate; NaN if the run holds none, or more than one."""
+        rates = np.unique(self.rates[np.isfinite(self.rates)])
+        return float(rates[0]) if len(rates) == 1 else np.nan
+
+    @functools.cached_property
+    def rates(self) -> np.ndarray:
+        """Returns the learning rate of each layer, (records, layers)."""
+        import xarray as xr
+
+        if not self._holds("learning_rate"):
+            return self.of("learning_rate")
+        rates = self._run["learning_rate"]
+        rates, *_ = xr.broadcast(rates, self._run["step"], self._run["layer"])
+        return rates.transpose("step", "layer").values.astype(float)
 
     @property
     def updates(self) -> tuple[int, int]:

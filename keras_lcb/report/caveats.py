@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 # A loss that changed by less than this over the last quarter of training counts as settled.
 _SETTLED = 0.05
+# A learning rate that ends above this share of its largest value has not fallen.
+_FELL = 0.95
 
 
 def notices(run: xr.Dataset, found_too: Collection[str] = ()) -> list[str]:
@@ -40,9 +42,11 @@ def notices(run: xr.Dataset, found_too: Collection[str] = ()) -> list[str]:
         many = f"{count:,} update{'' if count == 1 else 's'} had such values. " if count else ""
         found.append(f"{began}{many}Records before update {first:,} are valid; later ones are not.")
     if run.attrs.get("skipped_updates") and "skipped steps" not in found_too:
+        skipped = int(run.attrs["skipped_updates"])
+        many = "1 update, since its" if skipped == 1 else f"{skipped:,} updates, since their"
         found.append(
-            f"The loss scaler skipped {int(run.attrs['skipped_updates']):,} updates, since their "
-            "gradients were not finite. They do not count in any figure."
+            f"The loss scaler skipped {many} gradients were not finite. "
+            f"{'It does' if skipped == 1 else 'They do'} not count in any figure."
         )
     return found
 
@@ -91,7 +95,7 @@ def _endpoint(run: xr.Dataset) -> list[str]:
 def _training(run: xr.Dataset) -> list[str]:
     sentences = []
     rates = _finite(run, "learning_rate")
-    if len(rates) and rates[-1] < rates.max():
+    if len(rates) and rates[-1] < _FELL * rates.max():
         sentences.append(
             f"The learning rate fell from {rates.max():.3g} to {rates[-1]:.3g}. With small steps, "
             "every layer seems to have converged."
@@ -99,12 +103,12 @@ def _training(run: xr.Dataset) -> list[str]:
     losses = _finite(run, "loss")
     if len(losses) >= 8:
         before, after = np.split(losses[-(len(losses) // 4) * 2 :], 2)
-        change = (after.mean() - before.mean()) / abs(before.mean())
-        if abs(change) > _SETTLED:
-            verb = "fell" if change < 0 else "rose"
+        change, size = after.mean() - before.mean(), abs(before.mean())
+        if abs(change) > _SETTLED * size > 0:
+            changed = f"{'fell' if change < 0 else 'rose'} by {abs(change) / size:.0%}"
             sentences.append(
-                f"The loss had not settled: it {verb} by {abs(change):.0%} from the third quarter "
-                "of training to the fourth. With more training, the layers would have moved on."
+                f"The loss had not settled: it {changed} from the third quarter of training to the "
+                "fourth. With more training, the layers would have moved on."
             )
     return sentences
 

@@ -106,8 +106,23 @@ def _call(name: str, options: dict[str, Any]) -> str:
         options = {key: value for key, value in options.items() if key in taken}
         in_order -= {key for key, each in taken.items() if each.kind is each.KEYWORD_ONLY}
     given = [each if each in in_order else f"{each}={each}" for each in data]
+    selecting = _selecting(options)
+    if selecting:
+        del options["layers"]
+        given.append(f"layers={selecting}")
     arguments = [*quantities, *given, *filter(None, [_arguments(options)])]
     return f"{own}({', '.join(arguments)})"
+
+
+def _selecting(options: dict[str, Any]) -> str:
+    """Returns a name for the function that selected layers; empty if none did.
+
+    Settings hold the name that it had, which is no word if it was a lambda.
+    """
+    chosen = options.get("layers")
+    if not isinstance(chosen, str) or chosen == "blocks":
+        return ""
+    return chosen if chosen.isidentifier() else "select_layers"
 
 
 def _quantity(made_of: dict[str, Any]) -> str:
@@ -118,7 +133,7 @@ def _quantity(made_of: dict[str, Any]) -> str:
 
 
 def _imports(run: xr.Dataset) -> list[str]:
-    """Returns the code that imports the user's own classes."""
+    """Returns the code that imports or announces the user's own classes and functions."""
     recorders = _recorders(run).values()
     classes = [(options["class"], "Recorder") for options in recorders if "class" in options]
     classes += [
@@ -127,7 +142,11 @@ def _imports(run: xr.Dataset) -> list[str]:
         for made_of in options.get("quantities", [])
     ]
     own = [(name, base) for name, base in classes if not name.startswith("keras_lcb.")]
-    return [_import(name, base) for name, base in dict.fromkeys(own)]
+    functions = dict.fromkeys(filter(None, map(_selecting, recorders)))
+    return [
+        *(_import(name, base) for name, base in dict.fromkeys(own)),
+        *(f"# … define the function {name}, which selects layers …" for name in functions),
+    ]
 
 
 def _import(made_of: str, base: str) -> str:

@@ -91,8 +91,8 @@ def number(value: Any) -> str:
     """Returns a value as text: three digits, separated thousands, – for NaN.
 
     Example:
-        >>> number(1234567), number(0.012345), number(float("nan")), number("Dense")
-        ('1,234,567', '0.0123', '–', 'Dense')
+        >>> number(1234567), number(0.012345), number(999.7), number(float("nan")), number("Dense")
+        ('1,234,567', '0.0123', '1,000', '–', 'Dense')
     """
     if isinstance(value, Integral):
         return f"{int(value):,}"
@@ -100,7 +100,8 @@ def number(value: Any) -> str:
         value = float(value)
         if not np.isfinite(value):
             return "–" if np.isnan(value) else str(value)
-        return f"{value:,.0f}" if 1000 <= abs(value) < 1e7 else f"{value:.3g}"
+        # From 999.5 on, three digits would be 1e+03.
+        return f"{value:,.0f}" if 999.5 <= abs(value) < 1e7 else f"{value:.3g}"
     return str(value)
 
 

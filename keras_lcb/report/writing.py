@@ -11,9 +11,12 @@ from importlib import resources
 from string import Template
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 import keras_lcb
 from keras_lcb.analysis.bias import convergence_bias
 from keras_lcb.analysis.summary import summary
+from keras_lcb.plotting.curvature import WHOLE
 from keras_lcb.plotting.style import layer_colors
 from keras_lcb.report import interactive, recipe
 from keras_lcb.report.caveats import caveats, notices
@@ -127,22 +130,33 @@ def _sentence(text: str) -> str:
 
 
 def _facts(run: xr.Dataset) -> dict[str, Any]:
-    found: dict[str, Any] = {"layers": run.sizes["layer"]}
+    # The row of the whole model counts only where no others are.
+    own = run["layer"].values != WHOLE
+    own = own | ~own.any()
+    found: dict[str, Any] = {"layers": int(own.sum())}
     if "parameters" in run.coords:
-        found["parameters"] = int(run["parameters"].sum())
+        of_one = run["parameters"].isel(seed=0, missing_dims="ignore")
+        found["parameters"] = int(of_one.values[own].sum())
     if "step" in run.coords:
         found["updates"] = int(run["step"].max())
     if run.sizes.get("seed", 1) > 1:
         found["seeds"] = run.sizes["seed"]
     for name, text in {"loss": "last loss", "validation_loss": "last validation loss"}.items():
-        if name in run and run[name].notnull().any():
-            found[text] = float(run[name].dropna("step", how="all").isel(step=-1).mean())
+        if name in run and "step" in run[name].dims and run[name].notnull().any():
+            found[text] = float(np.mean(_last_of_each_seed(run[name])))
     if "reference" in run.attrs:
         reference = str(run.attrs["reference"])
         found["measured to"] = _ENDPOINTS.get(reference, reference)
     if "optimizer" in run.attrs:
         found["optimizer"] = str(run.attrs["optimizer"])
     return found
+
+
+def _last_of_each_seed(values: xr.DataArray) -> list[float]:
+    """Returns the last value of each seed that has one."""
+    seeds = [values.isel(seed=place) for place in range(values.sizes.get("seed", 0))] or [values]
+    known = [each.dropna("step") for each in seeds]
+    return [float(each.isel(step=-1)) for each in known if each.size]
 
 
 def _settings(run: xr.Dataset) -> dict[str, Any]:

@@ -77,7 +77,7 @@ def dataset(
     """
     import xarray as xr
 
-    coordinates = {name: _coordinate(name, values) for name, values in coords.items()}
+    coordinates = {name: coordinate(name, values) for name, values in coords.items()}
     for name, (dims, array, _) in coordinates.items():
         _check_size(f"coordinate '{name}'", dims[0], len(array), coords)
     data = {
@@ -171,18 +171,31 @@ def _dims(name: Hashable) -> list[tuple[str, ...]]:
     return [tuple(choice.split()) for choice in VARIABLES[str(name)].dims]
 
 
-def _coordinate(name: str, values: Any) -> tuple[tuple[str, ...], np.ndarray, dict[str, str]]:
+def coordinate(name: str, values: Any) -> tuple[tuple[str, ...], np.ndarray, dict[str, str]]:
+    """Returns the dimensions, the values and the description of a coordinate.
+
+    Raises:
+        ValueError: If no coordinate has this name, or it cannot have these values.
+    """
     quantity = _lookup(name, COORDINATES, "coordinate")
     array = np.asarray(values)
     if array.ndim != 1:
         raise ValueError(f"The coordinate '{name}' must be a list of values; received {values!r}.")
     if quantity.whole:
+        if not _are_whole(array):
+            raise ValueError(f"The values of '{name}' must be whole numbers; received {array}.")
         array = array.astype(np.int64)
     elif array.dtype.kind in "OUST":
         array = array.astype(str)
     if name in ("layer", "step", "update") and len(set(array.tolist())) != len(array):
         raise ValueError(f"The values of '{name}' must all be different; received {array}.")
     return (quantity.dims[0],), array, _described(quantity)
+
+
+def _are_whole(array: np.ndarray) -> bool:
+    if array.dtype.kind == "f":
+        return bool(np.isfinite(array).all() and (array == np.trunc(array)).all())
+    return array.dtype.kind in "iub"
 
 
 def _variable(

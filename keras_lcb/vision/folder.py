@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 from pathlib import Path
 from typing import Any
@@ -88,6 +89,20 @@ def _check_arguments(path: Path, arguments: dict[str, Any]) -> None:
                 f"Received `{name}`, which is not passed on to Keras. Leave it out, and use "
                 "`batch_size`, `validation_fraction`, `splits` and `seed` of `load`."
             )
+        if name not in _taken():
+            raise ValueError(
+                f"Images in folders are read by `keras.utils.image_dataset_from_directory`, which "
+                f"takes no `{name}` here. It takes: {', '.join(_taken())}."
+            )
+
+
+def _taken() -> list[str]:
+    """Returns the names of the arguments that are passed on to Keras."""
+    import keras
+
+    known = inspect.signature(keras.utils.image_dataset_from_directory).parameters
+    own = {"directory", "image_size", *_FIXED, *_UNUSED}
+    return [name for name in known if name not in own]
 
 
 def _folders(path: Path) -> list[str]:

@@ -92,6 +92,21 @@ def test_other_dimensions_have_coordinates():
     assert good.results.q.dims == ("step", "layer", "alpha")
 
 
+def test_coordinates_that_a_run_cannot_hold_are_refused_before_training():
+    variables = {"q": {**Q, "dims": ("layer", "frequency")}}
+    model = compiled(dense("a", "b"))
+    before = model.get_weights()
+    bad = own(
+        lambda self: {"q": np.ones((2, 2))},
+        variables,
+        coordinates=lambda self: {"frequency": [0.5, 0.7]},
+    )
+    with pytest.raises(ValueError, match="'frequency' must be whole numbers"):
+        train(model, bad())
+    for old, new in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(old, new)
+
+
 @pytest.mark.parametrize("dims", ["layer", ("step", "layer"), ("layer", "unit")])
 def test_dimensions_are_those_of_a_run(dims):
     with pytest.raises(ValueError, match="`dims` of 'q' in `variables` must be a tuple"):

@@ -161,7 +161,7 @@ def test_with_data_samples_that_are_not_finite_are_counted():
     x[3] = np.nan
     run = _trained(model, x, y)
     (finding,) = [f for f in lcb.diagnose(run, model, (x, y)) if f.name == "not finite"]
-    assert "1 of the samples given contain NaN" in finding.says
+    assert "1 of the samples given contains NaN" in finding.says
     assert finding.try_next[0].kind == "data"
 
 

@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 
 from keras_lcb.report.caveats import caveats, notices
 
@@ -31,6 +32,20 @@ def test_a_warm_up_is_no_fall(run_factory):
     run = run_factory()
     run["learning_rate"] = 0.001 + 0.1 * run["step"] / 100
     assert "learning rate fell" not in said(run)
+
+
+def test_a_learning_rate_that_hardly_changed_did_not_fall(run_factory):
+    run = run_factory()
+    run["learning_rate"] = 0.1 / (1 + 1e-6 * run["step"])
+    assert "learning rate fell" not in said(run)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("last", [0, 3])
+def test_a_loss_of_zero_has_no_change_in_percent(run_factory, last):
+    run = run_factory(steps=np.arange(9))
+    run["loss"] = ("step", [np.nan, 1, 1, 0, 0, 0, 0, last, last])
+    assert "had not settled" not in said(run)
 
 
 def test_a_loss_below_zero_that_falls_is_said_to_fall(run_factory):
@@ -97,6 +112,13 @@ def test_notices(run_factory):
         "1,234 are valid; later ones are not."
     )
     assert "skipped 3 updates" in skipped
+
+
+def test_a_single_step_that_was_skipped(run_factory):
+    assert notices(run_factory(attrs={"skipped_updates": 1})) == [
+        "The loss scaler skipped 1 update, since its gradients were not finite. It does not count "
+        "in any figure."
+    ]
 
 
 def test_what_a_finding_tells_is_not_told_twice(run_factory):

@@ -73,6 +73,10 @@ def test_quantities_of_the_package_and_of_ones_own():
     compile(lines, "recipe", "exec")
 
 
+def by_kind(layer):
+    return type(layer).__name__
+
+
 class Sparsity(lcb.Recorder):
     variables = {"sparsity": {"long_name": "share of weights near zero", "units": "1"}}
 
@@ -93,8 +97,19 @@ X, Y = np.linspace(0, 1, 8).reshape(4, 2), np.ones((4, 1))
         ),
         (Sparsity, "Sparsity(every='epoch')"),
         (lambda: lcb.GradientNorms(per_update=True), "per_update=True"),
+        (lambda: lcb.GradientNorms(layers="blocks"), "layers='blocks'"),
+        (lambda: lcb.GradientNorms(layers=by_kind), "# … define the function by_kind, which"),
+        (lambda: lcb.GradientNorms(layers=lambda layer: "all"), "layers=select_layers"),
     ],
-    ids=["LayerSharpness", "GradientPredictiveness", "own", "GradientNorms"],
+    ids=[
+        "LayerSharpness",
+        "GradientPredictiveness",
+        "own",
+        "GradientNorms",
+        "blocks",
+        "function",
+        "lambda",
+    ],
 )
 def test_a_run_of_one_callback_has_its_figures_and_a_recipe_that_runs(
     make, says, tmp_path, monkeypatch
@@ -109,6 +124,7 @@ def test_a_run_of_one_callback_has_its_figures_and_a_recipe_that_runs(
     text = code(callback.results)
     assert says in text
     again = text.replace(f"from {__name__} import Sparsity\n", "")
-    names = {"model": model, "x": X, "y": Y, "loss": "mae", "Sparsity": Sparsity}
+    own = {"Sparsity": Sparsity, "by_kind": by_kind, "select_layers": by_kind}
+    names = {"model": model, "x": X, "y": Y, "loss": "mae", **own}
     exec(again, names)
     assert set(names["run"].data_vars) == set(callback.results.data_vars)

@@ -12,7 +12,8 @@ import keras_lcb
 from keras_lcb import synthetic
 from keras_lcb.plotting.figures import Figure, figures_of
 from keras_lcb.report import figures, write_report
-from keras_lcb.report.writing import page
+from keras_lcb.report.table import number
+from keras_lcb.report.writing import _facts, page
 from keras_lcb.runs import example_run, schema
 
 
@@ -161,6 +162,38 @@ def test_what_was_measured_without_training_is_reported_too(untrained):
     found = elements(untrained)
     assert "trace" in found.text and "No verdict" in found.text
     assert found.all("svg") == []
+
+
+def test_the_whole_model_is_no_further_layer(untrained):
+    layers = [*untrained["layer"].values[:-1], "(all)"]
+    own = len(layers) - 1
+    run = untrained.assign_coords(layer=layers, parameters=("layer", [*[10] * own, 10 * own]))
+    for part, count in ((run, own), (run.isel(layer=[-1]), 1)):
+        facts = _facts(part)
+        assert (facts["layers"], facts["parameters"]) == (count, 10 * own)
+
+
+def test_the_last_loss_is_the_mean_over_all_seeds(stacked):
+    losses = np.tile(np.arange(1.0, 6)[:, None], stacked.sizes["step"])
+    losses[3:, -2:] = np.nan
+    run = stacked.assign(loss=(("seed", "step"), losses))
+    assert _facts(run)["last loss"] == 3.0
+
+
+def test_parameters_are_those_of_one_seed(stacked):
+    once = _facts(stacked)["parameters"]
+    along_seeds = stacked["parameters"].expand_dims(seed=stacked["seed"])
+    assert _facts(stacked.assign_coords(parameters=along_seeds))["parameters"] == once > 0
+
+
+def test_a_loss_that_is_not_along_training_is_no_last_loss(untrained):
+    run = untrained.assign(loss=(("direction", "alpha"), np.ones((2, 3))))
+    assert "last loss" not in elements(run).text
+
+
+def test_numbers_have_one_form_up_to_a_thousand_and_beyond():
+    values = (999.4, 999.5, -999.7, 1000.4, 0.9999)
+    assert list(map(number, values)) == ["999", "1,000", "-1,000", "1,000", "1"]
 
 
 def test_values_of_the_table_can_be_sorted_by(run_factory):

@@ -89,6 +89,9 @@ def test_attributes_are_what_netcdf_can_hold():
         ({}, {"layer": ["a", "b"], "depth": [0]}, "values along 'layer' .*; received 1"),
         ({}, {"layer": ["a", "a"]}, "must all be different"),
         ({}, {"step": 3}, "must be a list"),
+        ({}, {"step": [0, 1.5]}, "'step' must be whole numbers; received .*1.5"),
+        ({}, {"step": [0, np.nan]}, "'step' must be whole numbers"),
+        ({}, {"frequency": ["low", "high"]}, "'frequency' must be whole numbers"),
     ],
 )
 def test_refusals(variables, coords, words):

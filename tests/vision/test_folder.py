@@ -100,6 +100,8 @@ def test_keras_reads_and_resizes_them(tmp_path, monkeypatch):
             "`validation_split`, which is not passed on",
         ),
         ({"cat": 3, "dog": 3}, {"shuffle": True}, "`shuffle`, which is not passed on"),
+        ({"cat": 3, "dog": 3}, {"colour": "rgb"}, "takes no `colour`.*color_mode"),
+        ({"cat": 3, "dog": 3}, {"directory": "."}, "takes no `directory`"),
     ],
 )
 def test_folders_that_cannot_be_learned_from_are_refused(tmp_path, classes, arguments, message):

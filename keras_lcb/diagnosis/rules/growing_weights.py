@@ -26,7 +26,9 @@ def _look(seen: Observed) -> Iterator[Finding]:
     norms = seen.of("parameter_norm")
     before = np.r_[seen.roles[1:] == "normalization", False] & seen.kernels
     with np.errstate(divide="ignore", invalid="ignore"):
-        grown = norms[-1] / seen.weights_before[0]
+        # Layers that begin at zero have no length that could grow by a factor.
+        start = np.where(seen.weights_before[0] > 0, seen.weights_before[0], np.nan)
+        grown = norms[-1] / start
         late = norms[-1] / norms[seen.part(0.75, 1)][0]
         growing = before & (grown > _GROWN)
     if not growing.any():
@@ -36,7 +38,7 @@ def _look(seen: Observed) -> Iterator[Finding]:
         layers=layers,
         updates=seen.updates,
         says=f"the weights of {listed(layers)} have grown up to {most:.3g}-fold. If "
-        "nothing is added to its output before the normalization that follows, this cancels their "
+        "nothing is added to the output before the normalization that follows, this cancels their "
         "size, and the same step has less effect.",
         evidence={"growth": most, "growth in the last quarter": float(late[growing].max())},
         sure=LIKELY,

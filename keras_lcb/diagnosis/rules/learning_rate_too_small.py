@@ -17,10 +17,10 @@ _UPDATES = 50  # fewest updates
 
 
 def _look(seen: Observed) -> Iterator[Finding]:
-    updates = seen.updates[1]
+    updates = seen.updates[1] - seen.start
     if updates < _UPDATES:
         raise CannotTell(f"The run has {updates} updates, but the rule needs {_UPDATES}.")
-    counts = np.diff(seen.steps, prepend=0)[:, None]
+    counts = np.diff(seen.steps, prepend=seen.start)[:, None]
     moved = float(np.nansum(seen.ratio[:, seen.kernels] * counts, axis=0).max(initial=0.0))
     loss = seen.loss[np.isfinite(seen.loss)]
     if loss.min() <= 0:

@@ -33,8 +33,7 @@ def _look(seen: Observed) -> Iterator[Finding]:
     loss = seen.loss[np.isfinite(seen.loss)]
     if len(loss) < RULE.records:
         raise CannotTell("The run holds too few losses.")
-    rates = seen.along("learning_rate")
-    if rates[-1] < _AT_REST * seen.rate:
+    if _at_rest(seen.rates):
         return
     quarter = len(loss) // 4
     second, third, fourth = loss[-3 * quarter :].reshape(3, quarter).mean(axis=1)
@@ -58,6 +57,13 @@ def _look(seen: Observed) -> Iterator[Finding]:
         sure=LIKELY,
         try_next=(_LONGER, _REFERENCE),
     )
+
+
+def _at_rest(rates: np.ndarray) -> bool:
+    """Returns whether the learning rate of each layer that still trains has come near zero."""
+    trains = np.isfinite(rates[-1])
+    near_zero = rates[-1] <= _AT_REST * np.fmax.reduce(rates, axis=0)
+    return bool(trains.any() and near_zero[trains].all())
 
 
 def _standard_error(loss: np.ndarray, quarter: int) -> float:

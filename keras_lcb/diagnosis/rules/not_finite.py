@@ -23,9 +23,10 @@ def _look(seen: Observed) -> Iterator[Finding]:
     first = int(seen.attrs.get("first_nonfinite_update", -1))
     if first < 0:
         return
-    layers, where = _origin(seen)
+    layers, where = _origin(seen, first)
     samples = data_not_finite(seen)
-    in_data = f" {samples:,} of the samples given contain NaN or infinity." if samples else ""
+    contain = "contains" if samples == 1 else "contain"
+    in_data = f" {samples:,} of the samples given {contain} NaN or infinity." if samples else ""
     soon = first < 0.1 * max(seen.updates[1] if len(seen.steps) else 0, first + 1)
     calmer = (learning_rate(0.01 if soon else 0.1, seen.rate), CLIPPING, _DATA)
     yield Finding(
@@ -41,20 +42,23 @@ def _look(seen: Observed) -> Iterator[Finding]:
     )
 
 
-def _origin(seen: Observed) -> tuple[tuple[str, ...], str]:
+def _origin(seen: Observed, first: int) -> tuple[tuple[str, ...], str]:
     """Returns the layers in which NaN or infinity began, and words for a sentence that say so."""
+    since = int(np.searchsorted(seen.steps, first))
     for name in ("gradient_norm", "parameter_norm"):
-        values = seen.of(name)
-        known = np.isfinite(values).any(axis=0)
-        broken = known & ~np.isfinite(values)
+        finite = np.isfinite(seen.of(name))
+        # Layers that were frozen before have no value either, and did not break.
+        before = finite[:since][finite[:since].any(axis=1)]
+        known = before[-1] if len(before) else finite.any(axis=0)
+        broken = known & ~finite[since:]
         if broken.any():
             place = int(np.argmax(broken.any(axis=1)))
-            chosen = broken[place]
-            if chosen.sum() < known.sum():
+            if broken[place].sum() < known.sum():
                 # Backpropagation starts at the deepest layer, so the deepest broken layer is first.
-                deepest = seen.layers[int(np.flatnonzero(chosen)[-1])]
-                return (deepest,), f", first in {deepest}; the layers after it stayed finite"
-            return (), _largest_before(seen, place)
+                deepest = int(np.flatnonzero(broken[place])[-1])
+                rest = "; the layers after it stayed finite" if known[deepest + 1 :].any() else ""
+                return (seen.layers[deepest],), f", first in {seen.layers[deepest]}{rest}"
+            return (), _largest_before(seen, since + place)
     return (), ""
 
 

@@ -17,7 +17,7 @@ def _look(seen: Observed) -> Iterator[Finding]:
     for part, words in (((0.5, 0.75), "third"), ((0.25, 0.5), "second")):
         records = seen.part(*part)
         distances = mean(seen.of("normalized_distance")[records], axis=0)
-        left = np.where(seen.kernels, distances, np.nan)
+        left = np.where(seen.kernels & seen.trained(records), distances, np.nan)
         with np.errstate(invalid="ignore"):
             settled = left < _NEAR
         others = left[~settled & np.isfinite(left)]
@@ -30,6 +30,7 @@ def _finding(
     seen: Observed, records: slice, words: str, left: np.ndarray, settled: np.ndarray, others: float
 ) -> Finding:
     layers, most = seen.named(settled), float(left[settled].max())
+    it, its = ("it", "Its") if len(layers) == 1 else ("them", "Their")
     return Finding(
         layers=layers,
         updates=(int(seen.steps[records][0]), seen.updates[1]),
@@ -41,7 +42,8 @@ def _finding(
         try_next=(
             Advice(
                 "freeze",
-                "Freeze it at this point of the training. Its updates take time and change little.",
+                f"Freeze {it} at this point of the training. {its} updates take time and change "
+                "little.",
                 f"model.fit(..., callbacks=[lcb.FreezeConverged(layers={list(layers)})])",
             ),
         ),
@@ -50,9 +52,9 @@ def _finding(
 
 RULE = Rule(
     look=_look,
-    says="in the second or third quarter of training, the distance of a layer to its final weights "
-    f"is below {_NEAR:.0%} of that at the start, and for half of the others it is at least "
-    f"{_FAR:.0%} (means over records).",
+    says="in the second or third quarter of training, a layer is not frozen, and its distance to "
+    f"its final weights is below {_NEAR:.0%} of that at the start, and for half of the others it "
+    f"is at least {_FAR:.0%} (means over records).",
     source="Brock et al. (2017), 'FreezeOut', for freezing layers that have converged. The "
     "thresholds are rules of thumb.",
     needs=("normalized_distance",),

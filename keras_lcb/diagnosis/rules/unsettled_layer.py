@@ -25,7 +25,8 @@ _AVERAGE = Advice(
 
 def _look(seen: Observed) -> Iterator[Finding]:
     third = seen.part(0.5, 0.75)
-    left = np.where(seen.kernels, mean(seen.of("normalized_distance")[third], axis=0), np.nan)
+    distances = mean(seen.of("normalized_distance")[third], axis=0)
+    left = np.where(seen.kernels & seen.trained(third), distances, np.nan)
     usual = float(median(left))
     with np.errstate(invalid="ignore"):
         moving = (left > _FAR) & (left > _TIMES * usual)

@@ -27,7 +27,7 @@ def _look(seen: Observed) -> Iterator[Finding]:
     yield Finding(
         layers=layers,
         updates=seen.updates,
-        says=f"an update changes {listed(layers)} by as little as {least:.1g} of the norm of its "
+        says=f"an update changes {listed(layers)} by as little as {least:.1g} of the norm of the "
         f"weights, and another layer by {largest:.1g}.",
         evidence={"update over weights": least, "largest of another layer": float(largest)},
         sure=LIKELY,

@@ -28,10 +28,12 @@ def _look(seen: Observed) -> Iterator[Finding]:
     if seen.kernels.sum() < _LAYERS:
         raise CannotTell(f"The rule needs {_LAYERS} layers with kernels to see a trend over depth.")
     at_first = seen.first_gradient / np.sqrt(seen.parameters)
-    later = median(seen.gradient_per_entry[seen.part(0, 0.5)], axis=0)
+    half = seen.part(0, 0.5)
+    later = median(seen.gradient_per_entry[half], axis=0)
+    until = int(seen.steps[half][-1])
     for sizes, bound, updates, when in (
         (at_first, _SMALL, (0, seen.updates[0]), "at the start"),
-        (later, _LATER, seen.updates, "in the first half of training"),
+        (later, _LATER, (seen.updates[0], until), "in the first half of training"),
     ):
         sizes = np.nan_to_num(np.where(seen.kernels, sizes, 0))
         largest = int(np.argmax(sizes))

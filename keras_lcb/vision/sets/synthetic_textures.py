@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from numbers import Real
+from typing import Any
 
 import numpy as np
 
@@ -105,12 +108,19 @@ def _check(
         ("texture_seed", texture_seed, 0),
     ):
         whole_number(name, number, least)
-    if np.shape(frequencies) != (2,) or not 0 < frequencies[0] < frequencies[1] < size / 2:
+    if not _are_numbers(frequencies, 2) or not 0 < frequencies[0] < frequencies[1] < size / 2:
         raise ValueError(
             "`frequencies` must be two numbers of waves across the image, first the lower one, "
             f"above 0 and below half of the {size} pixels; received {frequencies}."
         )
-    if np.shape(amplitudes) != (2,) or min(amplitudes) < 0:
+    if not _are_numbers(amplitudes, 2) or min(amplitudes) < 0:
         raise ValueError(f"`amplitudes` must be two numbers, 0 or more; received {amplitudes}.")
-    if noise < 0:
+    if not _are_numbers([noise], 1) or noise < 0:
         raise ValueError(f"`noise` must be a standard deviation, 0 or more; received {noise}.")
+
+
+def _are_numbers(values: Any, count: int) -> bool:
+    """Returns whether the values are so many finite numbers."""
+    if np.shape(values) != (count,):
+        return False
+    return all(isinstance(each, Real) and math.isfinite(each) for each in values)

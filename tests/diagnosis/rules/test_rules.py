@@ -59,6 +59,11 @@ def test_a_gradient_may_vanish_at_the_start_only():
     assert (finding.layers, finding.updates) == (("first",), (0, 10))
 
 
+def test_a_gradient_may_vanish_after_the_first_updates():
+    finding = _found("vanishing gradient", training(change=_set("gradient_norm", "first", 1e-6, 2)))
+    assert (finding.layers, finding.updates) == (("first",), (10, 100))
+
+
 def test_a_gradient_that_shrinks_towards_the_output_does_not_vanish():
     change = both(*(times("gradient_norm", name, 1e-5) for name in ("third", "head")))
     assert "vanishing gradient" not in diagnose(training(change=change)).names
@@ -147,6 +152,19 @@ def test_a_learning_rate_that_is_too_large(loss):
     assert finding.try_next[0].code == "optimizer.learning_rate = 0.01"
 
 
+@pytest.mark.parametrize(
+    "rates",
+    [("step", np.linspace(0.1, 0.0, 21)), ("layer", [0.1, 0.1, 0.1, 0.1, 1e-3])],
+    ids=["schedule", "several optimizers"],
+)
+def test_a_rate_that_is_not_a_single_number_is_not_replaced_by_one(rates):
+    lively = both(*(times("update_norm", name, 5) for name in LAYERS))
+    run = training(change=both(lively, _loss(2 + 0.9 * (-1.0) ** np.arange(20))))
+    advice = _found("learning rate too large", run.assign(learning_rate=rates)).try_next[0]
+    assert (advice.kind, advice.code) == ("lower learning rate", "")
+    assert "multiply it by 0.1" in advice.text
+
+
 @pytest.mark.parametrize(("eigenvalue", "beyond"), [(39.0, False), (41.0, True)])
 def test_recorded_sharpness_is_beyond_what_any_momentum_bears(eigenvalue, beyond):
     """At rate 0.1, plain SGD bears a curvature of 20, and momentum of nearly 1 one of 40."""
@@ -173,6 +191,18 @@ def test_sharpness_is_compared_with_the_rate_of_the_same_record():
     share = max(4 * 0.1, 41 * 0.01) / 4
     assert finding.evidence["curvature over largest stable curvature"] == pytest.approx(share)
     assert finding.sure == "possible"
+
+
+@pytest.mark.parametrize(("optimizer", "share"), [("SGD", 0.1), ("SGD+Adam", None)])
+def test_the_sharpness_of_a_layer_is_compared_with_its_own_rate(optimizer, share):
+    lively = both(*(times("update_norm", name, 5) for name in LAYERS))
+    run = training(
+        {"optimizer": optimizer}, change=both(lively, _loss(2 + 0.9 * (-1.0) ** np.arange(20)))
+    )
+    rates, eigenvalues = [0.1, 0.1, 0.1, 0.1, 1e-3], [4.0, 4.0, 4.0, 4.0, 400.0]
+    run = run.assign(learning_rate=("layer", rates), eigenvalue=("layer", eigenvalues))
+    evidence = _found("learning rate too large", run).evidence
+    assert evidence.get("curvature over largest stable curvature") == pytest.approx(share)
 
 
 def test_updates_that_lead_to_infinity_are_too_large():
@@ -206,6 +236,17 @@ def test_a_learning_rate_that_is_too_small(change, says):
     finding = _found("learning rate too small", training(change=slow))
     assert finding.try_next[0].code == "optimizer.learning_rate = 10"
     assert says in finding.says
+
+
+def test_updates_before_the_first_record_do_not_count():
+    slow = both(*(times("update_norm", name, 1e-2) for name in LAYERS), _loss(2.3))
+    run = training(change=slow)
+    late = run.isel(step=slice(10, None))
+    finding = _found("learning rate too small", late.assign_coords(step=late.step + 10_000))
+    assert finding.says.startswith("100 updates together")
+    moved = finding.evidence["sum of update norms over weights"]
+    ratios = run.update_norm / run.parameter_norm.shift(step=1)
+    assert moved == pytest.approx(10 * float(ratios[11:].sum("step").max()))
 
 
 def test_one_leap_among_tiny_updates_is_no_small_learning_rate():
@@ -275,6 +316,22 @@ def test_a_layer_that_settled_long_ago():
     assert finding.layers == ("third",)
 
 
+@pytest.mark.parametrize("update", [0.0, np.nan])
+def test_a_layer_that_is_frozen_already_is_not_to_be_frozen(update):
+    settles = _set("normalized_distance", "third", 0.0, since=6)
+    frozen = both(settles, _set("update_norm", "third", update, since=6))
+    assert "settled layer" not in diagnose(training(change=frozen)).names
+    unknown = both(settles, _set("update_norm", "third", np.nan))
+    assert _found("settled layer", training(change=unknown)).layers == ("third",)
+
+
+def test_several_layers_are_frozen_together():
+    names = ("second", "third")
+    change = both(*(_set("normalized_distance", name, 0.01, since=6) for name in names))
+    finding = _found("settled layer", training(change=change))
+    assert (finding.layers, finding.try_next[0].text[:11]) == (names, "Freeze them")
+
+
 def test_a_layer_that_settled_in_the_second_quarter_before_the_others_did():
     def rest(arrays):
         arrays["normalized_distance"][11:] = 0.02
@@ -315,6 +372,13 @@ def test_weights_that_grow_in_front_of_a_normalization():
     assert finding.layers == ("first",)  # no normalization follows "second"
 
 
+def test_weights_that_begin_at_zero_do_not_grow_by_a_factor():
+    def begins(arrays):
+        arrays["parameter_norm"][0, LAYERS.index("first")] = 0
+
+    assert "growing weights" not in diagnose(training(change=begins)).names
+
+
 def test_skipped_steps():
     assert "skipped steps" not in diagnose(training({"skipped_updates": 15})).names
     finding = _found("skipped steps", training({"skipped_updates": 100}))
@@ -340,6 +404,25 @@ def test_if_all_layers_break_at_once_the_one_with_the_largest_updates_is_named()
     finding = _found("not finite", training({"first_nonfinite_update": 115}, change=breaks))
     assert finding.layers == ()
     assert "before that, third had the largest updates" in finding.says
+
+
+def test_a_layer_that_was_frozen_before_is_not_where_nan_began():
+    def breaks(arrays):
+        for name in ("gradient_norm", "update_norm"):
+            arrays[name][6:, LAYERS.index("first")] = np.nan
+            arrays[name][12:] = np.nan
+        arrays["update_norm"][11, 3] *= 50
+
+    finding = _found("not finite", training({"first_nonfinite_update": 115}, change=breaks))
+    assert finding.layers == ()
+    assert "before that, third had the largest updates" in finding.says
+
+
+def test_no_layer_comes_after_the_last_one_in_which_nan_began():
+    run = training(
+        {"first_nonfinite_update": 115}, change=_set("gradient_norm", "head", np.nan, 12)
+    )
+    assert _found("not finite", run).says == "NaN or infinity began at update 115, first in head."
 
 
 def test_training_that_had_not_ended():
@@ -379,6 +462,18 @@ def test_a_schedule_that_falls_to_zero_ends_a_training():
 
     run = training(change=both(_loss(np.linspace(2, 1, 20)), decay))
     assert "not ended" not in diagnose(run).names
+
+
+@pytest.mark.parametrize(("last", "names"), [(1.0, ["not ended"]), (0.0, [])])
+def test_the_rate_of_each_layer_must_fall(last, names):
+    """A layer with a far larger rate does not make those of the others look like the end."""
+    rates = np.linspace(1, last, 21)[:, None] * np.ones(10)
+    rates[:, 3] = np.linspace(100, 1, 21)
+    first = training(change=_loss(np.linspace(2, 1, 20)))
+    second = first.assign_coords(layer=[f"later_{name}" for name in LAYERS])
+    run = xr.concat([first, second], "layer", data_vars="minimal")
+    run = run.assign_coords(depth=("layer", range(10)))
+    assert diagnose(run.assign(learning_rate=(("step", "layer"), rates))).names == names
 
 
 def test_distances_to_given_weights_do_not_need_an_end():

@@ -92,7 +92,12 @@ def test_noise_has_the_size_that_is_asked_for():
         ({"amplitudes": 0.5}, "two numbers, 0 or more"),
         ({"amplitudes": (0.5,)}, "two numbers, 0 or more"),
         ({"amplitudes": (0.5, -1)}, "two numbers, 0 or more"),
+        ({"amplitudes": (np.nan, 0.1)}, "two numbers, 0 or more"),
+        ({"amplitudes": ("a", "b")}, "two numbers, 0 or more"),
+        ({"frequencies": ("a", "b")}, "two numbers"),
         ({"noise": -0.1}, "standard deviation"),
+        ({"noise": np.nan}, "standard deviation"),
+        ({"noise": "a"}, "standard deviation"),
         ({"texture_seed": -1}, "texture_seed"),
     ],
 )
