@@ -15,7 +15,7 @@ import keras
 
 from keras_lcb.analysis import ConvergenceBias, convergence_bias, corrected
 from keras_lcb.experiments.engines import own
-from keras_lcb.experiments.member import Member
+from keras_lcb.experiments.member import Member, check_different, choice_of
 from keras_lcb.experiments.results import Results, load_members
 from keras_lcb.experiments.running import complete
 
@@ -77,7 +77,8 @@ def study(
         A verdict for each setting, and the runs.
 
     Raises:
-        ValueError: If there is no seed, a setting has no list of values, or no run succeeded.
+        ValueError: If there is no seed, a seed or a value is given twice, a setting has no list of
+            values, or no run succeeded.
 
     Example:
         >>> import keras
@@ -105,6 +106,7 @@ def study(
     members = list(_members(build, data, grid or {}, seeds, epochs, batch_size))
     if not members:
         raise ValueError("A study needs a seed, and a value for each setting of its grid.")
+    check_different(members)
     complete(members, folder, **options)
     results = load_members(members, folder)
     if not results.runs:
@@ -130,9 +132,10 @@ def _members(
 
     what = joblib.hash((_text(build), _text(data) if callable(data) else data))
     for values in itertools.product(*grid.values()):
-        choice = tuple(zip(grid, values, strict=True))
+        choice = choice_of(grid, values)
+        settings = dict(zip(grid, values, strict=True))
         for seed in seeds:
-            config = own.Config(dict(choice), epochs, batch_size, seed)
+            config = own.Config(settings, epochs, batch_size, seed)
             key = joblib.hash((what, config.to_json()))
             make = functools.partial(own.run, build, data, config)
             yield Member(choice, seed, config, key, make)

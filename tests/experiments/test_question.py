@@ -114,6 +114,24 @@ def test_functions_of_this_file_reach_other_processes(tmp_path):
     assert found.results.failures == []
 
 
+def test_a_training_is_no_two_independent_ones(tmp_path):
+    for change in ({"seeds": [0, 0, 1, 2, 3]}, {"grid": {"width": [3, 3]}}):
+        with pytest.raises(ValueError, match="a value is twice"):
+            ask(tmp_path, **change)
+    assert not list(tmp_path.iterdir())
+
+
+def test_settings_may_be_lists(tmp_path):
+    found = ask(
+        tmp_path,
+        builder=lambda seed, widths: build(seed, widths[0]),
+        grid={"widths": [[3, 4], [5, 6]]},
+        seeds=[0],
+    )
+    assert list(found.biases) == ["widths (3, 4)", "widths (5, 6)"]
+    assert found.results.runs[("widths", (5, 6)),].parameters.values[0] == 15
+
+
 def test_refused_questions(tmp_path):
     with pytest.raises(ValueError, match="needs a seed"):
         ask(tmp_path, seeds=[])
