@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import functools
+import json
+import subprocess
+import sys
 
 import keras
 import numpy as np
@@ -74,6 +77,54 @@ def test_functions_that_hold_other_values_are_other_questions(tmp_path):
     lock = threading.Lock()
     with pytest.raises(ValueError, match="uses `lock`.*Pass it through `grid`"):
         ask(tmp_path, builder=lambda seed: lock and build(seed, 3), grid={}, seeds=[0])
+
+
+ELSEWHERE = """
+import functools, json, sys
+import keras
+from keras_lcb.experiments import question
+
+class Builder:
+    def __init__(self, width):
+        self.width = width
+
+    def __call__(self, seed, **settings):
+        return None
+
+    def build(self, seed, **settings):
+        return None
+
+def key_of(build, **settings):
+    grid = {name: [value] for name, value in settings.items()}
+    (member,) = question._members(build, (1, 2), grid, [0], 1, 1)
+    return member.key
+
+made = {}
+exec("def unread(seed):\\n    def inner():\\n        return seed\\n    return inner", made)
+kept = [object() for _ in range(int(sys.argv[1]))]  # so that addresses differ
+print(json.dumps([
+    key_of(functools.partial(Builder.build, None, width=3)),
+    key_of(functools.partial(Builder.build, None, width=4)),
+    key_of(Builder(3)),
+    key_of(Builder(4)),
+    key_of(Builder(3).build),
+    key_of(Builder(4).build),
+    key_of(Builder(3), activation=keras.ops.relu),
+    key_of(Builder(3), activation=keras.ops.tanh),
+    key_of(made["unread"]),
+]))
+"""
+
+
+def test_what_can_be_called_is_found_again_by_other_processes(tmp_path):
+    script = tmp_path / "elsewhere.py"
+    script.write_text(ELSEWHERE)
+    one, other = (
+        json.loads(subprocess.check_output([sys.executable, str(script), number], text=True))
+        for number in ("0", "30000")
+    )
+    assert one == other
+    assert len(set(one)) == len(one)
 
 
 def test_a_model_with_two_inputs_has_as_many_records(tmp_path):
