@@ -114,9 +114,10 @@ def check_training(config: TrainingSettings) -> None:
 
 def new_optimizer(config: TrainingSettings) -> keras.optimizers.Optimizer:
     """Returns the optimizer that the settings describe, otherwise with the defaults of Keras."""
+    rate = float(config.learning_rate)  # Keras refuses whole numbers
     if config.optimizer in ("sgd", "momentum"):
         momentum = config.momentum if config.optimizer == "momentum" else 0.0
-        return keras.optimizers.SGD(config.learning_rate, momentum=momentum)
+        return keras.optimizers.SGD(rate, momentum=momentum)
     optimizer = keras.optimizers.get(config.optimizer)
-    optimizer.learning_rate = config.learning_rate
+    optimizer.learning_rate = rate
     return optimizer
