@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -82,7 +83,7 @@ def load_members(members: Sequence[Member], folder: str | os.PathLike[str]) -> R
 def _seconds(run: xr.Dataset) -> float:
     if "seconds" in run.attrs:
         return float(run.attrs["seconds"])
-    return float(run["wall_time"].max()) if "wall_time" in run.coords else 0.0
+    return float(run["wall_time"].max()) if "wall_time" in run.coords else math.nan
 
 
 def _checked(member: Member, folder: str | os.PathLike[str]) -> xr.Dataset:
