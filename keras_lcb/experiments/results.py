@@ -80,6 +80,22 @@ def load_members(members: Sequence[Member], folder: str | os.PathLike[str]) -> R
     return Results(together, failures, missing, made)
 
 
+def check_backend(members: Sequence[Member], folder: str | os.PathLike[str], backend: str) -> None:
+    """Checks that what a folder holds of some members was made on a backend of Keras.
+
+    Raises:
+        ValueError: If a run was made on another one.
+    """
+    for member in members:
+        path = result_path(folder, member.key)
+        made_on = _loaded(str(path), path.stat().st_mtime_ns).attrs.get("backend")
+        if made_on and made_on != backend:
+            raise ValueError(
+                f"{path} was made on {made_on}, and Keras is on {backend} now: runs that are "
+                f"compared have to differ in nothing else. Take another folder, or {made_on}."
+            )
+
+
 def _seconds(run: xr.Dataset) -> float:
     if "seconds" in run.attrs:
         return float(run.attrs["seconds"])

@@ -52,6 +52,14 @@ def test_runs_of_other_lengths_and_times_stack(study, tmp_path):
     assert np.isnan(loading.stacked([one.isel(seed=[1]), shorter]).distance.values).any()
 
 
+def test_runs_of_two_backends_are_not_mixed(study, tmp_path):
+    first, *_ = members = study.members()
+    lcb.save_run(first.make().assign_attrs(backend="theano"), result_path(tmp_path, first.key))
+    with pytest.raises(ValueError, match="was made on theano, and Keras is on .* another folder"):
+        experiments.complete(members, tmp_path, jobs=1, progress=False)
+    assert len(experiments.load(study, tmp_path).missing) == 5  # what is there may be looked at
+
+
 def test_a_run_that_does_not_say_how_long_it_took(study, tmp_path):
     first = study.members()[0]
     bare = first.make().drop_vars("wall_time")
