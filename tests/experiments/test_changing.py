@@ -75,6 +75,15 @@ def test_the_seed_is_no_setting(claim, change):
         changed(claim, *change)
 
 
+@pytest.mark.parametrize("value", ["false", "no", None, 2])
+def test_a_word_is_not_true(claim, value):
+    """Python takes "false" for true."""
+    with pytest.raises(ValueError, match="`residual` must be True or False; received"):
+        changed(claim, {"residual": value}, {})
+    for setting in changed(claim, {"residual": 0}, {}).settings.values():
+        assert setting.config.residual is False
+
+
 def test_settings_that_become_the_same_count_once(claim):
     found = changed(claim, {"optimizer": "rmsprop", "learning_rate": 0.001}, {})
     assert len(set(keys_of(found))) == len(found.settings) == 6 == len(claim.settings) / 2
