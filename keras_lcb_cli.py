@@ -23,6 +23,9 @@ from importlib.metadata import version
 from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
+from typing import TypeVar
+
+_Value = TypeVar("_Value")
 
 BACKENDS = ("tensorflow", "jax", "torch")
 INTERRUPTED = 130  # the usual exit code after Ctrl-C
@@ -343,6 +346,14 @@ def _factor(text: str) -> tuple[str, float]:
     return name, factor
 
 
+def _once(pairs: Sequence[tuple[str, _Value]], option: str) -> dict[str, _Value]:
+    names = [name for name, _ in pairs]
+    for name in names:
+        if names.count(name) > 1:
+            raise ValueError(f"`{option}` was given twice for {name}. Give it once.")
+    return dict(pairs)
+
+
 def _port(text: str) -> int:
     if not text.isdecimal() or not 0 < int(text) < 2**16:
         raise argparse.ArgumentTypeError(f"expected a port from 1 to 65535; received {text!r}")
@@ -419,8 +430,8 @@ def _results(options: argparse.Namespace) -> None:
         claims=options.claims,
         seeds=options.seeds,
         first_seed=options.first_seed,
-        changes=dict(options.changes),
-        factors=dict(options.factors),
+        changes=_once(options.changes, "--set"),
+        factors=_once(options.factors, "--scale"),
         quick=options.quick,
         page_only=options.page_only,
         earlier=options.earlier,

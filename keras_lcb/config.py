@@ -88,6 +88,17 @@ def whole_number(name: str, value: Any, least: int) -> int:
     return int(value)
 
 
+def true_or_false(name: str, value: Any) -> bool:
+    """Returns a setting as `True` or `False`, which may be given as 1 or 0.
+
+    Raises:
+        ValueError: If it is something else, such as the word "false", which Python takes for true.
+    """
+    if value not in (False, True):
+        raise ValueError(f"`{name}` must be True or False; received {value!r}.")
+    return bool(value)
+
+
 def is_between(value: Any, least: float, most: float) -> bool:
     """Returns whether a setting is a number between two others, and not one of these."""
     return isinstance(value, numbers.Real) and least < float(value) < most
@@ -114,9 +125,10 @@ def check_training(config: TrainingSettings) -> None:
 
 def new_optimizer(config: TrainingSettings) -> keras.optimizers.Optimizer:
     """Returns the optimizer that the settings describe, otherwise with the defaults of Keras."""
+    rate = float(config.learning_rate)  # Keras refuses whole numbers
     if config.optimizer in ("sgd", "momentum"):
         momentum = config.momentum if config.optimizer == "momentum" else 0.0
-        return keras.optimizers.SGD(config.learning_rate, momentum=momentum)
+        return keras.optimizers.SGD(rate, momentum=momentum)
     optimizer = keras.optimizers.get(config.optimizer)
-    optimizer.learning_rate = config.learning_rate
+    optimizer.learning_rate = rate
     return optimizer

@@ -59,7 +59,8 @@ def run(out: str | os.PathLike[str] = "demo", data: str = "digits", seed: int = 
         print(table.to_string(formatters=_COLUMNS))
         print(textwrap.fill(str(lcb.convergence_bias(recorded)), 88))
         print(f"Written: {out / f'report-{name}.html'} and {out / f'{name}.nc'}")
-    print("\nWith another seed or optimizer, the order of the layers may differ: try --seed 1.")
+    other = 1 if seed == 0 else 0
+    print(f"\nWith another seed or optimizer, the order of layers may differ: try --seed {other}.")
 
 
 def _train_on_images(data: str, seed: int) -> tuple[xr.Dataset, str]:
@@ -74,7 +75,8 @@ def _train_on_images(data: str, seed: int) -> tuple[xr.Dataset, str]:
     validation = images.validation.take(10).cache()
     recorded = _record(model, images.train, title, 800, 20, validation_data=validation)
     accuracy = model.evaluate(validation, verbose=0, return_dict=True)["accuracy"]
-    print(f"{accuracy:.0%} of the held-out images are recognised.")
+    seen = sum(len(labels) for _, labels in validation)  # of a large set, a part
+    print(f"{accuracy:.0%} of {seen} held-out images are recognised.")
     return recorded, title
 
 

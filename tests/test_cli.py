@@ -220,6 +220,7 @@ def test_what_results_refuses(tmp_path, capfd):
         "no claim 'deeper-first' here; there are shallower-first": ["--claims", "deeper-first"],
         "no setting 'depht'": ["--claims", "shallower-first", "--set", "depht=3"],
         "`optimizer` is no number": ["--claims", "shallower-first", "--scale", "optimizer=2"],
+        "`--set` was given twice for width": ["--quick", "--set", "width=3", "--set", "width=5"],
         "one of dask, loky, ray": ["--quick", "--backend", "slurm"],
     }.items():
         assert words in _refusal(capfd, "results", "--out", tmp_path / "out", *wrong)

@@ -43,6 +43,12 @@ def test_it_writes_two_runs_and_two_reports(demonstration):
     ]
 
 
+def test_it_says_what_was_looked_at_and_which_seed_is_another(demonstration):
+    _, _, printed = demonstration
+    assert "% of 359 held-out images are recognised." in printed
+    assert "try --seed 0." in printed
+
+
 @pytest.mark.parametrize("name", LAYERS)
 def test_the_runs_hold_both_callbacks_records(demonstration, name):
     _, out, _ = demonstration
@@ -72,5 +78,5 @@ def test_tables_and_verdicts_are_printed(demonstration, name):
 
 def test_the_images_are_learned(demonstration):
     _, _, printed = demonstration
-    share = int(printed.split("% of the held-out images")[0].split("\n")[-1])
+    share = int(printed.split("% of 359 held-out images")[0].split("\n")[-1])
     assert share > 70

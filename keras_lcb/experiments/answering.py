@@ -107,4 +107,4 @@ def _chosen(known: Mapping[str, Claim], names: Sequence[str] | None) -> list[Cla
     for name in names or ():
         if name not in known:
             raise ValueError(f"There is no claim {name!r} here; there are {', '.join(known)}.")
-    return [known[name] for name in (known if names is None else names)]
+    return [known[name] for name in dict.fromkeys(known if names is None else names)]

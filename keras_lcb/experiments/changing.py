@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from keras_lcb.experiments.claim import Claim, Setting
 from keras_lcb.experiments.keys import key
+
+SEED = "seed"
 
 
 def changed(claim: Claim, values: Mapping[str, Any], factors: Mapping[str, float]) -> Claim:
@@ -22,9 +25,15 @@ def changed(claim: Claim, values: Mapping[str, Any], factors: Mapping[str, float
         factors: By what each setting is then multiplied.
 
     Raises:
-        ValueError: If no setting of the claim has one of them, or it cannot have such a value.
+        ValueError: If no setting of the claim has one of them, it cannot have such a value, or it
+            is the seed.
     """
-    known = {name for setting in claim.settings.values() for name in _fields(setting)}
+    known = {name for setting in claim.settings.values() for name in _fields(setting)} - {SEED}
+    if SEED in {*values, *factors}:
+        raise ValueError(
+            f"`{SEED}` is no setting to change, since each setting is trained with several. Choose "
+            "them with --first-seed and --seeds."
+        )
     for name in [*values, *factors]:
         if name not in known:
             raise ValueError(f"There is no setting {name!r}; there are {', '.join(sorted(known))}.")
@@ -51,23 +60,25 @@ def _with(setting: Setting, values: Mapping[str, Any], factors: Mapping[str, flo
     own = {name: value for name, value in values.items() if name in _fields(setting)}
     config = dataclasses.replace(setting.config, **own)
     scaled = {
-        name: _times(name, getattr(config, name), factor)
+        name: _times(name, getattr(config, name), factor, getattr(setting.config, name))
         for name, factor in factors.items()
         if name in _fields(setting)
     }
     return dataclasses.replace(config, **scaled)
 
 
-def _times(name: str, value: Any, factor: float) -> float:
-    """Returns a multiple of a setting; of a whole number, a whole number."""
+def _times(name: str, value: Any, factor: float, declared: Any) -> float:
+    """Returns a multiple of a setting; a whole number where the claim declares one."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise ValueError(f"`{name}` is no number that could be multiplied; it is {value!r}.")
-    multiple = value * factor
-    if isinstance(value, float):
+    multiple = value * factor  # perhaps with a rounding error: 100 × 1.1
+    if not math.isfinite(multiple):
+        raise ValueError(f"`{name}` must be finite; received {value!r} × {factor:g}.")
+    if isinstance(value, float) or not isinstance(declared, int):  # such as a rate of 1
         return multiple
-    if multiple != int(multiple):
+    if not math.isclose(multiple, nearest := round(multiple), rel_tol=1e-12):
         raise ValueError(f"`{name}` is a whole number; received {value} × {factor:g}.")
-    return int(multiple)
+    return nearest
 
 
 def _name(names: Sequence[str], taken: Collection[str]) -> str:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from keras_lcb.experiments.keys import key
-from keras_lcb.experiments.member import Member
+from keras_lcb.experiments.member import Member, check_different, choice_of
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -59,17 +59,16 @@ class Study:
                     f"{', '.join(sorted(known))}."
                 )
         imported(self.engine)
-        keys = [member.key for member in self.members()]
-        if len(set(keys)) < len(keys):
-            raise ValueError("Two members of the study have the same settings: a value is twice.")
+        check_different(self.members())
 
     def members(self) -> list[Member]:
         """Returns all members, seeds running fastest."""
         found = []
         for values in itertools.product(*self.grid.values()):
-            choice = tuple(zip(self.grid, values, strict=True))
+            choice = choice_of(self.grid, values)
+            settings = _settings(tuple(zip(self.grid, values, strict=True)))
             for seed in self.seeds:
-                config = dataclasses.replace(self.base, **_settings(choice), seed=seed)
+                config = dataclasses.replace(self.base, **settings, seed=seed)
                 found.append(member_of(self.engine, config, choice))
         return found
 

@@ -8,7 +8,7 @@ import logging
 import os
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,6 +45,39 @@ class Member:
         """The choice in words."""
         chosen = [f"{name} {value}" for name, value in self.choice]
         return ", ".join([*chosen, f"seed {self.seed}"])
+
+
+def choice_of(names: Iterable[str], values: Iterable[Any]) -> tuple[tuple[str, Any], ...]:
+    """Returns a place in the grid, by which runs are kept in a dictionary.
+
+    A list stands there as a tuple, and other values that are no keys of dictionaries as text.
+
+    Example:
+        >>> choice_of(["widths"], [[8, 4]])
+        (('widths', (8, 4)),)
+    """
+    return tuple((name, _hashable(value)) for name, value in zip(names, values, strict=True))
+
+
+def _hashable(value: Any) -> Any:
+    if isinstance(value, (list, tuple)):
+        return tuple(map(_hashable, value))
+    try:
+        hash(value)
+    except TypeError:
+        return repr(value)
+    return value
+
+
+def check_different(members: Sequence[Member]) -> None:
+    """Checks that no training counts twice, as if it were two independent ones.
+
+    Raises:
+        ValueError: If two members have the same settings.
+    """
+    places = [(member.choice, member.seed) for member in members]
+    if len({*places}) < len(places) or len({m.key for m in members}) < len(members):
+        raise ValueError("Two members of the study have the same settings: a value is twice.")
 
 
 def result_path(folder: str | os.PathLike[str], key: str) -> Path:

@@ -75,7 +75,8 @@ def _opening(answers: Sequence[Answer], quick: bool) -> str:
         return f"**A quick study: a few small settings.** {words.READING}"
     if missing:
         return (
-            f"**Not complete: {len(missing):,} trainings were not run yet, so that there are fewer "
+            f"**Not complete: {_trainings(len(missing))} "
+            f"{'was' if len(missing) == 1 else 'were'} not run yet, so that there are fewer "
             f"verdicts than there will be.** {words.READING}"
         )
     return words.READING
@@ -87,7 +88,7 @@ def _making(answers: Sequence[Answer], command: str) -> str:
     which = "which" if len(known) == len(took) else f"{len(known):,} of which"
     time = f", {which} took at most {_hours(sum(known))} of processor time" if known else ""
     return (
-        f"Made by `{command}` from {len(took):,} trainings{time}. None of the paper's numbers and "
+        f"Made by `{command}` from {_trainings(len(took))}{time}. None of the paper's numbers and "
         "architectures was at hand: what is compared is what it claims in words. All results: "
         f"[findings.csv]({BESIDE}/findings.csv), a row a claim and setting, "
         f"[rows.csv]({BESIDE}/rows.csv), a row a seed and measure, and "
@@ -95,8 +96,15 @@ def _making(answers: Sequence[Answer], command: str) -> str:
     )
 
 
+def _trainings(count: int) -> str:
+    return f"{count:,} training{'' if count == 1 else 's'}"
+
+
 def _hours(seconds: float) -> str:
-    return f"{seconds / 3600:.1f} hours" if seconds >= 3600 else f"{seconds / 60:.0f} minutes"
+    minutes = math.ceil(seconds / 60)  # it took at most so many
+    if minutes > 60:
+        return f"{math.ceil(seconds / 360) / 10:.1f} hours"
+    return f"{minutes} minute{'' if minutes == 1 else 's'}"
 
 
 def _failures(answers: Sequence[Answer]) -> list[str]:

@@ -5,17 +5,19 @@ from __future__ import annotations
 import functools
 import inspect
 import itertools
+import json
 import os
 import pickle
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import CodeType
 from typing import Any
 
 import keras
 
 from keras_lcb.analysis import ConvergenceBias, convergence_bias, corrected
 from keras_lcb.experiments.engines import own
-from keras_lcb.experiments.member import Member
+from keras_lcb.experiments.member import Member, check_different, choice_of
 from keras_lcb.experiments.results import Results, load_members
 from keras_lcb.experiments.running import complete
 
@@ -77,7 +79,8 @@ def study(
         A verdict for each setting, and the runs.
 
     Raises:
-        ValueError: If there is no seed, a setting has no list of values, or no run succeeded.
+        ValueError: If there is no seed, a seed or a value is given twice, a setting has no list of
+            values, or no run succeeded.
 
     Example:
         >>> import keras
@@ -105,6 +108,7 @@ def study(
     members = list(_members(build, data, grid or {}, seeds, epochs, batch_size))
     if not members:
         raise ValueError("A study needs a seed, and a value for each setting of its grid.")
+    check_different(members)
     complete(members, folder, **options)
     results = load_members(members, folder)
     if not results.runs:
@@ -130,31 +134,67 @@ def _members(
 
     what = joblib.hash((_text(build), _text(data) if callable(data) else data))
     for values in itertools.product(*grid.values()):
-        choice = tuple(zip(grid, values, strict=True))
+        choice = choice_of(grid, values)
+        settings = dict(zip(grid, values, strict=True))
+        objects = [_told(name, value) for name, value in settings.items() if not _is_text(value)]
         for seed in seeds:
-            config = own.Config(dict(choice), epochs, batch_size, seed)
-            key = joblib.hash((what, config.to_json()))
+            config = own.Config(settings, epochs, batch_size, seed)
+            key = joblib.hash((what, config.to_json(), *objects))
             make = functools.partial(own.run, build, data, config)
             yield Member(choice, seed, config, key, make)
 
 
-def _text(function: Callable[..., Any]) -> Any:
-    """What tells a function from another: its source or code, and the values that it holds."""
-    code = getattr(function, "__code__", None)
+def _is_text(value: Any) -> bool:
+    """Whether JSON tells a value from all others."""
     try:
-        text: Any = inspect.getsource(function)
+        json.dumps(value)
+    except (TypeError, ValueError):
+        return False
+    return True
+
+
+def _text(function: Callable[..., Any]) -> Any:
+    """What tells a function from another: its source or code, and the values that it holds.
+
+    It is the same in each process, so it has no address in memory.
+    """
+    held = _held_by(function)
+    return _source(function), [_told(name, value) for name, value in held if value is not function]
+
+
+def _source(function: Callable[..., Any]) -> Any:
+    written: Any = type(function) if _is_object(function) else function
+    try:
+        if written is not functools.partial:
+            return inspect.getsource(written)
     except (OSError, TypeError):
-        text = repr(function) if code is None else (code.co_code, repr(code.co_consts))
-    return text, [_told(name, value) for name, value in _held_by(function) if value is not function]
+        pass
+    code = getattr(function, "__code__", None)
+    return written.__qualname__ if code is None else _compiled(code)
+
+
+def _compiled(code: CodeType) -> Any:
+    constants = [_compiled(each) if inspect.iscode(each) else repr(each) for each in code.co_consts]
+    return code.co_code, code.co_names, constants
 
 
 def _held_by(function: Callable[..., Any]) -> Iterator[tuple[str, Any]]:
     """Yields the values that a function has from where it was defined, by their names."""
     if isinstance(function, functools.partial):
         yield from {"func": function.func, "args": function.args, **function.keywords}.items()
+    elif inspect.ismethod(function):
+        yield "self", function.__self__
+        yield from _held_by(function.__func__)
     elif inspect.isfunction(function):
         yield from inspect.getclosurevars(function).nonlocals.items()
         yield from {"defaults": function.__defaults__, **(function.__kwdefaults__ or {})}.items()
+    elif _is_object(function):
+        yield "state", [function]
+
+
+def _is_object(function: Callable[..., Any]) -> bool:
+    """Whether it is an object that can be called, and neither a function nor a class."""
+    return not (inspect.isroutine(function) or inspect.isclass(function))
 
 
 def _told(name: str, value: Any) -> Any:
@@ -168,7 +208,7 @@ def _told(name: str, value: Any) -> Any:
         return name, joblib.hash(value)
     except (TypeError, AttributeError, pickle.PicklingError) as error:
         raise ValueError(
-            f"`build` or `data` uses `{name}` = {value!r} of the function around it, which cannot "
-            "be compared with that of another study. Pass it through `grid`, or define it in a "
+            f"`build`, `data` or `grid` uses `{name}` = {value!r}, which cannot be compared with "
+            "that of another study. Pass it through `grid` as text or numbers, or define it in a "
             "module."
         ) from error

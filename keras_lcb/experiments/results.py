@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -79,10 +80,26 @@ def load_members(members: Sequence[Member], folder: str | os.PathLike[str]) -> R
     return Results(together, failures, missing, made)
 
 
+def check_backend(members: Sequence[Member], folder: str | os.PathLike[str], backend: str) -> None:
+    """Checks that what a folder holds of some members was made on a backend of Keras.
+
+    Raises:
+        ValueError: If a run was made on another one.
+    """
+    for member in members:
+        path = result_path(folder, member.key)
+        made_on = _loaded(str(path), path.stat().st_mtime_ns).attrs.get("backend")
+        if made_on and made_on != backend:
+            raise ValueError(
+                f"{path} was made on {made_on}, and Keras is on {backend} now: runs that are "
+                f"compared have to differ in nothing else. Take another folder, or {made_on}."
+            )
+
+
 def _seconds(run: xr.Dataset) -> float:
     if "seconds" in run.attrs:
         return float(run.attrs["seconds"])
-    return float(run["wall_time"].max()) if "wall_time" in run.coords else 0.0
+    return float(run["wall_time"].max()) if "wall_time" in run.coords else math.nan
 
 
 def _checked(member: Member, folder: str | os.PathLike[str]) -> xr.Dataset:

@@ -25,7 +25,7 @@ from keras_lcb.experiments.member import (
     result_path,
     run_member,
 )
-from keras_lcb.experiments.results import Results, load
+from keras_lcb.experiments.results import Results, check_backend, load
 
 _PATIENCE_SECONDS = 0.5  # between looks at what another process is at
 _LOSSES = 2  # passes in a row without a run that may end by an error that is no member's
@@ -93,7 +93,8 @@ def complete(
         progress: Whether to show a bar with an estimate of the time that is left.
 
     Raises:
-        ValueError: If `jobs` is below 1, or the backend unknown or not installed.
+        ValueError: If `jobs` is below 1, the backend unknown or not installed, or the folder has
+            runs of the members that were made on another backend of Keras.
         OSError: If the folder cannot be written.
 
     Example:
@@ -115,6 +116,7 @@ def complete(
     Path(folder).mkdir(parents=True, exist_ok=True)
     threads = max(1, processors // jobs)
     lacking = {m.key: m for m in members if not result_path(folder, m.key).exists()}
+    check_backend([m for m in members if m.key not in lacking], folder, _keras_backend())
     here = jobs == 1 and (backend, address) == ("loky", None)
     where = nullcontext(1) if here else clusters.connected(backend, address, jobs, threads)
     with tqdm(total=len(lacking), unit=" runs", disable=not progress) as bar:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from dataclasses import dataclass
 
 from keras_lcb.analysis import Estimate
@@ -39,7 +40,7 @@ class Scale:
 
     def shown(self, effect: float) -> float:
         """Returns an effect as it is told."""
-        told = math.exp(effect) if self.logarithmic else effect
+        told = _exp(effect) if self.logarithmic else effect
         return min(max(told, -self.limit), self.limit) if abs(told) > self.limit else told
 
     def kept(self, told: float) -> float:
@@ -64,6 +65,11 @@ class Scale:
     def _figure(self, effect: float) -> str:
         sign = "" if self.logarithmic else "+"
         return f"{self.shown(effect):{sign}.{self.digits}f}"
+
+
+def _exp(log: float) -> float:
+    """Infinite where Python would raise an `OverflowError`, as at the end of a wide interval."""
+    return math.inf if log > math.log(sys.float_info.max) else math.exp(log)
 
 
 RATIO = Scale("ratio", 0.9, 1.11, logarithmic=True)

@@ -138,6 +138,8 @@ def _lacks_control(answer: Answer, found: Mapping[str, str]) -> bool:
 
 
 def _control(answer: Answer, found: Mapping[str, str]) -> str:
+    if answer.claim.control and answer.claim.control not in found:
+        return f" Its control, *{answer.claim.control}*, is not on this page."
     if not _lacks_control(answer, found):
         return ""
     return f" Its control, *{answer.claim.control}*, {_AS_CONTROL[found[answer.claim.control]]}."

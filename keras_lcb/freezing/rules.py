@@ -199,7 +199,7 @@ class Settled:
         """Names the evidence, its value and the threshold."""
         return (
             f"{self.long_name}: {self.value(unit):.3g}, below {self._threshold:g} for "
-            f"{self._patience} epochs or more"
+            f"{self._patience} epoch{'' if self._patience == 1 else 's'} or more"
         )
 
     def state(self) -> State:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import numbers
 import warnings
 from collections.abc import Sequence
 from typing import Any
@@ -55,9 +56,9 @@ class RepresentationSimilarity(ActivationRecorder):
             a layer's activations are the same for all samples.
 
     Raises:
-        ValueError: If there are fewer than 4 samples. Before training, if the samples do not fit
-            the model, a layer is unknown, a layer is called within a loop, or three records do
-            not fit into `budget`.
+        ValueError: If there are fewer than 4 samples, or `budget` is no number. Before training, if
+            the samples do not fit the model, a layer is unknown, a layer is called within a loop,
+            or three records do not fit into `budget`.
 
     Cost: each record takes a forward pass over the samples, in evaluation mode, and n·b·d
     multiplications for a layer with d outputs, n samples and mini-batches of b samples. The final
@@ -89,6 +90,7 @@ class RepresentationSimilarity(ActivationRecorder):
         budget: int = 2 * 2**30,
         steps: int | None = None,
     ) -> None:
+        _check_budget(budget)
         self.budget = budget
         super().__init__(
             x, None, every, layers, steps=steps, batch_size=batch_size, least=LEAST_SAMPLES
@@ -155,6 +157,11 @@ class RepresentationSimilarity(ActivationRecorder):
     def settings(self) -> dict[str, Any]:
         """Returns the settings."""
         return {**super().settings(), "batch_size": self.batch_size, "budget": self.budget}
+
+
+def _check_budget(budget: Any) -> None:
+    if not (isinstance(budget, numbers.Real) and float(budget) > 0):
+        raise ValueError(f"`budget` must be a number of bytes; received {budget!r}.")
 
 
 def _least_missed(steps: Sequence[int]) -> int:

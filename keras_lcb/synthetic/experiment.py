@@ -18,6 +18,7 @@ from keras_lcb.config import (
     check_training,
     new_optimizer,
     read_settings,
+    true_or_false,
     whole_number,
 )
 from keras_lcb.runs import schema
@@ -99,6 +100,8 @@ class Config:
         for name in _WHOLE:
             least = 0 if name == "seed" else 1
             object.__setattr__(self, name, whole_number(name, getattr(self, name), least))
+        for name in ("residual", "periodic"):
+            object.__setattr__(self, name, true_or_false(name, getattr(self, name)))
         check_network(self.depth, self.width, self.normalization, None, self.branch_scale)
         keras.activations.get(self.activation)
         if self.initializer != "fan_in":

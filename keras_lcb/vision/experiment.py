@@ -20,6 +20,7 @@ from keras_lcb.config import (
     check_training,
     new_optimizer,
     read_settings,
+    true_or_false,
     whole_number,
 )
 from keras_lcb.runs import schema
@@ -114,6 +115,8 @@ class Config:
         for name in (*_WHOLE, "seed"):
             least = 0 if name == "seed" else 1
             object.__setattr__(self, name, whole_number(name, getattr(self, name), least))
+        for name in ("residual", "normalization"):
+            object.__setattr__(self, name, true_or_false(name, getattr(self, name)))
         if self.depths is not None:
             check_depths(self.depths)
             object.__setattr__(self, "depths", tuple(int(depth) for depth in self.depths))

@@ -43,3 +43,8 @@ def test_a_question_of_ones_own_is_about_its_seeds_only(results):
     assert results(first_seed=10, seeds=2) == [10, 11]
     assert results(changes={"power": 0}, seeds=2) == [0, 1]
     assert results(factors={"size": 2.0}, seeds=1) == [0]
+
+
+def test_a_claim_that_is_named_twice_is_told_once(results, claim, tmp_path):
+    assert results(claims=[claim.name, claim.name]) == [0, 1, 2]
+    assert len(pd.read_csv(tmp_path / "results" / "rows.csv")) == 3

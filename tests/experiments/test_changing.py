@@ -50,6 +50,7 @@ def test_factors_keep_what_tells_settings_apart(claim):
     ("factors", "error"),
     [
         ({"width": 0.3}, "whole number; received 16 × 0.3"),
+        ({"width": float("inf")}, "must be finite; received 16 × inf"),
         ({"residual": 2}, "`residual` is no number"),
         ({"optimizer": 2}, "`optimizer` is no number"),
         ({"learning_rate": -1}, "`learning_rate` must be a positive number"),
@@ -58,6 +59,29 @@ def test_factors_keep_what_tells_settings_apart(claim):
 def test_what_cannot_be_multiplied(claim, factors, error):
     with pytest.raises(ValueError, match=error):
         changed(claim, {}, factors)
+
+
+def test_a_multiple_is_whole_in_spite_of_rounding(claim):
+    found = changed(claim, {"width": 100}, {"width": 1.1})
+    assert {setting.config.width for setting in found.settings.values()} == {110}
+    found = changed(claim, {"learning_rate": 1}, {"learning_rate": 0.5})
+    assert {setting.config.learning_rate for setting in found.settings.values()} == {0.5}
+
+
+@pytest.mark.parametrize("change", [({"seed": 7}, {}), ({}, {"seed": 2})])
+def test_the_seed_is_no_setting(claim, change):
+    """It would be told on the page, and not be trained."""
+    with pytest.raises(ValueError, match="`seed` is no setting.*--first-seed"):
+        changed(claim, *change)
+
+
+@pytest.mark.parametrize("value", ["false", "no", None, 2])
+def test_a_word_is_not_true(claim, value):
+    """Python takes "false" for true."""
+    with pytest.raises(ValueError, match="`residual` must be True or False; received"):
+        changed(claim, {"residual": value}, {})
+    for setting in changed(claim, {"residual": 0}, {}).settings.values():
+        assert setting.config.residual is False
 
 
 def test_settings_that_become_the_same_count_once(claim):

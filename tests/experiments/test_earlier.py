@@ -147,7 +147,7 @@ def test_a_time_that_is_not_known_does_not_count(page, claim):
     table.write_text("\n".join([head, ",".join([*known, "", error]), *others]) + "\n")
     found = answers([claim], page / "runs", earlier=read_earlier(page))
     text = write_page(found, page, command="c").read_text()
-    assert "from 15 trainings, 14 of which took at most 0 minutes of processor time" in text
+    assert "from 15 trainings, 14 of which took at most 1 minute of processor time" in text
 
 
 def test_tables_that_are_not_there(tmp_path):

@@ -54,6 +54,12 @@ def test_tests_are_those_of_scipy():
     assert RATIO.ends(found.effect) == pytest.approx(np.exp([values.mean(), low, high]))
 
 
+def test_the_interval_of_ratios_may_have_no_end():
+    wide = finding([-70.0, 70.0], range(2), RATIO).effect
+    assert RATIO.ends(wide) == (1.0, 0.0, math.inf)
+    assert RATIO.told(wide) == "1.00 [0.00, inf]"
+
+
 def test_an_order_has_to_be_unlikely_among_random_ones():
     """With three layers, six runs in the same order by chance leave no scatter."""
     values = np.tile([1.0, 2.0, 3.0], (6, 1))

@@ -30,6 +30,7 @@ def test_a_member_makes_the_run_of_its_settings(study):
         ({"grid": {"sise": (1.0,)}}, "no setting 'sise'"),
         ({"grid": {"size": ()}}, "a value"),
         ({"grid": {"size": (1.0, 1.0)}}, "twice"),
+        ({"grid": {"size": (1, 1.0)}}, "twice"),
         ({"seeds": ()}, "needs a seed"),
     ],
 )

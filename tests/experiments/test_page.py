@@ -9,7 +9,7 @@ import re
 import pytest
 
 from keras_lcb import experiments
-from keras_lcb.experiments.page import forest, write_page
+from keras_lcb.experiments.page import _hours, forest, write_page
 from keras_lcb.experiments.scale import RATIO
 
 
@@ -34,6 +34,29 @@ def test_a_page_that_is_not_complete_says_so(claim, tmp_path):
     experiments.complete(claim.members([0]), tmp_path / "runs", jobs=1, progress=False)
     text = write_page([claim.answer(tmp_path / "runs")], tmp_path, command="c").read_text()
     assert "**Not complete: 16 trainings" in text and "| ○ " in text and "| ▲ 1" not in text
+
+
+def test_one_training_is_no_trainings(claim, tmp_path):
+    one = dataclasses.replace(claim, settings={"large": claim.settings["large"]})
+    text = write_page([one.answer(tmp_path, [0])], tmp_path, command="c").read_text()
+    assert "**Not complete: 1 training was not run yet, so" in text
+    experiments.complete(one.members([0]), tmp_path, jobs=1, progress=False)
+    text = write_page([one.answer(tmp_path, [0])], tmp_path, command="c").read_text()
+    assert "from 1 training, which took at most 1 minute of processor time" in text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "told"),
+    [
+        (1, "1 minute"),
+        (61, "2 minutes"),
+        (3599, "60 minutes"),
+        (3601, "1.1 hours"),
+        (7200, "2.0 hours"),
+    ],
+)
+def test_no_less_than_it_took(seconds, told):
+    assert _hours(seconds) == told
 
 
 def test_failures_of_each_claim_are_listed_once(answer, tmp_path):

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import functools
+import json
+import subprocess
+import sys
 
 import keras
 import numpy as np
@@ -76,6 +79,54 @@ def test_functions_that_hold_other_values_are_other_questions(tmp_path):
         ask(tmp_path, builder=lambda seed: lock and build(seed, 3), grid={}, seeds=[0])
 
 
+ELSEWHERE = """
+import functools, json, sys
+import keras
+from keras_lcb.experiments import question
+
+class Builder:
+    def __init__(self, width):
+        self.width = width
+
+    def __call__(self, seed, **settings):
+        return None
+
+    def build(self, seed, **settings):
+        return None
+
+def key_of(build, **settings):
+    grid = {name: [value] for name, value in settings.items()}
+    (member,) = question._members(build, (1, 2), grid, [0], 1, 1)
+    return member.key
+
+made = {}
+exec("def unread(seed):\\n    def inner():\\n        return seed\\n    return inner", made)
+kept = [object() for _ in range(int(sys.argv[1]))]  # so that addresses differ
+print(json.dumps([
+    key_of(functools.partial(Builder.build, None, width=3)),
+    key_of(functools.partial(Builder.build, None, width=4)),
+    key_of(Builder(3)),
+    key_of(Builder(4)),
+    key_of(Builder(3).build),
+    key_of(Builder(4).build),
+    key_of(Builder(3), activation=keras.ops.relu),
+    key_of(Builder(3), activation=keras.ops.tanh),
+    key_of(made["unread"]),
+]))
+"""
+
+
+def test_what_can_be_called_is_found_again_by_other_processes(tmp_path):
+    script = tmp_path / "elsewhere.py"
+    script.write_text(ELSEWHERE)
+    one, other = (
+        json.loads(subprocess.check_output([sys.executable, str(script), number], text=True))
+        for number in ("0", "30000")
+    )
+    assert one == other
+    assert len(set(one)) == len(one)
+
+
 def test_a_model_with_two_inputs_has_as_many_records(tmp_path):
     def joined(seed):
         inputs = [keras.Input((2,)), keras.Input((2,))]
@@ -112,6 +163,24 @@ def test_data_that_a_function_loads(tmp_path):
 def test_functions_of_this_file_reach_other_processes(tmp_path):
     found = ask(tmp_path, seeds=[0, 1], grid={"width": [3]}, jobs=2)
     assert found.results.failures == []
+
+
+def test_a_training_is_no_two_independent_ones(tmp_path):
+    for change in ({"seeds": [0, 0, 1, 2, 3]}, {"grid": {"width": [3, 3]}}):
+        with pytest.raises(ValueError, match="a value is twice"):
+            ask(tmp_path, **change)
+    assert not list(tmp_path.iterdir())
+
+
+def test_settings_may_be_lists(tmp_path):
+    found = ask(
+        tmp_path,
+        builder=lambda seed, widths: build(seed, widths[0]),
+        grid={"widths": [[3, 4], [5, 6]]},
+        seeds=[0],
+    )
+    assert list(found.biases) == ["widths (3, 4)", "widths (5, 6)"]
+    assert found.results.runs[("widths", (5, 6)),].parameters.values[0] == 15
 
 
 def test_refused_questions(tmp_path):

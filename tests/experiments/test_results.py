@@ -52,6 +52,23 @@ def test_runs_of_other_lengths_and_times_stack(study, tmp_path):
     assert np.isnan(loading.stacked([one.isel(seed=[1]), shorter]).distance.values).any()
 
 
+def test_runs_of_two_backends_are_not_mixed(study, tmp_path):
+    first, *_ = members = study.members()
+    lcb.save_run(first.make().assign_attrs(backend="theano"), result_path(tmp_path, first.key))
+    with pytest.raises(ValueError, match="was made on theano, and Keras is on .* another folder"):
+        experiments.complete(members, tmp_path, jobs=1, progress=False)
+    assert len(experiments.load(study, tmp_path).missing) == 5  # what is there may be looked at
+
+
+def test_a_run_that_does_not_say_how_long_it_took(study, tmp_path):
+    first = study.members()[0]
+    bare = first.make().drop_vars("wall_time")
+    bare.attrs.pop("seconds", None)
+    lcb.save_run(bare, result_path(tmp_path, first.key))
+    ((_, seconds),) = experiments.load(study, tmp_path).made
+    assert np.isnan(seconds)  # which is not 0
+
+
 def test_each_seed_of_stacked_runs_says_whether_it_diverged(study, tmp_path):
     one = run(study, tmp_path).runs[("size", 1.0),].isel(seed=[0])
     runs = [one.assign_coords(seed=[n]).assign_attrs(first_nonfinite_update=n) for n in (-1, 7)]

@@ -63,7 +63,8 @@ def test_none_holds_whose_control_does_not(answer):
     claim = dataclasses.replace(answer.claim, control="weighed")
     asked = dataclasses.replace(holding, claim=claim)
     assert words.outcomes([holding, control])["toys-are-large"] == words.HOLDS
-    assert words.outcomes([asked])["toys-are-large"] == words.HOLDS  # its control is not asked
+    assert words.outcomes([asked])["toys-are-large"] == words.HOLDS
+    assert words.summary([asked])[0].endswith("Its control, *weighed*, is not on this page.")
     assert words.outcomes([asked, control])["toys-are-large"] == words.DEPENDS
     assert "Its control, *weighed*, is open." in words.summary([asked, control])[0]
     depends = words.MEANINGS.split("*depends on the setting*")[1]

@@ -73,5 +73,5 @@ def test_an_event_holds_the_value_at_which_a_unit_froze():
     for event in freeze.events:
         value = float(values.sel(layer=event["layers"][0]))
         assert event["value"] == pytest.approx(value)
-        assert f": {value:.3g}, below 5 for 1 epochs" in event["why"]
+        assert f": {value:.3g}, below 5 for 1 epoch or" in event["why"]
     assert len(freeze.events) == 3

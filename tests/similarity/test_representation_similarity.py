@@ -148,6 +148,12 @@ def test_records_beyond_the_budget_lose_their_similarity_with_a_warning():
     assert sum(record["kept"].nbytes for record in kept) <= 5 * record
 
 
+@pytest.mark.parametrize("budget", ["2 GiB", None, float("nan"), -1])
+def test_a_budget_is_a_number_of_bytes(budget):
+    with pytest.raises(ValueError, match=f"must be a number of bytes; received {budget!r}"):
+        RepresentationSimilarity(probe(8), budget=budget)
+
+
 def test_a_budget_below_three_records_is_refused_before_training():
     callback = RepresentationSimilarity(probe(8), budget=600)
     model = compiled(dense("a", "b"))

@@ -123,7 +123,7 @@ def test_a_function_is_trained_on_but_does_not_come_back_from_json():
         ({"optimizer": keras.optimizers.SGD()}, "`optimizer` must consist of text"),
         ({"activation": keras.activations.gelu}, "`activation` must consist of text"),
         ({"initializer": keras.initializers.HeNormal()}, "`initializer` must consist of text"),
-        ({"residual": np.bool_(True)}, "`residual` must consist of text"),
+        ({"residual": "false"}, "`residual` must be True or False; received 'false'"),
         ({"branch_scale": np.float32(1.0)}, "`branch_scale` must consist of text"),
         ({"learning_rate": 0.0}, "learning_rate"),
         ({"learning_rate": "abc"}, "learning_rate.*'abc'"),

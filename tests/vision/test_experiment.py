@@ -150,6 +150,7 @@ def test_settings_have_a_hash():
 @pytest.mark.parametrize(
     "settings, message",
     [
+        ({"normalization": "no"}, "`normalization` must be True or False"),
         ({"network": "lenet"}, "There is no network 'lenet'"),
         ({"network": "resnet", "depth": 3}, "network 'resnet' takes no `depth`. It takes: bott"),
         ({"network": "vgg", "residual": True}, "takes no `residual`"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -36,8 +37,12 @@ class Config:
     seed: int = 0
 
     def to_json(self) -> str:
-        """Returns the settings as JSON text."""
-        return json.dumps(dataclasses.asdict(self), default=repr)
+        """Returns the settings as JSON text, in which objects have no address in memory."""
+        return json.dumps(dataclasses.asdict(self), default=_without_address)
+
+
+def _without_address(value: Any) -> str:
+    return re.sub(r" at 0x[0-9a-fA-F]+", "", repr(value))
 
 
 def run(build: Callable[..., keras.Model], data: Any, config: Config) -> xr.Dataset:
