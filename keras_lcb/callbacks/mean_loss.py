@@ -3,15 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
 from typing import Any
 
 import keras
 import numpy as np
-
-from keras_lcb.backend import internals
-
-_ROUNDING = 1e-4  # of a running mean that was computed twice
 
 
 class MeanLoss:
@@ -29,10 +24,7 @@ class MeanLoss:
     `go_on_from` is told what the mean is over then.
 
     Attributes:
-        running: Whether running means are reported, see `is_running_mean`; `None` if that is not
-            known yet.
-        validated: What `mean_counts` returned when validation began, after which the metrics hold
-            means over the validation data; empty if there was none in this epoch.
+        running: Whether running means are reported; `None` if that is not known yet.
     """
 
     def __init__(self) -> None:
@@ -46,7 +38,6 @@ class MeanLoss:
         """Starts a new epoch, in which Keras begins a new running mean."""
         self._observed = np.zeros(2), np.zeros(2)  # sums and weights over the epoch so far
         self._batches = 0  # of this epoch, at the last observation
-        self.validated: list[tuple[float, float]] = []
 
     def forget(self) -> None:
         """Forgets all that was observed since the last call of `take`, and in this epoch."""
@@ -111,57 +102,7 @@ class MeanLoss:
         return self.take()
 
 
-def mean_counts(model: keras.Model) -> Iterator[tuple[float, float]]:
-    """Yields each running mean of a model, and the sum of the weights of what it is over.
-
-    The weights of losses are numbers of samples. On several devices nothing is yielded, since there
-    Keras averages the means of the devices.
-    """
-    if _replicas(model) > 1:
-        return
-    internals.sync_state(model)
-    for metric in model.metrics:
-        if isinstance(metric, keras.metrics.Mean):
-            yield float(metric.result()), float(keras.ops.convert_to_numpy(metric.count))
-
-
-def place_of(loss: Any, counts: Iterable[tuple[float, float]]) -> int | None:
-    """Returns which of the given running means a loss is; `None` if it is none of them."""
-    value = number(loss)
-    return next((at for at, (mean, _) in enumerate(counts) if _same(mean, value)), None)
-
-
-def count_behind(loss: Any, counts: Iterable[tuple[float, float]]) -> float:
-    """Returns the number of samples behind a running mean; NaN if it is none of those given."""
-    known = list(counts)
-    place = place_of(loss, known)
-    return math.nan if place is None else known[place][1]
-
-
-def is_running_mean(loss: Any, model: keras.Model) -> bool:
-    """Returns whether a reported loss is the result of a metric, which is a mean over the epoch.
-
-    Call it within an epoch: validation resets the metrics. On several devices, whose means are
-    averaged, the answer is always yes.
-    """
-    value = number(loss)
-    return (
-        _replicas(model) > 1
-        or math.isnan(value)
-        or any(_same(mean, value) for mean, _ in mean_counts(model))
-    )
-
-
 def number(value: Any) -> float:
     """Returns a metric as a number; NaN for `None`."""
     # On torch, `float` warns of a loss that still has its graph, as a step of one's own returns it.
     return math.nan if value is None else float(keras.ops.convert_to_numpy(value))
-
-
-def _same(mean: float, value: float) -> bool:
-    return abs(mean - value) <= _ROUNDING * abs(value)
-
-
-def _replicas(model: keras.Model) -> int:
-    strategy = getattr(model, "distribute_strategy", None)
-    return getattr(strategy, "num_replicas_in_sync", 1)

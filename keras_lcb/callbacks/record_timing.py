@@ -1,9 +1,8 @@
-"""When records are taken in `fit`, and when a run is resumed."""
+"""When records are taken in `fit`."""
 
 from __future__ import annotations
 
 import math
-import threading
 import time
 import warnings
 from typing import Any
@@ -13,14 +12,9 @@ import numpy as np
 
 from keras_lcb.backend import internals, ops
 from keras_lcb.callbacks.backup import Backup
-from keras_lcb.callbacks.mean_loss import (
-    MeanLoss,
-    count_behind,
-    is_running_mean,
-    mean_counts,
-    number,
-    place_of,
-)
+from keras_lcb.callbacks.kept_records import LOCK, KeptRecords, Record, outline
+from keras_lcb.callbacks.mean_loss import number
+from keras_lcb.callbacks.reported_loss import ReportedLoss
 from keras_lcb.callbacks.unseen_updates import UnseenUpdates
 from keras_lcb.training.layers import (
     TrackedLayer,
@@ -32,15 +26,8 @@ from keras_lcb.training.selection import LayerSelection, select_layers
 from keras_lcb.training.tap import Tap, tap_of
 from keras_lcb.training.update_count import UpdateCount
 
-Record = dict[str, Any]
 
-# Results may be read from another thread. The lock belongs to the module, not to the callback:
-# tuners copy callbacks, and an object that holds a lock cannot be copied.
-LOCK = threading.RLock()
-_BACKUP_FORMAT = 2
-
-
-class RecordTiming(keras.callbacks.Callback):
+class RecordTiming(KeptRecords):
     """Decides when records are taken: before training and whenever one is due.
 
     `LoopTiming` adds the user's own loops, and `Recorder` defines what a record holds.
@@ -90,10 +77,6 @@ class RecordTiming(keras.callbacks.Callback):
     def attached(self) -> None:
         """Prepares the measurement, once the model's variables and the layers are known."""
 
-    def settings(self) -> dict[str, Any]:
-        """Returns the settings."""
-        return {}
-
     def _build_ahead(self) -> bool:
         """Builds the model, if records cannot wait for the first step; returns whether it did."""
         return False
@@ -120,12 +103,10 @@ class RecordTiming(keras.callbacks.Callback):
         self._left = False  # whether another training has begun within this one
         self._interrupted = ""  # the warning to the user in that case
         self._updates = UpdateCount()
-        self._loss = MeanLoss()
+        self._loss = ReportedLoss()
         self._in_loop = False  # in the user's own loop, rather than in `fit`
         self._epochs = 0
         self._executions = 0  # calls of the compiled training step in this epoch
-        self._newest_logs: Any = None  # of the last of these calls
-        self._place_of_loss: int | None = None  # among the running means, before an evaluation
         self._epoch_began_at = 0  # the update
         self._validated = 0, math.nan  # the update of the last validation, and its loss
         self._unseen = UnseenUpdates()
@@ -173,7 +154,7 @@ class RecordTiming(keras.callbacks.Callback):
             self._store.writes = ops.is_chief(model)
         order = tracked_layers(model)
         rows = select_layers(order.layers, self.layers)
-        if self._records and _outline(rows) != _outline(self._rows):
+        if self._records and outline(rows) != outline(self._rows):
             raise ValueError(
                 f"The layers of the model '{model.name}' or their parameters have changed since "
                 f"this {type(self).__name__} began its run. Use a new {type(self).__name__}, or "
@@ -244,14 +225,14 @@ class RecordTiming(keras.callbacks.Callback):
         elif self._begun:
             self._look_for_setback(self._updates.now())
         self._loss.begin_epoch()
-        self._executions, self._newest_logs = 0, None
+        self._executions = 0
         if self.every != "epoch" and self._begun:
             self._epoch_began_at = self._updates.at_execution(0)
 
     def on_test_begin(self, logs: Any = None) -> None:
         """Keeps how many samples the mean losses of this epoch are over."""
         if self._begun and not self._ended:
-            self._loss.validated = list(mean_counts(self._model))
+            self._loss.before_validation(self._model)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Takes a record if one is due."""
@@ -260,9 +241,7 @@ class RecordTiming(keras.callbacks.Callback):
             self._begin_after_training()
         self._epochs += 1
         step = self._updates.now()
-        loss = logs.get("loss")
-        samples = count_behind(loss, self._loss.validated or mean_counts(self._model))
-        self._loss.observe(loss, self._batches(step) or 1, samples)
+        self._loss.observe_epoch(self._model, logs.get("loss"), self._batches(step) or 1)
         self._keep_count()
         self._validated = step, number(logs.get("val_loss"))
         self._look_for_unseen()
@@ -349,35 +328,24 @@ class RecordTiming(keras.callbacks.Callback):
         The update count is on the device. To avoid waiting, it is read only if a record may be due.
         """
         self._executions += 1
-        self._newest_logs = logs
+        self._loss.executed(logs)
         if not self._begun or not self._updates.may_have_reached(self._due(), self._executions):
             return
         step = self._updates.at_execution(self._executions)
         self._look_for_setback(step, self._executed())
         if step >= self._due():
-            self._observe_loss(step)
+            self._loss.observe_within(self._model, self._batches(step))
             self._take(step)
-
-    def _observe_loss(self, step: int) -> None:
-        """Observes the loss within an epoch, and keeps which of the running means it is."""
-        logs = self._newest_logs
-        loss = logs.get("loss") if isinstance(logs, dict) else None
-        batches, means = self._batches(step), list(mean_counts(self._model))
-        if self._loss.running is None and batches > 1:  # of one batch, both are the same
-            self._loss.running = is_running_mean(loss, self._model)
-        self._loss.observe(loss, batches, count_behind(loss, means))
-        self._place_of_loss = place_of(loss, means)
 
     def _before_evaluation(self) -> None:
         """Observes the loss before an evaluation sets the model's metrics to zero."""
         if self._begun and self._executions:
-            self._observe_loss(self._updates.now())
+            self._loss.observe_within(self._model, self._batches(self._updates.now()))
 
     def _after_evaluation(self) -> None:
         """Leaves the samples of an evaluation within an epoch out of the mean loss."""
         if self._begun and self._executions:
-            place, means = self._place_of_loss, list(mean_counts(self._model))
-            self._loss.go_on_from(*((math.nan, math.nan) if place is None else means[place]))
+            self._loss.after_evaluation(self._model)
 
     def _executed(self) -> int:
         """Returns how many batches of this epoch the executions so far had at most."""
@@ -396,9 +364,6 @@ class RecordTiming(keras.callbacks.Callback):
         made = (step - self._epoch_began_at) * self._updates.steps_per_update
         fewer = at_once > 1 and len(self._updates.optimizers) == 1 and 0 < made < done
         return made if fewer else done
-
-    def _last_step(self) -> int:
-        return self._records[-1]["step"]
 
     def _due(self) -> int:
         every = 1 if self.every == "epoch" else int(self.every)
@@ -422,10 +387,6 @@ class RecordTiming(keras.callbacks.Callback):
             self._records.append(record)
         self._keep(record)
 
-    def _start_clock(self) -> None:
-        elapsed = self._records[-1]["wall_time"] if self._records else 0.0
-        self._clock = time.perf_counter() - elapsed
-
     def _look_for_setback(self, step: int, batches: float = 0) -> None:
         """Drops the records of updates that a callback has undone since the last record.
 
@@ -439,85 +400,10 @@ class RecordTiming(keras.callbacks.Callback):
             self._go_back_to(int(max(step - anew, min(step, 0))))
             self._epochs = epochs
 
-    def _go_back_to(self, step: int) -> None:
-        """Drops the records of updates that were undone, for example by `BackupAndRestore`."""
-        if step < 0:
-            raise ValueError(
-                f"The optimizer of the model '{self._model.name}' has been set back to before "
-                f"this run began. Call `reset()` on this {type(self).__name__} to begin a new run."
-            )
-        warnings.warn(
-            f"The model has been set back to update {step}. The records after that, up to update "
-            f"{self._last_step()}, are dropped.",
-            stacklevel=2,
-        )
-        with LOCK:
-            self._records = [record for record in self._records if record["step"] <= step]
-        if self._store is not None:
-            self._store.discard_after(step)
-        self._forget_unrecorded()
-        self._continue()
-
-    def _continue(self) -> None:
-        """Continues from the last record."""
-        self._epochs = int(self._records[-1]["epoch"])
-        self._start_clock()
-
     def _look_for_unseen(self) -> None:
         updates = self._updates.now() - self._records[0]["step"]
         kinds = [each.kind for each in self._updates.optimizers]
         self._unseen.look(self._model, self._rows, updates, kinds, type(self).__name__)
-
-    # Backup.
-
-    def _keep(self, record: Record) -> None:
-        if self._store is not None:
-            self._store.append(record["step"], record)
-
-    def _keep_count(self) -> None:
-        count = self._updates.state()
-        if self._store is not None and count != self._kept_count:
-            self._store.settle(self._identity(), count)
-            self._kept_count = count
-
-    def _identity(self) -> dict[str, Any]:
-        """Returns what must be equal for a stored record to belong to this run."""
-        outline = _outline(self._rows)
-        return {"format": _BACKUP_FORMAT, "rows": outline, **self.settings()}
-
-    def _resume(self, store: Backup) -> None:
-        """Continues from the records on disk, up to the model's current update."""
-        count = store.count(self._identity())
-        if count is None:
-            return
-        fresh = self._updates.state()
-        self._updates.restore(count)
-        now = self._updates.now()
-        records = store.records(until=now)
-        if records and records[0]["step"] == 0 and self._stands_at(records[-1], now):
-            store.discard_after(now)
-            self._records = records
-            self._restored(records)
-            self._continue()
-        else:
-            self._updates.restore(fresh)
-            aside = store.move_aside()
-            warnings.warn(
-                f"The backup in '{store.folder}' does not end at the weights with which this model "
-                f"begins. The backup is moved to '{aside}', and a new run begins.",
-                stacklevel=2,
-            )
-
-    def _stands_at(self, record: Record, step: int) -> bool:
-        """Returns whether `record` can have been taken on this model, which is now at `step`."""
-        return True
-
-    def _restored(self, records: list[Record]) -> None:
-        """Takes over the records that were read from a backup."""
-
-
-def _outline(rows: list[TrackedLayer]) -> list[list[Any]]:
-    return [[row.name, row.parameters] for row in rows]
 
 
 def _checked_every(every: Any) -> str | int:

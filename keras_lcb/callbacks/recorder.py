@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 
+from keras_lcb.callbacks.kept_records import LOCK, Record
 from keras_lcb.callbacks.loop_timing import LoopTiming
 from keras_lcb.callbacks.measured import checked
 from keras_lcb.callbacks.rates import learning_rate, rate_of_each_layer
-from keras_lcb.callbacks.record_timing import LOCK, Record
 from keras_lcb.runs import schema
 from keras_lcb.runs.names import COORDINATES
 from keras_lcb.training.layers import TrackedLayer
