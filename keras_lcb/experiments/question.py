@@ -145,7 +145,7 @@ def _members(
 
 
 def _is_text(value: Any) -> bool:
-    """Whether JSON tells a value from all others."""
+    """Whether the value can be written as JSON, which differs from that of all other values."""
     try:
         json.dumps(value)
     except (TypeError, ValueError):
@@ -193,7 +193,7 @@ def _held_by(function: Callable[..., Any]) -> Iterator[tuple[str, Any]]:
 
 
 def _is_object(function: Callable[..., Any]) -> bool:
-    """Whether it is an object that can be called, and neither a function nor a class."""
+    """Whether it is neither a function nor a class, but an object with a method `__call__`."""
     return not (inspect.isroutine(function) or inspect.isclass(function))
 
 

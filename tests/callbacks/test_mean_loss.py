@@ -67,7 +67,7 @@ def test_a_mean_by_another_name_is_a_running_mean():
 
 
 class Unaware(Reporting):
-    """Never updates the mean loss, which Keras then reports for the epoch: 0."""
+    """Never updates Keras' mean loss. So Keras reports the loss 0 for the epoch."""
 
     def train_step(self, data):
         super().train_step(data)
