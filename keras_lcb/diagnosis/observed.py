@@ -134,7 +134,7 @@ class Observed:
         return self.of("gradient_norm") / np.sqrt(self.parameters)
 
     def trained(self, records: slice) -> np.ndarray:
-        """Returns which layers changed in some records, or may have: their updates are not known."""
+        """Returns which layers changed in some records. Unknown updates count as changes."""
         steps = self.of("update_norm")
         unknown = ~np.isfinite(steps).any(axis=0)
         return np.asarray(unknown | (np.nan_to_num(steps[records]) > 0).any(axis=0))

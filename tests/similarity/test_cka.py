@@ -120,7 +120,7 @@ def test_several_layers_at_once_give_the_same_and_vectors_can_be_normalized(rand
 
 @pytest.mark.parametrize("scale", [1e-8, 1.0, 1e8])
 def test_a_layer_that_is_active_on_a_single_sample_has_no_cka(random, scale):
-    """Its estimate of HSIC is zero, and what centring leaves of it is rounding."""
+    """The estimate of HSIC is zero then, and only rounding errors are left of it."""
     x, other = np.zeros((16, 8)), random.normal(size=(16, 8))
     x[3] = scale * random.random(8)
     one, another = x - x.mean(axis=0), other - other.mean(axis=0)
