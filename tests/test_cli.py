@@ -331,6 +331,8 @@ def test_ctrl_c_ends_quietly(tmp_path):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        # Commands that a shell starts in the background ignore Ctrl-C, and so do their children.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     while not (tmp_path / "demo").exists():  # made before Keras is loaded, which takes seconds
         assert demo.poll() is None
