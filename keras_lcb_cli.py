@@ -503,9 +503,8 @@ def loading() -> Iterator[None]:
     Within this context, Ctrl-C ends the process at once, since a `KeyboardInterrupt` that is raised
     during an import may be swallowed.
 
-    Python does not search for garbage meanwhile, nor later among what was loaded. These are
-    hundreds of thousands of objects that live as long as the process, and each search of them takes
-    a quarter of a second.
+    Python does not search for garbage meanwhile, nor later among what was loaded. These objects
+    live as long as the process, and there are so many that each search of them takes long.
     """
     backend = os.environ.get("KERAS_BACKEND")
     if backend is not None and backend not in BACKENDS:

@@ -117,5 +117,5 @@ class KeptRecords(keras.callbacks.Callback):
 
 
 def outline(rows: list[TrackedLayer]) -> list[list[Any]]:
-    """Returns what must not change about the layers while a run lasts: names and sizes."""
+    """Returns the names and sizes of the layers, which must stay the same during a run."""
     return [[row.name, row.parameters] for row in rows]

@@ -145,7 +145,7 @@ def _members(
 
 
 def _is_text(value: Any) -> bool:
-    """Whether the value can be written as JSON, which differs from that of all other values."""
+    """Returns whether a value can be written as JSON."""
     try:
         json.dumps(value)
     except (TypeError, ValueError):

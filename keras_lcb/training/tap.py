@@ -168,7 +168,7 @@ class Tap:
             self._evaluating.append((before, after))
 
     def evaluate(self, evaluate: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        """Calls the model's `evaluate`, and the functions that are registered for that."""
+        """Calls `evaluate`, and before and after it the functions of `around_evaluation`."""
         evaluating = list(self._evaluating)
         for before, _ in evaluating:
             before()

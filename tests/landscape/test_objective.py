@@ -269,7 +269,7 @@ def test_sorted_targets_do_not_hide_that_a_loss_is_no_mean(ones):
 
 
 def masking():
-    """A model with a mask, its tokens, targets, and weights of the steps."""
+    """Returns a model with a mask, its inputs and targets, and a weight for each time step."""
     random = np.random.default_rng(0)
     tokens = random.integers(1, 5, (6, 4))
     tokens[:, 3:] = 0
@@ -280,7 +280,7 @@ def masking():
 
 
 def in_place(y_true, y_pred):
-    """Keras' loss function changes nothing, but that of a user may."""
+    """Loss functions of Keras change no data, but those of a user may."""
     if keras.backend.backend() == "torch":
         y_true *= 2
     else:

@@ -26,7 +26,7 @@ def _look(seen: Observed) -> Iterator[Finding]:
     norms = seen.of("parameter_norm")
     before = np.r_[seen.roles[1:] == "normalization", False] & seen.kernels
     with np.errstate(divide="ignore", invalid="ignore"):
-        # Layers that begin at zero have no length that could grow by a factor.
+        # No factor tells how far a layer has grown that begins at zero.
         start = np.where(seen.weights_before[0] > 0, seen.weights_before[0], np.nan)
         grown = norms[-1] / start
         late = norms[-1] / norms[seen.part(0.75, 1)][0]

@@ -139,7 +139,7 @@ class Session:
 
     @property
     def schedule(self) -> list[tuple[int, float]]:
-        """The changes of the learning rate so far, and those that are still planned."""
+        """The changes of the learning rate that were made, and those that are planned."""
         training = self._training
         if training is None:
             return self.settings.planned_rates

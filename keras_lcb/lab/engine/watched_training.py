@@ -56,7 +56,7 @@ class WatchedTraining:
         self._thread.start()
 
     def pause(self, paused: bool) -> None:
-        """Pauses the training after the current batch, or goes on; not once it is to end."""
+        """Pauses the training after the current batch, or goes on. After `stop`, does nothing."""
         if self.active and not self._stopped:
             self.state = "paused" if paused else "training"
             (self._may_go_on.clear if paused else self._may_go_on.set)()
